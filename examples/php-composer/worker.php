@@ -1,0 +1,28 @@
+<?php
+
+// A worker with RoadRunner's packages: `composer install`, then `fastsmtp serve` in this directory.
+
+declare(strict_types=1);
+
+use Spiral\RoadRunner\Payload;
+use Spiral\RoadRunner\Worker;
+
+require __DIR__ . '/vendor/autoload.php';
+
+$worker = Worker::create();
+while ($payload = $worker->waitPayload()) {
+    try {
+        $email = json_decode($payload->header, true, flags: JSON_THROW_ON_ERROR);
+        // What goes to stderr is logged by the server.
+        error_log(sprintf(
+            '%s -> %s: %s, %d attachments',
+            $email['envelope']['from'],
+            implode(', ', $email['envelope']['to']),
+            $email['message']['subject'] ?? '(no subject)',
+            count($email['attachments']),
+        ));
+        $worker->respond(new Payload('', 'CONTINUE')); // or 'CLOSE', to end the SMTP session
+    } catch (Throwable $error) {
+        $worker->error((string) $error); // logged; the mail is accepted all the same
+    }
+}

@@ -1,0 +1,16 @@
+from typing import final
+
+@final
+class DataDecoder:
+    def feed(self, buf: bytearray, start: int, end: int) -> tuple[int, int, int, bool]: ...
+
+@final
+class BodyLines:
+    bare_cr: bool
+    bare_lf: bool
+    too_long: bool
+    def feed(self, buf: bytearray, start: int, end: int) -> None: ...
+    def finish(self) -> None: ...
+
+def find_dashes(buf: bytearray, start: int, end: int, at_line_start: bool) -> tuple[int, int]: ...
+def find_header_stop(buf: bytearray, start: int, end: int) -> tuple[int, int]: ...

@@ -1,0 +1,278 @@
+"""Byte scanning on the shared read buffer: end of mail data, dot-unstuffing, delimiter lines, the end of a header.
+
+Strategy: bulk first. `memchr` looks for the one octet without which nothing can happen (the dot, the hyphen, the line
+feed), and only around a hit are single octets looked at. No pointer is kept between calls; what has to be remembered
+from one chunk to the next is a small state here, or octets that the caller is told to hold back.
+
+Chunks are `(buf, start, end)` with `0 <= start <= end <= len(buf)`, checked on entry.
+"""
+
+cimport cython
+from libc.string cimport memchr, memmove
+
+
+cdef enum:
+    MAX_BODY_LINE = 1000  # octets of a line with its CRLF (RFC 5321 4.5.3.1.6)
+
+
+cdef enum:
+    # What the octets so far end in, as far as it matters for CRLF "." CRLF (RFC 5321 4.1.1.4).
+    MID_LINE      # anything else
+    AFTER_CR      # CR
+    LINE_START    # CRLF, or nothing at all: mail data begins at the start of a line
+    AFTER_DOT     # CRLF "."      the dot is held back
+    AFTER_DOT_CR  # CRLF "." CR   dot and CR are held back
+
+
+cdef int check_chunk(bytearray buf, Py_ssize_t start, Py_ssize_t end) except -1:
+    if start < 0 or end < start or end > len(buf):
+        raise ValueError("chunk outside of the buffer")
+    return 0
+
+
+cdef inline Py_ssize_t find_octet(
+    const unsigned char* base, int octet, Py_ssize_t start, Py_ssize_t end
+) noexcept:
+    # Offset of the first `octet` in base[start:end], or -1. Trusts start <= end and both inside of base.
+    cdef const unsigned char* hit = <const unsigned char*> memchr(base + start, octet, <size_t> (end - start))
+    return hit - base if hit != NULL else -1
+
+
+@cython.final
+cdef class DataDecoder:
+    """Undoes dot-stuffing in place and finds the end of mail data (RFC 5321 4.5.2). One object per mail.
+
+    Only CRLF "." CRLF ends mail data, only a dot after CRLF is stuffing; every look-alike with a bare CR, a bare LF
+    or a NUL is body.
+    """
+
+    cdef:
+        int state  # one of the enum above
+
+    def __cinit__(self):
+        self.state = LINE_START
+
+    def feed(self, bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
+        """Decode `buf[start:end]`, which must follow the chunk before without a gap. `start` must be at least 1.
+
+        Returns `(out_start, out_end, next_start, done)`: the mail data is `buf[out_start:out_end]`, where `out_start`
+        may be `start - 1` (for a CR that was held back). When `done`, mail data has ended and the octets from
+        `next_start` on belong to the next command; otherwise `next_start == end`.
+
+        Raises ValueError for a chunk outside of the buffer or without headroom.
+        """
+        cdef:
+            unsigned char* base
+            Py_ssize_t out_start = start
+            Py_ssize_t out_end = start  # where the next run that stays is moved to
+            Py_ssize_t kept = start     # start of the run that stays but was not moved yet
+            Py_ssize_t search = start   # the next dot is looked for from here
+            Py_ssize_t dot
+            bint opens_line
+
+        check_chunk(buf, start, end)
+        if start < 1:
+            raise ValueError("no headroom before the chunk")
+        if start == end:
+            return (start, start, end, False)
+        base = <unsigned char*> buf
+
+        if self.state == AFTER_DOT:
+            if base[start] == c"\r":
+                if start + 1 == end:
+                    self.state = AFTER_DOT_CR
+                    return (start, start, end, False)
+                if base[start + 1] == c"\n":
+                    self.state = LINE_START
+                    return (start, start, start + 2, True)
+            self.state = MID_LINE  # the dot was stuffing; this octet is ordinary, even another dot
+        elif self.state == AFTER_DOT_CR:
+            if base[start] == c"\n":
+                self.state = LINE_START
+                return (start, start, start + 1, True)
+            out_start = start - 1  # "." CR x: no line ended, so the dot goes and the CR stays
+            base[out_start] = c"\r"
+            self.state = AFTER_CR
+
+        while True:
+            dot = find_octet(base, c".", search, end)
+            if dot < 0:
+                break
+            # Runs are only ever moved to the left, to before the dot that ended them: the two octets looked back at
+            # are still as they were read.
+            if dot >= start + 2:
+                opens_line = base[dot - 1] == c"\n" and base[dot - 2] == c"\r"
+            elif dot == start + 1:
+                opens_line = base[start] == c"\n" and self.state == AFTER_CR
+            else:
+                opens_line = self.state == LINE_START
+            search = dot + 1
+            if not opens_line:
+                continue
+            out_end = self.keep(base, out_end, kept, dot)
+            kept = dot + 1
+            if dot + 1 == end:
+                self.state = AFTER_DOT
+                return (out_start, out_end, end, False)
+            if base[dot + 1] == c"\r":
+                if dot + 2 == end:
+                    self.state = AFTER_DOT_CR
+                    return (out_start, out_end, end, False)
+                if base[dot + 2] == c"\n":
+                    self.state = LINE_START
+                    return (out_start, out_end, dot + 3, True)
+
+        if base[end - 1] == c"\r":
+            self.state = AFTER_CR
+        elif base[end - 1] == c"\n" and (base[end - 2] == c"\r" if end - start >= 2 else self.state == AFTER_CR):
+            self.state = LINE_START
+        else:
+            self.state = MID_LINE
+        return (out_start, self.keep(base, out_end, kept, end), end, False)
+
+    cdef Py_ssize_t keep(
+        self, unsigned char* base, Py_ssize_t out_end, Py_ssize_t kept, Py_ssize_t kept_end
+    ) noexcept:
+        # Move base[kept:kept_end] to out_end, where it belongs once the dots before it are gone; the new out_end.
+        if out_end != kept:
+            memmove(base + out_end, base + kept, <size_t> (kept_end - kept))
+        return out_end + (kept_end - kept)
+
+
+@cython.final
+cdef class BodyLines:
+    """Watches the lines of mail data, after dot-unstuffing, for what RFC 5321 2.3.8 and 4.5.3.1.6 forbid.
+
+    Three faults, each sticky: `bare_cr`, `bare_lf`, and `too_long` (a line of more than MAX_BODY_LINE octets).
+    """
+
+    cdef:
+        Py_ssize_t length        # octets of the unfinished line, in the chunks so far
+        bint after_cr            # the octets so far end in CR
+        readonly bint bare_cr    # a CR without LF behind it; one that ends mail data is seen by `finish`
+        readonly bint bare_lf    # an LF without CR before it
+        readonly bint too_long
+
+    def feed(self, bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
+        """Look at `buf[start:end]`, which follows what was fed before. Raises ValueError outside of the buffer."""
+        cdef:
+            const unsigned char* base
+            Py_ssize_t line = start
+            Py_ssize_t feed  # the LF that ends the line
+
+        check_chunk(buf, start, end)
+        if start == end:
+            return
+        base = <const unsigned char*> buf
+        if self.after_cr and base[start] != c"\n":
+            self.bare_cr = True
+        while True:
+            feed = find_octet(base, c"\n", line, end)
+            if feed < 0:
+                break
+            if feed > line:
+                if base[feed - 1] != c"\r":
+                    self.bare_lf = True
+                    self.look_for_cr(base, line, feed)
+                else:
+                    self.look_for_cr(base, line, feed - 1)
+            elif not (line == start and self.after_cr):
+                self.bare_lf = True
+            if self.length + feed + 1 - line > MAX_BODY_LINE:
+                self.too_long = True
+            self.length = 0
+            line = feed + 1
+        self.length += end - line
+        if self.length > MAX_BODY_LINE:
+            self.too_long = True
+            self.length = MAX_BODY_LINE  # too long already; cannot overflow
+        self.after_cr = base[end - 1] == c"\r"
+        self.look_for_cr(base, line, end - 1 if self.after_cr else end)
+
+    def finish(self):
+        """Mail data has ended: a last CR stays without LF."""
+        if self.after_cr:
+            self.bare_cr = True
+
+    cdef inline void look_for_cr(self, const unsigned char* base, Py_ssize_t start, Py_ssize_t end) noexcept:
+        # A CR in base[start:end] is bare: the one of the line end, if any, is not part of it.
+        if not self.bare_cr and start < end and find_octet(base, c"\r", start, end) >= 0:
+            self.bare_cr = True
+
+
+def find_dashes(bytearray buf not None, Py_ssize_t start, Py_ssize_t end, bint at_line_start):
+    """Find the first line in `buf[start:end]` that begins with "--": it may be a delimiter (RFC 2046 5.1.1).
+
+    `at_line_start` tells whether `start` is the first octet of a line. Lines end in LF or CRLF.
+
+    Returns `(line, body_end)`. With `line >= 0`, that line starts there and `body_end` is where the octets before it
+    end, without the line break that belongs to a delimiter. With `line == -1` there is none so far, and
+    `buf[body_end:end]` must be held back and put in front of the next chunk: a line break, perhaps with one "-".
+
+    Raises ValueError for a chunk outside of the buffer.
+    """
+    cdef:
+        const unsigned char* base
+        Py_ssize_t search = start
+        Py_ssize_t dash
+        Py_ssize_t body_end = end
+
+    check_chunk(buf, start, end)
+    base = <const unsigned char*> buf
+    while True:
+        dash = find_octet(base, c"-", search, end)
+        if dash < 0:
+            break
+        if dash == start:
+            if at_line_start:
+                if dash + 1 == end:
+                    return (-1, start)
+                if base[dash + 1] == c"-":
+                    return (start, start)
+        elif base[dash - 1] == c"\n":
+            if dash + 1 == end:
+                body_end = dash
+                break
+            if base[dash + 1] == c"-":
+                return (dash, before_line_break(base, start, dash))
+        search = dash + 1
+    return (-1, before_line_break(base, start, body_end))
+
+
+cdef inline Py_ssize_t before_line_break(
+    const unsigned char* base, Py_ssize_t start, Py_ssize_t end
+) noexcept:
+    # Where base[start:end] ends without a line break, or a CR that may become one, at its end.
+    if end > start and base[end - 1] == c"\n":
+        end -= 1
+        if end > start and base[end - 1] == c"\r":
+            end -= 1
+    elif end > start and base[end - 1] == c"\r":
+        end -= 1
+    return end
+
+
+def find_header_stop(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
+    """Find the first whole line in `buf[start:end]` that is empty or begins with "--"; `start` must begin a line.
+
+    Returns `(line, next_line)`: where that line and the one after it start. Without such a line `line` is -1 and
+    `next_line` is the start of the last, unfinished line: search on from there when there is more.
+
+    Raises ValueError for a chunk outside of the buffer.
+    """
+    cdef:
+        const unsigned char* base
+        Py_ssize_t line = start
+        Py_ssize_t feed  # the LF that ends the line
+
+    check_chunk(buf, start, end)
+    base = <const unsigned char*> buf
+    while True:
+        feed = find_octet(base, c"\n", line, end)
+        if feed < 0:
+            return (-1, line)
+        if feed == line or (feed == line + 1 and base[line] == c"\r"):
+            return (line, feed + 1)
+        if base[line] == c"-" and base[line + 1] == c"-":
+            return (line, feed + 1)
+        line = feed + 1

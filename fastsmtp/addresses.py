@@ -1,0 +1,48 @@
+"""Where to listen or connect: `host:port`, `[::1]:port`, `unix:path` and their kin."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+
+
+class TCPAddress(NamedTuple):
+    """Where to listen or connect: `host` is "" for all interfaces, an IPv6 address has no brackets."""
+
+    host: str
+    port: int
+
+
+class UnixAddress(NamedTuple):
+    """A Unix socket; `path` is as written."""
+
+    path: str
+
+
+def parse_address(text: str) -> TCPAddress | UnixAddress:
+    """Take apart `host:port`, `:port`, `[::1]:port` (each also with `tcp://`), `unix:path` or `unix://path`.
+
+    Raises ValueError saying what is wrong with it.
+    """
+    if text.startswith("unix:"):
+        path = text[5:].removeprefix("//")
+        if not path or "\0" in path:
+            raise ValueError("the path is missing")
+        if len(os.fsencode(path)) > 107:  # sun_path of Linux, with its final NUL
+            raise ValueError("a socket path has at most 107 bytes")
+        return UnixAddress(path)
+    host, colon, port = text.removeprefix("tcp://").rpartition(":")
+    if not colon:
+        raise ValueError("the port is missing")
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError("a port is a number from 0 to 65535")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        if not re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?", host):
+            raise ValueError("there is no IPv6 address between the brackets")
+    elif ":" in host:
+        raise ValueError("an IPv6 address needs brackets")
+    elif not re.fullmatch(r"[\w.-]*", host):
+        raise ValueError("this is not a host name")
+    return TCPAddress(host, int(port))

@@ -1,0 +1,48 @@
+"""Frozen data about one transaction: the envelope, who authenticated, how the channel was protected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+
+class TLSInfo(NamedTuple):
+    """The protected channel of a session: protocol version and cipher as OpenSSL names them."""
+
+    version: str
+    cipher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an AUTH exchange gave away; nothing here was verified.
+
+    `username` and `password` are None where the mechanism does not carry them; a token mechanism's token, and the
+    digest of CRAM-MD5, stand in `password`. `challenge` is what we sent (CRAM-MD5), else None.
+    """
+
+    mechanism: str
+    username: str | None
+    password: str | None = field(default=None, repr=False)
+    challenge: str | None = None
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One transaction as the commands described it (RFC 5321 section 2.3.1); nothing here comes from a header field.
+
+    `mail_parameters` and each item of `rcpt_parameters` map an ESMTP keyword, as sent, to its value or None.
+    `rcpt_parameters` runs parallel to `forward_paths`. `credentials` is None when AUTH never succeeded in this session,
+    `auth_attempted` tells whether it was tried.
+    """
+
+    helo: str
+    esmtp: bool
+    reverse_path: str
+    forward_paths: tuple[str, ...]
+    mail_parameters: dict[str, str | None]
+    rcpt_parameters: tuple[dict[str, str | None], ...]
+    auth_attempted: bool = False
+    credentials: Credentials | None = None
+    tls: TLSInfo | None = None

@@ -1,0 +1,1 @@
+"""Goridge v1: the frames spoken with workers and over RPC."""

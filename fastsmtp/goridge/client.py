@@ -1,0 +1,88 @@
+"""The calling side of Goridge RPC: blocking, one call at a time, arguments and results in JSON.
+
+See `rpc.py` for the frames. Nothing here needs an event loop: it serves the command line and tests.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any, final
+
+from fastsmtp.addresses import TCPAddress, parse_address
+from fastsmtp.errors import CallError
+from fastsmtp.goridge.frame import CODEC_JSON, ERROR, Frame, FrameDecoder, encode_frame
+
+CONNECT_TIMEOUT_S = 5.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a list of a hundred thousand connections
+_ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # listened to, but no place to connect to
+_READ_BYTES = 65536
+
+
+@final
+class Client:
+    """A connection to a server's `rpc.listen`."""
+
+    def __init__(self, listen: str, timeout_s: float | None = None) -> None:
+        """Connect to `tcp://host:port` or `unix://path`; `timeout_s` bounds the wait for each answer.
+
+        Raises OSError when nobody listens there.
+        """
+        address = parse_address(listen)
+        if isinstance(address, TCPAddress):
+            host = _ANYWHERE.get(address.host, address.host)
+            self._socket = socket.create_connection((host, address.port), CONNECT_TIMEOUT_S)
+        else:
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.settimeout(CONNECT_TIMEOUT_S)
+            try:
+                self._socket.connect(address.path)
+            except OSError:
+                self._socket.close()
+                raise
+        self._socket.settimeout(timeout_s)
+        self._decoder = FrameDecoder(MAX_ANSWER_BYTES)
+        self._sequence = 0
+
+    def call(self, method: str, argument: object = None) -> Any:
+        """Return the result of `method`.
+
+        Raises CallError with the server's text, ConnectionError when the server went away, TimeoutError, and
+        FrameError when it does not speak Goridge.
+        """
+        self._sequence += 1
+        name = method.encode()
+        options = (self._sequence, len(name))
+        self._socket.sendall(encode_frame(CODEC_JSON, name + json.dumps(argument).encode(), options))
+        frame = self._receive()
+        answer = frame.payload[frame.options[1] if len(frame.options) > 1 else 0 :]
+        if frame.flags & ERROR:
+            raise CallError(answer.decode("utf-8", "replace"))
+        return json.loads(answer)
+
+    def wait_for_end(self) -> None:
+        """Return when the server has closed the connection. Raises TimeoutError."""
+        try:
+            while self._socket.recv(_READ_BYTES):
+                continue
+        except ConnectionError:
+            return
+
+    def close(self) -> None:
+        """Close the connection. May be called twice."""
+        self._socket.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _receive(self) -> Frame:
+        frames: list[Frame] = []
+        while not frames:
+            chunk = self._socket.recv(_READ_BYTES)
+            if not chunk:
+                raise ConnectionResetError("the server closed the connection")
+            frames = self._decoder.feed(chunk)
+        return frames[0]

@@ -1,0 +1,144 @@
+"""Goridge v1 frames: encode, incremental decode, CRC.
+
+     byte 0          1       2..5             6..9               10           11   12..
+    +-----------+-------+----------------+------------------+-------------+----+-----------+-----------+
+    | version<<4| flags | payload length | CRC32 of bytes   | stream bits | 0  | options,  | frame     |
+    | | words   |       | LE32           | 0..5, LE32       |             |    | LE32 each | payload   |
+    +-----------+-------+----------------+------------------+-------------+----+-----------+-----------+
+
+`words` counts the 32-bit words of header and options: 3 without options, 15 at most. An email, and the answer to it, is
+context + body in one frame payload with one option, the length of the context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+from fastsmtp.errors import FrameError
+
+VERSION = 1
+
+# Flags, byte 1. The codec bits say how the frame payload is written.
+CONTROL = 0x01
+CODEC_RAW = 0x04
+CODEC_JSON = 0x08
+CODEC_MSGPACK = 0x10
+CODEC_GOB = 0x20
+ERROR = 0x40
+CODEC_PROTO = 0x80
+
+# Stream bits, byte 10.
+STREAM = 0x01
+STOP = 0x02
+PING = 0x04
+PONG = 0x08
+
+MAX_FRAME_PAYLOAD_BYTES = 16 * 1024 * 1024
+
+_HEADER_WORDS = 3
+_HEADER_BYTES = 12
+_MAX_OPTIONS = 12  # the word count has four bits: 15 - 3
+_SHOWN_BYTES = 256  # of what is not a frame, in the text of the error
+
+_CHECKED = Struct("<BBI")  # what the CRC covers
+_HEADER = Struct("<BBIIBB")
+_TAILS = [Struct(f"<IBB{count}I") for count in range(_MAX_OPTIONS + 1)]  # CRC, stream bits, 0, options
+_OPTIONS = [Struct(f"<{count}I") for count in range(_MAX_OPTIONS + 1)]
+
+
+class Frame(NamedTuple):
+    """One decoded frame."""
+
+    flags: int
+    stream: int
+    options: tuple[int, ...]
+    payload: bytes
+
+
+def frame_header(flags: int, options: Sequence[int], payload_length: int, stream: int = 0) -> bytes:
+    """Return header and options of a frame whose payload, of `payload_length` bytes, the caller writes behind it."""
+    count = len(options)
+    checked = _CHECKED.pack(VERSION << 4 | _HEADER_WORDS + count, flags, payload_length)
+    return checked + _TAILS[count].pack(crc32(checked), stream, 0, *options)
+
+
+def encode_frame(flags: int, payload: bytes, options: Sequence[int] = (), stream: int = 0) -> bytes:
+    """Return a whole frame. Copies the payload: for control frames and RPC, not for an email."""
+    return frame_header(flags, options, len(payload), stream) + payload
+
+
+class FrameDecoder:
+    """Cuts a stream of bytes into frames.
+
+    A frame that arrives in one piece is cut from the caller's bytes; one that straddles chunks is collected in
+    `_pending`, which is not looked at again before `_need` bytes are there: a large frame costs linear time.
+    """
+
+    __slots__ = ("_max_payload", "_need", "_pending")
+
+    def __init__(self, max_payload_bytes: int = MAX_FRAME_PAYLOAD_BYTES) -> None:
+        self._max_payload = max_payload_bytes
+        self._pending = bytearray()
+        self._need = _HEADER_BYTES
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether bytes of an unfinished frame are held."""
+        return bool(self._pending)
+
+    def feed(self, chunk: bytes | bytearray) -> list[Frame]:
+        """Take the next bytes and return the frames they complete, often none.
+
+        Raises FrameError when the bytes cannot be a frame or its payload is too large; the text carries the first of
+        them, and the decoder is of no further use.
+        """
+        frames: list[Frame] = []
+        source = chunk
+        if self._pending:
+            self._pending += chunk
+            if len(self._pending) < self._need:
+                return frames
+            source = self._pending
+        start, end = 0, len(source)
+        while start < end:
+            need = self._measure(source, start, end)
+            if end - start < need:
+                self._need = need
+                break
+            frames.append(_cut(source, start, start + need))
+            start += need
+        if source is self._pending:
+            del self._pending[:start]
+        elif start < end:
+            self._pending += memoryview(chunk)[start:]
+        return frames
+
+    def _measure(self, source: bytes | bytearray, start: int, end: int) -> int:
+        """Return the length of the frame that begins at `start`, or of its header while that is not whole."""
+        first = source[start]
+        if first >> 4 != VERSION or first & 0x0F < _HEADER_WORDS:
+            raise _not_a_frame(source, start)
+        if end - start < _HEADER_BYTES:
+            return _HEADER_BYTES
+        _, _, length, crc, _, _ = _HEADER.unpack_from(source, start)
+        if crc32(source[start : start + _CHECKED.size]) != crc:
+            raise _not_a_frame(source, start, "bad CRC")
+        if length > self._max_payload:
+            raise FrameError(f"frame payload of {length} bytes is above the limit of {self._max_payload}")
+        return (first & 0x0F) * 4 + int(length)
+
+
+def _cut(source: bytes | bytearray, start: int, end: int) -> Frame:
+    """Return the frame at `source[start:end]`, which `_measure` found good and whole."""
+    first, flags, _, _, stream, _ = _HEADER.unpack_from(source, start)
+    words = first & 0x0F
+    options = _OPTIONS[words - _HEADER_WORDS].unpack_from(source, start + _HEADER_BYTES)
+    return Frame(flags, stream, options, bytes(memoryview(source)[start + words * 4 : end]))
+
+
+def _not_a_frame(source: bytes | bytearray, start: int, why: str = "") -> FrameError:
+    shown = bytes(source[start : start + _SHOWN_BYTES])
+    return FrameError(f"not a Goridge frame{f' ({why})' if why else ''}: {shown!r}")

@@ -1,0 +1,156 @@
+"""Frames over one connection: a stream socket, or a pair of pipes.
+
+A relay has one owner at a time, which is told of the frames of each read, of the other side breaking it off, and last
+that the relay is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from fastsmtp.errors import FrameError
+from fastsmtp.goridge.frame import MAX_FRAME_PAYLOAD_BYTES, Frame, FrameDecoder, encode_frame, frame_header
+
+Segments = Sequence["bytes | bytearray"]
+
+
+class RelayOwner(Protocol):
+    """Who is told what happens on a relay."""
+
+    def on_connected(self, relay: Relay) -> None:
+        """Frames can be sent from now on."""
+
+    def on_frames(self, relay: Relay, frames: list[Frame]) -> None:
+        """At least one whole frame has arrived."""
+
+    def on_broken(self, relay: Relay, reason: str) -> None:
+        """The other side closed or sent what is no frame; the relay is closing. Not called after our own `abort`."""
+
+    def on_closed(self, relay: Relay) -> None:
+        """Both directions are closed and their descriptors given back."""
+
+
+class Relay(asyncio.Protocol):
+    """Sends and receives Goridge frames; see `connect_pipes` for the pair of pipes."""
+
+    __slots__ = ("_closing", "_connecting", "_decoder", "_open_sides", "_pipes", "_reader", "_writer", "owner")
+
+    def __init__(
+        self, owner: RelayOwner, *, pipes: bool = False, max_payload_bytes: int = MAX_FRAME_PAYLOAD_BYTES
+    ) -> None:
+        self.owner = owner
+        self._pipes = pipes
+        self._decoder = FrameDecoder(max_payload_bytes)
+        self._reader: asyncio.ReadTransport | None = None
+        self._writer: asyncio.WriteTransport | None = None
+        self._open_sides = 2 if pipes else 1  # or still to be opened
+        self._closing = False
+        self._connecting = pipes
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the beginning of a frame has arrived whose end has not."""
+        return self._decoder.incomplete
+
+    @property
+    def flushed(self) -> bool:
+        """Whether all that was sent has left for the other side's kernel buffer."""
+        return self._writer is None or self._writer.get_write_buffer_size() == 0
+
+    @property
+    def transport(self) -> asyncio.WriteTransport | None:
+        """The sending side, None before the connection is made."""
+        return self._writer
+
+    def send(self, flags: int, payload: bytes, options: Sequence[int] = (), stream: int = 0) -> None:
+        """Send one small frame."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(encode_frame(flags, payload, options, stream))
+
+    def send_payload(self, flags: int, context: Segments, body: Segments = ()) -> None:
+        """Send context and body, each the concatenation of its segments, as one frame. Nothing is copied.
+
+        Until the other side has answered, nobody may change the segments: the transport still points into them.
+        """
+        assert self._writer is not None
+        context_length = sum(map(len, context))
+        length = context_length + sum(map(len, body)) if body else context_length
+        self._writer.writelines([frame_header(flags, (context_length,), length), *context, *body])
+
+    def abort(self) -> None:
+        """Close at once; what was not flushed is dropped. May be called twice."""
+        self._closing = True
+        if self._connecting:
+            return  # asyncio in debug mode cannot bear a pipe that is closed while it is connected; see `connect_pipes`
+        # A transport that is closing already is left alone: asyncio's pipes would report the end of it twice.
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.abort()
+        if self._pipes and self._reader is not None and not self._reader.is_closing():
+            self._reader.close()
+
+    def _break(self, reason: str) -> None:
+        if not self._closing:
+            self.abort()
+            self.owner.on_broken(self, reason)
+
+    # asyncio callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._reader = cast(asyncio.ReadTransport, transport)
+        if not self._pipes:
+            self._writer = cast(asyncio.WriteTransport, transport)
+        if self._closing:
+            self.abort()
+        elif not self._pipes:
+            self.owner.on_connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        try:
+            frames = self._decoder.feed(data)
+        except FrameError as error:
+            self._break(str(error))
+            return
+        if frames:
+            self.owner.on_frames(self, frames)
+
+    def eof_received(self) -> None:
+        # Whoever stops sending is of no use, whatever we may still have to send to it.
+        self._break("closed the connection" + (" in the middle of a frame" if self.incomplete else ""))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._break("closed the connection")
+        self._open_sides -= 1
+        if self._open_sides == 0:
+            self.owner.on_closed(self)
+
+
+class _WriteSide(asyncio.BaseProtocol):
+    """The sending pipe of a relay over a pair of pipes."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._relay._writer = cast(asyncio.WriteTransport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relay.connection_lost(exc)
+
+
+async def connect_pipes(relay: Relay, source: object, sink: object) -> None:
+    """Attach `relay`, made with `pipes=True`, to the file objects it reads from and writes to; it owns them now.
+
+    Not to be cancelled: a relay with one side open cannot be closed. It takes two turns of the loop.
+    """
+    loop = asyncio.get_running_loop()
+    await loop.connect_write_pipe(lambda: _WriteSide(relay), sink)
+    await loop.connect_read_pipe(lambda: relay, source)
+    relay._connecting = False
+    if relay._closing:
+        relay.abort()
+    else:
+        relay.owner.on_connected(relay)

@@ -1,0 +1,370 @@
+"""Address lists (RFC 5322 sections 3.4 and 4.4) -> names and addresses.
+
+`name <address>` and bare addresses, alone or in a list, are matched by one pattern each. Everything else is cut into
+tokens once, from left to right, and each mailbox made of the tokens between two commas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+from functools import lru_cache
+from typing import NamedTuple
+
+from fastsmtp.mime.defects import INVALID_ADDRESS, INVALID_ENCODED_WORD, note
+from fastsmtp.mime.words import decode_words, find_comment_end, find_quote_end
+
+_CACHED_LENGTH = 160  # characters of the longest value that is cached
+_MAX_LENGTH = 64 * 1024  # characters of a value that are read when it is not all plain mailboxes
+_MAX_PLAIN = 40_000  # plain mailboxes that are read beyond that
+
+
+class Address(NamedTuple):
+    """A mailbox: `name` decoded, "" where there is none; `address` as sent, "" where there is only a name."""
+
+    name: str
+    address: str
+
+
+def parse_addresses(value: str, defects: list[str]) -> list[Address]:
+    """The mailboxes of an address list, in order; groups are flattened, comments serve as names where there are none.
+
+    Never raises; `invalid-address` is noted where the list had to be interpreted, or was too long to be read
+    to its end.
+    """
+    if len(value) <= _CACHED_LENGTH:
+        addresses, noted = _cached_addresses(value)
+        for defect in noted:
+            note(defects, defect)
+        return list(addresses)
+    return _addresses(value, defects)
+
+
+@lru_cache(maxsize=1024)
+def _cached_addresses(value: str) -> tuple[tuple[Address, ...], tuple[str, ...]]:
+    defects: list[str] = []
+    return tuple(_addresses(value, defects)), tuple(defects)
+
+
+# The good case. `=` may begin an encoded word, which has to be decoded.
+_ADDR_SPEC = r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+'
+_MAILBOX = re.compile(rf'(?:[ \t]*"([^"\\=]*)"[ \t]*|([^"(),:;<>@\[\]\\=]*))<({_ADDR_SPEC})>[ \t]*')
+_RUN_OF_BLANKS = re.compile(r"[ \t\r\n]+")
+_BARE = re.compile(rf"[ \t]*({_ADDR_SPEC})[ \t]*")
+
+
+def _addresses(value: str, defects: list[str]) -> list[Address]:
+    addresses = _regular_addresses(value)
+    if addresses is not None:
+        return addresses
+    if len(value) > _MAX_LENGTH:
+        # A mailbox that was cut would be another one, so the list ends at a comma if it has any.
+        note(defects, INVALID_ADDRESS)
+        comma = value.rfind(",", 0, _MAX_LENGTH)
+        value = value[: _MAX_LENGTH if comma == -1 else comma]
+    return _irregular_addresses(value, defects)
+
+
+def _regular_addresses(value: str) -> list[Address] | None:
+    """The mailboxes of a list without groups, comments, encoded words or commas in names; None for any other.
+
+    None for an endless one too.
+    """
+    addresses: list[Address] = []
+    position = 0
+    while True:
+        match = _MAILBOX.match(value, position)
+        if match is not None:
+            quoted, phrase, address = match.groups()
+            name = _RUN_OF_BLANKS.sub(" ", phrase.strip(" \t")) if quoted is None else quoted
+            addresses.append(Address(name, address))
+        else:
+            match = _BARE.match(value, position)
+            if match is None:
+                return None
+            addresses.append(Address("", match[1]))
+        position = match.end()
+        if position == len(value):
+            return addresses
+        if value[position] != "," or len(addresses) == _MAX_PLAIN:
+            return None
+        position += 1
+
+
+class _Kind(Enum):
+    """What a token is; names are those of the groups of `_TOKEN`."""
+
+    ATOM = auto()  # runs of other characters, domain literals; `@` and dots too
+    WORD = auto()  # an encoded word
+    QUOTED = auto()  # with its quotes
+    BLANK = auto()
+    COMMENT = auto()  # without its parentheses
+    SPECIAL = auto()  # one of `<>,:;`
+    QUOTE = auto()  # begins a quoted string; never leaves `_tokens`
+    OPEN = auto()  # begins a comment; never leaves `_tokens`
+
+
+class _Token(NamedTuple):
+    kind: _Kind
+    text: str
+
+
+_KINDS = dict(_Kind.__members__)
+
+_TOKEN = re.compile(
+    # QUIRK: scripts that encode with quoted_printable_encode() leave commas and blanks inside encoded words.
+    r"(?P<WORD>=\?[^?\s]{1,128}\?[bBqQ]\?[^?]*\?=)"
+    r"|(?P<BLANK>[ \t\r\n]+)"
+    r"|(?P<SPECIAL>[<>,:;])"
+    r'|(?P<QUOTE>")'
+    r"|(?P<OPEN>\()"
+    r'|(?P<ATOM>\[[^\[\]\\<>"]*\]|[^ \t\r\n"(<>,:;=\[]+|.)',
+    re.DOTALL,
+)
+_UNCLOSED = ('"', "(")
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _tokens(value: str) -> Iterator[_Token]:
+    """All of `value`, cut up. A quote or parenthesis that is never closed is an ordinary character."""
+    openers = {_Kind.QUOTE: find_quote_end, _Kind.OPEN: find_comment_end}
+    position = 0
+    while position < len(value):
+        match = _TOKEN.match(value, position)
+        assert match is not None, "the last alternative takes any character"
+        kind = _KINDS[match.lastgroup or "ATOM"]
+        end = match.end()
+        if kind in openers:
+            close = openers[kind](value, end)
+            if close == -1:
+                # This was a look at all the rest; a second one would not be linear.
+                openers[kind] = _never
+                yield _Token(_Kind.ATOM, match[0])
+            elif kind is _Kind.QUOTE:
+                end = close + 1
+                yield _Token(_Kind.QUOTED, value[position:end])
+            else:
+                yield _Token(_Kind.COMMENT, value[end:close])
+                end = close + 1
+        else:
+            yield _Token(kind, match[0])
+        position = end
+
+
+def _never(value: str, position: int) -> int:
+    return -1
+
+
+def _irregular_addresses(value: str, defects: list[str]) -> list[Address]:
+    reader = _Reader(defects)
+    for token in _tokens(value):
+        reader.read(token)
+    reader.end_mailbox()
+    return reader.addresses
+
+
+class _Reader:
+    """Collects the tokens of a mailbox until a separator shows that it is complete."""
+
+    __slots__ = (
+        "_angle",
+        "_behind",
+        "_comment",
+        "_defects",
+        "_has_address",
+        "_has_text",
+        "_in_angle",
+        "_phrase",
+        "addresses",
+    )
+
+    def __init__(self, defects: list[str]) -> None:
+        self.addresses: list[Address] = []
+        self._defects = defects
+        self._begin_mailbox()
+
+    def _begin_mailbox(self) -> None:
+        self._phrase: list[_Token] = []  # before angle brackets
+        self._angle: list[str] | None = None  # inside them
+        self._behind: list[_Token] = []
+        self._in_angle = False
+        self._has_address = False  # an `@` in the phrase
+        self._has_text = False  # anything but blanks in the phrase
+        self._comment = ""  # the last one
+
+    def read(self, token: _Token) -> None:
+        """Take the next token."""
+        if token.kind is _Kind.COMMENT:
+            self._comment = token.text
+        elif self._in_angle:
+            self._read_angle(token)
+        elif token.kind is not _Kind.SPECIAL:
+            (self._phrase if self._angle is None else self._behind).append(token)
+            self._has_text = self._has_text or token.kind is not _Kind.BLANK
+            if token.kind is _Kind.ATOM:
+                self._has_address = self._has_address or "@" in token.text
+                if token.text in _UNCLOSED:
+                    note(self._defects, INVALID_ADDRESS)
+        elif token.text == ",":
+            self._read_comma(token)
+        elif token.text == ":":
+            self._read_colon(token)
+        elif token.text == ";":
+            # The end of a group. QUIRK: Outlook separates addresses with semicolons.
+            self.end_mailbox()
+        elif token.text == "<":
+            if self._angle is not None:  # QUIRK: scripts put lists together without commas
+                note(self._defects, INVALID_ADDRESS)
+                behind, self._behind = self._behind, []
+                self.end_mailbox()
+                self._phrase = behind
+            self._angle = []
+            self._in_angle = True
+        else:
+            note(self._defects, INVALID_ADDRESS)
+
+    def _read_comma(self, token: _Token) -> None:
+        if self._angle is None and not self._has_address and self._has_text:
+            # QUIRK: Lotus Notes and scripts do not quote `Doe, John <john@example.com>`: decided at the next address.
+            self._phrase.append(token)
+        else:
+            self.end_mailbox()
+
+    def _read_colon(self, token: _Token) -> None:
+        if self._angle is None and not self._has_address:  # what came before is the name of a group
+            self._begin_mailbox()
+        else:
+            (self._phrase if self._angle is None else self._behind).append(token)
+
+    def _read_angle(self, token: _Token) -> None:
+        assert self._angle is not None
+        if token.kind is _Kind.BLANK:
+            return
+        text = token.text
+        if token.kind is not _Kind.SPECIAL:
+            self._angle.append(text)
+        elif text == ">":
+            self._in_angle = False
+        elif text == ":":
+            # Before it: a route (RFC 5322 section 4.4, obs-route). QUIRK: or `mailto`, from web forms.
+            self._angle.clear()
+        elif text == "<":
+            if self._angle:
+                note(self._defects, INVALID_ADDRESS)
+            self._angle.clear()
+        elif not (self._angle and self._angle[0].startswith("@")):  # a comma that is not in a route
+            note(self._defects, INVALID_ADDRESS)
+            self._in_angle = False
+            self.end_mailbox()
+
+    def end_mailbox(self) -> None:
+        """Make an address of what was read since the last one."""
+        if self._angle is not None:
+            behind = _phrase_text(self._behind, self._defects)
+            if self._in_angle or behind or any(map(_is_comma, self._phrase)):
+                note(self._defects, INVALID_ADDRESS)
+            while self._phrase and (_is_comma(self._phrase[-1]) or _is_blank(self._phrase[-1])):
+                self._phrase.pop()
+            name = _phrase_text(self._phrase, self._defects) or behind or self._comment_text()
+            self.addresses.append(Address(name, "".join(self._angle)))
+        else:
+            for phrase in _split(self._phrase, _is_comma):
+                self._end_bare(phrase)
+        self._begin_mailbox()
+
+    def _end_bare(self, phrase: list[_Token]) -> None:
+        """An address without angle brackets, or what was found in its place."""
+        words = _split(phrase, _is_blank)
+        at = next((i for i in reversed(range(len(words))) if _has_at(words[i])), None)
+        if at is None:
+            if words:
+                note(self._defects, INVALID_ADDRESS)
+                self.addresses.append(self._nameless(words) or self._encoded(_phrase_text(phrase, self._defects)))
+            return
+        first, last = _extent(words, at)
+        rest = [*words[:first], *words[last:]]
+        if rest:  # QUIRK: scripts that forget the brackets: `John Doe john@example.com`
+            note(self._defects, INVALID_ADDRESS)
+        name = _phrase_text(_spaced(rest), self._defects) or self._comment_text()
+        self.addresses.append(Address(name, "".join([token.text for word in words[first:last] for token in word])))
+
+    def _nameless(self, words: list[list[_Token]]) -> Address | None:
+        """QUIRK: cron sends `To: root`, a mailbox of its own host."""
+        if len(words) == 1 and all(token.kind is _Kind.ATOM for token in words[0]):
+            return Address(self._comment_text(), "".join([token.text for token in words[0]]))
+        return None
+
+    def _encoded(self, name: str) -> Address:
+        """QUIRK: PHP scripts encode the whole mailbox: `=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=`."""
+        if name.endswith(">"):
+            phrase, bracket, address = name[:-1].rpartition("<")
+            if bracket and "@" in address:
+                return Address(phrase.strip(' "'), address.strip())
+        return Address(name, "")
+
+    def _comment_text(self) -> str:
+        return decode_words(_unquoted(self._comment), self._defects).strip(" \t\r\n")
+
+
+def _is_comma(token: _Token) -> bool:
+    return token.kind is _Kind.SPECIAL and token.text == ","
+
+
+def _is_blank(token: _Token) -> bool:
+    return token.kind is _Kind.BLANK
+
+
+def _has_at(word: list[_Token]) -> bool:
+    return any(token.kind is _Kind.ATOM and "@" in token.text for token in word)
+
+
+def _split(tokens: list[_Token], is_separator: Callable[[_Token], bool]) -> list[list[_Token]]:
+    """The runs of tokens between separators, without empty ones."""
+    runs: list[list[_Token]] = [[]]
+    for token in tokens:
+        if is_separator(token):
+            runs.append([])
+        else:
+            runs[-1].append(token)
+    return [run for run in runs if run]
+
+
+def _spaced(words: list[list[_Token]]) -> list[_Token]:
+    return [token for word in words for token in (*word, _Token(_Kind.BLANK, " "))]
+
+
+def _extent(words: list[list[_Token]], at: int) -> tuple[int, int]:
+    """The words that belong to the one with the `@`: blanks around dots and `@` are obsolete (RFC 5322 section 4.4)."""
+    first, last = at, at + 1
+    while first > 0 and (words[first][0].text[0] in ".@" or words[first - 1][-1].text[-1] == "@"):
+        first -= 1
+    while last < len(words) and (words[last - 1][-1].text[-1] in ".@" or words[last][0].text[0] in ".@"):
+        last += 1
+    return first, last
+
+
+def _phrase_text(tokens: list[_Token], defects: list[str]) -> str:
+    """The text of a phrase: quotes off, encoded words decoded, blanks outside of quotes made one."""
+    texts: list[str] = []
+    run: list[str] = []  # tokens that are not quoted
+    for token in tokens:
+        if token.kind is _Kind.QUOTED:
+            texts.append(decode_words("".join(run), defects))
+            run = []
+            quoted = _unquoted(token.text[1:-1])
+            if "=?" in quoted:
+                # QUIRK: Outlook and Gmail put encoded words in quotes, which RFC 2047 section 5 forbids.
+                decoded = decode_words(quoted, defects)
+                if decoded != quoted:
+                    note(defects, INVALID_ENCODED_WORD)
+                quoted = decoded
+            texts.append(quoted)
+        else:
+            run.append(" " if token.kind is _Kind.BLANK else token.text)
+    texts.append(decode_words("".join(run), defects))
+    return "".join(texts).strip(" \t\r\n")
+
+
+def _unquoted(text: str) -> str:
+    return _QUOTED_PAIR.sub(r"\1", text) if "\\" in text else text

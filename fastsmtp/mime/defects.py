@@ -1,0 +1,71 @@
+"""The vocabulary of `message.defects` and `attachments[].defects`: each name once, with its meaning.
+
+A defect says what was wrong with a message and that a best effort was made; it never stops a capture.
+"""
+
+from __future__ import annotations
+
+# Sorted; add a constant here and its meaning below.
+DEPTH_LIMIT = "depth-limit"
+DUPLICATE_BOUNDARY = "duplicate-boundary"
+DUPLICATE_CONTENT_TYPE = "duplicate-content-type"
+DUPLICATE_PARAMETER = "duplicate-parameter"
+FIELD_LIMIT = "field-limit"
+HEADER_8BIT = "header-8bit"
+HEADER_NUL = "header-nul"
+INVALID_ADDRESS = "invalid-address"
+INVALID_BASE64 = "invalid-base64"
+INVALID_CONTENT_TYPE = "invalid-content-type"
+INVALID_DISPOSITION = "invalid-disposition"
+INVALID_ENCODED_WORD = "invalid-encoded-word"
+INVALID_HEADER_LINE = "invalid-header-line"
+INVALID_PARAMETER = "invalid-parameter"
+INVALID_QUOTED_PRINTABLE = "invalid-quoted-printable"
+INVALID_UUENCODE = "invalid-uuencode"
+MBOX_FROM_LINE = "mbox-from-line"
+MISSING_BASE64_PADDING = "missing-base64-padding"
+MISSING_BOUNDARY = "missing-boundary"
+MISSING_CHARSET = "missing-charset"
+MISSING_CLOSING_DELIMITER = "missing-closing-delimiter"
+PART_LIMIT = "part-limit"
+UNDECODABLE_CHARSET = "undecodable-charset"
+UNKNOWN_CHARSET = "unknown-charset"
+UNKNOWN_TRANSFER_ENCODING = "unknown-transfer-encoding"
+UNTERMINATED_HEADER = "unterminated-header"
+WRONG_CHARSET = "wrong-charset"
+
+MEANINGS: dict[str, str] = {
+    DEPTH_LIMIT: "multiparts nested deeper than the limit: the innermost were kept as one part",
+    DUPLICATE_BOUNDARY: "a multipart with the boundary of one around it: its delimiters count for the inner one",
+    DUPLICATE_CONTENT_TYPE: "more than one Content-Type field: the first counts",
+    DUPLICATE_PARAMETER: "a parameter occurs twice in one field: the first counts",
+    FIELD_LIMIT: "more header fields than the limit: the rest was left out",
+    HEADER_8BIT: "8-bit header octets that are not UTF-8: read as windows-1252",
+    HEADER_NUL: "a header field contains NUL",
+    INVALID_ADDRESS: "an address list does not follow RFC 5322",
+    INVALID_BASE64: "base64 with characters, padding or length it cannot have",
+    INVALID_CONTENT_TYPE: "a Content-Type that is not type/subtype: if need be it is text/plain (RFC 2045 5.2)",
+    INVALID_DISPOSITION: "a Content-Disposition without a disposition type",
+    INVALID_ENCODED_WORD: "an encoded word that RFC 2047 does not allow, as such or in this place",
+    INVALID_HEADER_LINE: "a header line that is not a field; where it cannot be one at all, the body begins there",
+    INVALID_PARAMETER: "a parameter that RFC 2045 or RFC 2231 does not allow",
+    INVALID_QUOTED_PRINTABLE: "quoted-printable with an escape it cannot have",
+    INVALID_UUENCODE: "uuencoded lines without `begin` or `end`, or with characters they cannot have",
+    MBOX_FROM_LINE: "an mbox `From ` line before the header: left out",
+    MISSING_BASE64_PADDING: "base64 without the padding that its length asks for",
+    MISSING_BOUNDARY: "a multipart without boundary parameter, or with an endless one: kept as one part",
+    MISSING_CHARSET: "8-bit text without charset that is not UTF-8: read as windows-1252",
+    MISSING_CLOSING_DELIMITER: "a multipart without its closing delimiter",
+    PART_LIMIT: "more parts than the limit: the rest was kept as one part",
+    UNDECODABLE_CHARSET: "octets that have no meaning in their charset: each became U+FFFD",
+    UNKNOWN_CHARSET: "8-bit text in a charset nobody knows: read as UTF-8 or else windows-1252",
+    UNKNOWN_TRANSFER_ENCODING: "a Content-Transfer-Encoding nobody knows: kept as it came",
+    UNTERMINATED_HEADER: "a header longer than the limit: the rest counts as body",
+    WRONG_CHARSET: "octets that contradict their charset label: read as UTF-8 or else windows-1252",
+}
+
+
+def note(defects: list[str], defect: str) -> None:
+    """Add `defect` unless it is there already, so that a list of defects cannot outgrow the vocabulary."""
+    if defect not in defects:
+        defects.append(defect)

@@ -1,0 +1,136 @@
+"""What the header of an entity says about its body (RFC 2045): type, encoding, name, and the part it plays."""
+
+from __future__ import annotations
+
+import enum
+import mimetypes
+
+from fastsmtp.mime import defects
+from fastsmtp.mime.header import parse_fields
+from fastsmtp.mime.parameters import Disposition, MediaType, filename_of, parse_disposition, parse_media_type
+
+# The table that comes with Python, not the machine's: a name must not depend on where the server runs.
+_EXTENSIONS = mimetypes.MimeTypes(filenames=())
+_EXTENSIONS.add_type("message/rfc822", ".eml")
+
+_PLAIN = MediaType("text/plain", {})
+_MESSAGE = MediaType("message/rfc822", {})
+_MAX_BOUNDARY = 998  # characters, a line of RFC 5322 2.1.1; RFC 2046 5.1.1 allows 70
+_READ = frozenset({"content-type", "content-disposition", "content-transfer-encoding", "content-id"})
+
+
+class Role(enum.Enum):
+    """What becomes of an entity's body."""
+
+    MULTIPART = "multipart"
+    TEXT = "text"
+    HTML = "html"
+    ATTACHMENT = "attachment"
+
+
+class Entity:
+    """An entity (RFC 2045 2.4): the message itself or one part of it.
+
+    `number` counts as IMAP does ("" the message, "2.1" the first part of its second part). `fields` are all header
+    fields of the message in order, unfolded and not decoded; those of parts are not kept. `boundary` is None for all
+    but multiparts, `defects` is what is wrong with this entity alone.
+    """
+
+    __slots__ = (
+        "boundary",
+        "content_id",
+        "defects",
+        "disposition",
+        "fields",
+        "filename",
+        "media_type",
+        "number",
+        "parts",
+        "role",
+        "transfer_encoding",
+    )
+
+    def __init__(self, number: str, fields: list[tuple[str, str]], media_type: MediaType) -> None:
+        self.number = number
+        self.fields = fields
+        self.media_type = media_type
+        self.disposition: Disposition | None = None
+        self.transfer_encoding = ""
+        self.content_id: str | None = None
+        self.filename: str | None = None
+        self.boundary: bytes | None = None
+        self.role = Role.TEXT
+        self.parts = 0  # how many parts of this multipart have begun
+        self.defects: list[str] = []
+
+    def name_or_invented(self) -> str:
+        """The file name, or one made from part number and type where the sender gave none. Never empty."""
+        if self.filename:
+            return self.filename
+        return f"part-{self.number or '1'}{self.extension()}"
+
+    def extension(self) -> str:
+        """A file name extension, with its dot, that fits the media type; from a fixed table, never from the wire."""
+        return _EXTENSIONS.guess_extension(self.media_type.value) or ".bin"
+
+
+def read_entity(block: bytes, number: str, parent: Entity | None) -> tuple[Entity, int]:
+    """Read the header `block` of an entity whose multipart is `parent` (None for the message itself).
+
+    Returns the entity and the offset in `block` where its body begins: `len(block)`, or less where a line that
+    cannot be a field ended the header early. Never raises: what is wrong is in `defects`.
+    """
+    header = parse_fields(block)
+    digest = parent is not None and parent.media_type.value == "multipart/digest"
+    # Thousands of parts may have thousands of fields each.
+    fields = header.fields if parent is None else []
+    entity = Entity(number, fields, _MESSAGE if digest else _PLAIN)  # RFC 2045 5.2, RFC 2046 5.1.5
+    found = entity.defects
+    found.extend(header.defects)
+    first: dict[str, str] = {}
+    for name, value in header.fields:
+        key = name.lower()
+        if key in _READ:
+            if key not in first:
+                first[key] = value
+            elif key == "content-type":
+                defects.note(found, defects.DUPLICATE_CONTENT_TYPE)
+    if first:
+        _read_content_fields(entity, first)
+    entity.role = _role_of(entity, parent)
+    return entity, header.body_start
+
+
+def _read_content_fields(entity: Entity, first: dict[str, str]) -> None:
+    value = first.get("content-type")
+    if value is not None:
+        entity.media_type = parse_media_type(value, entity.defects)
+    value = first.get("content-disposition")
+    if value is not None:
+        entity.disposition = parse_disposition(value, entity.defects)
+    value = first.get("content-id")
+    if value is not None:
+        entity.content_id = value.strip().removeprefix("<").removesuffix(">")
+    entity.transfer_encoding = first.get("content-transfer-encoding", "")
+    if entity.media_type.parameters or entity.disposition is not None:
+        entity.filename = filename_of(entity.media_type, entity.disposition)
+
+
+def _role_of(entity: Entity, parent: Entity | None) -> Role:
+    """Body or attachment, after RFC 8621 4.1.4; every media type but the two kinds of text is an attachment."""
+    media_type = entity.media_type.value
+    if media_type.startswith("multipart/"):
+        # RFC 2046 5.1.1: boundaries are ASCII and do not end in a blank; senders exist that break either rule.
+        boundary = entity.media_type.parameters.get("boundary", "").rstrip()
+        if 0 < len(boundary) <= _MAX_BOUNDARY:
+            entity.boundary = boundary.encode()
+            return Role.MULTIPART
+        defects.note(entity.defects, defects.MISSING_BOUNDARY)
+        return Role.TEXT
+    if media_type not in ("text/plain", "text/html"):
+        return Role.ATTACHMENT
+    if entity.disposition is not None and entity.disposition.value == "attachment":
+        return Role.ATTACHMENT
+    if parent is not None and parent.parts > 1 and (entity.filename or parent.media_type.value == "multipart/related"):
+        return Role.ATTACHMENT
+    return Role.HTML if media_type == "text/html" else Role.TEXT

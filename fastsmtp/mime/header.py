@@ -1,0 +1,200 @@
+"""A header block -> its fields (RFC 5322 section 2.2), and the spelling of field names.
+
+A block whose lines all end alike and all are fields is split with str methods; any other is walked line by line. The
+values of structured fields are taken apart by `words`, `parameters` and `address`, which can be had from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from fastsmtp.mime.address import Address, parse_addresses
+from fastsmtp.mime.charset import decode_replacing
+from fastsmtp.mime.defects import FIELD_LIMIT, HEADER_8BIT, HEADER_NUL, INVALID_HEADER_LINE, MBOX_FROM_LINE, note
+from fastsmtp.mime.parameters import Disposition, MediaType, filename_of, parse_disposition, parse_media_type
+from fastsmtp.mime.words import decode_words
+
+__all__ = [
+    "Address",
+    "Disposition",
+    "HeaderBlock",
+    "MediaType",
+    "canonical_name",
+    "decode_words",
+    "filename_of",
+    "parse_addresses",
+    "parse_disposition",
+    "parse_fields",
+    "parse_media_type",
+]
+
+# Registered names (IANA, "Message Headers") as they are registered, the usual ones of mail without a registration too.
+_NAMES = """
+Accept-Language Alternate-Recipient ARC-Authentication-Results ARC-Message-Signature ARC-Seal Archived-At
+Authentication-Results Auto-Submitted Autoforwarded Autosubmitted Bcc BIMI-Indicator BIMI-Location BIMI-Selector Cc
+Comments Content-Alternative Content-Base Content-Description Content-Disposition Content-Duration Content-ID
+Content-Language Content-Location Content-MD5 Content-Transfer-Encoding Content-Translation-Type Content-Type
+Conversion Date Deferred-Delivery Delivered-To Delivery-Date Discarded-X400-IPMS-Extensions
+Discarded-X400-MTS-Extensions Disclose-Recipients Disposition-Notification-Options Disposition-Notification-To
+DKIM-Signature DL-Expansion-History DomainKey-Signature EDIINT-Features Encoding Encrypted Envelope-To Errors-To
+Expires Expiry-Date Feedback-ID From Generate-Delivery-Report Importance In-Reply-To Incomplete-Copy Jabber-ID
+Keywords Language Latest-Delivery-Time List-Archive List-Help List-ID List-Owner List-Post List-Subscribe
+List-Unsubscribe List-Unsubscribe-Post Mail-Followup-To Mail-Reply-To Message-Context Message-ID Message-Type
+MIME-Version MMHS-Message-Type MT-Priority NNTP-Posting-Date NNTP-Posting-Host Organization
+Original-Encoded-Information-Types Original-From Original-Message-ID Original-Recipient Original-Subject
+Originator-Return-Address PICS-Label Precedence Prevent-NonDelivery-Report Priority Received Received-SPF References
+Reply-By Reply-To Require-Recipient-Valid-Since Resent-Bcc Resent-Cc Resent-Date Resent-From Resent-Message-ID
+Resent-Reply-To Resent-Sender Resent-To Return-Path Sender Sensitivity SIO-Label SIO-Label-History Solicitation
+Subject Supersedes Thread-Index Thread-Topic TLS-Report-Domain TLS-Report-Submitter TLS-Required To User-Agent
+VBR-Info X-MimeOLE X-MS-Exchange-Organization-SCL X-MSMail-Priority X400-Content-Identifier X400-Content-Return
+X400-Content-Type X400-MTS-Identifier X400-Originator X400-Received X400-Recipients X400-Trace
+"""
+_REGISTERED = frozenset(_NAMES.split())
+_SPELLINGS = {name.lower(): name for name in _REGISTERED}
+MAX_FIELDS = 10_000  # of one header; design limit, mail has some dozens
+_CACHED_LENGTH = 64  # characters of the longest name whose spelling is cached
+
+
+class HeaderBlock(NamedTuple):
+    """A header taken apart.
+
+    `fields`: each field's name as sent and its value as sent, unfolded, without blanks around it. `body_start`: where
+    in the block the body begins, the block's length unless something ended the header early.
+    """
+
+    fields: list[tuple[str, str]]
+    body_start: int
+    defects: list[str]
+
+
+def parse_fields(block: bytes | bytearray) -> HeaderBlock:
+    """The fields of a header block: bytes up to and including the empty line, or up to the end of the entity.
+
+    Lines end in CRLF or LF. Octets are UTF-8 (RFC 6532), or windows-1252 in a field that is not. Fields
+    behind the first `MAX_FIELDS` are left out. Never raises.
+    """
+    if block.isascii():
+        fields = _regular_fields(block.decode("ascii"))
+        if fields is not None:
+            return HeaderBlock(fields, len(block), [])
+    return _irregular_fields(block)
+
+
+def canonical_name(name: str) -> str:
+    """The registered spelling of a field name in any case; others get capitals at the beginning of their words.
+
+    Capitals elsewhere stay as sent, so names that differ in case only may still differ: compare in lower case.
+    """
+    if name in _REGISTERED:
+        return name
+    return _cached_spelling(name) if len(name) <= _CACHED_LENGTH else _spelling(name)
+
+
+def _spelling(name: str) -> str:
+    registered = _SPELLINGS.get(name.lower())
+    return registered or "-".join([word[:1].upper() + word[1:] for word in name.split("-")])
+
+
+_cached_spelling = lru_cache(maxsize=1024)(_spelling)
+
+_NAME = re.compile(r"[!-9;-~]+")  # ftext (RFC 5322 section 3.6.8)
+
+
+def _regular_fields(text: str) -> list[tuple[str, str]] | None:
+    """The fields of a block that follows the grammar and holds no more than `MAX_FIELDS`, None for any other."""
+    if text.endswith("\r\n\r\n"):
+        text = text[:-4].replace("\r\n ", " ").replace("\r\n\t", "\t")
+        line_end = "\r\n"
+    elif text.endswith("\n\n"):
+        text = text[:-2].replace("\n ", " ").replace("\n\t", "\t")
+        line_end = "\n"
+    else:
+        return None
+    line_ends = text.count("\n")
+    if line_ends >= MAX_FIELDS or "\0" in text:
+        return None
+    lines = text.split(line_end)
+    # No more CR and LF than those it was split at: none stands alone.
+    if line_ends != len(lines) - 1 or text.count("\r") != (line_ends if line_end == "\r\n" else 0):
+        return None
+    fields: list[tuple[str, str]] = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not (name in _REGISTERED or _NAME.fullmatch(name)):
+            return None
+        fields.append((name, value.strip(" \t")))
+    return fields
+
+
+# QUIRK: blanks before the colon (RFC 5322 section 4.5, old Exchange); control characters in a name and no name at all
+# (scripts that print an unset variable): still a field. Blanks inside are what text looks like.
+_FIELD = re.compile(r"([\0-\x08\x0b\x0c\x0e-\x1f!-9;-\x7f]*)[ \t]*:")
+
+# QUIRK: mbox files fed to an SMTP client; some programs escape the line.
+_MBOX_STARTS = ("From ", ">From ")
+
+
+def _irregular_fields(block: bytes | bytearray) -> HeaderBlock:
+    """The fields of any block, line by line. Read as Latin-1, so that offsets are those of the octets."""
+    text = block.decode("latin-1")
+    defects: list[str] = []
+    if "\0" in text:
+        note(defects, HEADER_NUL)
+    found: list[tuple[str, list[str]]] = []  # names, and the lines of their values
+    begin = position = 0  # where the header begins, where the line begins
+    for line, following in _lines(text):
+        if not line:
+            position = following
+            break
+        if line[0] in " \t":
+            # A line of nothing but blanks continues the field too (RFC 5322 section 4.2, obs-FWS).
+            if FIELD_LIMIT in defects:
+                pass  # the field it continues was left out
+            elif found:
+                found[-1][1].append(line)
+            else:  # QUIRK: scripts that indent the first line
+                note(defects, INVALID_HEADER_LINE)
+        elif (match := _FIELD.match(line)) is not None:
+            if len(found) == MAX_FIELDS:
+                note(defects, FIELD_LIMIT)
+            else:
+                found.append((match[1], [line[match.end() :]]))
+                if not _NAME.fullmatch(match[1]):
+                    note(defects, INVALID_HEADER_LINE)
+        elif not position and line.startswith(_MBOX_STARTS):
+            note(defects, MBOX_FROM_LINE)
+            begin = following
+        else:
+            note(defects, INVALID_HEADER_LINE)
+            break
+        position = following
+    if not found and INVALID_HEADER_LINE in defects:
+        position = begin  # no header at all
+    return HeaderBlock([(name, _value("".join(lines), defects)) for name, lines in found], position, defects)
+
+
+def _lines(text: str) -> Iterator[tuple[str, int]]:
+    """Each line without its end, and where the next one begins."""
+    position = 0
+    while position < len(text):
+        end = text.find("\n", position)
+        following = end + 1 if end != -1 else len(text)
+        yield text[position:following].removesuffix("\n").removesuffix("\r"), following
+        position = following
+
+
+def _value(text: str, defects: list[str]) -> str:
+    """A field's value from the Latin-1 reading of its octets."""
+    text = text.strip(" \t\r")
+    if text.isascii():
+        return text
+    octets = text.encode("latin-1")
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        # QUIRK: PHP mail() puts text into headers as it is, in the charset of the script: mostly windows-1252.
+        note(defects, HEADER_8BIT)
+        return decode_replacing(octets, "cp1252")

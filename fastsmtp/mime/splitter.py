@@ -1,0 +1,300 @@
+"""Mail data in chunks -> the message's entities: each part begins, gives its bytes, ends (RFC 2046 5.1).
+
+The splitter holds back no more than a header or one line that may be a delimiter, so a part may be of any size. It
+knows nothing of transfer encodings and never fails: damage becomes a defect and the octets go on to where they most
+likely belong.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fastsmtp._parse import find_dashes, find_header_stop
+from fastsmtp.mime import defects
+from fastsmtp.mime.entity import Entity, Role, read_entity
+from fastsmtp.mime.parameters import MediaType
+
+MAX_HEADER_BYTES = 1024 * 1024  # of one entity; design limit, Postfix header_size_limit is 102400
+MAX_DEPTH = 100  # nested multiparts; Exim and Dovecot stop at 100
+MAX_PARTS = 10_000  # Dovecot stops at 10 000
+_MAX_DELIMITER_PADDING = 1000  # blanks behind a boundary: one line of RFC 5321 4.5.3.1.6
+
+_PREAMBLE_TYPE = MediaType("text/plain", {})
+
+
+class PartHandler(Protocol):
+    """Who takes the parts. The calls for one part stand together: begin, any number of bytes, end or drop."""
+
+    def on_part_begin(self, entity: Entity) -> None:
+        """A leaf part begins."""
+
+    def on_part_bytes(self, buf: bytearray, start: int, end: int) -> None:
+        """`buf[start:end]` belongs to the part, in its transfer encoding; valid only during the call."""
+
+    def on_part_end(self) -> None:
+        """The part is complete."""
+
+    def on_part_drop(self) -> None:
+        """The part turned out to be a preamble: forget it."""
+
+
+class Splitter:
+    """Feed it mail data, then `close()`.
+
+    Afterwards `message` is the root entity, and `defects` lists the damage of all entities but the attachments.
+    """
+
+    __slots__ = (
+        "_at_line_start",
+        "_delimiters",
+        "_handler",
+        "_header",
+        "_header_search",
+        "_held",
+        "_in_part",
+        "_in_preamble",
+        "_is_full",
+        "_multiparts",
+        "_parts",
+        "_reading_header",
+        "defects",
+        "message",
+    )
+
+    def __init__(self, handler: PartHandler) -> None:
+        self._handler = handler
+        self.message: Entity | None = None
+        self.defects: list[str] = []
+        self._reading_header = True  # of an entity; otherwise a body, a preamble or an epilogue
+        self._multiparts: list[Entity] = []  # open multiparts, outermost first
+        self._delimiters: dict[bytes, tuple[int, bool]] = {}  # line without "--" -> index of multipart, closing?
+        self._parts = 0  # parts begun in the whole message
+        self._is_full = False  # the limit of parts is reached: there are no more delimiters
+        self._header = bytearray()  # of the current entity, while it is incomplete
+        self._header_search = 0  # offset in `_header` up to which there is no end of it
+        self._held = b""  # octets that may belong to a delimiter line, to stand before the next chunk
+        self._at_line_start = False  # the next octet is the first of a body
+        self._in_part = False  # bytes go to the handler, otherwise they are preamble or epilogue
+        self._in_preamble = False  # the bytes of the part at hand will be dropped when a delimiter comes
+
+    def feed(self, buf: bytearray, start: int, end: int) -> None:
+        """Take the next chunk, `buf[start:end]`; octets before `start` may be overwritten."""
+        while start < end:
+            if self._held:
+                buf, start, end = self._put_back(buf, start, end)
+            start = self._read_header(buf, start, end) if self._reading_header else self._read_body(buf, start, end)
+
+    def close(self) -> None:
+        """Mail data has ended: finish what is open."""
+        self._finish_headers()
+        held, self._held = self._held, b""
+        if held:
+            self._close_held(held)
+        if self._in_part:
+            self._end_part()
+        if self._multiparts:
+            defects.note(self.defects, defects.MISSING_CLOSING_DELIMITER)
+
+    def _put_back(self, buf: bytearray, start: int, end: int) -> tuple[bytearray, int, int]:
+        """Put the octets held back in front of the chunk: into the headroom if they fit there, else into a copy."""
+        held, self._held = self._held, b""
+        if len(held) <= start:
+            buf[start - len(held) : start] = held
+            return buf, start - len(held), end
+        joined = bytearray(held)
+        joined += buf[start:end]
+        return joined, 0, len(joined)
+
+    # Header of an entity
+
+    def _read_header(self, buf: bytearray, start: int, end: int) -> int:
+        """Look for the end of the header; returns where to go on in `buf`."""
+        header = self._header
+        stop = min(end, start + MAX_HEADER_BYTES - len(header))
+        if not header:
+            next_line = self._find_header_end(buf, start, stop)
+            if next_line:
+                return next_line
+            header += buf[start:stop]
+            self._header_search -= start
+        else:
+            header += buf[start:stop]
+            # A line that comes octet by octet is searched once, not over and over.
+            if buf.find(b"\n", start, stop) >= 0:
+                next_line = self._find_header_end(header, self._header_search, len(header))
+                if next_line:
+                    return stop - (len(header) - next_line)
+        if len(header) >= MAX_HEADER_BYTES:
+            self._cut_header()
+        return stop
+
+    def _find_header_end(self, block: bytearray, search: int, end: int) -> int:
+        """Finish the header if it ends in `block`, which begins with it or is `_header`; 0 if it does not end yet."""
+        start = 0 if block is self._header else search
+        while True:
+            line, next_line = find_header_stop(block, search, end)
+            if line < 0:
+                self._header_search = next_line
+                return 0
+            if block[line] != 0x2D:  # "-"
+                self._finish_header(block, start, next_line)
+                return next_line
+            delimiter = self._delimiters.get(bytes(block[line + 2 : next_line]).rstrip(b" \t\r\n"))
+            if delimiter is not None:
+                self._finish_header(block, start, line)
+                self._finish_headers()
+                self._held = b""  # the line break of the last line of a header that was none
+                self._on_delimiter(*delimiter)
+                return next_line
+            search = next_line
+
+    def _cut_header(self) -> None:
+        """The header is too long. What follows is body: nothing is lost, and nothing grows."""
+        defects.note(self.defects, defects.UNTERMINATED_HEADER)
+        self._finish_header(self._header, 0, len(self._header))
+
+    def _finish_headers(self) -> None:
+        """The header that is being read ends here; so does the next, where the rest of it turns out to hold one."""
+        while self._reading_header:
+            self._finish_header(self._header, 0, len(self._header))
+
+    def _finish_header(self, block: bytearray, start: int, end: int) -> None:
+        """The header of the current entity is `block[start:end]`, its empty line included."""
+        octets = bytes(block[start:end])
+        self._header = bytearray()
+        self._header_search = 0
+        parent = self._multiparts[-1] if self._multiparts else None
+        if parent is None:
+            number = ""
+        else:
+            number = f"{parent.number}.{parent.parts}" if parent.number else str(parent.parts)
+        entity, body_start = read_entity(octets, number, parent)
+        if self.message is None:
+            self.message = entity
+        if entity is self.message or entity.role is not Role.ATTACHMENT:
+            for defect in entity.defects:
+                defects.note(self.defects, defect)
+        if entity.role is Role.MULTIPART and self._is_full:
+            entity.role = Role.ATTACHMENT  # its delimiters would begin parts again
+        elif entity.role is Role.MULTIPART and len(self._multiparts) >= MAX_DEPTH:
+            defects.note(self.defects, defects.DEPTH_LIMIT)
+            entity.role = Role.ATTACHMENT
+        if entity.role is Role.MULTIPART:
+            self._open_multipart(entity)
+        else:
+            self._begin_part(entity)
+        self._reading_header = False
+        self._at_line_start = True
+        if body_start < len(octets):
+            self.feed(bytearray(octets[body_start:]), 0, len(octets) - body_start)
+
+    # Bodies
+
+    def _begin_part(self, entity: Entity) -> None:
+        self._in_part = True
+        self._handler.on_part_begin(entity)
+
+    def _end_part(self) -> None:
+        self._in_part = False
+        if self._in_preamble and self._multiparts and self._multiparts[-1].parts:
+            self._handler.on_part_drop()
+        else:
+            self._handler.on_part_end()
+        self._in_preamble = False
+
+    def _give(self, buf: bytearray, start: int, end: int) -> None:
+        """Body octets: to the part at hand, or to a preamble, which is kept in case no part ever comes."""
+        if start == end:
+            return
+        self._at_line_start = False
+        if not self._in_part:
+            if not self._multiparts or self._multiparts[-1].parts:
+                return  # an epilogue
+            self._in_preamble = True
+            self._begin_part(Entity(self._multiparts[-1].number, [], _PREAMBLE_TYPE))
+        self._handler.on_part_bytes(buf, start, end)
+
+    def _read_body(self, buf: bytearray, start: int, end: int) -> int:
+        """Hand on body octets up to the next delimiter; returns where to go on in `buf`."""
+        if not self._delimiters:
+            self._give(buf, start, end)
+            return end
+        search = start
+        at_line_start = self._at_line_start
+        while True:
+            line, body_end = find_dashes(buf, search, end, at_line_start)
+            if line < 0:
+                break
+            at_line_start = False
+            line_end = buf.find(b"\n", line + 2, end)
+            if line_end < 0:
+                if self._may_become_delimiter(bytes(buf[line + 2 : end])):
+                    break
+            else:
+                delimiter = self._delimiters.get(bytes(buf[line + 2 : line_end]).rstrip(b" \t\r"))
+                if delimiter is not None:
+                    self._give(buf, start, body_end)
+                    self._on_delimiter(*delimiter)
+                    return line_end + 1
+            search = line + 2
+        self._give(buf, start, body_end)
+        self._held = bytes(buf[body_end:end])
+        return end
+
+    def _may_become_delimiter(self, unfinished: bytes) -> bool:
+        if any(delimiter.startswith(unfinished) for delimiter in self._delimiters):
+            return True
+        line = unfinished.rstrip(b" \t\r")
+        return line in self._delimiters and len(unfinished) - len(line) < _MAX_DELIMITER_PADDING
+
+    def _close_held(self, held: bytes) -> None:
+        """Mail data ended within a line that may be a delimiter."""
+        line = held.lstrip(b"\r\n")
+        delimiter = self._delimiters.get(line[2:].rstrip(b" \t\r")) if line.startswith(b"--") else None
+        if delimiter is None:
+            self._give(bytearray(held), 0, len(held))
+            return
+        self._on_delimiter(*delimiter)
+        if self._reading_header:
+            self._finish_header(self._header, 0, 0)
+
+    # Multiparts
+
+    def _open_multipart(self, entity: Entity) -> None:
+        if entity.boundary in self._delimiters:
+            defects.note(self.defects, defects.DUPLICATE_BOUNDARY)
+        self._multiparts.append(entity)
+        self._index_delimiters()
+
+    def _index_delimiters(self) -> None:
+        # An inner multipart with the boundary of an outer one hides it: the innermost match counts.
+        self._delimiters = {}
+        for index, entity in enumerate(self._multiparts):
+            boundary = entity.boundary
+            assert boundary is not None
+            self._delimiters[boundary] = (index, False)
+            self._delimiters[boundary + b"--"] = (index, True)
+
+    def _on_delimiter(self, index: int, closing: bool) -> None:
+        """A delimiter of the open multipart number `index` was read: it ends all that is open inside of it."""
+        multipart = self._multiparts[index]
+        if not closing:
+            multipart.parts += 1
+        if index + 1 < len(self._multiparts):
+            defects.note(self.defects, defects.MISSING_CLOSING_DELIMITER)
+        if self._in_part:
+            self._end_part()
+        if closing or index + 1 < len(self._multiparts):
+            del self._multiparts[index if closing else index + 1 :]
+            self._index_delimiters()
+        if closing:
+            self._reading_header = False
+            self._at_line_start = True
+            return
+        self._parts += 1
+        if self._parts >= MAX_PARTS:
+            # The rest is one part that nothing ends: nothing is lost, and nothing grows.
+            defects.note(self.defects, defects.PART_LIMIT)
+            self._is_full = True
+            self._delimiters = {}
+        self._reading_header = True

@@ -1,0 +1,217 @@
+"""Encoded words (RFC 2047, with the language of RFC 2231 section 5) -> text; the ends of quoted strings and comments.
+
+Words are found with `str.find`, never with a pattern that can run over the rest of the value, so thousands of `=?`
+cost linear time. Adjacent words of one charset and encoding are decoded as one: a character may be split over them.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from fastsmtp.mime.charset import decode_charset, is_joinable
+from fastsmtp.mime.defects import INVALID_ENCODED_WORD, note
+
+_PREFIX = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,3}")
+_BLANKS = " \t\r\n"
+_CACHED_LENGTH = 160  # characters of the longest value that is cached: who writes to whom repeats
+# What may stand before and after an encoded word: blanks in text, and the signs around words in a phrase or comment
+# (RFC 2047 section 5).
+_BEFORE = frozenset(_BLANKS + "(")
+_AFTER = frozenset(_BLANKS + ")")
+
+_QUOTE_OR_PAIR = re.compile(r'"|\\.', re.DOTALL)
+_PARENTHESIS_OR_PAIR = re.compile(r"[()]|\\.", re.DOTALL)
+
+_HEX_OCTETS = {
+    f"{high}{low}".encode(): bytes((int(high + low, 16),))
+    for high in "0123456789abcdefABCDEF"
+    for low in "0123456789abcdefABCDEF"
+}
+
+
+class _Word(NamedTuple):
+    charset: str
+    encoding: str  # "b" or "q"
+    text: str  # still encoded
+
+
+def decode_words(value: str, defects: list[str]) -> str:
+    """`value` with its encoded words decoded and the blanks between adjacent ones dropped.
+
+    Text that is no encoded word stays as it is; `invalid-encoded-word` is noted where one breaks the rules.
+    """
+    if "=?" not in value:
+        return value
+    if len(value) <= _CACHED_LENGTH:
+        text, noted = _cached_decode(value)
+        for defect in noted:
+            note(defects, defect)
+        return text
+    return _decode(value, defects)
+
+
+@lru_cache(maxsize=1024)
+def _cached_decode(value: str) -> tuple[str, tuple[str, ...]]:
+    defects: list[str] = []
+    return _decode(value, defects), tuple(defects)
+
+
+def _decode(value: str, defects: list[str]) -> str:
+    pieces: list[str] = []
+    run: list[_Word] = []  # adjacent words, not decoded yet
+    done = 0  # value[:done] is in pieces and run
+    position = value.find("=?")
+    while position != -1:
+        prefix = _PREFIX.match(value, position)
+        if prefix is None:
+            position = value.find("=?", position + 1)
+            continue
+        end = value.find("?=", prefix.end())
+        if end == -1:
+            break  # no word is complete from here on
+        inner = _last_prefix(value, prefix.end(), end)
+        if inner != -1:  # this one was never closed; the next one is
+            position = inner
+            continue
+        word = _Word(prefix[1], prefix[2].lower(), value[prefix.end() : end])
+        if not _is_decodable(word, defects):
+            position = value.find("=?", end)
+            continue
+        end += 2
+        _note_neighbours(value, position, end, defects)
+        gap = value[done:position]
+        if not run or gap.strip(_BLANKS):
+            pieces.append(_decode_run(run, defects))
+            pieces.append(gap)
+            run = []
+        run.append(word)
+        done = end
+        position = value.find("=?", end)
+    pieces.append(_decode_run(run, defects))
+    pieces.append(value[done:])
+    return "".join(pieces)
+
+
+def decode_hex(octets: bytes, mark: bytes) -> bytes:
+    """`octets` with each `mark` and two hexadecimal digits (any case) made one octet; other marks stay."""
+    head, *escapes = octets.split(mark)
+    decoded = [head]
+    for escape in escapes:
+        octet = _HEX_OCTETS.get(escape[:2])
+        if octet is None:
+            decoded += mark, escape
+        else:
+            decoded += octet, escape[2:]
+    return b"".join(decoded)
+
+
+def find_quote_end(value: str, position: int) -> int:
+    """Where the quoted string whose text begins at `position` has its closing quote, or -1."""
+    while (match := _QUOTE_OR_PAIR.search(value, position)) is not None:
+        if match[0] == '"':
+            return match.start()
+        position = match.end()
+    return -1
+
+
+def find_comment_end(value: str, position: int) -> int:
+    """Where the comment whose text begins at `position` has its closing parenthesis, or -1; comments nest."""
+    depth = 1
+    while (match := _PARENTHESIS_OR_PAIR.search(value, position)) is not None:
+        if match[0] == "(":
+            depth += 1
+        elif match[0] == ")":
+            depth -= 1
+            if depth == 0:
+                return match.start()
+        position = match.end()
+    return -1
+
+
+def _last_prefix(value: str, start: int, end: int) -> int:
+    """Where the last beginning of an encoded word in value[start:end] is, or -1."""
+    inner = value.rfind("=?", start, end)
+    return inner if inner != -1 and _PREFIX.match(value, inner) else -1
+
+
+def _is_decodable(word: _Word, defects: list[str]) -> bool:
+    """Whether there is anything to decode; base64 that is none is text (RFC 2047 section 6.3 allows to leave it)."""
+    text = word.text
+    if word.encoding == "q":
+        # QUIRK: PHP scripts that use quoted_printable_encode() leave blanks and 8-bit characters in Q words.
+        if " " in text or "\t" in text or not text.isascii():
+            note(defects, INVALID_ENCODED_WORD)
+        return True
+    bare = "".join(text.split())
+    if not _BASE64.fullmatch(bare):
+        return False
+    # QUIRK: mailers that fold at a fixed column, as old Lotus Notes, put blanks into B words; others drop the padding.
+    if len(bare) != len(text) or len(bare) % 4:
+        note(defects, INVALID_ENCODED_WORD)
+    return True
+
+
+def _note_neighbours(value: str, start: int, end: int, defects: list[str]) -> None:
+    """QUIRK: Exchange and hand-made scripts glue encoded words to text and to each other; they mean to be decoded."""
+    if (start and value[start - 1] not in _BEFORE) or (end < len(value) and value[end] not in _AFTER):
+        note(defects, INVALID_ENCODED_WORD)
+
+
+def _decode_run(words: list[_Word], defects: list[str]) -> str:
+    """The text of adjacent words: decoded together as far as charset and encoding stay the same."""
+    if not words:
+        return ""
+    if len(words) == 1:
+        word = words[0]
+        return decode_charset(_octets([word]), _label(word), defects)
+    texts: list[str] = []
+    group = [words[0]]
+    for word in words[1:]:
+        if _continues(group[-1], word):
+            group.append(word)
+        else:
+            texts.append(decode_charset(_octets(group), _label(group[0]), defects))
+            group = [word]
+    texts.append(decode_charset(_octets(group), _label(group[0]), defects))
+    return "".join(texts)
+
+
+def _continues(word: _Word, following: _Word) -> bool:
+    """Whether the octets of two adjacent words may be one text.
+
+    QUIRK: many mailers (JavaMail, PHPMailer with wrong mbstring settings) cut encoded words between octets, not
+    characters, against RFC 2047 section 5.
+    """
+    return (
+        word.encoding == following.encoding
+        and _label(word).lower() == _label(following).lower()
+        and is_joinable(word.charset)
+    )
+
+
+def _label(word: _Word) -> str:
+    """The charset of a word. Where raw characters stand in it, its octets were taken from UTF-8 (see `_octets`)."""
+    return word.charset if word.text.isascii() else "utf-8"
+
+
+def _octets(words: list[_Word]) -> bytes:
+    if words[0].encoding == "q":
+        text = "".join([word.text for word in words])
+        return decode_hex(text.replace("_", " ").encode(), b"=")
+    texts = ["".join(word.text.split()) for word in words]
+    # QUIRK: some mailers encode first and cut afterwards, so only all words together are groups of four.
+    if "=" not in "".join(texts[:-1]) and sum(map(len, texts)) % 4 == 0:
+        texts = ["".join(texts)]
+    return b"".join([_decode_base64(text) for text in texts])
+
+
+def _decode_base64(text: str) -> bytes:
+    """Base64 without regard to its padding; a single digit left over carries no octet."""
+    digits = text.rstrip("=")
+    if len(digits) % 4 == 1:
+        digits = digits[:-1]
+    return binascii.a2b_base64(digits + "=" * (-len(digits) % 4))

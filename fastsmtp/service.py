@@ -1,0 +1,144 @@
+"""One run of the server from start to the last signal: uvloop, signals, the ready file and the pid file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import uvloop
+
+from fastsmtp.archive import prepare
+from fastsmtp.config import Config
+from fastsmtp.errors import StartError
+from fastsmtp.log import LogOutput, configure
+from fastsmtp.server import Server
+from fastsmtp.summary import banner
+
+_T = TypeVar("_T")
+
+
+class Wishes(NamedTuple):
+    """What the command line asks for beside the configuration; "" = not wanted."""
+
+    config_path: str = ""
+    save: str = ""  # directory for the mails of the embedded default
+    ready_file: str = ""
+    pid_file: str = ""
+    silent: bool = False  # no banner
+
+
+def serve(config: Config, wishes: Wishes) -> int:
+    """Run the server to its end and return the exit code. Raises StartError."""
+    try:
+        directory = prepare(wishes.save) if wishes.save else ""
+    except OSError as error:
+        raise StartError(f"cannot keep mails in {wishes.save}: {error.strerror}") from error
+    output = configure(config.logs)
+    try:
+        return _run(_Service(Server(config, directory), config, wishes, output).run())
+    finally:
+        output.close()
+
+
+def _run(main_coroutine: Coroutine[None, None, _T]) -> _T:
+    """`asyncio.run` on uvloop, also where Python has no `asyncio.Runner` yet (3.10)."""
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(main_coroutine)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+class _Service:
+    """One run of a server between start and the last signal."""
+
+    def __init__(self, server: Server, config: Config, wishes: Wishes, output: LogOutput) -> None:
+        self.server = server
+        self.config = config
+        self.wishes = wishes
+        self.output = output
+        self.stopping = asyncio.Event()  # after the first signal
+        self.ending = asyncio.Event()  # after the second
+        self.exit_code = 0
+
+    async def run(self) -> int:
+        """Start, serve, stop; return the exit code. Raises StartError."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_stop_signal, number)
+        # Until there are workers to replace; without a handler SIGHUP would kill.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        loop.add_signal_handler(signal.SIGUSR1, self.output.reopen)
+        with _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
+            if not await self._unless(self.stopping, self.server.start()):
+                self.server.abort()
+                return self.exit_code
+            loop.add_signal_handler(signal.SIGHUP, self.server.reset)
+            ready = json.dumps({"pid": os.getpid(), "listeners": self.server.addresses}) + "\n"
+            try:
+                with _standing(self.wishes.ready_file, "ready", ready):
+                    self._greet()
+                    await self.stopping.wait()
+            finally:
+                if not await self._unless(self.ending, self.server.stop()):
+                    self.server.abort()
+        return self.exit_code
+
+    def _greet(self) -> None:
+        if not self.wishes.silent and sys.stderr is not None:  # None: it was closed when Python started
+            # One write, so that nothing comes in between.
+            sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses) + "\n")
+
+    def _on_stop_signal(self, number: int) -> None:
+        if self.stopping.is_set():
+            self.exit_code = 128 + number
+            self.ending.set()
+        self.stopping.set()
+
+    async def _unless(self, event: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+        """Do `work`, but give it up as soon as `event` is set; True when it was done. Raises what it raises."""
+        task = asyncio.ensure_future(work)
+        interrupt = asyncio.ensure_future(event.wait())
+        await asyncio.wait({task, interrupt}, return_when=asyncio.FIRST_COMPLETED)
+        interrupt.cancel()
+        if task.done():
+            task.result()
+            return True
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+
+
+@contextlib.contextmanager
+def _standing(path: str, kind: str, text: str) -> Iterator[None]:
+    """Keep the file `path`, never half written, for as long as the block runs; "" = none. Raises StartError."""
+    if not path:
+        yield
+        return
+    unfinished = Path(f"{path}.{os.getpid()}")
+    try:
+        unfinished.write_text(text)
+        unfinished.replace(path)
+    except OSError as error:
+        raise StartError(f"cannot write the {kind} file {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        # Another server may have put its own in the place of ours.
+        with contextlib.suppress(OSError):
+            if Path(path).read_text() == text:
+                Path(path).unlink()

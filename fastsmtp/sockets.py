@@ -1,0 +1,64 @@
+"""Bound sockets for the addresses of the configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from typing import Any
+
+from fastsmtp.addresses import TCPAddress, UnixAddress, parse_address
+from fastsmtp.errors import StartError
+
+
+def bind(address: str) -> socket.socket:
+    """A bound socket for `host:port` or `unix:path`. Raises StartError."""
+    parsed = parse_address(address)
+    try:
+        return _bind_unix(parsed) if isinstance(parsed, UnixAddress) else _bind_tcp(parsed)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
+def _bind_tcp(address: TCPAddress) -> socket.socket:
+    info = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # A name means its IPv4 address where it has one. All interfaces: one IPv6 socket that takes IPv4 too.
+    info.sort(key=lambda item: item[0] != (socket.AF_INET if address.host else socket.AF_INET6))
+    for index, (family, kind, protocol, _name, sockaddr) in enumerate(info, 1):
+        try:
+            return _bound(socket.socket(family, kind, protocol), sockaddr, dual=not address.host)
+        except OSError as error:
+            if index == len(info) or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+    raise OSError("the name has no address")
+
+
+def _bound(unbound: socket.socket, sockaddr: tuple[Any, ...] | str, *, dual: bool) -> socket.socket:
+    try:
+        unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if unbound.family == socket.AF_INET6:
+            unbound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual))
+        unbound.bind(sockaddr)
+        unbound.setblocking(False)
+    except BaseException:
+        unbound.close()
+        raise
+    return unbound
+
+
+def _bind_unix(address: UnixAddress) -> socket.socket:
+    """Replaces the socket of a server that is gone, never one in use."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(address.path).st_mode):
+            _remove_stale(address.path)
+    return _bound(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), address.path, dual=False)
+
+
+def _remove_stale(path: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)

@@ -1,0 +1,46 @@
+"""What happened so far, as plain numbers: all that an email pays for metrics.
+
+No library is called where mails pass; `metrics` reads the numbers when somebody asks for them. All of them only grow.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+# Seconds: a quick worker first, our own timeouts last.
+BOUNDS: Final = (1e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Histogram:
+    """How often values fell between BOUNDS. A value that is a bound counts below it, as Prometheus has it."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)  # by bucket; the last one has no bound
+        self.total = 0.0  # of all values
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(BOUNDS, value)] += 1
+        self.total += value
+
+
+class Tally:
+    """The numbers of one server."""
+
+    __slots__ = ("aborted", "connections", "durations", "logins", "mail_bytes", "turned_away", "violations", "wait")
+
+    def __init__(self, verdicts: Iterable[str]) -> None:
+        """`verdicts` are all the names that `durations` is asked for."""
+        self.connections = 0  # accepted
+        self.turned_away = 0  # connections above max_connections
+        self.mail_bytes = 0  # octets of mail data, of mails that were broken off too
+        self.durations = {verdict: Histogram() for verdict in verdicts}  # first octet to reply
+        self.wait = Histogram()  # for a worker
+        self.aborted: Counter[str] = Counter()  # mails broken off, by reason
+        self.logins: Counter[str] = Counter()  # by mechanism
+        self.violations: Counter[str] = Counter()  # sessions, by code

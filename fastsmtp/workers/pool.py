@@ -1,0 +1,429 @@
+"""The pool: lends a worker for exactly one email; whoever is on duty, leaves it or is missing is known here.
+
+The way of an email costs no task, future or timer: `exec` takes the worker used last (its memory is warm) or queues the
+job, first come first served; the answer calls the job back. The recruiter starts workers, the supervisor watches them.
+
+| what the worker does                              | outcome                  | the worker    |
+|---------------------------------------------------|--------------------------|---------------|
+| context CONTINUE, empty, or unknown (logged)      | CONTINUE                 | back          |
+| context CLOSE                                     | CLOSE                    | back          |
+| ERROR frame (logged)                              | CONTINUE                 | back          |
+| context {"stop":true}                             | that of another worker   | replaced      |
+| ends, closes, sends what is no answer             | WORKER_FAILED            | replaced      |
+| no answer in `exec_ttl`                           | WORKER_FAILED            | killed        |
+| (no worker free in `allocate_timeout`)            | NO_WORKER                | -             |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.config import Pool as PoolSettings
+from fastsmtp.errors import StartError, WorkerError
+from fastsmtp.goridge.frame import Frame
+from fastsmtp.goridge.relay import Segments
+from fastsmtp.workers.answer import Answer, Outcome, ReadBody, read_answer
+from fastsmtp.workers.launch import Launch
+from fastsmtp.workers.recruiter import Recruiter
+from fastsmtp.workers.supervisor import Supervisor
+from fastsmtp.workers.worker import LINGER_S, State, Worker, WorkerInfo
+
+__all__ = ["Job", "Outcome", "Pool", "ReadBody", "WorkerInfo"]
+
+MAX_WORKERS = 500  # as in RoadRunner
+MAX_JOBS_JITTER_PERCENT = 15  # as in RoadRunner: workers started together are not replaced together
+MAX_STOPPING = 8  # workers, beside as many as the pool has, that may take their time to stop; the oldest is killed
+
+_SHOWN_CHARS = 2000  # of a worker's error text, in the log
+
+
+class Job(Protocol):
+    """One email on its way to a worker."""
+
+    def take_payload(self) -> tuple[Segments, Segments]:
+        """Return context and body in segments, unchanged until `on_outcome`. Called anew for another worker."""
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Called exactly once, and never from within the `exec` of the same job."""
+
+
+class _Waiter(NamedTuple):
+    since: float
+    job: Job
+
+
+class Pool:
+    """A pool of workers. The counters are plain integers that only grow."""
+
+    def __init__(
+        self, settings: PoolSettings, launch: Launch, log: FilteringBoundLogger, read_body: ReadBody | None = None
+    ) -> None:
+        """With `read_body` an answer without a context is in the body."""
+        self._settings = settings
+        self._launch = launch
+        self._log = log.bind(channel="pool")
+        self._read_body = read_body
+        self._num_workers = settings.num_workers or os.cpu_count() or 1
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+        self._processes: dict[Worker, None] = {}  # every worker not yet STOPPED, oldest first
+        self._workers: dict[Worker, int] = {}  # those on duty: READY or WORKING -> emails until replaced, 0 = no limit
+        self._retiring: set[Worker] = set()  # those on duty that leave after their present email
+        self._idle: list[Worker] = []
+        self._jobs: dict[Worker, _Waiter] = {}
+        self._lost: set[Worker] = set()  # those not yet STOPPED that were lost: how they end is worth telling
+        self._waiters: deque[_Waiter] = deque()
+
+        self._recruiter = Recruiter(self, launch, self._log, delays=not settings.debug)
+        self._supervisor = Supervisor(self, self._processes.keys(), settings, self._log)
+        self._running = False
+        self._empty = asyncio.Event()
+        self._resetting = asyncio.Lock()
+
+        self.execs = 0  # emails sent to a worker
+        self.errors = 0  # answers that were errors
+        self.unknown_answers = 0
+        self.worker_failures = 0  # outcomes WORKER_FAILED
+        self.exec_timeouts = 0  # of those: exec_ttl
+        self.allocate_timeouts = 0  # outcomes NO_WORKER
+        self.starts = 0  # workers that came on duty
+        self.start_failures = 0  # later ones; that of `start` is raised
+
+    # life
+
+    async def start(self) -> None:
+        """Start all workers. Raises StartError when one does not start; then nothing is left running."""
+        self._loop = asyncio.get_running_loop()
+        if not self._launch.command:
+            raise StartError("no worker command")
+        if self._num_workers > MAX_WORKERS:
+            raise StartError(f"{self._num_workers} workers are more than the possible {MAX_WORKERS}")
+        await self._recruiter.open()
+        try:
+            # In debug mode one is started to see that the command works.
+            workers = await self._recruiter.start_workers(1 if self._settings.debug else self._num_workers)
+        except BaseException:
+            await self._end()
+            raise
+        self._running = True
+        self._supervisor.start()
+        for worker in workers:
+            self.enlist(worker)
+
+    async def stop(self) -> None:
+        """End gracefully: workers finish their email and are asked to stop, after `destroy_timeout` they are killed.
+
+        Jobs that wait for a worker get NO_WORKER, as do later ones.
+        """
+        self._close_door()
+        for worker in list(self._workers):
+            self._retire(worker)
+        if self._processes:
+            self._empty.clear()
+            try:
+                await asyncio.wait_for(self._empty.wait(), self._settings.destroy_timeout_s)
+            except asyncio.TimeoutError:
+                self._log.warning("workers did not stop in time, killed", workers=len(self._processes))
+        await self._end()
+
+    def kill(self) -> None:
+        """End at once; `stop` still has to be awaited, but does not take long any more."""
+        self._close_door()
+        for worker in list(self._processes):
+            waiter = self._jobs.pop(worker, None)
+            worker.kill()
+            self._discharge(worker)
+            if waiter is not None:
+                self._worker_failed(waiter)
+
+    async def reset(self) -> None:
+        """Replace all workers, one by one: a new one is on duty before its predecessor leaves after its email.
+
+        Raises StartError when a new one does not start; the old ones not yet replaced then stay.
+        """
+        async with self._resetting:
+            for old in list(self._workers):
+                if old in self._workers and old not in self._retiring and not self._settings.debug:
+                    new = await self._recruiter.start_worker()
+                    # Was it lost meanwhile? Then it has a successor, and this one is one too many.
+                    leaving = old if old in self._workers else new
+                    self.enlist(new)
+                    if leaving in self._workers:  # the pool may have begun to stop: then it is leaving already
+                        self._retire(leaving)
+
+    async def add_worker(self) -> None:
+        """Make the pool larger by one. Raises StartError."""
+        if not self._running:
+            raise StartError("the pool is not running")
+        if self._num_workers >= MAX_WORKERS:
+            raise StartError(f"the pool has its maximum of {MAX_WORKERS} workers")
+        if not self._settings.debug:
+            self.enlist(await self._recruiter.start_worker())
+        self._num_workers += 1
+
+    def remove_worker(self) -> bool:
+        """Make the pool smaller by one, an idle worker before a busy one; the last one stays: False."""
+        if self._num_workers == 1:
+            return False
+        self._num_workers -= 1
+        candidates = [*self._idle, *(worker for worker in self._workers if worker not in self._retiring)]
+        if candidates and not self._settings.debug:
+            self._retire(candidates[0])
+        return True
+
+    # what it is doing
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers the pool keeps."""
+        return self._num_workers
+
+    @property
+    def idle(self) -> int:
+        """Workers free now."""
+        return len(self._idle)
+
+    @property
+    def busy(self) -> int:
+        """Workers with an email now."""
+        return len(self._jobs)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for a worker now."""
+        return len(self._waiters)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Describe every worker process there is, oldest first."""
+        return [worker.describe() for worker in self._processes]
+
+    # the way of an email
+
+    def exec(self, job: Job) -> None:
+        """Hand the email to a worker, as soon as one is free; `job.on_outcome` tells how it ended."""
+        assert self._loop is not None
+        if not self._running:
+            self._loop.call_soon(self._settle, job, Outcome.NO_WORKER)
+            return
+        waiter = _Waiter(self._loop.time(), job)
+        if self._idle and not self._waiters:
+            worker = self._idle.pop()
+            if not self._lend(worker, waiter):
+                self._release(worker)
+        else:
+            self._waiters.append(waiter)
+            if self._settings.debug:
+                self._recruiter.fill()
+
+    def _lend(self, worker: Worker, waiter: _Waiter) -> bool:
+        """Send the email to a worker; False when there is nothing to send: the worker is still free."""
+        assert self._loop is not None
+        try:
+            context, body = waiter.job.take_payload()
+        except Exception:
+            self._log.exception("an email cannot be handed to a worker")
+            self.worker_failures += 1
+            self._loop.call_soon(self._settle, waiter.job, Outcome.WORKER_FAILED)
+            return False
+        self._jobs[worker] = waiter
+        self.execs += 1
+        try:
+            worker.exec(context, body, self._loop.time())
+        except Exception:
+            self._log.exception("an email cannot be sent to a worker")
+            # Later, for nobody may be told an outcome from within `exec`. What has left already is unknown.
+            self._loop.call_soon(worker.fail, "an email could not be sent to it")
+        return True
+
+    def _release(self, worker: Worker) -> None:
+        """Give the free worker to who waits longest, or put it back; or let it go."""
+        fresh = worker.execs == 0
+        while self._waiters and worker not in self._retiring and (fresh or not self._settings.debug):
+            if self._lend(worker, self._waiters.popleft()):
+                return
+        if worker in self._retiring or self._settings.debug:
+            self._retire(worker)
+        else:
+            self._idle.append(worker)
+
+    def on_answer(self, worker: Worker, frame: Frame) -> None:
+        """Called by a worker."""
+        try:
+            answer = read_answer(frame, self._read_body)
+        except WorkerError as error:
+            if worker.state is State.READY:
+                worker.fail(str(error))
+            return
+        outcome = answer.outcome
+        if answer.error is not None or answer.unknown is not None:
+            self._count_complaint(worker, answer)
+        waiter = self._jobs.pop(worker)
+        limit = self._workers[worker]
+        if outcome is None or (limit and worker.execs >= limit):
+            self._retiring.add(worker)
+        if outcome is None:
+            self._pass_on(worker, waiter)
+            return
+        self._recruiter.failed_starts = 0
+        if worker.state is State.READY:
+            self._release(worker)
+        self._settle(waiter.job, outcome)
+
+    def _pass_on(self, worker: Worker, waiter: _Waiter) -> None:
+        """`worker` asked for its restart instead of taking the email: another one shall, in the place it had."""
+        assert self._loop is not None
+        if worker.execs == 1:
+            self._recruiter.count_failure()  # it never took one: not a busy loop if its successors do the same
+        timeout = self._settings.allocate_timeout_s
+        if not self._running or (timeout and self._loop.time() - waiter.since >= timeout):
+            self._no_worker(waiter)
+        elif self._idle:
+            other = self._idle.pop()
+            if not self._lend(other, waiter):
+                self._release(other)
+        else:
+            self._waiters.appendleft(waiter)
+        if worker.state is State.READY:
+            self._retire(worker)
+
+    def _count_complaint(self, worker: Worker, answer: Answer) -> None:
+        if answer.error is not None:
+            self.errors += 1
+            self._log.warning("a worker answered with an error", pid=worker.pid, error=answer.error[:_SHOWN_CHARS])
+        elif answer.unknown is not None:
+            self.unknown_answers += 1
+            shown = answer.unknown[:256]
+            self._log.warning("a worker gave an unknown answer, taken as CONTINUE", pid=worker.pid, answer=shown)
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        try:
+            job.on_outcome(outcome)
+        except Exception:
+            self._log.exception("the outcome of an email could not be told")
+
+    def _worker_failed(self, waiter: _Waiter) -> None:
+        self.worker_failures += 1
+        self._settle(waiter.job, Outcome.WORKER_FAILED)
+
+    def _no_worker(self, waiter: _Waiter) -> None:
+        self.allocate_timeouts += 1
+        self._settle(waiter.job, Outcome.NO_WORKER)
+
+    # workers come and go
+
+    def missing(self) -> int:
+        """Called by the recruiter."""
+        if not self._running:
+            return 0
+        missing = self._num_workers - len(self._workers)
+        return min(missing, len(self._waiters)) if self._settings.debug else missing
+
+    def on_launched(self, worker: Worker) -> None:
+        """Called by the recruiter."""
+        self._processes[worker] = None
+
+    def on_start_failure(self) -> None:
+        """Called by the recruiter."""
+        self.start_failures += 1
+        if self._settings.debug and self._waiters:
+            # Nobody else will come for this email; the next one tries again.
+            self._worker_failed(self._waiters.popleft())
+
+    def enlist(self, worker: Worker) -> None:
+        """Put a started worker on duty. Called by the recruiter too."""
+        self.starts += 1
+        self._workers[worker] = _with_jitter(self._settings.max_jobs)
+        self._log.debug("worker is on duty", pid=worker.pid, max_jobs=self._workers[worker])
+        if not self._running:
+            self._retiring.add(worker)
+        self._release(worker)
+
+    def _discharge(self, worker: Worker) -> None:
+        """Take a worker off duty."""
+        self._workers.pop(worker, None)
+        self._retiring.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._recruiter.fill()
+
+    def _retire(self, worker: Worker) -> None:
+        """Replace a worker, after its email if it has one."""
+        if worker.state is State.WORKING:
+            self._retiring.add(worker)
+            return
+        worker.stop()
+        self._discharge(worker)
+        stopping = [other for other in self._processes if other.state is State.STOPPING]
+        # Workers that ignore the stop frame must not pile up behind their successors.
+        for other in stopping[: -(self._num_workers + MAX_STOPPING)]:
+            self._log.warning("too many workers are stopping, the oldest is killed", pid=other.pid)
+            other.kill()
+
+    def on_lost(self, worker: Worker, reason: str) -> None:
+        """Called by a worker."""
+        if worker not in self._workers:
+            return  # the recruiter hears it from `Worker.start`
+        waiter = self._jobs.pop(worker, None)
+        self._lost.add(worker)
+        self._log.error("worker lost", pid=worker.pid, reason=reason, with_email=waiter is not None)
+        if waiter is None and worker.execs == 0:
+            self._recruiter.count_failure()
+        self._discharge(worker)
+        if waiter is not None:
+            self._worker_failed(waiter)
+
+    def on_exit(self, worker: Worker) -> None:
+        """Called by a worker."""
+        self._processes.pop(worker, None)
+        log = self._log.info if worker in self._lost else self._log.debug
+        log("worker has ended", pid=worker.pid, status=worker.status, execs=worker.execs)
+        self._lost.discard(worker)
+        if not self._processes:
+            self._empty.set()
+
+    def on_exec_timeout(self) -> None:
+        """Called by the supervisor."""
+        self.exec_timeouts += 1
+
+    def on_worn_out(self, worker: Worker, reason: str) -> None:
+        """Called by the supervisor."""
+        if worker in self._workers and worker not in self._retiring:
+            self._log.info("worker is replaced", pid=worker.pid, reason=reason)
+            self._retire(worker)
+
+    def on_sweep(self, now: float) -> None:
+        """Called by the supervisor: no email waits for a worker longer than `allocate_timeout`."""
+        timeout = self._settings.allocate_timeout_s
+        while timeout and self._waiters and now - self._waiters[0].since >= timeout:
+            self._log.error("no worker was free for an email", allocate_timeout=timeout, waiting=len(self._waiters))
+            self._no_worker(self._waiters.popleft())
+
+    # the end
+
+    def _close_door(self) -> None:
+        self._running = False
+        self._recruiter.close()
+        self._supervisor.retire()
+        while self._waiters:
+            self._no_worker(self._waiters.popleft())
+
+    async def _end(self) -> None:
+        """Kill what is left, wait until it is gone, give everything back."""
+        self.kill()
+        for worker in list(self._processes):
+            try:
+                await asyncio.wait_for(worker.gone(), 2 * LINGER_S)
+            except asyncio.TimeoutError:
+                self._log.error("a killed worker does not end", pid=worker.pid)
+        self._supervisor.end()
+        await self._recruiter.end()
+
+
+def _with_jitter(max_jobs: int) -> int:
+    return max_jobs + max_jobs * random.randrange(MAX_JOBS_JITTER_PERCENT) // 100

@@ -1,0 +1,25 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from fastsmtp.storage import TempfileStorage
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Tempfiles are made, and writing to them fails as on a full disk, until `full_disk.undo()`."""
+    create = TempfileStorage._create
+
+    def create_on_full_disk(storage: TempfileStorage, name: str) -> tuple[int, str]:
+        descriptor, path = create(storage, name)
+        full = os.open("/dev/full", os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(full, descriptor, inheritable=False)
+        os.close(full)
+        return descriptor, path
+
+    monkeypatch.setattr(TempfileStorage, "_create", create_on_full_disk)
+    return monkeypatch

@@ -1,0 +1,36 @@
+"""Slow, plain oracles for what `fastsmtp._parse` does in C: one octet at a time, nothing clever."""
+
+from __future__ import annotations
+
+CRLF = b"\r\n"
+
+
+class DataDecoder:
+    """Dot-unstuffing and the end of mail data (RFC 5321 section 4.5.2), same interface as `_parse.DataDecoder`."""
+
+    def __init__(self) -> None:
+        self._before = CRLF  # the last two octets of mail data; it begins at the start of a line
+        self._held = b""  # octets that may be the start of CRLF.CRLF
+
+    def feed(self, buf: bytearray, start: int, end: int) -> tuple[int, int, int, bool]:
+        out = b""
+        for position in range(start, end):
+            self._held += bytes(buf[position : position + 1])
+            if self._before == CRLF:
+                if self._held == b"." + CRLF:
+                    return (*self._write(buf, start, position + 1, out), position + 1, True)
+                if self._held in (b".", b".\r"):
+                    continue
+                if self._held[:1] == b".":
+                    self._held = self._held[1:]
+            out += self._held
+            self._before = (self._before + self._held)[-2:]
+            self._held = b""
+        return (*self._write(buf, start, end, out), end, False)
+
+    @staticmethod
+    def _write(buf: bytearray, start: int, stop: int, out: bytes) -> tuple[int, int]:
+        # Octets that were held may come out together with a new one: then there is one more than was fed.
+        out_start = start - max(0, len(out) - (stop - start))
+        buf[out_start : out_start + len(out)] = out
+        return out_start, out_start + len(out)

@@ -1,0 +1,172 @@
+"""The documentation says what the program does: settings, messages, modules, links."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+import pytest
+import yaml
+from servers import TESTS
+
+from fastsmtp.cli import main
+from fastsmtp.config import Config, Listener
+from fastsmtp.configfile import NOT_YET, load
+
+ROOT = TESTS.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/README.md"])
+CONFIGURATION = (DOCS / "configuration.md").read_text()
+ROWS = re.findall(r"^\| `([\w.<>]+)` \| (.+?) \| (`.*?`|required) \| .+ \|$", CONFIGURATION, re.M)
+
+
+def keys(struct: type[msgspec.Struct], above: str = "") -> Iterator[str]:
+    """Every key that takes a value, with dots."""
+    for field in msgspec.structs.fields(struct):
+        key = f"{above}{field.encode_name}"
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from keys(field.type, f"{key}.")
+        else:
+            yield key
+            if Listener in get_args(field.type):
+                yield from (f"{key}.<name>.{item.encode_name}" for item in msgspec.structs.fields(Listener))
+
+
+def test_every_key_is_documented_once() -> None:
+    documented = [key for key, _, _ in ROWS]
+    assert sorted(documented) == sorted(keys(Config))
+
+
+@pytest.mark.parametrize(("key", "default"), [(key, default) for key, _, default in ROWS if "<name>" not in key])
+def test_documented_default_is_the_default(key: str, default: str) -> None:
+    assert load(None, [f"{key}={default.strip('`')}"]) == load(None)
+
+
+def test_documented_defaults_of_a_listener() -> None:
+    shown: dict[str, Any] = {
+        key.rpartition(".")[2]: yaml.safe_load(default.strip("`")) for key, _, default in ROWS if "<name>" in key
+    }
+    assert shown.pop("addr") == "required"
+    assert msgspec.structs.asdict(Listener(addr="")) == {"addr": "", **shown}
+
+
+def test_what_is_not_there_yet_says_so() -> None:
+    said = {
+        re.sub(r"\.command$", "", key)
+        for key in re.findall(r"^\| `([\w.]+)` .* is possible yet \|$", CONFIGURATION, re.M)
+    }
+    assert said == NOT_YET
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "yaml") if "${{" not in text])
+def test_examples_of_configurations_are_valid(text: str, tmp_path: Path) -> None:
+    if not any(re.match(rf"{section}:", line) for line in text.splitlines() for section in Config.__struct_fields__):
+        return  # of another program
+    path = tmp_path / ".rr.yaml"
+    path.write_text(text)
+    load(str(path))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]*)(?:#[^)]*)?\)", page.read_text()):
+        if target and not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_headings_that_are_linked_to_exist(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text()):
+        if target.startswith("http"):
+            continue
+        other = page.parent / target if target else page
+        headings = re.findall(r"^#+ (.*)$", other.read_text(), re.M)
+        anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert anchor in anchors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_docs_exist(page: Path) -> None:
+    for line in re.findall(r"^(?: {4}|\$ |ExecStart\w*=)(?:\$ )?fastsmtp ([a-z]+.*)$", page.read_text(), re.M):
+        verb, *words = line.split()
+        command = main.commands.get(verb)
+        assert command is not None, line
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        used = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+        assert [option for option in used if option not in options | {"-h", "--help"}] == [], line
+
+
+def test_every_verb_is_documented() -> None:
+    text = (DOCS / "cli.md").read_text()
+    assert [verb for verb in main.commands if f"| `fastsmtp {verb}" not in text] == []
+
+
+def test_every_option_is_documented() -> None:
+    text = (DOCS / "cli.md").read_text()
+    options = {
+        max(parameter.opts, key=len)
+        for command in main.commands.values()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    }
+    assert [option for option in sorted(options) if f"{option}" not in text] == []
+
+
+def test_every_module_is_on_the_map() -> None:
+    package = ROOT / "fastsmtp"  # not the installed one: wheels carry no .pyx
+    modules = {
+        str(path.relative_to(package))
+        for pattern in ("*.py", "*.pyx")
+        for path in package.rglob(pattern)
+        if path.name != "__init__.py"
+    }
+    named = set(re.findall(r"^\| `([\w/]+\.pyx?)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M))
+    assert named == modules
+
+
+def shown_messages() -> list[str]:
+    """The lines that troubleshooting.md shows as output: those of the log, and those that begin with `fastsmtp: `."""
+    text = (DOCS / "troubleshooting.md").read_text()
+    logged = re.findall(r"^ {4}\S+Z  [A-Z]+ +\w+  (.*?)(?:  \w+=.*)?$", text, re.M)
+    return logged + re.findall(r"^ {4}fastsmtp: (.*)$", text, re.M)
+
+
+def is_printed(message: str) -> bool:
+    """Whether a string of the source, whatever it puts between its constant parts, can become `message`."""
+    return any(pattern.fullmatch(message) for pattern in PATTERNS)
+
+
+def patterns() -> Iterator[re.Pattern[str]]:
+    for path in sorted((ROOT / "fastsmtp").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".*" for part in node.values]
+                if sum(len(part) for part in parts if part != ".*") > 12:
+                    yield re.compile("".join(parts), re.S)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 8:
+                yield re.compile(re.escape(node.value))
+
+
+PATTERNS = list(patterns())
+
+
+@pytest.mark.parametrize("message", shown_messages())
+def test_messages_in_troubleshooting_are_those_of_the_program(message: str) -> None:
+    assert is_printed(message)
+
+
+def test_troubleshooting_shows_messages() -> None:
+    assert len(shown_messages()) >= 8
+
+
+def test_nothing_is_printed_by_a_pattern_of_nothing() -> None:
+    assert not is_printed("this was never said by anybody")

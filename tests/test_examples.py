@@ -1,0 +1,160 @@
+"""Every example is run: workers by a real server, test helpers by what they are for, settings against the defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import smtplib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from servers import TESTS, WORKERS, Server
+
+from fastsmtp.configfile import load
+
+EXAMPLES = TESTS.parent / "examples"
+PATIENCE_S = 60
+FASTSMTP = [sys.executable, "-m", "fastsmtp"]
+DEFAULT_ADDRESS = load(None).smtp.addr
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user who has `fastsmtp` and `python3` of this installation in PATH."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    script = directory / "fastsmtp"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m fastsmtp "$@"\n')
+    script.chmod(0o755)
+    (directory / "python3").symlink_to(sys.executable)
+    return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
+
+
+@pytest.fixture
+def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The example that the test names, served as a user would, but on a free port."""
+    name, *arguments = request.param
+    example = tmp_path / name
+    shutil.copytree(EXAMPLES / name, example)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    ready = tmp_path / "ready.json"
+    options = ["-o", "smtp.addr=127.0.0.1:0", "-o", "rpc.listen=", "--ready-file", str(ready), *arguments]
+    server = Server([*FASTSMTP, "serve", *options], example, ready)
+    yield server
+    assert server.stop() == 0
+
+
+def send(server: Server, subject: str) -> None:
+    with smtplib.SMTP(server.host, server.port) as client:
+        client.sendmail("me@example.com", ["a@example.com", "b@example.com"], f"Subject: {subject}\r\n\r\nx\r\n")
+
+
+@pytest.mark.parametrize("served", [["php-plain"], ["python"]], ids="".join, indirect=True)
+def test_worker_logs_each_mail(served: Server) -> None:
+    for subject in ("one", "two"):
+        send(served, subject)
+        line = f"me@example.com -> a@example.com, b@example.com: {subject}, 0 attachments"
+        served.wait_for(lambda line=line: any(line in shown for shown in served.lines))  # type: ignore[misc]
+    assert [shown for shown in served.lines if " ERROR " in shown or " WARN " in shown] == []
+
+
+@pytest.mark.parametrize(
+    "served",
+    [["buggregator", "-o", f"server.command=php {WORKERS / 'job.php'}", "-o", "server.env={RECORDS: records}"]],
+    ids=["buggregator"],
+    indirect=True,
+)
+def test_buggregator_gets_jobs(served: Server) -> None:
+    send(served, "Hello")
+    [record] = served.records()
+    assert (record["mode"], record["context"]["pipeline"], record["body"]["envelope"]["allRecipients"]) == (
+        "jobs",
+        "smtp",
+        ["a@example.com", "b@example.com"],
+    )
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.php")), ids=lambda path: str(path.relative_to(EXAMPLES)))
+def test_php_is_php(path: Path) -> None:
+    subprocess.run(["php", "-l", str(path)], capture_output=True, check=True, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob(".rr.yaml")), ids=lambda path: path.parent.name)
+def test_configuration_is_valid(path: Path) -> None:
+    assert load(str(path)).smtp.listeners()["default"].addr.rpartition(":")[2] == DEFAULT_ADDRESS.rpartition(":")[2]
+
+
+def test_pytest_example_passes(programs: dict[str, str], tmp_path: Path) -> None:
+    example = tmp_path / "pytest"
+    shutil.copytree(EXAMPLES / "pytest", example)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(example), str(example)]
+    done = subprocess.run(command, cwd=tmp_path, env=programs, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout.splitlines()[-1].split(" in ")[0]) == (0, "2 passed"), done.stdout
+
+
+def test_phpunit_server_takes_mails_and_ends(programs: dict[str, str], tmp_path: Path) -> None:
+    # The test class without PHPUnit around it.
+    test = re.sub("extends TestCase", "", (EXAMPLES / "phpunit/tests/RegistrationTest.php").read_text())
+    (tmp_path / "RegistrationTest.php").write_text(test)
+    shutil.copy(EXAMPLES / "phpunit/tests/MailServer.php", tmp_path)
+    (tmp_path / "run.php").write_text(
+        """<?php
+        require __DIR__ . '/RegistrationTest.php';
+        RegistrationTest::setUpBeforeClass();
+        $server = (new ReflectionProperty('RegistrationTest', 'server'))->getValue();
+        $send = new ReflectionMethod('RegistrationTest', 'send');
+        $send->invoke(new RegistrationTest(), $server->host, $server->port);
+        $facts = fn(array $mail) => [$mail['envelope']['to'], $mail['message']['subject']];
+        echo json_encode(array_map($facts, $server->mails()));
+        $server->clear();
+        echo json_encode($server->mails());
+        """
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {**programs, "TMPDIR": str(temporary)}
+    command = ["php", str(tmp_path / "run.php")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '[[["new@example.com"],"Welcome"]][]', "")
+    assert list(temporary.iterdir()) == []
+
+
+def test_settings_of_frameworks_name_our_default() -> None:
+    host, _, port = DEFAULT_ADDRESS.partition(":")
+    laravel = dict(line.split("=", 1) for line in (EXAMPLES / "laravel/.env").read_text().splitlines())
+    assert (laravel["MAIL_MAILER"], laravel["MAIL_HOST"], laravel["MAIL_PORT"]) == ("smtp", host, port)
+    assert (EXAMPLES / "symfony/.env").read_text() == f'MAILER_DSN="smtp://{DEFAULT_ADDRESS}"\n'
+    mailer = yaml.safe_load((EXAMPLES / "symfony/config/packages/mailer.yaml").read_text())
+    assert mailer == {"framework": {"mailer": {"dsn": "%env(MAILER_DSN)%"}}}
+
+
+@pytest.mark.parametrize(
+    "served",
+    [["php-plain", "-o", f"server.command=php {WORKERS / 'record.php'}", "-o", "server.env={RECORDS: records}"]],
+    ids=[""],
+    indirect=True,
+)
+def test_symfony_mailer_takes_the_dsn(served: Server) -> None:
+    dsn = (EXAMPLES / "symfony/.env").read_text().strip().partition("=")[2].strip('"')
+    dsn = dsn.replace(DEFAULT_ADDRESS, f"{served.host}:{served.port}")
+    script = """
+        require '/usr/share/php/Symfony/Component/Mailer/autoload.php';
+        require '/usr/share/php/Symfony/Component/Mime/autoload.php';
+        $mail = new Symfony\\Component\\Mime\\Email();
+        $mail->from('a@b.example')->to('c@d.example')->subject('x')->text('y');
+        $transport = Symfony\\Component\\Mailer\\Transport::fromDsn($argv[1]);
+        (new Symfony\\Component\\Mailer\\Mailer($transport))->send($mail);
+    """
+    subprocess.run(["php", "-r", script, dsn], capture_output=True, check=True, timeout=PATIENCE_S)
+    [record] = served.records()
+    assert (record["envelope"]["from"], record["message"]["text"].strip()) == ("a@b.example", "y")
+
+
+def test_every_example_is_in_the_list() -> None:
+    listed = re.findall(r"^\| \[([\w-]+)\]\(\1\)", (EXAMPLES / "README.md").read_text(), re.M)
+    assert sorted(listed) == sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())

@@ -1,0 +1,239 @@
+"""Address lists (RFC 5322 sections 3.4, 4.4 and appendix A)."""
+
+from __future__ import annotations
+
+from email.headerregistry import AddressHeader, HeaderRegistry
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastsmtp.mime.address import Address, _irregular_addresses, _regular_addresses, parse_addresses
+from fastsmtp.mime.defects import INVALID_ADDRESS, INVALID_ENCODED_WORD, MEANINGS
+
+Pairs = list[tuple[str, str]]
+
+
+def addresses(value: str) -> tuple[Pairs, list[str]]:
+    """What is found the first time and from the cache, which must be the same."""
+    defects: list[str] = []
+    again: list[str] = []
+    parsed = parse_addresses(value, defects)
+    assert all(type(address) is Address for address in parsed)
+    assert (parse_addresses(value, again), again) == (parsed, defects)
+    return [(name, address) for name, address in parsed], defects
+
+
+GOOD: dict[str, tuple[str, Pairs]] = {
+    "name": ("Ada Example <ada@example.com>", [("Ada Example", "ada@example.com")]),
+    "bare": ("ada@example.com", [("", "ada@example.com")]),
+    "brackets": ("<ada@example.com>", [("", "ada@example.com")]),
+    "list": ("a@x, B C <d@y>,e@z", [("", "a@x"), ("B C", "d@y"), ("", "e@z")]),
+    "folded": ("A\t B   C\t<d@y>,\t e@z ", [("A B C", "d@y"), ("", "e@z")]),
+    "quoted": ('"Ada Example" <a@x>,"B"<b@y>', [("Ada Example", "a@x"), ("B", "b@y")]),
+    "quoted comma": ('"Last, First" <lf@x>, c@y', [("Last, First", "lf@x"), ("", "c@y")]),
+    "quoted pairs": (r'"A \"B\" C\\" <a@x>', [('A "B" C\\', "a@x")]),
+    "quoted blanks": ('"A  B" C  D <a@x>', [("A  B C D", "a@x")]),
+    "quoted at": ('"a@b" <c@d>', [("a@b", "c@d")]),
+    "quoted local part": (
+        '"a b"@x, "c,\\"d"@y (D), <"e f"@z>',
+        [("", '"a b"@x'), ("D", '"c,\\"d"@y'), ("", '"e f"@z')],
+    ),
+    "unquoted dots": ("John Q. Public <j@x>, Dr. A.B <d@x>", [("John Q. Public", "j@x"), ("Dr. A.B", "d@x")]),
+    "comment": ("joe@x (Joe)", [("Joe", "joe@x")]),
+    "comment before": ("(Joe) joe@x", [("Joe", "joe@x")]),
+    "comment behind brackets": ("<joe@x> (Joe (the one) \\) Doe)", [("Joe (the one) ) Doe", "joe@x")]),
+    "comment and name": ("Pete (the one) <pete@x>", [("Pete", "pete@x")]),
+    "comments inside": (
+        "Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
+        [("Pete", "pete@silly.test")],
+    ),
+    "group": ('Team: ann@x, "Bob B." <bob@x>; , carl@y', [("", "ann@x"), ("Bob B.", "bob@x"), ("", "carl@y")]),
+    "empty group": ("undisclosed-recipients:;", []),
+    "empty group with comments": ("(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;", []),
+    "group behind an address": ('a@x, G: ;, "B" <b@y>', [("", "a@x"), ("B", "b@y")]),
+    "groups": ("A: a@x;, B: b@y, c@z;", [("", "a@x"), ("", "b@y"), ("", "c@z")]),
+    "commented group": (
+        "A Group(Some people):Chris Jones <c@(Chris's host.)public.example>,\r\n joe@example.org,\r\n"
+        " John <jdoe@one.test> (my dear friend); (the end of the group)",
+        [("Chris Jones", "c@public.example"), ("", "joe@example.org"), ("John", "jdoe@one.test")],
+    ),
+    "route": ("Mary Smith <@node.test,@b:mary@example.net>", [("Mary Smith", "mary@example.net")]),
+    "empty members": (", a@x,, b@y ,", [("", "a@x"), ("", "b@y")]),
+    "blanks around dots": ("jdoe@test  . example, < a . b @ c . d >", [("", "jdoe@test.example"), ("", "a.b@c.d")]),
+    "blanks around at": ("joe @ example.org", [("", "joe@example.org")]),
+    "domain literal": (
+        "a@[192.0.2.1], B <b@[IPv6:2001:db8::1]>",
+        [("", "a@[192.0.2.1]"), ("B", "b@[IPv6:2001:db8::1]")],
+    ),
+    "encoded words": ("=?utf-8?Q?J=C3=BCrgen?= =?utf-8?Q?_Gro=C3=9F?= <jg@x>", [("Jürgen Groß", "jg@x")]),
+    "encoded comma": (
+        "=?utf-8?B?RG9lLCBab8Or?= <zoe@x>,\t=?utf-8?B?5p2OIOmbtw==?= <li@y>",
+        [("Doe, Zoë", "zoe@x"), ("李 雷", "li@y")],
+    ),
+    "encoded at": ("=?utf-8?Q?a@b?= <c@d>", [("a@b", "c@d")]),
+    "encoded and not": ('Herr =?utf-8?Q?J=C3=BCrgen?= "von, zu" X <jg@x>', [("Herr Jürgen von, zu X", "jg@x")]),
+    "encoded comment": ("jg@x (=?utf-8?Q?J=C3=BCrgen?=)", [("Jürgen", "jg@x")]),
+    "utf-8": (
+        '"Jöhn Doe" <jdöe@mächine.example>, märy@exämple.net',
+        [("Jöhn Doe", "jdöe@mächine.example"), ("", "märy@exämple.net")],
+    ),
+    "apostrophes": ("O'Brien <o'brien@x>", [("O'Brien", "o'brien@x")]),
+    "equals sign": ("a=b <c=d@x>, e=f@y", [("a=b", "c=d@x"), ("", "e=f@y")]),
+    "at in a name": ("ada@x.com <ada@x.com>", [("ada@x.com", "ada@x.com")]),
+    "null": ("<>", [("", "")]),
+    "nothing": ("", []),
+    "blanks": (" \t", []),
+    "commas": (",,", []),
+    "semicolons": ("a@x; B <b@y>;", [("", "a@x"), ("B", "b@y")]),
+    "mailto": ("mailto:a@x, <mailto:b@y>", [("", "a@x"), ("", "b@y")]),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), GOOD.values(), ids=GOOD)
+def test_well_formed(value: str, expected: Pairs) -> None:
+    assert addresses(value) == (expected, [])
+
+
+TOLERATED: dict[str, tuple[str, Pairs]] = {
+    "mailbox of this host": ("root", [("", "root")]),
+    "name only": ("Joe Smith", [("Joe Smith", "")]),
+    "quoted name only": ('"Joe"', [("Joe", "")]),
+    "encoded name only": ("=?utf-8?Q?J=C3=BCrgen?=", [("Jürgen", "")]),
+    "names only": ("Joe Smith, root", [("Joe Smith", ""), ("", "root")]),
+    "name, then bare address": ("root, joe@x", [("", "root"), ("", "joe@x")]),
+    "unquoted comma": ("Doe, John <j@x>, a@y", [("Doe, John", "j@x"), ("", "a@y")]),
+    "no brackets": ("Joe Smith joe@x, joe@y Joe", [("Joe Smith", "joe@x"), ("Joe", "joe@y")]),
+    "comma before brackets": ("Doe, <j@x>", [("Doe", "j@x")]),
+    "two ats": ("a@b@c", [("", "a@b@c")]),
+    "no comma": ("A <a@x> B <b@y>", [("A", "a@x"), ("B", "b@y")]),
+    "name on both sides": ("A <a@x> B", [("A", "a@x")]),
+    "name behind": ("<a@x> Joe", [("Joe", "a@x")]),
+    "not closed": ("Joe <joe@x", [("Joe", "joe@x")]),
+    "not closed in a list": ("Joe <joe@x, <b@y>; c@z", [("Joe", "joe@x"), ("", "b@y"), ("", "c@z")]),
+    "brackets in brackets": ("Joe <<joe@x>>", [("Joe", "joe@x")]),
+    "never opened": ("joe@x>, a@y", [("", "joe@x"), ("", "a@y")]),
+    "quote not closed": ('"Joe <joe@x>', [('"Joe', "joe@x")]),
+    "comment not closed": ("Joe (foo <joe@x>", [("Joe (foo", "joe@x")]),
+    "everything encoded": ("=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=", [("Jörg", "joerg@example.com")]),
+    "everything encoded, in base64": ("=?utf-8?B?SsO2cmcgPGpvZXJnQHg+?=, a@y", [("Jörg", "joerg@x"), ("", "a@y")]),
+    "only a group name": ("Team: root;", [("", "root")]),
+}
+NO_DEFECT = {"two ats"}
+
+
+@pytest.mark.parametrize("name", TOLERATED)
+def test_tolerated(name: str) -> None:
+    value, expected = TOLERATED[name]
+    assert addresses(value) == (expected, [] if name in NO_DEFECT else [INVALID_ADDRESS])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('"=?utf-8?B?w5Y=?=" <a@b>', [("Ö", "a@b")]),
+        ("=?utf-8?Q?Doe, J=C3=B6hn?= <j@x>", [("Doe, Jöhn", "j@x")]),
+        ("=?utf-8?Q?J=C3=B6hn?=<j@x>, Mr.=?utf-8?Q?=C3=B6?= <k@x>", [("Jöhn", "j@x"), ("Mr.ö", "k@x")]),
+    ],
+    ids=["in quotes", "comma and blank inside", "glued"],
+)
+def test_wrong_encoded_words(value: str, expected: Pairs) -> None:
+    assert addresses(value) == (expected, [INVALID_ENCODED_WORD])
+
+
+def test_returned_lists_are_not_shared() -> None:
+    parse_addresses("shared@x", []).clear()
+    assert parse_addresses("shared@x", []) == [Address("", "shared@x")]
+
+
+UNITS = [
+    "a@b,", '"', '\\"', '"\\', "(", ")", "()", "((a)", "() ,", "=?", "=?u?q?", "=?u?q?x?= ", "<",
+    ">", "<a@b", "a ", "a b,", ":", "a:", ";", "[", "[a", "a,", "@", " . ", "a@b c@d ", ".@ ", " ",
+    '"a" ', "\\", "<a@b> ", "<@a,", "=", '"a"@b,',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("start", ["", "a ", "<@", "("])
+def test_hostile(start: str, unit: str) -> None:
+    """Tens of thousands of each: it ends, and the mailbox behind it is seen unless brackets or quotes swallow it."""
+    parsed = parse_addresses(start + unit * 20_000 + ", Z <y@z>", [])
+    assert all(len(address.address) <= len(start + unit) * 20_000 + 12 for address in parsed)
+
+
+def test_deep_comments() -> None:
+    deep = "(" * 30_000 + "x" + ")" * 30_000
+    defects: list[str] = []
+    assert parse_addresses(f"Joe {deep} <joe@x>", defects) == [Address("Joe", "joe@x")]
+    assert defects == []
+
+
+def test_commas_behind_comments() -> None:
+    """Each comma once looked at all the blanks before it: with ten times as many it did not end."""
+    value = " ()" * 10_000 + "x" + ",x" * 10_000
+    assert len(parse_addresses(value, [])) == 10_001
+
+
+def test_long_plain_list_is_read_to_its_end() -> None:
+    assert addresses("a@b, " * 20_000 + "c@d") == ([("", "a@b")] * 20_000 + [("", "c@d")], [])
+
+
+def test_endless_plain_list_is_cut() -> None:
+    found, defects = addresses("a@b," * 200_000 + "c@d")
+    assert found == [("", "a@b")] * (16 * 1024)
+    assert defects == [INVALID_ADDRESS]
+
+
+@pytest.mark.parametrize("rest", ["(c)", ", (c) <y@z>", ",;", ' "'])
+def test_long_list_is_cut_at_a_comma(rest: str) -> None:
+    found, defects = addresses("Ada <ada@example.com>," * 5000 + "x@y" + rest)
+    assert found == [("Ada", "ada@example.com")] * (64 * 1024 // 22)
+    assert defects == [INVALID_ADDRESS]
+
+
+def test_long_value_without_comma_is_cut() -> None:
+    found, defects = addresses("x" * 100_000)
+    assert found == [("", "x" * 64 * 1024)]
+    assert defects == [INVALID_ADDRESS]
+
+
+ATOMS = st.from_regex(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]{1,12}", fullmatch=True)
+DOT_ATOMS = st.lists(ATOMS, min_size=1, max_size=3).map(".".join)
+ADDR_SPECS = st.tuples(DOT_ATOMS, DOT_ATOMS).map("@".join)
+QUOTED = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='"\\='), min_size=1, max_size=10)
+PHRASES = st.one_of(
+    st.lists(ATOMS, min_size=1, max_size=3).map(" ".join),
+    st.lists(QUOTED, min_size=1, max_size=2).map(lambda words: '"' + " ".join(words) + '"'),
+)
+MAILBOXES = st.one_of(ADDR_SPECS, st.tuples(PHRASES, ADDR_SPECS).map(lambda pair: f"{pair[0]} <{pair[1]}>"))
+GROUPS = st.tuples(ATOMS, st.lists(MAILBOXES, max_size=3)).map(lambda pair: f"{pair[0]}: {', '.join(pair[1])};")
+
+
+@given(st.lists(st.one_of(MAILBOXES, GROUPS), min_size=1, max_size=5).map(", ".join))
+def test_agrees_with_stdlib(value: str) -> None:
+    header = cast("AddressHeader", HeaderRegistry()("to", value))
+    if header.defects:  # type: ignore[attr-defined]
+        return
+    expected = [(address.display_name, address.addr_spec) for address in header.addresses]
+    assert addresses(value) == (expected, [])
+
+
+@given(st.lists(MAILBOXES, min_size=1, max_size=4).map(", ".join))
+def test_both_ways_agree(value: str) -> None:
+    regular = _regular_addresses(value)
+    if regular is not None:
+        defects: list[str] = []
+        assert (_irregular_addresses(value, defects), defects) == (regular, [])
+
+
+PIECES = st.sampled_from(
+    ["a@b", "<", ">", ",", ":", ";", '"', "\\", "(", ")", "[", "]", " ", ".", "@", "=?utf-8?q?", "?=", "é"]
+)
+
+
+@given(st.lists(st.one_of(PIECES, st.text(max_size=3))).map("".join))
+def test_any_value(value: str) -> None:
+    parsed, defects = addresses(value)
+    assert set(defects) <= set(MEANINGS)
+    assert len(parsed) <= len(value)

@@ -1,0 +1,123 @@
+"""`_parse` against slow, plain oracles: whatever the octets and wherever the chunks are cut."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import DataDecoder as ReferenceDecoder
+
+from fastsmtp._parse import DataDecoder, find_dashes, find_header_stop
+
+HEADROOM = 3
+# The octets that mean something to mail data, and one that does not.
+OCTETS = b".\r\n\0a-"
+
+
+def decode(decoder: DataDecoder | ReferenceDecoder, chunks: list[bytes]) -> tuple[bytes, bytes | None]:
+    """Mail data and what follows its end; None when it has not ended."""
+    decoded = bytearray()
+    for index, chunk in enumerate(chunks):
+        buf = bytearray(HEADROOM) + chunk
+        out_start, out_end, next_start, done = decoder.feed(buf, HEADROOM, len(buf))
+        decoded += buf[out_start:out_end]
+        if done:
+            return bytes(decoded), bytes(buf[next_start:]) + b"".join(chunks[index + 1 :])
+        assert next_start == len(buf)
+    return bytes(decoded), None
+
+
+def cut(octets: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(octets) + 1) for cut in cuts), len(octets)]
+    return [octets[a:b] for a, b in itertools.pairwise(edges)]
+
+
+DATA = [
+    (b".\r\n", b"", b""),
+    (b".\r\nQUIT\r\n", b"", b"QUIT\r\n"),
+    (b"a\r\n.\r\n", b"a\r\n", b""),
+    (b"a\r\n..\r\n.\r\n", b"a\r\n.\r\n", b""),
+    (b"..a\r\n.b\r\n.\r\n", b".a\r\nb\r\n", b""),
+    (b".\ra\r\n.\r\n", b"\ra\r\n", b""),
+    (b".\r\r\n.\r\n", b"\r\r\n", b""),
+    (b".\r.\r\n.\r\n", b"\r.\r\n", b""),
+    (b"..\r\n.\r\n", b".\r\n", b""),
+    (b"a\n.\r\n.\r\n", b"a\n.\r\n", b""),
+    (b"a\r.\r\n.\r\n", b"a\r.\r\n", b""),
+    (b"a\r\n.\n.\r\n.\r\n", b"a\r\n\n.\r\n", b""),
+    (b"a\r\n.\0\r\n.\r\n", b"a\r\n\0\r\n", b""),
+    (b"a\n\r\n.\r\n", b"a\n\r\n", b""),
+    (b"a\r\r\n.\r\n", b"a\r\r\n", b""),
+    (b"a.\r\n.b.\r\n.\r\n", b"a.\r\nb.\r\n", b""),
+]
+
+
+@pytest.mark.parametrize(("octets", "body", "rest"), DATA, ids=[repr(row[0]) for row in DATA])
+def test_mail_data_is_decoded_the_same_at_every_cut(octets: bytes, body: bytes, rest: bytes) -> None:
+    for first, second in itertools.combinations_with_replacement(range(len(octets) + 1), 2):
+        chunks = cut(octets, [first, second])
+        assert decode(DataDecoder(), chunks) == (body, rest), chunks
+    assert decode(DataDecoder(), [octets[i : i + 1] for i in range(len(octets))]) == (body, rest)
+
+
+@given(st.lists(st.sampled_from(OCTETS), max_size=40).map(bytes), st.lists(st.integers(0, 40), max_size=6))
+def test_mail_data_agrees_with_the_reference(octets: bytes, cuts: list[int]) -> None:
+    assert decode(DataDecoder(), cut(octets, cuts)) == decode(ReferenceDecoder(), [octets])
+
+
+def test_octets_before_the_chunk_stay_but_for_one() -> None:
+    decoder = DataDecoder()
+    buf = bytearray(b"xyz.\r")
+    assert decoder.feed(buf, 3, 5) == (3, 3, 5, False)
+    buf = bytearray(b"xyzA")
+    assert decoder.feed(buf, 3, 4) == (2, 4, 4, False)
+    assert buf == b"xy\rA"
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 2), (-1, 2), (2, 1), (1, 4)])
+def test_chunk_outside_of_the_buffer_is_refused(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match=r"chunk outside of the buffer|no headroom before the chunk"):
+        DataDecoder().feed(bytearray(3), start, end)
+
+
+def oracle_dashes(octets: bytes, at_line_start: bool) -> tuple[int, int]:
+    for index in range(len(octets)):
+        opens_line = octets[index - 1 : index] == b"\n" if index else at_line_start
+        if opens_line and octets[index : index + 2] == b"--":
+            return index, len(strip_break(octets[:index]))
+        if opens_line and octets[index:] == b"-":
+            return -1, len(strip_break(octets[:index]))
+    return -1, len(strip_break(octets))
+
+
+def strip_break(octets: bytes) -> bytes:
+    for line_break in (b"\r\n", b"\n", b"\r"):
+        if octets.endswith(line_break):
+            return octets[: -len(line_break)]
+    return octets
+
+
+@given(st.lists(st.sampled_from(b"-\r\na"), max_size=12).map(bytes), st.booleans(), st.integers(0, 3))
+def test_dashes_are_found_where_the_oracle_finds_them(octets: bytes, at_line_start: bool, headroom: int) -> None:
+    line, body_end = oracle_dashes(octets, at_line_start)
+    buf = bytearray(b"\n" * headroom) + octets
+    found = find_dashes(buf, headroom, len(buf), at_line_start)
+    assert found == (line + headroom if line >= 0 else -1, body_end + headroom)
+
+
+def oracle_header_stop(octets: bytes) -> tuple[int, int]:
+    position = 0
+    for line in octets.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        if line in (b"\n", b"\r\n") or line.startswith(b"--"):
+            return position, position + len(line)
+        position += len(line)
+    return -1, position
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b"\n", b"-", b"a: b", b"--x"]), max_size=10).map(b"".join))
+def test_header_stops_where_the_oracle_says(octets: bytes) -> None:
+    assert find_header_stop(bytearray(octets), 0, len(octets)) == oracle_header_stop(octets)

@@ -1,0 +1,7 @@
+<?php
+
+// Runs, but never shakes hands.
+
+while (true) {
+    \sleep(1000);
+}

@@ -1,0 +1,73 @@
+"""Answers, read without a worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastsmtp.errors import WorkerError
+from fastsmtp.goridge.frame import ERROR, STREAM, Frame
+from fastsmtp.workers.answer import Answer, Outcome, read_answer
+
+CONTINUE = Answer(Outcome.CONTINUE)
+
+
+DEEP = b'{"stop":' * 200_000
+
+
+def answer(context: bytes, body: bytes = b"") -> Frame:
+    return Frame(0, 0, (len(context),), context + body)
+
+
+def read_number(body: bytes) -> str | None:
+    """A body that is the number of an error; 0 is none."""
+    return f"error {int(body)}" if int(body) else None
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (answer(b"CONTINUE"), CONTINUE),
+        (answer(b" CONTINUE\n", b"with a body"), CONTINUE),
+        (answer(b""), CONTINUE),
+        (answer(b"", b"7"), CONTINUE),
+        (answer(b"CLOSE"), Answer(Outcome.CLOSE)),
+        (answer(b'{"stop":true}'), Answer(None)),
+        (answer(b'{"stop":false}'), Answer(Outcome.CONTINUE, unknown=b'{"stop":false}')),
+        (answer(b"{CLOSE"), Answer(Outcome.CONTINUE, unknown=b"{CLOSE")),
+        (answer(DEEP), Answer(Outcome.CONTINUE, unknown=DEEP)),
+        (answer(b"close"), Answer(Outcome.CONTINUE, unknown=b"close")),
+        (Frame(ERROR, 0, (), b"no \xff"), Answer(Outcome.CONTINUE, error="no \N{REPLACEMENT CHARACTER}")),
+    ],
+    ids=lambda value: repr(value.payload[:32]) if isinstance(value, Frame) else None,
+)
+def test_answer(frame: Frame, expected: Answer) -> None:
+    assert read_answer(frame) == expected
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (answer(b"", b"0"), CONTINUE),
+        (answer(b"", b"7"), Answer(Outcome.CONTINUE, error="error 7")),
+        (answer(b"", b"seven"), Answer(Outcome.CONTINUE, unknown=b"seven")),
+        (answer(b"CLOSE", b"7"), Answer(Outcome.CLOSE)),
+    ],
+    ids=lambda value: repr(value.payload) if isinstance(value, Frame) else None,
+)
+def test_answer_in_the_body(frame: Frame, expected: Answer) -> None:
+    assert read_answer(frame, read_number) == expected
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Frame(0, 0, (), b"CLOSE"),
+        Frame(0, 0, (5, 5), b"CLOSE"),
+        Frame(0, 0, (6,), b"CLOSE"),
+        Frame(0, STREAM, (5,), b"CLOSE"),
+    ],
+    ids=["no-option", "two-options", "short", "stream"],
+)
+def test_no_answer(frame: Frame) -> None:
+    with pytest.raises(WorkerError, match="sent a frame that is no answer: b'CLOSE'"):
+        read_answer(frame)
