@@ -1,4 +1,4 @@
-"""AUTH exchanges (RFC 4954) that capture what the client gives away. Nothing is verified and nothing is logged.
+"""AUTH exchanges (RFC 4954) that capture what the client gives away. Nothing is verified, and nothing is logged here.
 
 An exchange is fed one decoded response after the other and answers each with the next challenge or, at last, with the
 credentials. A response that is not what its mechanism asks for is captured all the same and marked.
@@ -6,6 +6,7 @@ credentials. A response that is not what its mechanism asks for is captured all 
 
 from __future__ import annotations
 
+import abc
 import base64
 import binascii
 import re
@@ -39,7 +40,7 @@ def encode_challenge(challenge: bytes) -> str:
     return base64.b64encode(challenge).decode()
 
 
-class Exchange:
+class Exchange(abc.ABC):
     """One run of a mechanism."""
 
     __slots__ = ()
@@ -50,9 +51,9 @@ class Exchange:
         """The first challenge, sent when the client gave no initial response."""
         return b""
 
+    @abc.abstractmethod
     def respond(self, response: bytes) -> bytes | Captured:
         """The next challenge, or what was captured."""
-        raise NotImplementedError
 
 
 class Plain(Exchange):

@@ -37,8 +37,8 @@ class Session(MailTransfer):
     """One connection's side of the protocol.
 
     Feed it with `receive`, `receive_eof` and `decide`; after each take `take_events` and `take_output`. Nothing a
-    client sends raises. The owner asks `waiting_for_decision`, `receiving_mail`, `mid_command` and `closing` to know
-    what it waits for.
+    client sends raises. The owner asks `waiting_for_decision`, `receiving_mail` and `closing` to know what it
+    waits for.
     """
 
     __slots__ = ("_eof", "_exchange", "_held", "_held_start", "_partial")
@@ -129,13 +129,8 @@ class Session(MailTransfer):
         return self._reading == MAIL_DATA or self._reading == CHUNK
 
     @property
-    def in_transaction(self) -> bool:
-        """From MAIL until its mail is decided, refused or reset."""
-        return self._transaction is not None
-
-    @property
     def transaction(self) -> Transaction | None:
-        """The open transaction, to look at."""
+        """The open transaction, from MAIL until its mail is decided, refused or reset; to look at."""
         return self._transaction
 
     @property
@@ -144,11 +139,6 @@ class Session(MailTransfer):
         if self._reading == COMMANDS:
             return "idle" if self._transaction is None else "transaction"
         return _STATES[self._reading]
-
-    @property
-    def mid_command(self) -> bool:
-        """A command line has begun whose end has not come."""
-        return self._partial is not None and self._reading == COMMANDS
 
     @property
     def closing(self) -> bool:

@@ -254,12 +254,11 @@ def test_endless_line_is_not_kept() -> None:
     session = Session(settings())
     for _ in range(100):
         assert feed(session, b"x" * 65536) == b""
-        assert session.mid_command
         partial = session._partial
         assert partial is not None
         assert len(partial._octets) <= 64 * 1024
     assert feed(session, b"\r\nNOOP\r\n") == b"500 5.5.2 Command line too long\r\n250 2.0.0 OK\r\n"
-    assert not session.mid_command
+    assert session._partial is None
 
 
 def test_token_of_64_kib() -> None:
@@ -527,32 +526,31 @@ def test_nothing_is_parsed_before_the_decision() -> None:
 def test_questions_of_the_owner() -> None:
     session = Session(settings())
 
-    def state() -> tuple[bool, bool, bool, bool, bool]:
+    def state() -> tuple[bool, bool, bool, bool]:
         return (
-            session.mid_command,
-            session.in_transaction,
+            session.transaction is not None,
             session.receiving_mail,
             session.waiting_for_decision,
             session.closing,
         )
 
-    assert state() == (False, False, False, False, False)
+    assert state() == (False, False, False, False)
     feed(session, b"EHL")
-    assert state() == (True, False, False, False, False)
+    assert state() == (False, False, False, False)
     feed(session, b"O x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\n")
-    assert state() == (False, True, False, False, False)
+    assert state() == (True, False, False, False)
     feed(session, b"DATA\r\n")
-    assert state() == (False, True, True, False, False)
+    assert state() == (True, True, False, False)
     feed(session, b"x\r\n.\r\n")
-    assert state() == (False, True, False, True, False)
+    assert state() == (True, False, True, False)
     session.decide(Verdict.ACCEPT)
-    assert state() == (False, False, False, False, False)
+    assert state() == (False, False, False, False)
     feed(session, b"MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nBDAT 3\r\nx")
-    assert state() == (False, True, True, False, False)
+    assert state() == (True, True, False, False)
     feed(session, b"yz")
-    assert state() == (False, True, False, False, False)
+    assert state() == (True, False, False, False)
     feed(session, b"QUIT\r\nx")
-    assert state() == (False, False, False, False, True)
+    assert state() == (False, False, False, True)
 
 
 @pytest.mark.parametrize("octets", [b"", b"EHLO x\r\n", b"EHLO x\r\nNOO", b"AUTH LOGIN\r\n"])
