@@ -66,72 +66,78 @@ def challenge(base64_text: str) -> bytes:
 
 # Success -------------------------------------------------------------------------------------------------------------
 
-MAIL_OK: Final = _reply(250, "2.1.0", "Sender accepted")  # RFC 5321 section 4.1.1.2
-RCPT_OK: Final = _reply(250, "2.1.5", "Recipient accepted")  # 4.1.1.3
-START_MAIL_INPUT: Final = format_reply(354, "End data with <CR><LF>.<CR><LF>")  # 4.1.1.4; RFC 2034: no code on 3xx
-MESSAGE_ACCEPTED: Final = _reply(250, "2.0.0", "Message accepted")  # 4.1.1.4, RFC 3030 section 2
-CHUNK_ACCEPTED: Final = _reply(250, "2.0.0", "Chunk accepted")  # RFC 3030 section 2
-RSET_OK: Final = _reply(250, "2.0.0", "Reset")  # RFC 5321 section 4.1.1.5
-NOOP_OK: Final = _reply(250, "2.0.0", "OK")  # 4.1.1.9
-CANNOT_VERIFY: Final = _reply(252, "2.0.0", "Cannot verify, will accept and capture")  # 3.5.3
-HELP: Final = _reply(  # 4.1.1.8
+MAIL_OK: Final[bytes] = _reply(250, "2.1.0", "Sender accepted")  # RFC 5321 section 4.1.1.2
+RCPT_OK: Final[bytes] = _reply(250, "2.1.5", "Recipient accepted")  # 4.1.1.3
+START_MAIL_INPUT: Final[bytes] = format_reply(
+    354, "End data with <CR><LF>.<CR><LF>"
+)  # 4.1.1.4; RFC 2034: no code on 3xx
+MESSAGE_ACCEPTED: Final[bytes] = _reply(250, "2.0.0", "Message accepted")  # 4.1.1.4, RFC 3030 section 2
+CHUNK_ACCEPTED: Final[bytes] = _reply(250, "2.0.0", "Chunk accepted")  # RFC 3030 section 2
+RSET_OK: Final[bytes] = _reply(250, "2.0.0", "Reset")  # RFC 5321 section 4.1.1.5
+NOOP_OK: Final[bytes] = _reply(250, "2.0.0", "OK")  # 4.1.1.9
+CANNOT_VERIFY: Final[bytes] = _reply(252, "2.0.0", "Cannot verify, will accept and capture")  # 3.5.3
+HELP: Final[bytes] = _reply(  # 4.1.1.8
     214,
     "2.0.0",
     "This server captures all mail and any login",
     "HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT",
     "RSET NOOP VRFY EXPN HELP QUIT",
 )
-BYE: Final = _reply(221, "2.0.0", "Bye")  # 4.1.1.10
-AUTHENTICATED: Final = _reply(235, "2.7.0", "Authentication accepted")  # RFC 4954 section 6
-READY_FOR_TLS: Final = _reply(220, "2.0.0", "Ready to start TLS")  # RFC 3207 section 4
+BYE: Final[bytes] = _reply(221, "2.0.0", "Bye")  # 4.1.1.10
+AUTHENTICATED: Final[bytes] = _reply(235, "2.7.0", "Authentication accepted")  # RFC 4954 section 6
+READY_FOR_TLS: Final[bytes] = _reply(220, "2.0.0", "Ready to start TLS")  # RFC 3207 section 4
 
 # Not now -------------------------------------------------------------------------------------------------------------
 
-SHUTTING_DOWN: Final = _reply(421, "4.3.2", "Server is shutting down")  # RFC 5321 section 3.8
-TOO_MANY_CONNECTIONS: Final = _reply(421, "4.3.2", "Too many connections")  # RFC 5321 section 3.8
-WORKER_FAILED: Final = _reply(451, "4.3.0", "Worker failed, try again later")  # RFC 5321 section 4.2.3
-STORAGE_FAILED: Final = _reply(451, "4.3.0", "Storage failed, try again later")
-NO_WORKER: Final = _reply(451, "4.3.2", "No worker free, try again later")
-TOO_MANY_RECIPIENTS: Final = _reply(452, "4.5.3", "Too many recipients")  # RFC 5321 section 4.5.3.1.10
+SHUTTING_DOWN: Final[bytes] = _reply(421, "4.3.2", "Server is shutting down")  # RFC 5321 section 3.8
+TOO_MANY_CONNECTIONS: Final[bytes] = _reply(421, "4.3.2", "Too many connections")  # RFC 5321 section 3.8
+WORKER_FAILED: Final[bytes] = _reply(451, "4.3.0", "Worker failed, try again later")  # RFC 5321 section 4.2.3
+STORAGE_FAILED: Final[bytes] = _reply(451, "4.3.0", "Storage failed, try again later")
+NO_WORKER: Final[bytes] = _reply(451, "4.3.2", "No worker free, try again later")
+TOO_MANY_RECIPIENTS: Final[bytes] = _reply(452, "4.5.3", "Too many recipients")  # RFC 5321 section 4.5.3.1.10
 
 # Syntax --------------------------------------------------------------------------------------------------------------
 
-UNKNOWN_COMMAND: Final = _reply(500, "5.5.2", "Command not recognized")  # RFC 5321 section 4.2.4
-BAD_LINE: Final = _reply(500, "5.5.2", "Not a command line: octets or line end RFC 5321 does not allow")  # 2.3.8, 2.4
-LINE_TOO_LONG: Final = _reply(500, "5.5.2", "Command line too long")  # 4.5.3.1.9
-AUTH_LINE_TOO_LONG: Final = _reply(500, "5.5.6", "Authentication exchange line too long")  # RFC 4954 section 6
-BAD_ARGUMENT: Final = _reply(501, "5.5.4", "Bad or missing argument")  # RFC 5321 section 4.3.2
-MAIL_SYNTAX: Final = _reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")  # 4.1.1.2
-RCPT_SYNTAX: Final = _reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")  # 4.1.1.3
-BDAT_SYNTAX: Final = _reply(501, "5.5.4", "Syntax: BDAT size [LAST]")  # RFC 3030 section 2
-BAD_REVERSE_PATH: Final = _reply(501, "5.1.7", "Bad sender mailbox syntax")  # RFC 5321 section 4.1.2
-BAD_FORWARD_PATH: Final = _reply(501, "5.1.3", "Bad recipient mailbox syntax")  # 4.1.2
+UNKNOWN_COMMAND: Final[bytes] = _reply(500, "5.5.2", "Command not recognized")  # RFC 5321 section 4.2.4
+BAD_LINE: Final[bytes] = _reply(
+    500, "5.5.2", "Not a command line: octets or line end RFC 5321 does not allow"
+)  # 2.3.8, 2.4
+LINE_TOO_LONG: Final[bytes] = _reply(500, "5.5.2", "Command line too long")  # 4.5.3.1.9
+AUTH_LINE_TOO_LONG: Final[bytes] = _reply(500, "5.5.6", "Authentication exchange line too long")  # RFC 4954 section 6
+BAD_ARGUMENT: Final[bytes] = _reply(501, "5.5.4", "Bad or missing argument")  # RFC 5321 section 4.3.2
+MAIL_SYNTAX: Final[bytes] = _reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")  # 4.1.1.2
+RCPT_SYNTAX: Final[bytes] = _reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")  # 4.1.1.3
+BDAT_SYNTAX: Final[bytes] = _reply(501, "5.5.4", "Syntax: BDAT size [LAST]")  # RFC 3030 section 2
+BAD_REVERSE_PATH: Final[bytes] = _reply(501, "5.1.7", "Bad sender mailbox syntax")  # RFC 5321 section 4.1.2
+BAD_FORWARD_PATH: Final[bytes] = _reply(501, "5.1.3", "Bad recipient mailbox syntax")  # 4.1.2
 BAD_BASE64: Final = _reply(501, "5.5.2", "Cannot decode base64")  # RFC 4954 section 4
-BAD_CREDENTIALS: Final = _reply(501, "5.5.2", "Malformed credentials")  # RFC 4954 section 4
-AUTH_CANCELLED: Final = _reply(501, "5.7.0", "Authentication cancelled")  # RFC 4954 section 4
-NO_INITIAL_RESPONSE: Final = _reply(501, "5.5.4", "This mechanism takes no initial response")  # RFC 4954 section 4
-NOT_IMPLEMENTED: Final = _reply(502, "5.5.1", "Command not implemented")  # RFC 5321 section 4.2.4
-UNKNOWN_MECHANISM: Final = _reply(504, "5.5.4", "Authentication mechanism not supported")  # RFC 4954 section 4
-UNKNOWN_PARAMETER: Final = _reply(555, "5.5.4", "Parameter not recognized")  # RFC 5321 section 4.1.1.11
+BAD_CREDENTIALS: Final[bytes] = _reply(501, "5.5.2", "Malformed credentials")  # RFC 4954 section 4
+AUTH_CANCELLED: Final[bytes] = _reply(501, "5.7.0", "Authentication cancelled")  # RFC 4954 section 4
+NO_INITIAL_RESPONSE: Final[bytes] = _reply(
+    501, "5.5.4", "This mechanism takes no initial response"
+)  # RFC 4954 section 4
+NOT_IMPLEMENTED: Final[bytes] = _reply(502, "5.5.1", "Command not implemented")  # RFC 5321 section 4.2.4
+UNKNOWN_MECHANISM: Final[bytes] = _reply(504, "5.5.4", "Authentication mechanism not supported")  # RFC 4954 section 4
+UNKNOWN_PARAMETER: Final[bytes] = _reply(555, "5.5.4", "Parameter not recognized")  # RFC 5321 section 4.1.1.11
 
 # Sequence (RFC 5321 section 4.1.4) -----------------------------------------------------------------------------------
 
-EHLO_FIRST: Final = _reply(503, "5.5.1", "Send EHLO first")
-HELO_FIRST: Final = _reply(503, "5.5.1", "Send HELO or EHLO first")
-NESTED_MAIL: Final = _reply(503, "5.5.1", "Transaction already open")
-MAIL_FIRST: Final = _reply(503, "5.5.1", "Send MAIL first")
-RCPT_FIRST: Final = _reply(503, "5.5.1", "Send RCPT first")
-CHUNKS_STARTED: Final = _reply(503, "5.5.1", "Only BDAT or RSET between chunks")  # RFC 3030 section 2
-BINARY_NEEDS_BDAT: Final = _reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")  # RFC 3030 section 3
-NOT_IN_TRANSACTION: Final = _reply(503, "5.5.1", "Not allowed inside a transaction")  # RFC 4954 section 4
-ALREADY_AUTHENTICATED: Final = _reply(503, "5.5.1", "Already authenticated")  # RFC 4954 section 4
-TLS_ACTIVE: Final = _reply(503, "5.5.1", "TLS already active")  # RFC 3207 section 4
+EHLO_FIRST: Final[bytes] = _reply(503, "5.5.1", "Send EHLO first")
+HELO_FIRST: Final[bytes] = _reply(503, "5.5.1", "Send HELO or EHLO first")
+NESTED_MAIL: Final[bytes] = _reply(503, "5.5.1", "Transaction already open")
+MAIL_FIRST: Final[bytes] = _reply(503, "5.5.1", "Send MAIL first")
+RCPT_FIRST: Final[bytes] = _reply(503, "5.5.1", "Send RCPT first")
+CHUNKS_STARTED: Final[bytes] = _reply(503, "5.5.1", "Only BDAT or RSET between chunks")  # RFC 3030 section 2
+BINARY_NEEDS_BDAT: Final[bytes] = _reply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")  # RFC 3030 section 3
+NOT_IN_TRANSACTION: Final[bytes] = _reply(503, "5.5.1", "Not allowed inside a transaction")  # RFC 4954 section 4
+ALREADY_AUTHENTICATED: Final[bytes] = _reply(503, "5.5.1", "Already authenticated")  # RFC 4954 section 4
+TLS_ACTIVE: Final[bytes] = _reply(503, "5.5.1", "TLS already active")  # RFC 3207 section 4
 
 # Refused mail --------------------------------------------------------------------------------------------------------
 
 UTF8_REVERSE_PATH: Final = _reply(550, "5.6.7", "Non-ASCII sender needs SMTPUTF8")  # RFC 6531 section 3.5
 UTF8_FORWARD_PATH: Final = _reply(553, "5.6.7", "Non-ASCII recipient needs SMTPUTF8")  # RFC 6531 section 3.5
-TOO_BIG: Final = _reply(552, "5.3.4", "Message exceeds the size limit")  # RFC 1870 section 6
-BARE_LINE_BREAK: Final = _reply(554, "5.6.0", "Bare CR or LF in the message")  # RFC 5321 section 2.3.8
-BODY_LINE_TOO_LONG: Final = _reply(554, "5.6.0", "Line longer than 998 octets in the message")  # 4.5.3.1.6
-MALFORMED_MESSAGE: Final = _reply(554, "5.6.0", "Message is not RFC 5322")  # RFC 5321 section 3.3
+TOO_BIG: Final[bytes] = _reply(552, "5.3.4", "Message exceeds the size limit")  # RFC 1870 section 6
+BARE_LINE_BREAK: Final[bytes] = _reply(554, "5.6.0", "Bare CR or LF in the message")  # RFC 5321 section 2.3.8
+BODY_LINE_TOO_LONG: Final[bytes] = _reply(554, "5.6.0", "Line longer than 998 octets in the message")  # 4.5.3.1.6
+MALFORMED_MESSAGE: Final[bytes] = _reply(554, "5.6.0", "Message is not RFC 5322")  # RFC 5321 section 3.3

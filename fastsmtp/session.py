@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Final
 
 from fastsmtp import auth, command, reply, violations
+from fastsmtp._parse import DataDecoder
 from fastsmtp.channel import SessionSettings
 from fastsmtp.envelope import TLSInfo
 from fastsmtp.events import HEADROOM, AbortReason, Command, StartTLS, Verdict
 from fastsmtp.line import MAX_COMMAND_LINE, PartialLine
 from fastsmtp.transaction import Transaction
-from fastsmtp.transfer import CHUNK, COMMANDS, DECISION, MAIL_DATA, OVER, TLS, MailTransfer
+from fastsmtp.transfer import CHUNK, COMMANDS, DECISION, MAIL_DATA, OVER, TLS, Decoder, MailTransfer
 from fastsmtp.violations import RULES
 
 __all__ = ["Session", "SessionSettings"]
@@ -43,8 +44,15 @@ class Session(MailTransfer):
 
     __slots__ = ("_eof", "_exchange", "_held", "_held_start", "_partial")
 
-    def __init__(self, settings: SessionSettings, *, tls: TLSInfo | None = None) -> None:
-        super().__init__(settings, tls)
+    def __init__(
+        self,
+        settings: SessionSettings,
+        *,
+        tls: TLSInfo | None = None,
+        make_decoder: Callable[[], Decoder] = DataDecoder,
+    ) -> None:
+        """`make_decoder` is for tests, which have a slow one that is obviously right."""
+        super().__init__(settings, tls, make_decoder)
         self._eof = False  # the client is gone, but a decision about its mail is still awaited
         self._partial: PartialLine | None = None  # a command line whose end has not come
         self._exchange: auth.Exchange | None = None  # lines are AUTH responses

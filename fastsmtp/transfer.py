@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from fastsmtp import command, reply, violations
-from fastsmtp._parse import BodyLines, DataDecoder
+from fastsmtp._parse import BodyLines
 from fastsmtp.channel import Channel, SessionSettings
 from fastsmtp.envelope import Credentials, Envelope, TLSInfo
 from fastsmtp.events import AbortReason, Closed, MailAborted, MailBegin, MailData, MailEnd
@@ -37,6 +38,7 @@ class MailTransfer(Channel):
         "_chunk_left",
         "_chunk_refusal",
         "_decoder",
+        "_make_decoder",
         "_reading",
         "_stopping",
         "_transaction",
@@ -47,10 +49,9 @@ class MailTransfer(Channel):
         "tls",
     )
 
-    decoder_class: ClassVar[type[Decoder]] = DataDecoder  # tests have a slow one that is obviously right
-
-    def __init__(self, settings: SessionSettings, tls: TLSInfo | None) -> None:
+    def __init__(self, settings: SessionSettings, tls: TLSInfo | None, make_decoder: Callable[[], Decoder]) -> None:
         super().__init__(settings)
+        self._make_decoder = make_decoder
         # Connection
         self.tls = tls
         self._reading = COMMANDS
@@ -81,7 +82,7 @@ class MailTransfer(Channel):
             self._reply(reply.BINARY_NEEDS_BDAT)
         else:
             self._begin_mail(transaction)
-            self._decoder = self.decoder_class()
+            self._decoder = self._make_decoder()
             self._reading = MAIL_DATA
             self._reply(reply.START_MAIL_INPUT)
 

@@ -1,4 +1,4 @@
-"""Slow, plain oracles for what `fastsmtp._parse` does in C: one octet at a time, nothing clever."""
+"""Slow, plain oracles for what `fastsmtp._parse` and `mime._fields` do in C: nothing clever."""
 
 from __future__ import annotations
 
@@ -34,3 +34,20 @@ class DataDecoder:
         out_start = start - max(0, len(out) - (stop - start))
         buf[out_start : out_start + len(out)] = out
         return out_start, out_start + len(out)
+
+
+def split_fields(block: bytes, limit: int) -> list[tuple[str, str]] | None:
+    """`mime._fields.split_fields`, by the methods of str."""
+    if not block.isascii():
+        return None
+    text = block.decode("ascii")
+    line_end = "\r\n" if text.endswith("\r\n\r\n") else "\n"
+    if not text.endswith(line_end * 2):
+        return None
+    text = text.removesuffix(line_end * 2).replace(f"{line_end} ", " ").replace(f"{line_end}\t", "\t")
+    lines = text.split(line_end)
+    fields = [line.partition(":") for line in lines]
+    well_formed = all(colon and name and set(map(ord, name)) <= set(range(0x21, 0x7F)) for name, colon, _ in fields)
+    if not well_formed or len(lines) > limit or any(set(line) & set("\r\n\0") for line in lines):
+        return None
+    return [(name, value.strip(" \t")) for name, _, value in fields]

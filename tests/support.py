@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import reference
 
+from fastsmtp._parse import DataDecoder
 from fastsmtp.envelope import Envelope, TLSInfo
 from fastsmtp.events import (
     HEADROOM,
@@ -23,7 +24,6 @@ from fastsmtp.events import (
     Verdict,
 )
 from fastsmtp.session import Session, SessionSettings
-from fastsmtp.transfer import Decoder
 
 GREETING: Final = b"220 mx.test ESMTP fastsmtp\r\n"
 TLS: Final = TLSInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
@@ -47,14 +47,6 @@ def settings(
     *, strict: bool = False, tls: bool = False, trace: bool = False, size: int = 2000, recipients: int = 3
 ) -> SessionSettings:
     return SessionSettings("mx.test", size, recipients, strict, tls, trace, lambda: "nonce")
-
-
-class ReferenceSession(Session):
-    """A session on the slow decoder."""
-
-    __slots__ = ()
-
-    decoder_class: ClassVar[type[Decoder]] = reference.DataDecoder
 
 
 @dataclass
@@ -168,9 +160,9 @@ def converse(
     `pipelined` is False, all of it in a single read.
     """
     outcomes = []
-    for session_class in (Session, ReferenceSession):
+    for make_decoder in (DataDecoder, reference.DataDecoder):
         for cut in _cuts(steps):
-            player = Player(session_class(settings, tls=tls), verdicts)
+            player = Player(Session(settings, tls=tls, make_decoder=make_decoder), verdicts)
             player.session.greet()
             assert player.finish_step() == GREETING
             for number, (client, server) in enumerate(steps):
@@ -179,7 +171,7 @@ def converse(
                 assert (client, player.finish_step()) == (client, server)
             outcomes.append(player.finish())
         if pipelined:
-            player = Player(session_class(settings, tls=tls), verdicts)
+            player = Player(Session(settings, tls=tls, make_decoder=make_decoder), verdicts)
             player.send(b"".join(client for client, _ in steps))
             assert player.finish_step() == b"".join(server for _, server in steps)
             outcomes.append(player.finish())

@@ -39,6 +39,7 @@ LAYERS = [
     "session",
     "mime.defects",
     "mime._base64",
+    "mime._fields",
     "mime._quoted_printable",
     "mime.charset",
     "mime.words",
@@ -109,7 +110,6 @@ IO_MODULES = {
     "tempfile",
     "threading",
 }
-EXCUSED = {("identifier", "os")}  # os.urandom
 
 
 def module_name(path: Path) -> str:
@@ -173,7 +173,7 @@ def test_library_has_one_home(library: str) -> None:
 @pytest.mark.parametrize("name", sorted(SANS_IO & set(MODULES)))
 def test_sans_io(name: str) -> None:
     used = {(name, imported.split(".")[0]) for imported in imports(name)}
-    assert {module for _, module in used - EXCUSED} & IO_MODULES == set()
+    assert {module for _, module in used} & IO_MODULES == set()
 
 
 def test_package_import_is_light() -> None:

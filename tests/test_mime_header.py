@@ -6,9 +6,11 @@ import email
 import email.policy
 
 import pytest
+import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastsmtp.mime._fields import split_fields
 from fastsmtp.mime.defects import (
     FIELD_LIMIT,
     HEADER_8BIT,
@@ -167,6 +169,17 @@ def test_any_block(block: bytes) -> None:
         walked = parse_fields("X: ä\r\n".encode() + block)
         if block[:1] not in (b" ", b"\t", b"\r", b"\n"):
             assert walked.fields[1:] == parsed.fields
+
+
+LINES = st.lists(
+    st.sampled_from([b"A: 1", b"Subject:", b" b", b"\t", b"\r\n", b"\n", b"\r", b":", b"\0", b"\x7f", b"\xc3\xbc"]),
+    max_size=12,
+).map(b"".join)
+
+
+@given(LINES, st.sampled_from([b"\r\n\r\n", b"\n\n", b"\n\r\n", b"\r\n", b""]), st.integers(0, 4))
+def test_splitting_agrees_with_the_oracle(lines: bytes, end: bytes, limit: int) -> None:
+    assert split_fields(lines + end, limit) == reference.split_fields(lines + end, limit)
 
 
 def test_vocabulary() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 
+import reference
 from hypothesis import given
 from hypothesis import strategies as st
-from support import Outcome, Player, ReferenceSession, settings
+from support import Outcome, Player, settings
 
 from fastsmtp.events import Verdict
 from fastsmtp.session import Session, SessionSettings
@@ -87,7 +88,7 @@ def test_cuts_change_nothing(octets: bytes, cuts: list[int], chosen: SessionSett
     whole = play(Session(chosen), [octets], verdicts)
     assert play(Session(chosen), pieces, verdicts) == whole
     assert play(Session(chosen), [octets[i : i + 1] for i in range(len(octets))], verdicts) == whole
-    assert play(ReferenceSession(chosen), pieces, verdicts) == whole
+    assert play(Session(chosen, make_decoder=reference.DataDecoder), pieces, verdicts) == whole
 
 
 @given(st.lists(st.lists(TOKENS, max_size=10).map(b"".join), max_size=6), SETTINGS, VERDICTS)

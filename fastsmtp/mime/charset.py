@@ -301,7 +301,7 @@ def _decode_iso_2022_jp(octets: Octets, defects: list[str]) -> str:
 def _jis_to_cp932(match: re.Match[bytes]) -> bytes:
     charset, octets = match[1], match[2]
     if charset == b"(I":
-        return bytes(octet | 0x80 for octet in octets)
+        return bytes([octet | 0x80 for octet in octets])
     if charset.startswith(b"("):
         return octets
     shifted = bytearray()

@@ -70,7 +70,7 @@ def _plain_name(encoding: str) -> str:
 # Octets of a line that are looked at; a line stands for 45 octets at most, in 1 + 60 characters, at times one more.
 _MAX_UU_LINE = 128
 # What a character means is its low six bits; each octet becomes the character that stands for them.
-_UU_CHARACTERS = bytes((((octet - 32) & 63) or 64) + 32 for octet in range(256))
+_UU_CHARACTERS = bytes([(((octet - 32) & 63) or 64) + 32 for octet in range(256)])
 _UU_BEGIN = re.compile(rb"begin +[0-7]{3,4}( |$)")
 
 

@@ -1,6 +1,6 @@
 """A header block -> its fields (RFC 5322 section 2.2), and the spelling of field names.
 
-A block whose lines all end alike and all are fields is split with str methods; any other is walked line by line. The
+A block whose lines all end alike and all are fields is split in C (`_fields`); any other is walked line by line. The
 values of structured fields are taken apart by `words`, `parameters` and `address`, which can be had from here.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from fastsmtp.mime._fields import split_fields
 from fastsmtp.mime.address import Address, parse_addresses
 from fastsmtp.mime.charset import decode_replacing
 from fastsmtp.mime.defects import FIELD_LIMIT, HEADER_8BIT, HEADER_NUL, INVALID_HEADER_LINE, MBOX_FROM_LINE, note
@@ -76,11 +77,8 @@ def parse_fields(block: bytes | bytearray) -> HeaderBlock:
     Lines end in CRLF or LF. Octets are UTF-8 (RFC 6532), or windows-1252 in a field that is not. Fields
     behind the first `MAX_FIELDS` are left out. Never raises.
     """
-    if block.isascii():
-        fields = _regular_fields(block.decode("ascii"))
-        if fields is not None:
-            return HeaderBlock(fields, len(block), [])
-    return _irregular_fields(block)
+    fields = split_fields(bytes(block), MAX_FIELDS)
+    return _irregular_fields(block) if fields is None else HeaderBlock(fields, len(block), [])
 
 
 def canonical_name(name: str) -> str:
@@ -101,32 +99,6 @@ def _spelling(name: str) -> str:
 _cached_spelling = lru_cache(maxsize=1024)(_spelling)
 
 _NAME = re.compile(r"[!-9;-~]+")  # ftext (RFC 5322 section 3.6.8)
-
-
-def _regular_fields(text: str) -> list[tuple[str, str]] | None:
-    """The fields of a block that follows the grammar and holds no more than `MAX_FIELDS`, None for any other."""
-    if text.endswith("\r\n\r\n"):
-        text = text[:-4].replace("\r\n ", " ").replace("\r\n\t", "\t")
-        line_end = "\r\n"
-    elif text.endswith("\n\n"):
-        text = text[:-2].replace("\n ", " ").replace("\n\t", "\t")
-        line_end = "\n"
-    else:
-        return None
-    line_ends = text.count("\n")
-    if line_ends >= MAX_FIELDS or "\0" in text:
-        return None
-    lines = text.split(line_end)
-    # No more CR and LF than those it was split at: none stands alone.
-    if line_ends != len(lines) - 1 or text.count("\r") != (line_ends if line_end == "\r\n" else 0):
-        return None
-    fields: list[tuple[str, str]] = []
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not (name in _REGISTERED or _NAME.fullmatch(name)):
-            return None
-        fields.append((name, value.strip(" \t")))
-    return fields
 
 
 # QUIRK: blanks before the colon (RFC 5322 section 4.5, old Exchange); control characters in a name and no name at all

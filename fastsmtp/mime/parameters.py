@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from fastsmtp.mime.charset import codecs_of, decode_charset
 from fastsmtp.mime.defects import (
@@ -151,7 +151,7 @@ def _irregular_media_type(value: str, defects: list[str]) -> MediaType:
     scanner = _Scanner(value, defects)
     head = scanner.take_head()
     parameters = _assemble(scanner.take_parameters(), defects)
-    kind, _, subtype = (part.strip(_BLANKS) for part in head.partition("/"))
+    kind, _, subtype = [part.strip(_BLANKS) for part in head.partition("/")]
     match = _DISPOSITION.match(subtype)
     if match is not None and _DISPOSITION.fullmatch(kind):
         if match.end() != len(subtype):
@@ -181,16 +181,16 @@ class _Scanner:
 
     __slots__ = ("_defects", "_position", "_value")
 
-    _HEAD_SPECIAL = re.compile(r'[;"(]')
-    _UNQUOTED_SPECIAL = re.compile(r"[;(]")
-    _BLANK = re.compile(r"[ \t\r\n]*")
-    _SEPARATORS = re.compile(r"[ \t\r\n;,]*")
-    _HEAD_NAME = re.compile(r'(?:^|[ \t\r\n,])[^ \t\r\n;,="()/]+[ \t\r\n]*=')
-    _NAME = re.compile(r'([^ \t\r\n;,="()]+)[ \t\r\n]*=[ \t\r\n]*')
-    _NEXT_NAME = re.compile(rf"(?:,[ \t\r\n]*|[ \t\r\n]+){_TOKEN}[ \t\r\n]*=")
-    _END = re.compile(r"[ \t\r\n]*(?:;|\Z)")
-    _WORD = re.compile(r"[^ \t\r\n;,(]*")
-    _BOUNDARY_WORD = re.compile(r"[^ \t\r\n;]*")
+    _HEAD_SPECIAL: ClassVar[re.Pattern[str]] = re.compile(r'[;"(]')
+    _UNQUOTED_SPECIAL: ClassVar[re.Pattern[str]] = re.compile(r"[;(]")
+    _BLANK: ClassVar[re.Pattern[str]] = re.compile(r"[ \t\r\n]*")
+    _SEPARATORS: ClassVar[re.Pattern[str]] = re.compile(r"[ \t\r\n;,]*")
+    _HEAD_NAME: ClassVar[re.Pattern[str]] = re.compile(r'(?:^|[ \t\r\n,])[^ \t\r\n;,="()/]+[ \t\r\n]*=')
+    _NAME: ClassVar[re.Pattern[str]] = re.compile(r'([^ \t\r\n;,="()]+)[ \t\r\n]*=[ \t\r\n]*')
+    _NEXT_NAME: ClassVar[re.Pattern[str]] = re.compile(rf"(?:,[ \t\r\n]*|[ \t\r\n]+){_TOKEN}[ \t\r\n]*=")
+    _END: ClassVar[re.Pattern[str]] = re.compile(r"[ \t\r\n]*(?:;|\Z)")
+    _WORD: ClassVar[re.Pattern[str]] = re.compile(r"[^ \t\r\n;,(]*")
+    _BOUNDARY_WORD: ClassVar[re.Pattern[str]] = re.compile(r"[^ \t\r\n;]*")
 
     def __init__(self, value: str, defects: list[str]) -> None:
         self._value = value

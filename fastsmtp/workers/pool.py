@@ -172,7 +172,7 @@ class Pool:
         if self._num_workers == 1:
             return False
         self._num_workers -= 1
-        candidates = [*self._idle, *(worker for worker in self._workers if worker not in self._retiring)]
+        candidates = [*self._idle, *[worker for worker in self._workers if worker not in self._retiring]]
         if candidates and not self._settings.debug:
             self._retire(candidates[0])
         return True

@@ -1,0 +1,116 @@
+"""The fields of a header block that follows the grammar; `_fields.pyi` says how it is used.
+
+One pass: each line is searched for its end and its colon once, and looked at octet by octet only for what makes a
+block irregular. Values that are folded are put together from their pieces; all others are copied in one piece.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_1BYTE_DATA, PyUnicode_New
+from libc.string cimport memchr, memcmp, memcpy
+
+ctypedef unsigned char octet
+
+cdef enum:
+    LF = 0x0A
+    CR = 0x0D
+    TAB = 0x09
+    BLANK = 0x20
+    COLON = 0x3A
+
+
+cdef inline bint _is_blank(octet character) noexcept:
+    return character == BLANK or character == TAB
+
+
+cdef inline bint _ends_with(const octet* end, const char* ending, Py_ssize_t size) noexcept:
+    return memcmp(end - size, ending, size) == 0
+
+
+cdef inline str _text(const octet* octets, Py_ssize_t size):
+    """The text of ASCII octets."""
+    text = PyUnicode_New(size, 127)
+    memcpy(PyUnicode_1BYTE_DATA(text), octets, size)
+    return text
+
+
+cdef bint _is_plain(const octet* octets, Py_ssize_t size) noexcept:
+    """Whether all octets are ASCII, and none is NUL or CR. Compilers make this loop look at many at once."""
+    cdef Py_ssize_t i
+    cdef unsigned int odd = 0
+    for i in range(size):
+        odd |= (octets[i] >= 0x80) | (octets[i] == 0) | (octets[i] == CR)
+    return not odd
+
+
+cdef const octet* _name_end(const octet* name, const octet* end) noexcept:
+    """The colon behind a field name of ftext (RFC 5322 section 3.6.8); NULL where there is no such name."""
+    cdef const octet* at = name
+    while at < end and 0x21 <= at[0] <= 0x7E and at[0] != COLON:
+        at += 1
+    return at if at > name and at < end and at[0] == COLON else NULL
+
+
+cdef str _unfolded(const octet* value, const octet* end, int line_end):
+    """A value of more than one line without its line ends (RFC 5322 section 2.2.3); `line_end` octets make one."""
+    cdef bytearray joined = bytearray()
+    cdef const octet* feed
+    while True:
+        feed = <const octet*>memchr(value, LF, end - value)
+        if feed == NULL:
+            break
+        joined += value[: feed + 1 - line_end - value]
+        value = feed + 1
+    joined += value[: end - value]
+    return joined.strip(b" \t").decode("ascii")
+
+
+cdef str _value(const octet* value, const octet* end, int line_end):
+    """The text of a value without blanks around it and, where it is folded, without its line ends."""
+    if memchr(value, LF, end - value) != NULL:
+        return _unfolded(value, end, line_end)
+    while value < end and _is_blank(value[0]):
+        value += 1
+    while end > value and _is_blank((end - 1)[0]):
+        end -= 1
+    return _text(value, end - value)
+
+
+cdef const octet* _field_end(const octet* at, const octet* end, int line_end) noexcept:
+    """The line end behind the last line of the field that begins at `at`; NULL where one of its lines is irregular."""
+    cdef const octet* stop
+    while True:
+        stop = <const octet*>memchr(at, LF, end - at) + 1 - line_end  # there is one: the block ends in it
+        if stop < at or (line_end == 2 and stop[0] != CR) or not _is_plain(at, stop - at):
+            return NULL
+        at = stop + line_end
+        if at == end or not _is_blank(at[0]):
+            return stop
+
+
+def split_fields(bytes block not None, Py_ssize_t limit):
+    cdef:
+        Py_ssize_t size = PyBytes_GET_SIZE(block)
+        const octet* at = <const octet*>PyBytes_AS_STRING(block)
+        const octet* end = at + size
+        const octet* colon
+        const octet* stop
+        int line_end
+        list fields = []
+
+    if size >= 4 and _ends_with(end, b"\r\n\r\n", 4):
+        line_end = 2
+    elif size >= 2 and _ends_with(end, b"\n\n", 2):
+        line_end = 1
+    else:
+        return None
+    end -= line_end  # the empty line
+    while at < end:
+        colon = _name_end(at, end)
+        if colon == NULL or len(fields) == limit:
+            return None
+        stop = _field_end(at, end, line_end)
+        if stop == NULL:
+            return None
+        fields.append((_text(at, colon - at), _value(colon + 1, stop, line_end)))
+        at = stop + line_end
+    return fields
