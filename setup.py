@@ -16,6 +16,7 @@ linetrace = os.environ.get("FASTSMTP_LINETRACE") == "1"
 compiled = os.environ.get("FASTSMTP_MYPYC") != "0"
 
 CYTHON = (
+    "fastsmtp._json",
     "fastsmtp._parse",
     "fastsmtp.identifier",
     "fastsmtp.mime._base64",

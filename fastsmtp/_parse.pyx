@@ -8,7 +8,8 @@ Chunks are `(buf, start, end)` with `0 <= start <= end <= len(buf)`, checked on 
 """
 
 cimport cython
-from libc.string cimport memchr, memmove
+from cpython.unicode cimport PyUnicode_1BYTE_DATA, PyUnicode_New
+from libc.string cimport memchr, memcpy, memmove
 
 
 cdef enum:
@@ -198,6 +199,38 @@ cdef class BodyLines:
         # A CR in base[start:end] is bare: the one of the line end, if any, is not part of it.
         if not self.bare_cr and start < end and find_octet(base, c"\r", start, end) >= 0:
             self.bare_cr = True
+
+
+def take_line(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
+    """Take the line at `buf[start]`, if it is whole and nothing is odd about it: ASCII, one CR, before the LF.
+
+    Returns `(text, next_line)`, the text without its CRLF. With anything odd the text is None, and `next_line` still
+    is where the next line starts; it is -1 when there is no LF in `buf[start:end]`.
+
+    Raises ValueError for a chunk outside of the buffer.
+    """
+    cdef:
+        const unsigned char* line
+        Py_ssize_t feed
+        Py_ssize_t size
+        Py_ssize_t i
+        unsigned char octets = 0
+
+    check_chunk(buf, start, end)
+    line = <const unsigned char*> buf + start
+    feed = find_octet(line, c"\n", 0, end - start)
+    if feed < 0:
+        return (None, -1)
+    size = feed - 1
+    if size < 0 or line[size] != c"\r" or find_octet(line, c"\r", 0, size) >= 0:
+        return (None, start + feed + 1)
+    for i in range(size):
+        octets |= line[i]
+    if octets >= 0x80:
+        return (None, start + feed + 1)
+    text = PyUnicode_New(size, 127)
+    memcpy(PyUnicode_1BYTE_DATA(text), line, <size_t> size)
+    return (text, start + feed + 1)
 
 
 def find_dashes(bytearray buf not None, Py_ssize_t start, Py_ssize_t end, bint at_line_start):

@@ -6,26 +6,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp._json import quote
 from fastsmtp.command import parse_size
 from fastsmtp.envelope import Envelope
 from fastsmtp.events import Verdict
 from fastsmtp.identifier import uuid7
-from fastsmtp.mime.charset import decode_charset
+from fastsmtp.mime.charset import decode_charset, is_utf8
 from fastsmtp.mime.decode import TransferDecoder, transfer_decoder
 from fastsmtp.mime.defects import INVALID_HEADER_LINE
 from fastsmtp.mime.entity import Entity, Role
 from fastsmtp.mime.splitter import Splitter
-from fastsmtp.payload import Attachment, Email, Payload, encode_payload
+from fastsmtp.payload import Attachment, Email, Payload, Text, encode_payload
 from fastsmtp.storage import Sink, Storage
 from fastsmtp.tally import Tally
 from fastsmtp.violations import MESSAGE_WITHOUT_HEADER, UNPARSABLE_MESSAGE
 from fastsmtp.workers.pool import Job, Outcome
 
-_VERDICTS = {
+_VERDICTS: Final = {
     Outcome.CONTINUE: Verdict.ACCEPT,
     Outcome.CLOSE: Verdict.ACCEPT_AND_CLOSE,
     Outcome.WORKER_FAILED: Verdict.WORKER_FAILED,
@@ -91,7 +92,15 @@ class _BodyText:
         self._octets = bytearray()
 
     def decode(self, found: list[str]) -> str:
-        return decode_charset(self._octets, self.entity.media_type.parameters.get("charset"), found)
+        return decode_charset(self._octets, self._charset, found)
+
+    def quote(self) -> bytes | None:
+        """The text as JSON where its octets are what JSON wants, without the way over a str; None elsewhere."""
+        return quote(self._octets) if is_utf8(self._octets, self._charset) else None
+
+    @property
+    def _charset(self) -> str | None:
+        return self.entity.media_type.parameters.get("charset")
 
 
 class Capture:
@@ -238,12 +247,15 @@ class Capture:
             )
         )
 
-    def _join_bodies(self, role: Role, found: list[str]) -> str | None:
+    def _join_bodies(self, role: Role, found: list[str]) -> Text | None:
         """The text of all bodies of this kind in order, each on a line of its own; None without any."""
+        bodies = [body for body in self._bodies if body.entity.role is role]
+        if len(bodies) == 1:
+            quoted = bodies[0].quote()
+            if quoted is not None:
+                return quoted
         joined: str | None = None
-        for body in self._bodies:
-            if body.entity.role is not role:
-                continue
+        for body in bodies:
             text = body.decode(found)
             if joined and not joined.endswith("\n"):
                 joined += "\r\n"

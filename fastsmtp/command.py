@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from fastsmtp import violations
 
-MAX_PARAMETERS = 64  # of one command; all those ever registered are fewer than 20
-MAX_CHUNK_DIGITS = 20  # RFC 3030 section 2 leaves it open; as size-value of RFC 1870 section 5
+MAX_PARAMETERS: Final = 64  # of one command; all those ever registered are fewer than 20
+MAX_CHUNK_DIGITS: Final = 20  # RFC 3030 section 2 leaves it open; as size-value of RFC 1870 section 5
 
 
 class ArgumentError(ValueError):
@@ -41,35 +41,35 @@ class ChunkArgument(NamedTuple):
     well_formed: bool = True
 
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
-_DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-_LITERAL = r"\[[!-Z^-~]+\]"
+_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+_LITERAL: Final = r"\[[!-Z^-~]+\]"
 # The usual argument: no quoting, no route, nothing forgiven. The first group is None for the null path. What it lets
 # through and the grammar does not is looked for in `_is_usual`: that is faster than an exact expression.
-_USUAL = rf":<({_ATEXT}[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]*@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?"
-_usual_mail = re.compile("(?i:FROM)" + _USUAL, re.DOTALL).fullmatch
-_usual_rcpt = re.compile("(?i:TO)" + _USUAL, re.DOTALL).fullmatch
+_USUAL: Final = rf":<({_ATEXT}[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]*@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?"
+_usual_mail: Final = re.compile("(?i:FROM)" + _USUAL, re.DOTALL).fullmatch
+_usual_rcpt: Final = re.compile("(?i:TO)" + _USUAL, re.DOTALL).fullmatch
 
 # Mailbox with what RFC 6531 section 3.3 adds to atext and sub-domain.
-_NON_ASCII = r"[^\x00-\x7f]"  # a range up to U+10FFFF takes `re` forty milliseconds to compile
-_U_ATEXT = rf"(?:{_ATEXT}|{_NON_ASCII})"
-_U_LETTER = rf"(?:[A-Za-z0-9]|{_NON_ASCII})"
-_U_LABEL = rf"{_U_LETTER}(?:(?:[A-Za-z0-9-]|{_NON_ASCII})*{_U_LETTER})?"
-_LOCAL = rf'(?:{_U_ATEXT}+(?:\.{_U_ATEXT}+)*|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
-_U_DOMAIN = rf"(?:{_U_LABEL}(?:\.{_U_LABEL})*|{_LITERAL})"
-_is_mailbox = re.compile(f"{_LOCAL}@{_U_DOMAIN}").fullmatch
-_route = re.compile(rf"@{_U_DOMAIN}(?:,@{_U_DOMAIN})*:").match  # A-d-l ":" of RFC 5321 section 4.1.2
-_is_helo = re.compile(rf"{_DOMAIN}\.?|{_LITERAL}").fullmatch
+_NON_ASCII: Final = r"[^\x00-\x7f]"  # a range up to U+10FFFF takes `re` forty milliseconds to compile
+_U_ATEXT: Final = rf"(?:{_ATEXT}|{_NON_ASCII})"
+_U_LETTER: Final = rf"(?:[A-Za-z0-9]|{_NON_ASCII})"
+_U_LABEL: Final = rf"{_U_LETTER}(?:(?:[A-Za-z0-9-]|{_NON_ASCII})*{_U_LETTER})?"
+_LOCAL: Final = rf'(?:{_U_ATEXT}+(?:\.{_U_ATEXT}+)*|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
+_U_DOMAIN: Final = rf"(?:{_U_LABEL}(?:\.{_U_LABEL})*|{_LITERAL})"
+_is_mailbox: Final = re.compile(f"{_LOCAL}@{_U_DOMAIN}").fullmatch
+_route: Final = re.compile(rf"@{_U_DOMAIN}(?:,@{_U_DOMAIN})*:").match  # A-d-l ":" of RFC 5321 section 4.1.2
+_is_helo: Final = re.compile(rf"{_DOMAIN}\.?|{_LITERAL}").fullmatch
 
-_is_keyword = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*").fullmatch
-_is_value = re.compile(rf"(?:[!-<>-~]|{_NON_ASCII})+").fullmatch
+_is_keyword: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*").fullmatch
+_is_value: Final = re.compile(rf"(?:[!-<>-~]|{_NON_ASCII})+").fullmatch
 
 # RFC 3461 section 4; RFC 6533 section 3 adds UTF-8.
-_XTEXT = rf"(?:[!-*,-<>-~]|{_NON_ASCII}|\+[0-9A-Fa-f]{{2}})+"
-_NOTIFY = "(?i:SUCCESS|FAILURE|DELAY)"
+_XTEXT: Final = rf"(?:[!-*,-<>-~]|{_NON_ASCII}|\+[0-9A-Fa-f]{{2}})+"
+_NOTIFY: Final = "(?i:SUCCESS|FAILURE|DELAY)"
 
-_SIZE = re.compile("[0-9]{1,20}")  # RFC 1870 section 5
-_is_size = _SIZE.fullmatch
+_SIZE: Final = re.compile("[0-9]{1,20}")  # RFC 1870 section 5
+_is_size: Final = _SIZE.fullmatch
 
 # What the values of the parameters that we advertise look like; None where there is none.
 MAIL_PARAMETERS: Final[dict[str, re.Pattern[str] | None]] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 # A transaction that is read on above the limit has to bring so much in so long, or another one gets its turn.
-_PROGRESS_OCTETS = 64 * 1024
-_PROGRESS_S = 2.0
+_PROGRESS_OCTETS: Final = 64 * 1024
+_PROGRESS_S: Final = 2.0
 
 
 class Reader(Protocol):

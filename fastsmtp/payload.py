@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -16,11 +16,12 @@ from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.words import decode_words
 
 Segment = bytes | bytearray
+Text: TypeAlias = str | bytes  # bytes: a JSON string already, quotes included
 Payload: TypeAlias = tuple[list[Segment], list[Segment]]  # context and body of one frame, in segments
 
 # Up to this size a content is copied into its segment: one larger write is cheaper than three small ones.
-_JOIN_BYTES = 32 * 1024
-_ADDRESS_FIELDS = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
+_JOIN_BYTES: Final = 32 * 1024
+_ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -51,8 +52,8 @@ class Email(msgspec.Struct, frozen=True):
     violations: Sequence[tuple[str, str, int]]
     transcript: Sequence[tuple[int, str, str]] | None  # ms, speaker, line; None where it is not asked for
     message: Entity
-    text: str | None
-    html: str | None
+    text: Text | None
+    html: Text | None
     size: int
     raw: bytearray | None
     defects: list[str]
@@ -167,6 +168,7 @@ def _message(email: Email) -> dict[str, Any]:
         if canonical in _ADDRESS_FIELDS:
             addresses[_ADDRESS_FIELDS[canonical]] += _addresses(value, found)
     message_id = headers.get("Message-ID")
+    text, html = _text(email.text), _text(email.html)
     document = {
         "headers": headers,
         "raw_headers": email.message.fields,
@@ -174,15 +176,19 @@ def _message(email: Email) -> dict[str, Any]:
         "subject": headers.get("Subject"),
         "date": date,
         **addresses,
-        "body": email.text if email.text is not None else email.html or "",
-        "text": email.text,
-        "html": email.html,
+        "body": "" if text is None and html is None else html if text is None else text,
+        "text": text,
+        "html": html,
         "size": email.size,
         "defects": list(dict.fromkeys(found)),
     }
     if email.raw is not None:
         document["raw"], document["raw_encoding"] = _raw(email.raw)
     return document
+
+
+def _text(text: Text | None) -> str | orjson.Fragment | None:
+    return orjson.Fragment(text) if isinstance(text, bytes) else text
 
 
 def _addresses(value: str, found: list[str]) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from fastsmtp import reply
 from fastsmtp.capture import Capture, Origin, Services, timestamp
@@ -22,6 +22,7 @@ from fastsmtp.events import (
     HEADROOM,
     Closed,
     Command,
+    Event,
     MailAborted,
     MailBegin,
     MailData,
@@ -344,7 +345,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         try:
             while events := session.take_events():
                 for event in events:
-                    _CARRY_OUT[type(event)](self, event)
+                    self._carry_out(event)
         except Exception:  # a fault of ours: one connection pays for it, and the mail it was sending is dropped
             self._log.exception("connection given up", peer=self.remote_addr, connection=self.uuid)
             if transport is not None:
@@ -364,6 +365,25 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             transport.close()
         elif self._tls_wanted:
             self._start_tls()
+
+    def _carry_out(self, event: Event) -> None:
+        # The most frequent first.
+        if isinstance(event, MailData):
+            self._on_mail_data(event)
+        elif isinstance(event, MailBegin):
+            self._on_mail_begin(event)
+        elif isinstance(event, MailEnd):
+            self._on_mail_end()
+        elif isinstance(event, Command):
+            self._on_line("command", CLIENT, event.line)
+        elif isinstance(event, Replied):
+            self._on_line("reply", SERVER, event.line)
+        elif isinstance(event, MailAborted):
+            self._on_mail_aborted(event)
+        elif isinstance(event, StartTLS):
+            self._on_start_tls()
+        else:
+            assert isinstance(event, Closed)  # `Session.closing` says the same, and for as long as it is true
 
     def _on_mail_begin(self, event: MailBegin) -> None:
         self._sequence += 1
@@ -386,7 +406,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         capture.feed(event.buf, event.start, event.end)
         self._listening.inflight.hold(self, capture.held)
 
-    def _on_mail_end(self, _event: MailEnd) -> None:
+    def _on_mail_end(self) -> None:
         capture, session = self._capture, self._session
         assert capture is not None
         for violation in capture.close():
@@ -440,22 +460,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             if self._tally is not None:
                 self._tally.logins[credentials.mechanism] += 1
 
-    def _on_start_tls(self, _event: StartTLS) -> None:
+    def _on_start_tls(self) -> None:
         self._count_login(self._session.credentials)  # STARTTLS makes the session forget them
         self._tls_wanted = True
 
-    def _on_closed(self, _event: Closed) -> None:
-        pass  # Session.closing says the same, and for as long as it is true
-
-    def _on_command(self, event: Command) -> None:
+    def _on_line(self, kind: str, speaker: str, line: str) -> None:
         if self._transcript is not None:
-            self._transcript.add(monotonic(), CLIENT, event.line)
-        self._log.debug("command", peer=self.remote_addr, connection=self.uuid, line=event.line)
-
-    def _on_replied(self, event: Replied) -> None:
-        if self._transcript is not None:
-            self._transcript.add(monotonic(), SERVER, event.line)
-        self._log.debug("reply", peer=self.remote_addr, connection=self.uuid, line=event.line)
+            self._transcript.add(monotonic(), speaker, line)
+        self._log.debug(kind, peer=self.remote_addr, connection=self.uuid, line=line)
 
     # TLS
 
@@ -511,15 +523,3 @@ def _tls_info(transport: asyncio.BaseTransport) -> TLSInfo:
     name, version, _bits = transport.get_extra_info("cipher") or ("", "", 0)
     protocol = transport.get_extra_info("ssl_object")
     return TLSInfo(protocol.version() if protocol is not None else version, name)
-
-
-_CARRY_OUT: dict[type, Callable[[SMTPProtocol, Any], None]] = {
-    MailBegin: SMTPProtocol._on_mail_begin,
-    MailData: SMTPProtocol._on_mail_data,
-    MailEnd: SMTPProtocol._on_mail_end,
-    MailAborted: SMTPProtocol._on_mail_aborted,
-    StartTLS: SMTPProtocol._on_start_tls,
-    Closed: SMTPProtocol._on_closed,
-    Command: SMTPProtocol._on_command,
-    Replied: SMTPProtocol._on_replied,
-}

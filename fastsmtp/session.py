@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fastsmtp import auth, command, reply, violations
-from fastsmtp._parse import DataDecoder
+from fastsmtp._parse import DataDecoder, take_line
 from fastsmtp.channel import SessionSettings
 from fastsmtp.envelope import TLSInfo
 from fastsmtp.events import HEADROOM, AbortReason, Command, StartTLS, Verdict
@@ -157,17 +157,21 @@ class Session(MailTransfer):
 
     def _read_commands(self, buf: bytearray, start: int, end: int) -> int:
         while start < end and self._reading == COMMANDS:
-            feed = buf.find(b"\n", start, end)
-            if feed < 0:
+            text, next_line = take_line(buf, start, end)
+            if next_line < 0:
                 if self._partial is None:
                     self._partial = PartialLine(auth=self._exchange is not None)
                 self._partial.keep(buf, start, end)
                 return end
-            if self._partial is None and feed - start < MAX_COMMAND_LINE:
-                self._on_line(buf[start:feed])
+            if self._partial is not None or next_line - start > MAX_COMMAND_LINE:
+                self._on_long_line(buf, start, next_line - 1)
+            elif text is None:
+                self._on_odd_line(buf[start : next_line - 1])
             else:
-                self._on_long_line(buf, start, feed)
-            start = feed + 1
+                if self._trace:
+                    self._events.append(Command(text))
+                self._on_text(text)
+            start = next_line
             if self._stopping:
                 self._stop_if_idle()
         return start
@@ -181,7 +185,7 @@ class Session(MailTransfer):
             self._exchange = None
             self._reply(partial.refusal)
         else:
-            self._on_line(line)
+            self._on_odd_line(line)
 
     def _hold(self, buf: bytearray, start: int, end: int) -> None:
         """Keep what came behind the mail that is being decided."""
@@ -202,7 +206,8 @@ class Session(MailTransfer):
 
     # Lines ------------------------------------------------------------------------------------------------------------
 
-    def _on_line(self, line: bytearray) -> None:
+    def _on_odd_line(self, line: bytearray) -> None:
+        """A line that may have any octets in it, without its LF."""
         bare_lf = line[-1:] != b"\r"
         if not bare_lf:
             del line[-1]
@@ -218,6 +223,9 @@ class Session(MailTransfer):
                 return
             # QUIRK: "NOOP<CR><CR><LF>", from text mode files under Windows.
             text = text.rstrip("\r")
+        self._on_text(text)
+
+    def _on_text(self, text: str) -> None:
         if self._exchange is not None:
             self._on_response(self._exchange, text)
             return

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from fastsmtp import reply
 
-MAX_DETAIL = 200  # characters of the offending text that are kept; a session keeps one detail per code
+MAX_DETAIL: Final = 200  # characters of the offending text that are kept; a session keeps one detail per code
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ LAYERS = [
     "configfile",
     "tally",
     "metrics",
+    "_json",
     "_parse",
     "identifier",
     "envelope",

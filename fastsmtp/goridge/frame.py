@@ -14,39 +14,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from fastsmtp.errors import FrameError
 
-VERSION = 1
+VERSION: Final = 1
 
 # Flags, byte 1. The codec bits say how the frame payload is written.
-CONTROL = 0x01
-CODEC_RAW = 0x04
-CODEC_JSON = 0x08
-CODEC_MSGPACK = 0x10
-CODEC_GOB = 0x20
-ERROR = 0x40
-CODEC_PROTO = 0x80
+CONTROL: Final = 0x01
+CODEC_RAW: Final = 0x04
+CODEC_JSON: Final = 0x08
+CODEC_MSGPACK: Final = 0x10
+CODEC_GOB: Final = 0x20
+ERROR: Final = 0x40
+CODEC_PROTO: Final = 0x80
 
 # Stream bits, byte 10.
-STREAM = 0x01
-STOP = 0x02
-PING = 0x04
-PONG = 0x08
+STREAM: Final = 0x01
+STOP: Final = 0x02
+PING: Final = 0x04
+PONG: Final = 0x08
 
-MAX_FRAME_PAYLOAD_BYTES = 16 * 1024 * 1024
+MAX_FRAME_PAYLOAD_BYTES: Final = 16 * 1024 * 1024
 
-_HEADER_WORDS = 3
-_HEADER_BYTES = 12
-_MAX_OPTIONS = 12  # the word count has four bits: 15 - 3
-_SHOWN_BYTES = 256  # of what is not a frame, in the text of the error
+_HEADER_WORDS: Final = 3
+_HEADER_BYTES: Final = 12
+_MAX_OPTIONS: Final = 12  # the word count has four bits: 15 - 3
+_SHOWN_BYTES: Final = 256  # of what is not a frame, in the text of the error
 
-_CHECKED = Struct("<BBI")  # what the CRC covers
-_HEADER = Struct("<BBIIBB")
-_TAILS = [Struct(f"<IBB{count}I") for count in range(_MAX_OPTIONS + 1)]  # CRC, stream bits, 0, options
-_OPTIONS = [Struct(f"<{count}I") for count in range(_MAX_OPTIONS + 1)]
+_CHECKED: Final = Struct("<BBI")  # what the CRC covers
+_HEADER: Final = Struct("<BBIIBB")
+_TAILS: Final = [Struct(f"<IBB{count}I") for count in range(_MAX_OPTIONS + 1)]  # CRC, stream bits, 0, options
+_OPTIONS: Final = [Struct(f"<{count}I") for count in range(_MAX_OPTIONS + 1)]
 
 
 class Frame(NamedTuple):

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastsmtp.mime.defects import INVALID_ADDRESS, INVALID_ENCODED_WORD, note
 from fastsmtp.mime.words import decode_words, find_comment_end, find_quote_end
 
-_CACHED_LENGTH = 160  # characters of the longest value that is cached
-_MAX_LENGTH = 64 * 1024  # characters of a value that are read when it is not all plain mailboxes
-_MAX_PLAIN = 40_000  # plain mailboxes that are read beyond that
+_CACHED_LENGTH: Final = 160  # characters of the longest value that is cached
+_MAX_LENGTH: Final = 64 * 1024  # characters of a value that are read when it is not all plain mailboxes
+_MAX_PLAIN: Final = 40_000  # plain mailboxes that are read beyond that
 
 
 class Address(NamedTuple):
@@ -48,10 +48,10 @@ def _cached_addresses(value: str) -> tuple[tuple[Address, ...], tuple[str, ...]]
 
 
 # The good case. `=` may begin an encoded word, which has to be decoded.
-_ADDR_SPEC = r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+'
-_MAILBOX = re.compile(rf'(?:[ \t]*"([^"\\=]*)"[ \t]*|([^"(),:;<>@\[\]\\=]*))<({_ADDR_SPEC})>[ \t]*')
-_RUN_OF_BLANKS = re.compile(r"[ \t\r\n]+")
-_BARE = re.compile(rf"[ \t]*({_ADDR_SPEC})[ \t]*")
+_ADDR_SPEC: Final = r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+'
+_MAILBOX: Final = re.compile(rf'(?:[ \t]*"([^"\\=]*)"[ \t]*|([^"(),:;<>@\[\]\\=]*))<({_ADDR_SPEC})>[ \t]*')
+_RUN_OF_BLANKS: Final = re.compile(r"[ \t\r\n]+")
+_BARE: Final = re.compile(rf"[ \t]*({_ADDR_SPEC})[ \t]*")
 
 
 def _addresses(value: str, defects: list[str]) -> list[Address]:
@@ -110,9 +110,9 @@ class _Token(NamedTuple):
     text: str
 
 
-_KINDS = dict(_Kind.__members__)
+_KINDS: Final = dict(_Kind.__members__)
 
-_TOKEN = re.compile(
+_TOKEN: Final = re.compile(
     # QUIRK: scripts that encode with quoted_printable_encode() leave commas and blanks inside encoded words.
     r"(?P<WORD>=\?[^?\s]{1,128}\?[bBqQ]\?[^?]*\?=)"
     r"|(?P<BLANK>[ \t\r\n]+)"
@@ -122,8 +122,8 @@ _TOKEN = re.compile(
     r'|(?P<ATOM>\[[^\[\]\\<>"]*\]|[^ \t\r\n"(<>,:;=\[]+|.)',
     re.DOTALL,
 )
-_UNCLOSED = ('"', "(")
-_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_UNCLOSED: Final = ('"', "(")
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 def _tokens(value: str) -> Iterator[_Token]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from functools import lru_cache
+from typing import Final
 
 from fastsmtp.mime.defects import MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET, note
 
@@ -18,7 +19,7 @@ Octets = bytes | bytearray
 
 # codec -> labels, all lower case. A codec may name several, tried in order: Python's variants of one charset differ in
 # their vendor extensions (NEC row 13, the euro sign).
-_LABELS: dict[str, str] = {
+_LABELS: Final[dict[str, str]] = {
     "ascii": "us-ascii ascii ansi_x3.4-1968 ansi_x3.4-1986 iso-ir-6 iso646-us iso_646.irv:1991 cp367 ibm367 us csascii",
     "big5hkscs cp950": "big5 big5-hkscs big5hkscs cn-big5 csbig5 x-x-big5 big5-eten cp950 ms950 windows-950",
     "cp437": "cp437 ibm437 437 cspc8codepage437",
@@ -93,17 +94,19 @@ _LABELS: dict[str, str] = {
     "utf-8": "utf-8 utf8 utf_8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8 utf-8-sig utf8mb4 cp65001",
 }
 
-_CODECS: dict[str, tuple[str, ...]] = {
+_CODECS: Final[dict[str, tuple[str, ...]]] = {
     label: tuple(names.split()) for names, labels in _LABELS.items() for label in labels.split()
 }
 
-_LABEL_LENGTH = 64  # characters; no known label is longer
-_UTF_16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF8: Final = _CODECS["utf-8"]
+_ASCII: Final = _CODECS["us-ascii"]
+_LABEL_LENGTH: Final = 64  # characters; no known label is longer
+_UTF_16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Charsets whose octets change meaning by what precedes them in the text: pieces may not be joined before decoding.
-_STATEFUL = frozenset({"hz", "iso-2022-jp", "iso2022_kr", "utf-16", "utf-32", "utf-7"})
+_STATEFUL: Final = frozenset({"hz", "iso-2022-jp", "iso2022_kr", "utf-16", "utf-32", "utf-7"})
 
-_MULTI_BYTE = frozenset(
+_MULTI_BYTE: Final = frozenset(
     {"big5hkscs", "cp932", "cp949", "euc_jp", "gb18030", "hz", "iso-2022-jp", "iso2022_kr", "johab"}
 )
 
@@ -133,6 +136,14 @@ def decode_charset(octets: Octets, label: str | None, defects: list[str]) -> str
     if name == "iso-2022-jp":
         return _decode_iso_2022_jp(octets, defects)
     return _decode_legacy(octets, names, defects)
+
+
+def is_utf8(octets: Octets, label: str | None) -> bool:
+    """Whether `decode_charset` would do no more than `octets.decode()`, if that works."""
+    if octets.startswith(codecs.BOM_UTF8):
+        return False
+    names = codecs_of(label) if label else _UTF8
+    return names == _UTF8 or (names == _ASCII and octets.isascii())
 
 
 def codecs_of(label: str) -> tuple[str, ...] | None:
@@ -279,7 +290,7 @@ def _decode_legacy(octets: Octets, names: tuple[str, ...], defects: list[str]) -
 
 
 # ISO-2022-JP (RFC 1468): escape sequences that select JIS X 0208, JIS X 0201 katakana or Roman, ASCII.
-_JIS_SEGMENT = re.compile(rb"\x1b(\$[@B]|\(I|\([BJH])([^\x1b]*)")
+_JIS_SEGMENT: Final = re.compile(rb"\x1b(\$[@B]|\(I|\([BJH])([^\x1b]*)")
 
 
 def _decode_iso_2022_jp(octets: Octets, defects: list[str]) -> str:

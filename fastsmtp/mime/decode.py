@@ -5,20 +5,20 @@ from __future__ import annotations
 import binascii
 import re
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 from fastsmtp.mime._base64 import Base64Decoder
 from fastsmtp.mime._quoted_printable import IdentityDecoder, QuotedPrintableDecoder
 from fastsmtp.mime.defects import INVALID_UUENCODE, UNKNOWN_TRANSFER_ENCODING, note
 
-_COMMENT = re.compile(r"\([^()]*\)")
-_SEPARATOR = re.compile(r"[\s\"'_-]+")
+_COMMENT: Final = re.compile(r"\([^()]*\)")
+_SEPARATOR: Final = re.compile(r"[\s\"'_-]+")
 
-_MAX_NAME = 100  # characters of an encoding's name that are looked at: the cache holds no more than that
-_BASE64 = "base64"
-_QUOTED_PRINTABLE = "quotedprintable"
-_IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7bits", "8bits"})
-_UUENCODE = frozenset({"xuuencode", "uuencode", "xuue", "uue"})
+_MAX_NAME: Final = 100  # characters of an encoding's name that are looked at: the cache holds no more than that
+_BASE64: Final = "base64"
+_QUOTED_PRINTABLE: Final = "quotedprintable"
+_IDENTITY: Final = frozenset({"", "7bit", "8bit", "binary", "7bits", "8bits"})
+_UUENCODE: Final = frozenset({"xuuencode", "uuencode", "xuue", "uue"})
 
 
 class TransferDecoder(Protocol):
@@ -68,10 +68,10 @@ def _plain_name(encoding: str) -> str:
 
 
 # Octets of a line that are looked at; a line stands for 45 octets at most, in 1 + 60 characters, at times one more.
-_MAX_UU_LINE = 128
+_MAX_UU_LINE: Final = 128
 # What a character means is its low six bits; each octet becomes the character that stands for them.
-_UU_CHARACTERS = bytes([(((octet - 32) & 63) or 64) + 32 for octet in range(256)])
-_UU_BEGIN = re.compile(rb"begin +[0-7]{3,4}( |$)")
+_UU_CHARACTERS: Final = bytes([(((octet - 32) & 63) or 64) + 32 for octet in range(256)])
+_UU_BEGIN: Final = re.compile(rb"begin +[0-7]{3,4}( |$)")
 
 
 class UUDecoder:

@@ -5,36 +5,38 @@ A defect says what was wrong with a message and that a best effort was made; it 
 
 from __future__ import annotations
 
-# Sorted; add a constant here and its meaning below.
-DEPTH_LIMIT = "depth-limit"
-DUPLICATE_BOUNDARY = "duplicate-boundary"
-DUPLICATE_CONTENT_TYPE = "duplicate-content-type"
-DUPLICATE_PARAMETER = "duplicate-parameter"
-FIELD_LIMIT = "field-limit"
-HEADER_8BIT = "header-8bit"
-HEADER_NUL = "header-nul"
-INVALID_ADDRESS = "invalid-address"
-INVALID_BASE64 = "invalid-base64"
-INVALID_CONTENT_TYPE = "invalid-content-type"
-INVALID_DISPOSITION = "invalid-disposition"
-INVALID_ENCODED_WORD = "invalid-encoded-word"
-INVALID_HEADER_LINE = "invalid-header-line"
-INVALID_PARAMETER = "invalid-parameter"
-INVALID_QUOTED_PRINTABLE = "invalid-quoted-printable"
-INVALID_UUENCODE = "invalid-uuencode"
-MBOX_FROM_LINE = "mbox-from-line"
-MISSING_BASE64_PADDING = "missing-base64-padding"
-MISSING_BOUNDARY = "missing-boundary"
-MISSING_CHARSET = "missing-charset"
-MISSING_CLOSING_DELIMITER = "missing-closing-delimiter"
-PART_LIMIT = "part-limit"
-UNDECODABLE_CHARSET = "undecodable-charset"
-UNKNOWN_CHARSET = "unknown-charset"
-UNKNOWN_TRANSFER_ENCODING = "unknown-transfer-encoding"
-UNTERMINATED_HEADER = "unterminated-header"
-WRONG_CHARSET = "wrong-charset"
+from typing import Final
 
-MEANINGS: dict[str, str] = {
+# Sorted; add a constant here and its meaning below.
+DEPTH_LIMIT: Final = "depth-limit"
+DUPLICATE_BOUNDARY: Final = "duplicate-boundary"
+DUPLICATE_CONTENT_TYPE: Final = "duplicate-content-type"
+DUPLICATE_PARAMETER: Final = "duplicate-parameter"
+FIELD_LIMIT: Final = "field-limit"
+HEADER_8BIT: Final = "header-8bit"
+HEADER_NUL: Final = "header-nul"
+INVALID_ADDRESS: Final = "invalid-address"
+INVALID_BASE64: Final = "invalid-base64"
+INVALID_CONTENT_TYPE: Final = "invalid-content-type"
+INVALID_DISPOSITION: Final = "invalid-disposition"
+INVALID_ENCODED_WORD: Final = "invalid-encoded-word"
+INVALID_HEADER_LINE: Final = "invalid-header-line"
+INVALID_PARAMETER: Final = "invalid-parameter"
+INVALID_QUOTED_PRINTABLE: Final = "invalid-quoted-printable"
+INVALID_UUENCODE: Final = "invalid-uuencode"
+MBOX_FROM_LINE: Final = "mbox-from-line"
+MISSING_BASE64_PADDING: Final = "missing-base64-padding"
+MISSING_BOUNDARY: Final = "missing-boundary"
+MISSING_CHARSET: Final = "missing-charset"
+MISSING_CLOSING_DELIMITER: Final = "missing-closing-delimiter"
+PART_LIMIT: Final = "part-limit"
+UNDECODABLE_CHARSET: Final = "undecodable-charset"
+UNKNOWN_CHARSET: Final = "unknown-charset"
+UNKNOWN_TRANSFER_ENCODING: Final = "unknown-transfer-encoding"
+UNTERMINATED_HEADER: Final = "unterminated-header"
+WRONG_CHARSET: Final = "wrong-charset"
+
+MEANINGS: Final[dict[str, str]] = {
     DEPTH_LIMIT: "multiparts nested deeper than the limit: the innermost were kept as one part",
     DUPLICATE_BOUNDARY: "a multipart with the boundary of one around it: its delimiters count for the inner one",
     DUPLICATE_CONTENT_TYPE: "more than one Content-Type field: the first counts",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import enum
 import mimetypes
+from typing import Final
 
 from fastsmtp.mime import defects
 from fastsmtp.mime.header import parse_fields
 from fastsmtp.mime.parameters import Disposition, MediaType, filename_of, parse_disposition, parse_media_type
 
 # The table that comes with Python, not the machine's: a name must not depend on where the server runs.
-_EXTENSIONS = mimetypes.MimeTypes(filenames=())
+_EXTENSIONS: Final = mimetypes.MimeTypes(filenames=())
 _EXTENSIONS.add_type("message/rfc822", ".eml")
 
-_PLAIN = MediaType("text/plain", {})
-_MESSAGE = MediaType("message/rfc822", {})
-_MAX_BOUNDARY = 998  # characters, a line of RFC 5322 2.1.1; RFC 2046 5.1.1 allows 70
-_READ = frozenset({"content-type", "content-disposition", "content-transfer-encoding", "content-id"})
+_PLAIN: Final = MediaType("text/plain", {})
+_MESSAGE: Final = MediaType("message/rfc822", {})
+_MAX_BOUNDARY: Final = 998  # characters, a line of RFC 5322 2.1.1; RFC 2046 5.1.1 allows 70
+_READ: Final = frozenset({"content-type", "content-disposition", "content-transfer-encoding", "content-id"})
 
 
 class Role(enum.Enum):

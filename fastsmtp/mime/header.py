@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastsmtp.mime._fields import split_fields
 from fastsmtp.mime.address import Address, parse_addresses
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 # Registered names (IANA, "Message Headers") as they are registered, the usual ones of mail without a registration too.
-_NAMES = """
+_NAMES: Final = """
 Accept-Language Alternate-Recipient ARC-Authentication-Results ARC-Message-Signature ARC-Seal Archived-At
 Authentication-Results Auto-Submitted Autoforwarded Autosubmitted Bcc BIMI-Indicator BIMI-Location BIMI-Selector Cc
 Comments Content-Alternative Content-Base Content-Description Content-Disposition Content-Duration Content-ID
@@ -53,10 +53,10 @@ Subject Supersedes Thread-Index Thread-Topic TLS-Report-Domain TLS-Report-Submit
 VBR-Info X-MimeOLE X-MS-Exchange-Organization-SCL X-MSMail-Priority X400-Content-Identifier X400-Content-Return
 X400-Content-Type X400-MTS-Identifier X400-Originator X400-Received X400-Recipients X400-Trace
 """
-_REGISTERED = frozenset(_NAMES.split())
-_SPELLINGS = {name.lower(): name for name in _REGISTERED}
-MAX_FIELDS = 10_000  # of one header; design limit, mail has some dozens
-_CACHED_LENGTH = 64  # characters of the longest name whose spelling is cached
+_REGISTERED: Final = frozenset(_NAMES.split())
+_SPELLINGS: Final = {name.lower(): name for name in _REGISTERED}
+MAX_FIELDS: Final = 10_000  # of one header; design limit, mail has some dozens
+_CACHED_LENGTH: Final = 64  # characters of the longest name whose spelling is cached
 
 
 class HeaderBlock(NamedTuple):
@@ -96,17 +96,17 @@ def _spelling(name: str) -> str:
     return registered or "-".join([word[:1].upper() + word[1:] for word in name.split("-")])
 
 
-_cached_spelling = lru_cache(maxsize=1024)(_spelling)
+_cached_spelling: Final = lru_cache(maxsize=1024)(_spelling)
 
-_NAME = re.compile(r"[!-9;-~]+")  # ftext (RFC 5322 section 3.6.8)
+_NAME: Final = re.compile(r"[!-9;-~]+")  # ftext (RFC 5322 section 3.6.8)
 
 
 # QUIRK: blanks before the colon (RFC 5322 section 4.5, old Exchange); control characters in a name and no name at all
 # (scripts that print an unset variable): still a field. Blanks inside are what text looks like.
-_FIELD = re.compile(r"([\0-\x08\x0b\x0c\x0e-\x1f!-9;-\x7f]*)[ \t]*:")
+_FIELD: Final = re.compile(r"([\0-\x08\x0b\x0c\x0e-\x1f!-9;-\x7f]*)[ \t]*:")
 
 # QUIRK: mbox files fed to an SMTP client; some programs escape the line.
-_MBOX_STARTS = ("From ", ">From ")
+_MBOX_STARTS: Final = ("From ", ">From ")
 
 
 def _irregular_fields(block: bytes | bytearray) -> HeaderBlock:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from fastsmtp.mime.charset import codecs_of, decode_charset
 from fastsmtp.mime.defects import (
@@ -23,11 +23,11 @@ from fastsmtp.mime.defects import (
 )
 from fastsmtp.mime.words import decode_hex, decode_words, find_comment_end, find_quote_end
 
-_CACHED_LENGTH = 160  # characters of the longest value that is cached; keys and results stay below about 1 MB
-_BLANKS = " \t\r\n"
-_FILE_NAMES = ("filename", "name")
-_NUMBER_LENGTH = 6  # digits of a continuation's number; a header of 1 MiB cannot hold more segments
-_PAIR = re.compile(r'\\(["\\])')
+_CACHED_LENGTH: Final = 160  # characters of the longest value that is cached; keys and results stay below about 1 MB
+_BLANKS: Final = " \t\r\n"
+_FILE_NAMES: Final = ("filename", "name")
+_NUMBER_LENGTH: Final = 6  # digits of a continuation's number; a header of 1 MiB cannot hold more segments
+_PAIR: Final = re.compile(r'\\(["\\])')
 
 
 class MediaType(NamedTuple):
@@ -104,10 +104,10 @@ def _cached_disposition(value: str) -> tuple[Disposition, tuple[str, ...]]:
 
 
 # The good case: RFC 2045 tokens without comments; quoted strings without quoted pairs.
-_TOKEN = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
-_MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}")
-_DISPOSITION = re.compile(_TOKEN)
-_PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:"([^"\\]*)"|({_TOKEN}))')
+_TOKEN: Final = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
+_MEDIA_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}")
+_DISPOSITION: Final = re.compile(_TOKEN)
+_PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:"([^"\\]*)"|({_TOKEN}))')
 
 
 class _Parameter(NamedTuple):
@@ -381,7 +381,7 @@ class _Segment(NamedTuple):
 
 
 _Segments = dict[int, _Segment]  # by number; _WHOLE is `name*`, which is not continued
-_WHOLE = -1
+_WHOLE: Final = -1
 
 
 def _add_segment(extended: dict[str, _Segments], name: str, text: str, defects: list[str]) -> None:

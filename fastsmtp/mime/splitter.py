@@ -7,7 +7,7 @@ likely belong.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from fastsmtp._parse import find_dashes, find_header_stop
 from fastsmtp.mime import defects
@@ -17,9 +17,9 @@ from fastsmtp.mime.parameters import MediaType
 MAX_HEADER_BYTES = 1024 * 1024  # of one entity; design limit, Postfix header_size_limit is 102400
 MAX_DEPTH = 100  # nested multiparts; Exim and Dovecot stop at 100
 MAX_PARTS = 10_000  # Dovecot stops at 10 000
-_MAX_DELIMITER_PADDING = 1000  # blanks behind a boundary: one line of RFC 5321 4.5.3.1.6
+_MAX_DELIMITER_PADDING: Final = 1000  # blanks behind a boundary: one line of RFC 5321 4.5.3.1.6
 
-_PREAMBLE_TYPE = MediaType("text/plain", {})
+_PREAMBLE_TYPE: Final = MediaType("text/plain", {})
 
 
 class PartHandler(Protocol):

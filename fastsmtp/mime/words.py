@@ -9,24 +9,24 @@ from __future__ import annotations
 import binascii
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastsmtp.mime.charset import decode_charset, is_joinable
 from fastsmtp.mime.defects import INVALID_ENCODED_WORD, note
 
-_PREFIX = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,3}")
-_BLANKS = " \t\r\n"
-_CACHED_LENGTH = 160  # characters of the longest value that is cached: who writes to whom repeats
+_PREFIX: Final = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,3}")
+_BLANKS: Final = " \t\r\n"
+_CACHED_LENGTH: Final = 160  # characters of the longest value that is cached: who writes to whom repeats
 # What may stand before and after an encoded word: blanks in text, and the signs around words in a phrase or comment
 # (RFC 2047 section 5).
-_BEFORE = frozenset(_BLANKS + "(")
-_AFTER = frozenset(_BLANKS + ")")
+_BEFORE: Final = frozenset(_BLANKS + "(")
+_AFTER: Final = frozenset(_BLANKS + ")")
 
-_QUOTE_OR_PAIR = re.compile(r'"|\\.', re.DOTALL)
-_PARENTHESIS_OR_PAIR = re.compile(r"[()]|\\.", re.DOTALL)
+_QUOTE_OR_PAIR: Final = re.compile(r'"|\\.', re.DOTALL)
+_PARENTHESIS_OR_PAIR: Final = re.compile(r"[()]|\\.", re.DOTALL)
 
-_HEX_OCTETS = {
+_HEX_OCTETS: Final = {
     f"{high}{low}".encode(): bytes((int(high + low, 16),))
     for high in "0123456789abcdefABCDEF"
     for low in "0123456789abcdefABCDEF"

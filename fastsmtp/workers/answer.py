@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastsmtp.errors import WorkerError
 from fastsmtp.goridge.frame import ERROR, STREAM, Frame
@@ -32,9 +32,9 @@ class Answer(NamedTuple):
 
 
 # Made once: nearly every answer is the first of them.
-_CONTINUE = Answer(Outcome.CONTINUE)
-_CLOSE = Answer(Outcome.CLOSE)
-_RESTART = Answer(None)
+_CONTINUE: Final = Answer(Outcome.CONTINUE)
+_CLOSE: Final = Answer(Outcome.CLOSE)
+_RESTART: Final = Answer(None)
 
 
 def read_answer(frame: Frame, read_body: ReadBody | None = None) -> Answer:

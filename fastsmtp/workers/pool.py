@@ -20,7 +20,7 @@ import asyncio
 import os
 import random
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -36,11 +36,13 @@ from fastsmtp.workers.worker import LINGER_S, State, Worker, WorkerInfo
 
 __all__ = ["Job", "Outcome", "Pool", "ReadBody", "WorkerInfo"]
 
-MAX_WORKERS = 500  # as in RoadRunner
-MAX_JOBS_JITTER_PERCENT = 15  # as in RoadRunner: workers started together are not replaced together
-MAX_STOPPING = 8  # workers, beside as many as the pool has, that may take their time to stop; the oldest is killed
+MAX_WORKERS: Final = 500  # as in RoadRunner
+MAX_JOBS_JITTER_PERCENT: Final = 15  # as in RoadRunner: workers started together are not replaced together
+MAX_STOPPING: Final = (
+    8  # workers, beside as many as the pool has, that may take their time to stop; the oldest is killed
+)
 
-_SHOWN_CHARS = 2000  # of a worker's error text, in the log
+_SHOWN_CHARS: Final = 2000  # of a worker's error text, in the log
 
 
 class Job(Protocol):

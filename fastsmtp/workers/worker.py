@@ -10,7 +10,7 @@ import asyncio
 import enum
 import os
 import time
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -22,7 +22,7 @@ from fastsmtp.workers.launch import Identity, Launch, Process
 
 # Between the first sign of a worker's end (reaped, or its relay closed) and the last, which normally follow within a
 # millisecond: its own exit status, its last words on stderr, an answer still unread. Then it is cut off.
-LINGER_S = 1.0
+LINGER_S: Final = 1.0
 
 
 class State(enum.IntEnum):
@@ -36,7 +36,7 @@ class State(enum.IntEnum):
     ERRORED = 8  # lost or killed, not yet reaped
 
 
-_MOVES: dict[State, frozenset[State]] = {
+_MOVES: Final[dict[State, frozenset[State]]] = {
     State.INACTIVE: frozenset({State.READY, State.ERRORED}),
     State.READY: frozenset({State.WORKING, State.STOPPING, State.ERRORED}),
     State.WORKING: frozenset({State.READY, State.ERRORED}),
@@ -44,7 +44,7 @@ _MOVES: dict[State, frozenset[State]] = {
     State.ERRORED: frozenset({State.STOPPED}),
     State.STOPPED: frozenset(),
 }
-_ON_DUTY = frozenset({State.READY, State.WORKING})
+_ON_DUTY: Final = frozenset({State.READY, State.WORKING})
 
 
 class WorkerInfo(NamedTuple):

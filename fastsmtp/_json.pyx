@@ -1,0 +1,161 @@
+"""UTF-8 octets as a JSON string (RFC 8259 section 7); `_json.pyi` says how it is used.
+
+Three passes that look at 16 octets at once: are they UTF-8, how much do escapes add, copy.
+"""
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.string cimport memcpy
+
+ctypedef unsigned char octet
+
+cdef extern from *:
+    """
+    #include <string.h>
+    typedef unsigned char fastsmtp_block __attribute__((vector_size(16)));
+    typedef unsigned long long fastsmtp_pair __attribute__((vector_size(16)));
+
+    /* How many octets from `at` on need no escape: neither control characters, nor a quote, nor a backslash. */
+    static inline Py_ssize_t fastsmtp_unescaped(const unsigned char *at, const unsigned char *end)
+    {
+        const unsigned char *start = at;
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        fastsmtp_block octets;
+        fastsmtp_pair odd;
+        for (; end - at >= 16; at += 16) {
+            memcpy(&octets, at, 16);
+            odd = (fastsmtp_pair)((octets < 0x20) | (octets == '"') | (octets == '\\\\'));
+            if (odd[0])
+                return at - start + __builtin_ctzll(odd[0]) / 8;
+            if (odd[1])
+                return at - start + 8 + __builtin_ctzll(odd[1]) / 8;
+        }
+    #endif
+        while (at < end && *at >= 0x20 && *at != '"' && *at != '\\\\')
+            at++;
+        return at - start;
+    }
+
+    /* How many octets from `at` on are ASCII, in whole blocks; fewer than a block are left to the caller. */
+    static inline Py_ssize_t fastsmtp_ascii(const unsigned char *at, const unsigned char *end)
+    {
+        const unsigned char *start = at;
+        fastsmtp_pair octets;
+        for (; end - at >= 16; at += 16) {
+            memcpy(&octets, at, 16);
+            if ((octets[0] | octets[1]) & 0x8080808080808080ULL)
+                break;
+        }
+        return at - start;
+    }
+    """
+    Py_ssize_t unescaped "fastsmtp_unescaped" (const octet* at, const octet* end) noexcept nogil
+    Py_ssize_t ascii_blocks "fastsmtp_ascii" (const octet* at, const octet* end) noexcept nogil
+
+
+cdef:
+    const octet* _DIGITS = b"0123456789abcdef"
+    octet _short[128]  # what stands behind the backslash of a short escape; 0 = there is none
+
+for _index in range(128):
+    _short[_index] = 0
+_short[0x08] = c"b"
+_short[0x09] = c"t"
+_short[0x0A] = c"n"
+_short[0x0C] = c"f"
+_short[0x0D] = c"r"
+_short[0x22] = c'"'
+_short[0x5C] = c"\\"
+
+
+cdef inline bint _continues(const octet* at, Py_ssize_t count) noexcept:
+    """Whether `count` octets of 10xxxxxx stand at `at`."""
+    cdef Py_ssize_t i
+    for i in range(count):
+        if at[i] & 0xC0 != 0x80:
+            return False
+    return True
+
+
+cdef inline Py_ssize_t _sequence(const octet* at, Py_ssize_t left) noexcept:
+    """The length of the UTF-8 sequence at `at`, of more than one octet (RFC 3629 section 4); 0 where it is none."""
+    cdef octet lead = at[0]
+    if 0xC2 <= lead <= 0xDF:
+        return 2 if left >= 2 and _continues(at + 1, 1) else 0
+    if 0xE0 <= lead <= 0xEF:
+        if left < 3 or not _continues(at + 1, 2) or (lead == 0xE0 and at[1] < 0xA0) or (lead == 0xED and at[1] > 0x9F):
+            return 0  # too long for what it says, or a surrogate
+        return 3
+    if 0xF0 <= lead <= 0xF4:
+        if left < 4 or not _continues(at + 1, 3) or (lead == 0xF0 and at[1] < 0x90) or (lead == 0xF4 and at[1] > 0x8F):
+            return 0
+        return 4
+    return 0
+
+
+cdef bint _is_utf8(const octet* at, const octet* end) noexcept:
+    cdef Py_ssize_t length
+    cdef const octet* block
+    while at < end:
+        at += ascii_blocks(at, end)
+        block = at + 16 if end - at > 16 else end  # there is something else in it
+        while at < block:
+            if at[0] < 0x80:
+                at += 1
+                continue
+            length = _sequence(at, end - at)
+            if length == 0:
+                return False
+            at += length
+    return True
+
+
+cdef Py_ssize_t _measure(const octet* at, const octet* end) noexcept:
+    """Octets of the JSON string without its quotes."""
+    cdef Py_ssize_t size = end - at
+    at += unescaped(at, end)
+    while at < end:
+        size += 1 if _short[at[0]] else 5
+        at += 1
+        at += unescaped(at, end)
+    return size
+
+
+cdef void _write(octet* out, const octet* at, const octet* end) noexcept:
+    cdef Py_ssize_t run
+    while True:
+        run = unescaped(at, end)
+        memcpy(out, at, run)
+        out += run
+        at += run
+        if at == end:
+            return
+        out = _escape(out, at[0])
+        at += 1
+
+
+cdef inline octet* _escape(octet* out, octet character) noexcept:
+    out[0] = c"\\"
+    if _short[character]:
+        out[1] = _short[character]
+        return out + 2
+    memcpy(out + 1, b"u00", 3)
+    out[4] = _DIGITS[character >> 4]
+    out[5] = _DIGITS[character & 15]
+    return out + 6
+
+
+def quote(bytearray octets not None):
+    cdef:
+        const octet* at = <const octet*>PyByteArray_AS_STRING(octets)
+        const octet* end = at + PyByteArray_GET_SIZE(octets)
+        Py_ssize_t size
+        octet* out
+    if not _is_utf8(at, end):
+        return None
+    size = _measure(at, end)
+    quoted = PyBytes_FromStringAndSize(NULL, size + 2)
+    out = <octet*>PyBytes_AS_STRING(quoted)
+    out[0] = out[size + 1] = c'"'
+    _write(out + 1, at, end)
+    return quoted
