@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -53,13 +53,16 @@ class Services:
     tally: Tally | None = None  # for metrics; None where nobody asks for them
 
 
-class Origin(NamedTuple):
+class Origin:
     """Where an email came from: the connection, the listener's name, and its place among the connection's emails."""
 
-    connection_uuid: str
-    remote_addr: str
-    server: str
-    sequence: int
+    __slots__ = ("connection_uuid", "remote_addr", "sequence", "server")
+
+    def __init__(self, connection_uuid: str, remote_addr: str, server: str, sequence: int) -> None:
+        self.connection_uuid = connection_uuid
+        self.remote_addr = remote_addr
+        self.server = server
+        self.sequence = sequence
 
 
 @lru_cache(maxsize=4)

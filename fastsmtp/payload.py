@@ -165,8 +165,9 @@ def _message(email: Email) -> dict[str, Any]:
             headers[canonical] = decode_words(value, found) if "=?" in value else value
             if canonical == "Date":
                 date = value
-        if canonical in _ADDRESS_FIELDS:
-            addresses[_ADDRESS_FIELDS[canonical]] += _addresses(value, found)
+        field = _ADDRESS_FIELDS.get(canonical)
+        if field is not None:
+            addresses[field] += _addresses(value, found)
     message_id = headers.get("Message-ID")
     text, html = _text(email.text), _text(email.html)
     document = {

@@ -20,7 +20,7 @@ import asyncio
 import os
 import random
 from collections import deque
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -55,9 +55,12 @@ class Job(Protocol):
         """Called exactly once, and never from within the `exec` of the same job."""
 
 
-class _Waiter(NamedTuple):
-    since: float
-    job: Job
+class _Waiter:
+    __slots__ = ("job", "since")
+
+    def __init__(self, since: float, job: Job) -> None:
+        self.since = since
+        self.job = job
 
 
 class Pool:
