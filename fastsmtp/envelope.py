@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
-
 
 class TLSInfo(NamedTuple):
     """The protected channel of a session: protocol version and cipher as OpenSSL names them."""
@@ -29,7 +27,8 @@ class Credentials:
     challenge: str | None = None
 
 
-class Envelope(msgspec.Struct, frozen=True):
+@dataclass(init=False, slots=True)
+class Envelope:
     """One transaction as the commands described it (RFC 5321 section 2.3.1); nothing here comes from a header field.
 
     `mail_parameters` and each item of `rcpt_parameters` map an ESMTP keyword, as sent, to its value or None.
@@ -43,6 +42,28 @@ class Envelope(msgspec.Struct, frozen=True):
     forward_paths: tuple[str, ...]
     mail_parameters: dict[str, str | None]
     rcpt_parameters: tuple[dict[str, str | None], ...]
-    auth_attempted: bool = False
-    credentials: Credentials | None = None
-    tls: TLSInfo | None = None
+    auth_attempted: bool
+    credentials: Credentials | None
+    tls: TLSInfo | None
+
+    def __init__(
+        self,
+        helo: str,
+        esmtp: bool,
+        reverse_path: str,
+        forward_paths: tuple[str, ...],
+        mail_parameters: dict[str, str | None],
+        rcpt_parameters: tuple[dict[str, str | None], ...],
+        auth_attempted: bool = False,
+        credentials: Credentials | None = None,
+        tls: TLSInfo | None = None,
+    ) -> None:
+        self.helo = helo
+        self.esmtp = esmtp
+        self.reverse_path = reverse_path
+        self.forward_paths = forward_paths
+        self.mail_parameters = mail_parameters
+        self.rcpt_parameters = rcpt_parameters
+        self.auth_attempted = auth_attempted
+        self.credentials = credentials
+        self.tls = tls

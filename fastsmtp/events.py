@@ -32,14 +32,17 @@ class AbortReason(str, enum.Enum):
     STRICT = "strict"  # refused because of its lines
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class MailBegin:
     """DATA got 354, or the first BDAT was accepted."""
 
     envelope: Envelope
 
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
 
-@dataclass(slots=True)
+
+@dataclass(init=False, slots=True)
 class MailData:
     """The next octets of mail data, dots unstuffed: `buf[start:end]`, never empty.
 
@@ -49,6 +52,11 @@ class MailData:
     buf: bytearray = field(repr=False)
     start: int
     end: int
+
+    def __init__(self, buf: bytearray, start: int, end: int) -> None:
+        self.buf = buf
+        self.start = start
+        self.end = end
 
 
 @dataclass(slots=True)

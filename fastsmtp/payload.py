@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-import msgspec
 import orjson
 import pybase64
 
@@ -24,7 +24,8 @@ _JOIN_BYTES: Final = 32 * 1024
 _ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
 
 
-class Attachment(msgspec.Struct, frozen=True):
+@dataclass(init=False, slots=True)
+class Attachment:
     """One attachment as the worker sees it.
 
     `size` counts decoded octets. Either `content` is a JSON string, quotes included, of its base64 text, or `path`
@@ -38,8 +39,25 @@ class Attachment(msgspec.Struct, frozen=True):
     sha256: str | None
     defects: Sequence[str]
 
+    def __init__(
+        self,
+        entity: Entity,
+        size: int,
+        content: Segment | None,
+        path: str | None,
+        sha256: str | None,
+        defects: Sequence[str],
+    ) -> None:
+        self.entity = entity
+        self.size = size
+        self.content = content
+        self.path = path
+        self.sha256 = sha256
+        self.defects = defects
 
-class Email(msgspec.Struct, frozen=True):
+
+@dataclass(init=False, slots=True)
+class Email:
     """All that is known of one email when its last octet has arrived. Texts are None where there is no such body."""
 
     uuid: str
@@ -58,6 +76,42 @@ class Email(msgspec.Struct, frozen=True):
     raw: bytearray | None
     defects: list[str]
     attachments: Sequence[Attachment]
+
+    def __init__(
+        self,
+        uuid: str,
+        connection_uuid: str,
+        sequence: int,
+        remote_addr: str,
+        received_at: str,
+        server: str,
+        envelope: Envelope,
+        violations: Sequence[tuple[str, str, int]],
+        transcript: Sequence[tuple[int, str, str]] | None,
+        message: Entity,
+        text: Text | None,
+        html: Text | None,
+        size: int,
+        raw: bytearray | None,
+        defects: list[str],
+        attachments: Sequence[Attachment],
+    ) -> None:
+        self.uuid = uuid
+        self.connection_uuid = connection_uuid
+        self.sequence = sequence
+        self.remote_addr = remote_addr
+        self.received_at = received_at
+        self.server = server
+        self.envelope = envelope
+        self.violations = violations
+        self.transcript = transcript
+        self.message = message
+        self.text = text
+        self.html = html
+        self.size = size
+        self.raw = raw
+        self.defects = defects
+        self.attachments = attachments
 
 
 def encode_payload(email: Email) -> Payload:

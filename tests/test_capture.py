@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import os
@@ -12,7 +13,6 @@ from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import structlog
 from captures import ENVELOPE, ORIGIN, Worker, capture
@@ -55,7 +55,7 @@ def tempfiles(directory: Path) -> TempfileStorage:
 def begin(storage: Storage, outcome: Outcome = Outcome.CONTINUE, **envelope: Any) -> tuple[Capture, list[Verdict]]:
     verdicts: list[Verdict] = []
     services = Services(storage, Worker(outcome), False, structlog.get_logger())
-    return Capture(services, ORIGIN, msgspec.structs.replace(ENVELOPE, **envelope), verdicts.append), verdicts
+    return Capture(services, ORIGIN, dataclasses.replace(ENVELOPE, **envelope), verdicts.append), verdicts
 
 
 def feed(under_test: Capture, octets: bytes) -> None:

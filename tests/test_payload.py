@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from captures import ENVELOPE, capture
 from damage import crlf, multipart
@@ -48,7 +48,7 @@ def email_of(**changes: Any) -> Email:
         defects=[],
         attachments=(),
     )
-    return msgspec.structs.replace(email, **changes)
+    return dataclasses.replace(email, **changes)
 
 
 def encoded(**changes: Any) -> dict[str, Any]:
@@ -123,12 +123,12 @@ AUTHENTICATION: dict[str, tuple[Credentials | None, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", AUTHENTICATION)
 def test_authentication(name: str) -> None:
     credentials, expected = AUTHENTICATION[name]
-    envelope = msgspec.structs.replace(ENVELOPE, auth_attempted=True, credentials=credentials)
+    envelope = dataclasses.replace(ENVELOPE, auth_attempted=True, credentials=credentials)
     assert encoded(envelope=envelope)["authentication"] == expected
 
 
 def test_session() -> None:
-    envelope = msgspec.structs.replace(ENVELOPE, esmtp=False, tls=TLSInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+    envelope = dataclasses.replace(ENVELOPE, esmtp=False, tls=TLSInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
     assert encoded(envelope=envelope, violations=[("bare-lf", "x", 3)])["session"] == {
         "esmtp": False,
         "tls": {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
@@ -137,7 +137,7 @@ def test_session() -> None:
 
 
 def test_parameters_without_value_are_null() -> None:
-    envelope = msgspec.structs.replace(ENVELOPE, mail_parameters={"SMTPUTF8": None}, rcpt_parameters=({"X": "1"},))
+    envelope = dataclasses.replace(ENVELOPE, mail_parameters={"SMTPUTF8": None}, rcpt_parameters=({"X": "1"},))
     assert encoded(envelope=envelope)["envelope"] == {
         "from": "s@example.com",
         "to": ["r@example.com"],
