@@ -25,7 +25,7 @@ serve: $(VENV)/.installed
 
 # What the tests speak with: PHP workers, and mail clients that we did not write.
 test: $(VENV)/.installed-test
-	@ci/install-packages php-cli libphp-phpmailer php-symfony-mailer swaks msmtp s-nail curl openssl util-linux \
+	@ci/install-packages php-cli phpunit libphp-phpmailer php-symfony-mailer swaks msmtp s-nail curl openssl util-linux \
 	  libnet-ssleay-perl libio-socket-inet6-perl
 	@command -v go >/dev/null || ci/install-packages golang-go
 	@command -v npm >/dev/null || ci/install-packages nodejs npm

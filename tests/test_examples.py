@@ -89,38 +89,98 @@ def test_configuration_is_valid(path: Path) -> None:
     assert load(str(path)).smtp.listeners()["default"].addr.rpartition(":")[2] == DEFAULT_ADDRESS.rpartition(":")[2]
 
 
-def test_pytest_example_passes(programs: dict[str, str], tmp_path: Path) -> None:
-    example = tmp_path / "pytest"
-    shutil.copytree(EXAMPLES / "pytest", example)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(example), str(example)]
-    done = subprocess.run(command, cwd=tmp_path, env=programs, capture_output=True, text=True, timeout=PATIENCE_S)
-    assert (done.returncode, done.stdout.splitlines()[-1].split(" in ")[0]) == (0, "2 passed"), done.stdout
-
-
-def test_phpunit_server_takes_mails_and_ends(programs: dict[str, str], tmp_path: Path) -> None:
-    # The test class without PHPUnit around it.
-    test = re.sub("extends TestCase", "", (EXAMPLES / "phpunit/tests/RegistrationTest.php").read_text())
-    (tmp_path / "RegistrationTest.php").write_text(test)
-    shutil.copy(EXAMPLES / "phpunit/tests/MailServer.php", tmp_path)
-    (tmp_path / "run.php").write_text(
-        """<?php
-        require __DIR__ . '/RegistrationTest.php';
-        RegistrationTest::setUpBeforeClass();
-        $server = (new ReflectionProperty('RegistrationTest', 'server'))->getValue();
-        $send = new ReflectionMethod('RegistrationTest', 'send');
-        $send->invoke(new RegistrationTest(), $server->host, $server->port);
-        $facts = fn(array $mail) => [$mail['envelope']['to'], $mail['message']['subject']];
-        echo json_encode(array_map($facts, $server->mails()));
-        $server->clear();
-        echo json_encode($server->mails());
-        """
+def run_example(name: str, command: list[str], environment: dict[str, str], directory: Path) -> tuple[int, str, str]:
+    done = subprocess.run(
+        command, cwd=directory / name, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    environment = {**programs, "TMPDIR": str(temporary)}
-    command = ["php", str(tmp_path / "run.php")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, '[[["new@example.com"],"Welcome"]][]', "")
+    return done.returncode, done.stdout, done.stderr
+
+
+def copy_example(name: str, directory: Path, file: str = "", old: str = "", new: str = "") -> None:
+    """Copy an example, with `old` in one of its files replaced."""
+    shutil.copytree(EXAMPLES / name, directory / name)
+    if file:
+        text = (directory / name / file).read_text()
+        assert text.count(old) == 1
+        (directory / name / file).write_text(text.replace(old, new))
+
+
+def told(output: str, heading: str) -> list[str]:
+    """What a failing test tells of the mail server, without what is another each time."""
+    lines = output[output.index(heading) :].splitlines()
+    begin = next(index for index, line in enumerate(lines) if line.startswith("━━ "))
+    end = lines.index("", lines.index("", begin) + 1)
+    own = re.compile(r" (\S+Z  \S+|[\w-]{36}|/\S+) ")
+    return [own.sub(" * ", line + " ").rstrip(" ━") for line in lines[begin:end]]
+
+
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "."]
+PHPUNIT = ["phpunit", "--do-not-cache-result", "tests"]
+
+
+def test_pytest_example_passes(programs: dict[str, str], tmp_path: Path) -> None:
+    copy_example("pytest", tmp_path)
+    status, shown, _ = run_example("pytest", PYTEST, programs, tmp_path)
+    assert (status, shown.splitlines()[-1].split(" in ")[0]) == (0, "2 passed"), shown
+    assert "mail server" not in shown
+
+
+def test_pytest_example_shows_the_mail_when_it_fails(programs: dict[str, str], tmp_path: Path) -> None:
+    copy_example("pytest", tmp_path, "test_registration.py", '== "Welcome"', '== "Farewell"')
+    status, shown, _ = run_example("pytest", PYTEST, programs, tmp_path)
+    assert (status, shown.splitlines()[-1].split(" in ")[0]) == (1, "1 failed, 1 passed")
+    assert told(shown, "The mail server, during this test:") == [
+        "━━ *",
+        "  subject     Welcome",
+        "  from        shop@example.com",
+        "  to          new@example.com",
+        "  envelope    <shop@example.com> to <new@example.com>",
+        "  helo        EHLO [127.0.0.1]",
+        "  size        536 B  *",
+        "  saved       *",
+        "",
+        "  Thank you.",
+    ]
+
+
+def test_pytest_example_says_that_nobody_connected(programs: dict[str, str], tmp_path: Path) -> None:
+    copy_example("pytest", tmp_path, "test_registration.py", "    register(mail_server", "    print(mail_server")
+    status, shown, _ = run_example("pytest", [*PYTEST, "-k", "sends_a_mail"], programs, tmp_path)
+    assert status == 1
+    assert "The mail server, during this test:\nnobody connected\n" in shown
+
+
+@pytest.fixture
+def temporary(programs: dict[str, str], tmp_path: Path) -> Path:
+    """Where PHP makes its temporary files."""
+    programs["TMPDIR"] = str(tmp_path / "temporary")
+    (tmp_path / "temporary").mkdir()
+    return tmp_path / "temporary"
+
+
+def test_phpunit_example_passes(programs: dict[str, str], tmp_path: Path, temporary: Path) -> None:
+    copy_example("phpunit", tmp_path)
+    status, shown, complaints = run_example("phpunit", PHPUNIT, programs, tmp_path)
+    assert (status, shown.splitlines()[-1], complaints) == (0, "OK (1 test, 3 assertions)", "")
+    assert list(temporary.iterdir()) == []
+
+
+def test_phpunit_example_shows_the_mail_when_it_fails(
+    programs: dict[str, str], tmp_path: Path, temporary: Path
+) -> None:
+    copy_example("phpunit", tmp_path, "tests/RegistrationTest.php", "assertSame('Welcome'", "assertSame('Farewell'")
+    status, shown, complaints = run_example("phpunit", PHPUNIT, programs, tmp_path)
+    assert (status, shown.splitlines()[-1]) == (1, "Tests: 1, Assertions: 3, Failures: 1.")
+    assert told(complaints, "The mail server, during the test that failed:") == [
+        "━━ *",
+        "  subject     Welcome",
+        "  envelope    <shop@example.com> to <new@example.com>",
+        "  helo        HELO shop",
+        "  size        32 B  *",
+        "  saved       *",
+        "",
+        "  Thank you.",
+    ]
     assert list(temporary.iterdir()) == []
 
 

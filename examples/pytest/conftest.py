@@ -1,4 +1,4 @@
-"""A mail server for tests: each test sees the mails that were sent during it."""
+"""A mail server for tests: each test sees the mails that were sent during it, and a failing one shows them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class MailServer(NamedTuple):
 
     host: str
     port: int
-    directory: Path
+    directory: Path  # where the server keeps the mails
+    log: Path  # what the server prints: a block for each mail, who connected, what was wrong
 
     def mails(self) -> list[dict[str, Any]]:
         """The JSON of each mail, in the order in which they came; see docs/payload.md."""
@@ -34,7 +35,8 @@ def running_mail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
     ready, mails, log = directory / "ready.json", directory / "mails", directory / "log"
     command = ["fastsmtp", "serve", "--silent", "--ready-file", str(ready), "--save", str(mails)]
     command += ["-w", str(directory), "-o", "smtp.addr=127.0.0.1:0"]  # port 0: any that is free
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+    # With "--debug" the log has every command and reply, too.
+    with log.open("a") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         while not ready.exists():
             try:
                 process.wait(0.01)
@@ -42,11 +44,15 @@ def running_mail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
                 continue
             pytest.fail(f"fastsmtp did not start:\n{log.read_text()}")
         host, _, port = json.loads(ready.read_text())["listeners"]["default"][0].rpartition(":")
-        yield MailServer(host, int(port), mails)
+        yield MailServer(host, int(port), mails, log)
         process.terminate()
 
 
 @pytest.fixture
-def mail_server(running_mail_server: MailServer) -> MailServer:
+def mail_server(running_mail_server: MailServer) -> Iterator[MailServer]:
     running_mail_server.clear()
-    return running_mail_server
+    said_before = running_mail_server.log.stat().st_size
+    yield running_mail_server
+    # pytest shows this only if the test has failed.
+    said = running_mail_server.log.read_bytes()[said_before:].decode("utf-8", "replace")
+    print(f"The mail server, during this test:\n{said or 'nobody connected'}")

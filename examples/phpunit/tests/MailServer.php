@@ -2,13 +2,14 @@
 
 declare(strict_types=1);
 
-/** A fastsmtp for tests, on a free port; it ends with this object. */
+/** A fastsmtp for tests, on a free port; it ends with this object. docs/testing.md says more. */
 final class MailServer
 {
     public readonly string $host;
     public readonly int $port;
     private readonly string $directory;
     private $process;
+    private int $saidBefore = 0; // octets of the log that belong to earlier tests
 
     public function __construct(string $command = 'fastsmtp')
     {
@@ -42,9 +43,17 @@ final class MailServer
         );
     }
 
+    /** What the server printed since clear(): a block for each mail, who connected, what was wrong. */
+    public function log(): string
+    {
+        return file_get_contents("$this->directory/log", offset: $this->saidBefore) ?: "nobody connected\n";
+    }
+
+    /** Forgets the mails and the log. */
     public function clear(): void
     {
         array_map(unlink(...), glob("$this->directory/mails/*"));
+        $this->saidBefore = strlen(file_get_contents("$this->directory/log"));
     }
 
     public function __destruct()

@@ -20,6 +20,12 @@ final class RegistrationTest extends TestCase
         self::$server->clear();
     }
 
+    protected function onNotSuccessfulTest(Throwable $error): never
+    {
+        fwrite(STDERR, "\nThe mail server, during the test that failed:\n" . self::$server->log());
+        throw $error;
+    }
+
     public function testRegistrationSendsAMail(): void
     {
         // Stands for the application under test, with MAILER_DSN or MAIL_HOST and MAIL_PORT set to this server.
