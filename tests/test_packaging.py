@@ -61,7 +61,10 @@ def test_docker_health_check_is_python() -> None:
 
 
 def test_docker_runs_as_nobody_special() -> None:
-    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.M) == ["fastsmtp"]
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.M) == ["10001:10001"]
+    assert re.findall(r"useradd --uid (\d+) --user-group ", DOCKERFILE) == ["10001"]
+    security = DEPLOYMENT["spec"]["template"]["spec"]["securityContext"]
+    assert security == {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001}
     assert docker_list("ENTRYPOINT") == ["fastsmtp"]
 
 
