@@ -8,7 +8,16 @@ import click
 
 from fastsmtp import __version__
 from fastsmtp.commands.check import check
-from fastsmtp.commands.options import FAILED, PID_FILE, chosen_path, config_options, fail, read_config
+from fastsmtp.commands.options import (
+    FAILED,
+    PID_FILE,
+    chosen_path,
+    complete_directory,
+    complete_file,
+    config_options,
+    fail,
+    read_config,
+)
 from fastsmtp.commands.remote import close, connections, reset, stop, workers
 from fastsmtp.commands.send import send
 from fastsmtp.errors import StartError
@@ -75,13 +84,17 @@ def version() -> None:
 
 @main.command(epilog=_EPILOG)
 @config_options
-@click.option("--save", metavar="DIR", default="", help="Keep each mail in DIR as .eml and .json, besides showing it.")
+@click.option(
+    "--save", metavar="DIR", default="", shell_complete=complete_directory,
+    help="Keep each mail in DIR as .eml and .json, besides showing it.",
+)  # fmt: skip
 @click.option("-d", "--debug", is_flag=True, help="Log every command and reply: logs.level=debug.")
 @click.option("-s", "--silent", is_flag=True, help="Start without the banner.")
 @click.option("-p", "--pid", is_flag=True, help=f"Write the pid to {PID_FILE} in the working directory, for `stop`.")
 @click.option(
-    "--ready-file", metavar="FILE", default="", help="Write pid and addresses to FILE, as JSON, once mail is accepted."
-)
+    "--ready-file", metavar="FILE", default="", shell_complete=complete_file,
+    help="Write pid and addresses to FILE, as JSON, once mail is accepted.",
+)  # fmt: skip
 def serve(
     path: str | None, overrides: tuple[str, ...], save: str, debug: bool, silent: bool, pid: bool, ready_file: str
 ) -> None:

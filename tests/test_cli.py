@@ -325,3 +325,41 @@ def test_log_that_nobody_reads_stops_nothing(serve: Serve) -> None:
     assert serving.process.wait(PATIENCE_S) == 0
     assert serving.process.stderr is not None
     assert 30_000 < len(serving.process.stderr.read()) <= 65536
+
+
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        (["con"], ["connections"]),
+        (["s"], ["send", "serve", "stop"]),
+        (["check", "--co"], ["--config"]),
+        (["send", "--auth", "cr"], ["cram-md5"]),
+        (["check", "-c", "."], ["a file"]),
+        (["send", "-a", "."], ["a file"]),
+        (["serve", "--save", "."], ["a directory"]),
+        (["serve", "-w", "."], ["a directory"]),
+    ],
+    ids=" ".join,
+)
+def test_bash_completes(tmp_path: Path, words: list[str], completions: list[str]) -> None:
+    program = tmp_path / "fastsmtp"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m fastsmtp "$@"\n')
+    program.chmod(0o755)
+    # Readline is not there to be told (compopt) that file names are wanted.
+    script = """
+        eval "$(_FASTSMTP_COMPLETE=bash_source fastsmtp)"
+        compopt() { case $2 in default) COMPREPLY=("a file") ;; dirnames) COMPREPLY=("a directory") ;; esac; }
+        COMP_WORDS=(fastsmtp "$@") COMP_CWORD=$#
+        _fastsmtp_completion fastsmtp
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (completions, "")

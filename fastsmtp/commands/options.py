@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from fastsmtp.config import Config
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -22,19 +24,33 @@ BAD_CONFIG = 2  # click's code for bad usage, too
 NOBODY_THERE = 3
 
 
+def complete_file(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a file. Not click.Path, whose checks speak in words of their own."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(begun, type="file")]
+
+
+def complete_directory(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a directory."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(begun, type="dir")]
+
+
 def config_options(command: _Command) -> _Command:
     """Add `-c`, `-o` and `-w`, RoadRunner's names for them."""
     for add in (
         click.option(
             "-w", "--work-dir", metavar="DIR", default=None, expose_value=False, is_eager=True, callback=_enter,
-            help="Change to this directory first.",
+            shell_complete=complete_directory, help="Change to this directory first.",
         ),
         click.option(
             "-o", "--override", "overrides", metavar="KEY=VALUE", multiple=True,
             help="Override a setting, like smtp.addr=0.0.0.0:1025; may be repeated.",
         ),
         click.option(
-            "-c", "--config", "path", metavar="FILE",
+            "-c", "--config", "path", metavar="FILE", shell_complete=complete_file,
             help=f"Configuration  [default: {DEFAULT_CONFIG}, if it is there]",
         ),
     ):  # fmt: skip

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from fastsmtp.commands.options import BAD_CONFIG, FAILED, NOBODY_THERE, config_options, fail, read_config
+from fastsmtp.commands.options import (
+    BAD_CONFIG,
+    FAILED,
+    NOBODY_THERE,
+    complete_file,
+    config_options,
+    fail,
+    read_config,
+)
 from fastsmtp.table import printable, size
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ Examples:
 The password is better in the environment: FASTSMTP_PASSWORD. `-v` shows it, as everything else that is said.
 """
 _BAR_FROM = 1_000_000  # bytes; a smaller mail is gone before anybody has seen the bar
-_MAX_TIMEOUT_S = 86400.0
+_MAX_TIMEOUT_S = 86400
 _SENDER, _RECIPIENT = "fastsmtp@example.com", "you@example.com"
 _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER")
 
@@ -63,6 +71,13 @@ class _Wish(NamedTuple):
     silent: bool
 
 
+def _timeout(_context: click.Context, _parameter: click.Parameter, seconds: float) -> float:
+    """Not click.FloatRange, whose limits in the help say more than anybody asks."""
+    if not 0.001 <= seconds <= _MAX_TIMEOUT_S:
+        raise click.BadParameter(f"expected seconds, from 0.001 to {_MAX_TIMEOUT_S}")
+    return seconds
+
+
 @click.command(epilog=_EPILOG)
 @config_options
 @click.argument("address", required=False)
@@ -81,9 +96,15 @@ class _Wish(NamedTuple):
 @click.option("--subject", metavar="TEXT", default="Test mail", show_default=True)
 @click.option("--text", metavar="TEXT", help="The text body.  [default: a sentence, if there is no HTML]")
 @click.option("--html", metavar="HTML", help="The HTML body.")
-@click.option("-a", "--attach", "files", metavar="FILE", multiple=True, help="Attach a file; may be repeated.")
+@click.option(
+    "-a", "--attach", "files", metavar="FILE", multiple=True, shell_complete=complete_file,
+    help="Attach a file; may be repeated.",
+)  # fmt: skip
 @click.option("--header", "fields", metavar="'NAME: VALUE'", multiple=True, help="Add a header field; may be repeated.")
-@click.option("--eml", metavar="FILE", default="", help="Send this message as it is; - = standard input.")
+@click.option(
+    "--eml", metavar="FILE", default="", shell_complete=complete_file,
+    help="Send this message as it is; - = standard input.",
+)  # fmt: skip
 @click.option("--user", metavar="NAME", help="Log in as this user.")
 @click.option(
     "--password", metavar="SECRET", envvar="FASTSMTP_PASSWORD", show_envvar=True, default="", help="Or token."
@@ -98,16 +119,19 @@ class _Wish(NamedTuple):
 @click.option("--starttls", is_flag=True, help="Begin TLS with STARTTLS.")
 @click.option("--tls", "implicit_tls", is_flag=True, help="Begin TLS at once, as on port 465.")
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
-@click.option("--ca", "ca_file", metavar="FILE", default="", help="Trust the certificates in this PEM file.")
+@click.option(
+    "--ca", "ca_file", metavar="FILE", default="", shell_complete=complete_file,
+    help="Trust the certificates in this PEM file.",
+)  # fmt: skip
 @click.option("--helo", metavar="NAME", default="", help="How to introduce oneself.  [default: the host name]")
 @click.option(
     "--timeout",
     "timeout_s",
     metavar="SECONDS",
-    type=click.FloatRange(0.001, _MAX_TIMEOUT_S),
+    type=float,
     default=60.0,
-    show_default=True,
-    help="How long to wait for each reply.",
+    callback=_timeout,
+    help="How long to wait for each reply.  [default: 60]",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the dialogue.")
 @click.option("-s", "--silent", is_flag=True, help="Say nothing when all went well.")
