@@ -32,7 +32,7 @@ _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[36m", "warn": "\x1b[33m", "error":
 _RESET = "\x1b[0m"
 _STANDARD_STREAMS = {"stdout": 1, "stderr": 2}
 _PIPE_LINE = 4096  # octets that a pipe takes at once as soon as it takes any (PIPE_BUF, pipe(7))
-_CUT = b" ... [cut]\n"
+_CUT = " ... [cut] ... "
 
 _Event: TypeAlias = MutableMapping[str, Any]
 _Render: TypeAlias = Callable[[_Event], bytes]
@@ -46,7 +46,9 @@ class LogOutput:
         self._paths: dict[int, str] = {}  # file descriptor -> path, of the files that we opened
         self._broken: set[int] = set()  # descriptors whose failure was told already
         self._dropped: dict[int, int] = {}  # descriptor -> records lost since it took one
+        self._torn: set[int] = set()  # descriptors whose last line has no end
         self.render_dropped: Callable[[int], bytes] = lambda count: b"%d log records dropped\n" % count
+        self.shorten: Callable[[bytes], bytes] = _shorten_text  # to what a pipe takes at once
         self._err_fds: list[int] = []
         self._fds: list[int] = []
         self._fds = [self._open(output) for output in dict.fromkeys(outputs)]
@@ -59,7 +61,7 @@ class LogOutput:
         """
         for fd in self._fds:
             try:
-                if not self._tell_dropped(fd) or not _write_all(fd, line):
+                if not self._tell_dropped(fd) or not self._append(fd, line):
                     self._dropped[fd] = self._dropped.get(fd, 0) + 1
             except OSError as error:
                 if fd not in self._broken:
@@ -73,9 +75,34 @@ class LogOutput:
         count = self._dropped.get(fd, 0)
         if not count:
             return True
-        if not _write_all(fd, self.render_dropped(count)):
+        if not self._append(fd, self.render_dropped(count)):
             return False
         del self._dropped[fd]
+        return True
+
+    def _append(self, fd: int, line: bytes) -> bool:
+        """Write `line`; False where a pipe, socket or terminal has no room and would stop the server. Raises OSError.
+
+        One write is one line even where several processes share a file; only a full disk or a terminal breaks it up.
+        """
+        mode = os.fstat(fd).st_mode
+        can_stall = not stat.S_ISREG(mode)
+        if len(line) > _PIPE_LINE and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            line = self.shorten(line)
+        left = line = b"\n" + line if fd in self._torn else line
+        try:
+            while left:
+                if can_stall and not _takes_more(fd):
+                    return False
+                try:
+                    left = left[os.write(fd, left) :]
+                except BlockingIOError:  # somebody else made it non-blocking
+                    return False
+        finally:
+            if not left:
+                self._torn.discard(fd)
+            elif len(left) < len(line):
+                self._torn.add(fd)
         return True
 
     def reopen(self) -> None:
@@ -88,6 +115,7 @@ class LogOutput:
                 continue
             os.dup2(fresh, fd, inheritable=False)
             os.close(fresh)
+            self._torn.discard(fd)
 
     def close(self) -> None:
         """Close the files; later records are dropped."""
@@ -124,7 +152,7 @@ class LogOutput:
     def _complain(self, text: str) -> None:
         for fd in self._err_fds:
             try:
-                _write_all(fd, f"fastsmtp: {text}\n".encode(errors="backslashreplace"))
+                self._append(fd, f"fastsmtp: {_shorten(text, 1024)}\n".encode(errors="backslashreplace"))
             except OSError:  # there is nowhere left to say it
                 continue
 
@@ -172,6 +200,9 @@ def configure(settings: Logs) -> LogOutput:
         {"level": "warn", "channel": "log", "event": "nobody read the log, records dropped", "count": count}
     )
 
+    if _encoding(settings) == "json":
+        output.shorten = _shorten_json
+
     def finish(_logger: object, method: str, event: _Event) -> bytes:
         event["level"] = method
         return render(event)
@@ -189,8 +220,12 @@ def configure(settings: Logs) -> LogOutput:
     return output
 
 
+def _encoding(settings: Logs) -> str:
+    return settings.encoding or {"production": "json", "raw": "raw"}.get(settings.mode, "console")
+
+
 def _renderer(settings: Logs, *, colours: bool) -> _Render:
-    encoding = settings.encoding or {"production": "json", "raw": "raw"}.get(settings.mode, "console")
+    encoding = _encoding(settings)
     if encoding == "json":
         return _render_json
     if encoding == "raw":
@@ -208,10 +243,44 @@ def _render_json(event: _Event) -> bytes:
     if (trace := _traceback(event)) is not None:
         record["stacktrace"] = trace
     record.update(event)
+    return _json_line(record)
+
+
+def _json_line(record: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     except TypeError:  # lone surrogates, integers beyond 64 bits
         return json.dumps(record, default=str).encode() + b"\n"
+
+
+def _shorten_json(line: bytes) -> bytes:
+    """The same record with less in its values, and still JSON."""
+    record = json.loads(line)  # not orjson, which has no lone surrogates
+    for most in (3072, 1024, 256, 64):
+        line = _json_line({_shorten(key, 64): _shortened_value(value, most) for key, value in record.items()})
+        if len(line) <= _PIPE_LINE:
+            return line
+    kept = {key: _shortened_value(record[key], 64) for key in ("level", "ts", "logger", "msg")}
+    return _json_line({**kept, "fields": "[cut]"})  # so many that short values do not help
+
+
+def _shortened_value(value: Any, most: int) -> Any:
+    if isinstance(value, str):
+        return _shorten(value, most)
+    text = json.dumps(value)
+    return value if len(text) <= most else _shorten(text, most)
+
+
+def _shorten(text: str, most: int) -> str:
+    """Without its middle: of a traceback, both ends are what is asked for."""
+    half = (most - len(_CUT)) // 2
+    return text if len(text) <= most else text[:half] + _CUT + text[-half:]
+
+
+def _shorten_text(line: bytes) -> bytes:
+    half = (_PIPE_LINE - len(_CUT)) // 2
+    begin, end = (part.decode(errors="ignore") for part in (line[:half], line[-half:]))  # no half characters
+    return (begin + _CUT + end).encode()
 
 
 def _render_raw(event: _Event) -> bytes:
@@ -272,25 +341,6 @@ def _listed(output: str | list[str]) -> list[str]:
 
 def _open_file(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-
-
-def _write_all(fd: int, line: bytes) -> bool:
-    """Write `line`; False where a pipe, socket or terminal has no room and would stop the server. Raises OSError.
-
-    One write is one line even where several processes share a file; only a full disk or a terminal breaks it up.
-    """
-    mode = os.fstat(fd).st_mode
-    can_stall = not stat.S_ISREG(mode)
-    if len(line) > _PIPE_LINE and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-        line = line[: _PIPE_LINE - len(_CUT)].decode(errors="ignore").encode() + _CUT
-    while line:
-        if can_stall and not _takes_more(fd):
-            return False
-        try:
-            line = line[os.write(fd, line) :]
-        except BlockingIOError:  # somebody else made it non-blocking
-            return False
-    return True
 
 
 def _takes_more(fd: int) -> bool:

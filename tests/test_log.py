@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,6 +232,56 @@ def test_dropped_records_are_told_at_the_end(outputs: Outputs, pipe: int, tmp_pa
     assert json.loads(drain(pipe))["count"] == 1000 - written
 
 
-def test_long_line_is_cut_for_a_pipe(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
-    outputs.configure(Logs(mode="raw", output=str(tmp_path / "pipe"))).info("\N{EURO SIGN}" * 2000)
-    assert drain(pipe).decode() == "\N{EURO SIGN}" * 1361 + " ... [cut]\n"
+def test_long_line_loses_its_middle_in_a_pipe(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
+    outputs.configure(Logs(mode="raw", output=str(tmp_path / "pipe"))).info("\N{EURO SIGN}" * 2000 + "the end")
+    line = drain(pipe)
+    assert line.decode() == "\N{EURO SIGN}" * 680 + " ... [cut] ... " + "\N{EURO SIGN}" * 677 + "the end\n"
+    assert 4090 <= len(line) <= 4096
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "x" * 5000},
+        {"text": "\N{EURO SIGN}" * 5000},
+        {"text": "\0" * 5000},
+        {"text": "\ud800" * 5000},
+        {"one": "x" * 3000, "two": "y" * 3000},
+        {"items": [{"key": "x" * 500}] * 20},
+        {"x" * 5000: 1},
+        {str(number): 10**70 for number in range(500)},
+    ],
+    ids=["ascii", "wide", "escapes", "surrogates", "two", "list", "key", "many"],
+)
+def test_long_record_is_json_in_a_pipe_too(
+    outputs: Outputs, pipe: int, tmp_path: Path, fields: dict[str, object]
+) -> None:
+    outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe"))).info("hello", **fields)
+    line = drain(pipe)
+    record = json.loads(line)
+    assert len(line) <= 4096
+    assert (record["level"], record["logger"], record["msg"]) == ("info", "smtp", "hello")
+
+
+def test_long_record_keeps_both_ends_of_a_value(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
+    outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe"))).info("a" + 5000 * "x" + "z", after=1)
+    record = json.loads(drain(pipe))
+    assert (record["msg"], record["after"]) == (f"a{1527 * 'x'} ... [cut] ... {1527 * 'x'}z", 1)
+
+
+def test_record_that_the_disk_had_no_room_for_spoils_no_other(
+    outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log"
+    logger = outputs.configure(Logs(mode="raw", output=str(path)))
+    logger.info("one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        logger.info("x" * 300)
+        logger.info("lost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    logger.info("two")
+    assert path.read_text() == "one\n" + "x" * 196 + "\ntwo\n"
+    assert capfd.readouterr().err == f"fastsmtp: cannot write the log to {path}: File too large\n"

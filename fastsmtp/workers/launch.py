@@ -29,7 +29,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config import OnInit, Pool, Server
 from fastsmtp.errors import StartError
 
-MAX_LINE_BYTES = 8192  # a longer line of output is logged in pieces of this length
+MAX_LINE_BYTES = 2048  # a longer line of output is logged in pieces of this length, which a pipe takes whole
 TAIL_LINES = 30  # last lines of output kept for the error text of a worker that does not start
 PIPE_BYTES = 1024 * 1024  # wanted capacity of the pipe a worker reads emails from; Linux gives 64 KiB
 
