@@ -114,12 +114,13 @@ def told(output: str, heading: str) -> list[str]:
     return [own.sub(" * ", line + " ").rstrip(" ━") for line in lines[begin:end]]
 
 
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "."]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 PHPUNIT = ["phpunit", "--do-not-cache-result", "tests"]
 
 
 def test_pytest_example_passes(programs: dict[str, str], tmp_path: Path) -> None:
     copy_example("pytest", tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--not-for-the-example"\n')
     status, shown, _ = run_example("pytest", PYTEST, programs, tmp_path)
     assert (status, shown.splitlines()[-1].split(" in ")[0]) == (0, "2 passed"), shown
     assert "mail server" not in shown
