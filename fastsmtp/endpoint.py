@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from fastsmtp.errors import StartError
-from fastsmtp.sockets import bind
+from fastsmtp.sockets import bind, listen
 
 if TYPE_CHECKING:
     import uvicorn
@@ -20,6 +20,7 @@ class Endpoint:
 
     def __init__(self, key: str, address: str) -> None:
         """`key` is the setting that asks for it. Raises StartError."""
+        self._key = key
         try:
             self._socket: socket.socket = bind(address)
         except StartError as error:
@@ -29,7 +30,7 @@ class Endpoint:
         self._server: uvicorn.Server | None = None
 
     async def start(self, app: Any) -> None:
-        """Answer requests with an ASGI application."""
+        """Answer requests with an ASGI application. Raises StartError."""
         import uvicorn  # most servers do without
 
         config = uvicorn.Config(
@@ -46,6 +47,7 @@ class Endpoint:
             timeout_graceful_shutdown=_GRACE_S,
         )
         config.load()
+        listen(self._socket, config.backlog, f"{self.url.removeprefix('http://')} ({self._key})")
         # Not `serve`: it would catch our signals.
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)

@@ -27,7 +27,7 @@ from fastsmtp.inflight import Inflight
 from fastsmtp.jobs import encode_job, read_answer
 from fastsmtp.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer, tls_timeouts
 from fastsmtp.session import VERDICT_REPLIES, SessionSettings
-from fastsmtp.sockets import bind
+from fastsmtp.sockets import bind, listen
 from fastsmtp.storage import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.tally import Tally
 from fastsmtp.tls import make_context
@@ -133,6 +133,7 @@ class Server:
         self._schedule_sweep()
 
     async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:
+        listen(bound, _BACKLOG, _spell(bound))
         loop = asyncio.get_running_loop()
         create = cast(
             Callable[..., Awaitable[asyncio.AbstractServer]],

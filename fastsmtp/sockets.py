@@ -62,3 +62,15 @@ def _remove_stale(path: str) -> None:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
+
+
+def listen(bound: socket.socket, backlog: int, address: str) -> None:
+    """Begin to listen, and be the only one. Raises StartError.
+
+    Two sockets may be bound to one port until one of them listens. The loop would call this, too, but uvloop keeps the
+    error of the second to itself.
+    """
+    try:
+        bound.listen(backlog)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None

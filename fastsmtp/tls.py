@@ -16,6 +16,7 @@ AUTO = "auto"
 
 _VALID_DAYS = 397  # what clients that check at all accept at most
 _ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
+_REASONS = {"KEY_VALUES_MISMATCH": "the key is of another certificate"}  # OpenSSL's -> ours
 
 
 def make_context(settings: TLS | None, hostname: str) -> ssl.SSLContext | None:
@@ -34,7 +35,10 @@ def make_context(settings: TLS | None, hostname: str) -> ssl.SSLContext | None:
     except FileNotFoundError:
         missing = next((path for path in (settings.cert, settings.key) if path and not os.path.exists(path)), "")
         raise StartError(f"smtp.tls: no such file: {missing}") from None
-    except OSError as error:  # ssl.SSLError is one
+    except ssl.SSLError as error:  # an OSError, too
+        reason = _REASONS.get(error.reason or "", "there is no certificate or no key in PEM format in it")
+        raise StartError(f"smtp.tls: cannot use {settings.cert}: {reason}") from None
+    except OSError as error:
         raise StartError(f"smtp.tls: cannot use {settings.cert}: {error.strerror or error}") from None
     return context
 

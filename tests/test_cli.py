@@ -174,6 +174,19 @@ def test_taken_port(command: Command) -> None:
     )
 
 
+@pytest.mark.parametrize("other", ["smtp.addr", "status.address"])
+def test_port_given_twice(command: Command, other: str) -> None:
+    with socket.socket() as free:  # bound, so that it stays ours, and not listening
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        settings = {"smtp.addr": "127.0.0.1:0", "metrics.address": address, other: address}
+        done = command("serve", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}")))
+    told = address if other == "smtp.addr" else f"{address} ({other})"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[1:] == [f"fastsmtp: cannot listen on {told}: Address already in use"]
+
+
 @pytest.mark.parametrize(
     "setting",
     [

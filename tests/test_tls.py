@@ -50,9 +50,9 @@ def test_own_certificate(pem: Path, cert: str, key: str) -> None:
     [
         ("missing.pem", "key.pem", "no such file: {}/missing.pem"),
         ("cert.pem", "missing.pem", "no such file: {}/missing.pem"),
-        ("cert.pem", "other.pem", "cannot use {}/cert.pem: "),
-        ("cert.pem", "", "cannot use {}/cert.pem: "),
-        ("garbage.pem", "", "cannot use {}/garbage.pem: "),
+        ("cert.pem", "other.pem", "cannot use {}/cert.pem: the key is of another certificate"),
+        ("cert.pem", "", "cannot use {}/cert.pem: there is no certificate or no key in PEM format in it"),
+        ("garbage.pem", "", "cannot use {}/garbage.pem: there is no certificate or no key in PEM format in it"),
         ("cert.pem", "locked.pem", "cannot use {}/cert.pem: the key is behind a password"),
         (".", "", "cannot use {}/.: Is a directory"),
     ],
@@ -60,7 +60,7 @@ def test_own_certificate(pem: Path, cert: str, key: str) -> None:
 def test_what_cannot_be_used_is_said(pem: Path, cert: str, key: str, fault: str) -> None:
     with pytest.raises(StartError) as raised:
         make_context(TLS(cert=f"{pem}/{cert}", key=key and f"{pem}/{key}"), "localhost")
-    assert str(raised.value).startswith("smtp.tls: " + fault.format(pem))
+    assert str(raised.value) == "smtp.tls: " + fault.format(pem)
 
 
 @pytest.mark.parametrize(

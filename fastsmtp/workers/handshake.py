@@ -118,7 +118,8 @@ class Listener:
         try:
             listening = self._bind_tcp() if self.address.startswith("tcp://") else self._bind_unix(self._identity)
         except (OSError, ValueError) as error:
-            raise StartError(f'cannot listen for workers on "{self.address}": {error}') from None
+            reason = getattr(error, "strerror", None) or error
+            raise StartError(f'cannot listen for workers on "{self.address}": {reason}') from None
         # Nothing is awaited between the bind and the server being ours to close.
         listening.listen(_BACKLOG)
         loop = asyncio.get_running_loop()

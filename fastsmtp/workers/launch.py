@@ -320,7 +320,8 @@ def _popen(
             extra_groups=identity.extra_groups,
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise StartError(f'cannot start "{shlex.join(command)}": {error}') from None
+        reason = getattr(error, "strerror", None) or error
+        raise StartError(f'cannot start "{shlex.join(command)}": {reason}') from None
 
 
 def _kill_group(pid: int) -> None:
