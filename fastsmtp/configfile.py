@@ -24,6 +24,7 @@ from fastsmtp.rules import Rule, read_text
 NOT_YET: frozenset[str] = frozenset({"smtp.processes"})
 
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_OF_OTHERS = frozenset({"grpc", "service", "fileserver"})  # sections of RoadRunner whose names are nearly ours
 _OPEN_SECTIONS = frozenset({"", "endure"})  # keys we do not know are left alone in these
 _OVERRIDE = "-o"  # stands for the file name in a fault about an override
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -136,6 +137,10 @@ class _Reader:
         """A section of type `kind`; what is not set, or cannot be used, has its default."""
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         nodes = self.mapping(node, key)
+        if not key:
+            for name, (name_node, _) in nodes.items():
+                if name not in fields and (near := _misspelt(name, fields)):
+                    self.record(name, name_node, f"unknown section, did you mean {near}?")
         if key not in _OPEN_SECTIONS:
             for name, (name_node, _) in nodes.items():
                 if name not in fields:
@@ -406,6 +411,13 @@ def _alternative(kinds: tuple[Any, ...], node: yaml.Node | None, overrides: Sequ
 
 def _join(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
+
+
+def _misspelt(name: str, sections: Iterable[str]) -> str:
+    """Which section of ours was meant; "" for a section of another plugin, or one that only holds YAML anchors."""
+    if name in _OF_OTHERS or name.startswith(("x-", ".")):
+        return ""
+    return next(iter(difflib.get_close_matches(name, sections, 1, cutoff=0.75)), "")
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

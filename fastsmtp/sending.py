@@ -137,6 +137,10 @@ class Client:
             self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
         except ssl.SSLCertVerificationError as error:
             raise SendError(f"the certificate is not trusted: {error.verify_message}; --insecure takes any") from None
+        except ssl.SSLError as error:
+            if error.reason == "WRONG_VERSION_NUMBER":
+                raise SendError("TLS failed: the server speaks in plain text there; --starttls may be meant") from None
+            raise SendError(f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}") from None
         except OSError as error:
             raise SendError(f"TLS failed: {error.strerror or error}") from None
         self._replies = self._socket.makefile("rb")

@@ -434,6 +434,19 @@ smtp:
 
 
 @pytest.mark.parametrize(
+    ("section", "meant"),
+    [("smpt", "smtp"), ("log", "logs"), ("metric", "metrics"), ("servers", "server"), ("statuses", "status")],
+)
+def test_misspelt_section(section: str, meant: str) -> None:
+    assert faults(f"{section}: {{}}\n") == [f"rr.yaml:1: {section}: unknown section, did you mean {meant}?"]
+
+
+@pytest.mark.parametrize("section", ["http", "grpc", "tcp", "service", "fileserver", "jobs", "x-smtp", ".smtp"])
+def test_section_of_another_plugin(section: str) -> None:
+    assert read(f"{section}: {{addr: 1}}\n") == Config()
+
+
+@pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("smtp: [", "rr.yaml:2: not YAML: "),

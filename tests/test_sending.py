@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fastsmtp.sending import Client, Refused, Reply, SendError, Watcher, stuffed
+from fastsmtp.sending import Client, Refused, Reply, SendError, Watcher, stuffed, tls_context
 
 EHLO = "250-peer\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH LOGIN PLAIN CRAM-MD5\r\n"
 
@@ -163,6 +163,15 @@ def test_what_goes_wrong(play: Play, replies: list[str], complaint: str) -> None
 def test_nobody_is_there() -> None:
     with pytest.raises(SendError, match=r"^cannot connect to 127.0.0.1:1: Connection refused$"):
         Client("127.0.0.1:1", 1.0, Watcher())
+
+
+def test_tls_where_there_is_none(play: Play) -> None:
+    peer = play("220 hi\r\n")
+    client = Client(peer.address, 30.0, Watcher())
+    with pytest.raises(SendError) as raised:
+        client.wrap(tls_context(insecure=True, ca_file=""))
+    client.close()
+    assert str(raised.value) == "TLS failed: the server speaks in plain text there; --starttls may be meant"
 
 
 def test_no_answer_in_time() -> None:
