@@ -127,13 +127,28 @@ class Painter:
         lines = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
         while lines and not lines[-1]:
             lines.pop()
-        for line in lines[:_EXCERPT_LINES]:
-            yield ("  " + _cut(_harmless(line.expandtabs(4)), self._width - 2)).rstrip()
-        more = len(lines) - _EXCERPT_LINES
-        if more > 0 or len(text or "") > _EXCERPT_CHARS:
-            note = " ".join(filter(None, ["...", f"{more} more lines" if more > 0 else "", note]))
+        rows: list[str] = []
+        more = len(lines)  # of which not all is shown
+        for line in lines:
+            rows += self._rows(line)
+            if len(rows) > _EXCERPT_LINES:
+                break
+            more -= 1
+        yield from rows[:_EXCERPT_LINES]
+        if more or len(text or "") > _EXCERPT_CHARS:
+            counted = f"{more} more line{'s' if more > 1 else ''}" if more else ""
+            note = " ".join(filter(None, ["...", counted, note]))
         if note:
             yield "  " + self._paint(note, _DIM)
+
+    def _rows(self, line: str) -> list[str]:
+        """A line of the body as it is shown: on a terminal in as many rows as it needs, else cut."""
+        columns = self._width - 2
+        line = _harmless(line.expandtabs(4))
+        if not self._wrap:
+            return [("  " + _cut(line, columns)).rstrip()]
+        # More of a line than could be shown would cost time for nothing.
+        return [("  " + row).rstrip() for row in _wrapped(line[: (_EXCERPT_LINES + 1) * self._width], columns)]
 
     def _attachments(self, attachments: Sequence[_Mail]) -> Iterator[str]:
         columns = [

@@ -217,6 +217,26 @@ def test_long_values_go_on_below_where_they_begin() -> None:
     assert shown.splitlines()[5:7] == ["              件名件名件名件名件名件名件", "              名件名"]
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a long line " * 4, ["  a long line a long line a long line a", "  long line"]),
+        (
+            "one\n" + "word " * 20,
+            ["  one", *["  word word word word word word word"] * 2, "  word word word word word word"],
+        ),
+        ("word " * 90, [*["  word word word word word word word"] * 12, "  ... 1 more line"]),
+        ("x" * 100_000 + "\n\nmore\n", [*["  " + "x" * 38] * 12, "  ... 1 more line"]),
+        ("word " * 84 + "\nnext\nlast", [*["  word word word word word word word"] * 12, "  ... 2 more lines"]),
+    ],
+    ids=["two", "three", "too-long", "endless", "full"],
+)
+def test_text_goes_on_in_the_next_row_of_a_terminal(text: str, rows: list[str]) -> None:
+    shown = Painter(colours=False, width=40, wrap=True).block(mail(message__text=text)).splitlines()
+    begin = shown.index("") + 1
+    assert shown[begin : shown.index("", begin)] == rows
+
+
 def test_wrapping_colours_each_line() -> None:
     shown = Painter(colours=True, width=40, wrap=True).block(mail(message__subject="short words " * 3))
     assert shown.splitlines()[1:3] == [
