@@ -67,7 +67,7 @@ def _self_signed(hostname: str) -> tuple[bytes, bytes]:
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError:
-        raise StartError('smtp.tls.cert: "auto" needs the package cryptography: pip install "fastsmtp[tls]"') from None
+        raise StartError('smtp.tls.cert: "auto" needs the package cryptography: pip install cryptography') from None
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hostname[:64])])
     now = datetime.datetime.now(datetime.timezone.utc)
