@@ -74,6 +74,7 @@ LAYERS = [
     "control",
     "server",
     "worker",
+    "logoutput",
     "log",
     "archive",
     "table",

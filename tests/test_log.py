@@ -16,6 +16,7 @@ import structlog
 from fastsmtp import log
 from fastsmtp.config import Logs
 from fastsmtp.errors import StartError
+from fastsmtp.logoutput import LogOutput
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -24,7 +25,7 @@ class Outputs:
     """Configures logging and closes it again."""
 
     def __init__(self) -> None:
-        self.output: log.LogOutput | None = None
+        self.output: LogOutput | None = None
 
     def configure(self, settings: Logs) -> structlog.typing.FilteringBoundLogger:
         self.output = log.configure(settings)
