@@ -6,6 +6,7 @@ require __DIR__ . '/goridge.php';
 
 $relay = Relay::start();
 while ($relay->waitEmail() !== null) {
-    \fgets(\fopen(\getenv('GATE'), 'r'));
+    // Opened so early that the writer was still the one of the mail before: its end is not the line.
+    while (\fgets(\fopen(\getenv('GATE'), 'r')) === false);
     $relay->answer('CONTINUE');
 }
