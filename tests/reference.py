@@ -51,3 +51,13 @@ def split_fields(block: bytes, limit: int) -> list[tuple[str, str]] | None:
     if not well_formed or len(lines) > limit or any(set(line) & set("\r\n\0") for line in lines):
         return None
     return [(name, value.strip(" \t")) for name, _, value in fields]
+
+
+def take_line(buf: bytearray, start: int, end: int) -> tuple[str | None, int]:
+    """`_parse.take_line`, by the methods of bytes."""
+    feed = buf.find(b"\n", start, end)
+    if feed < 0:
+        return None, -1
+    line = bytes(buf[start : feed + 1])
+    usual = line.endswith(CRLF) and line.count(b"\r") == 1 and line.isascii()
+    return line.removesuffix(CRLF).decode() if usual else None, feed + 1

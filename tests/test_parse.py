@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import DataDecoder as ReferenceDecoder
 
-from fastsmtp._parse import DataDecoder, find_dashes, find_header_stop
+from fastsmtp._parse import DataDecoder, find_dashes, find_header_stop, take_line
 
 HEADROOM = 3
 # The octets that mean something to mail data, and one that does not.
@@ -121,3 +122,16 @@ def oracle_header_stop(octets: bytes) -> tuple[int, int]:
 @given(st.lists(st.sampled_from([b"\r\n", b"\n", b"-", b"a: b", b"--x"]), max_size=10).map(b"".join))
 def test_header_stops_where_the_oracle_says(octets: bytes) -> None:
     assert find_header_stop(bytearray(octets), 0, len(octets)) == oracle_header_stop(octets)
+
+
+@given(st.lists(st.sampled_from([b"NOOP", b"\r\n", b"\r", b"\n", b"\0", b"\xc3\xbc", b" x"])).map(b"".join), st.data())
+def test_take_line_agrees_with_the_oracle(octets: bytes, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(octets)))
+    end = data.draw(st.integers(start, len(octets)))
+    assert take_line(bytearray(octets), start, end) == reference.take_line(bytearray(octets), start, end)
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 1), (0, 7)])
+def test_take_line_outside_of_the_buffer(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="chunk outside of the buffer"):
+        take_line(bytearray(b"NOOP\r\n"), start, end)
