@@ -26,6 +26,7 @@ from fastsmtp.goridge.rpc import RPC
 from fastsmtp.inflight import Inflight
 from fastsmtp.jobs import encode_job, read_answer
 from fastsmtp.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer, tls_timeouts
+from fastsmtp.resets import Resets
 from fastsmtp.session import VERDICT_REPLIES, SessionSettings
 from fastsmtp.sockets import bind, listen
 from fastsmtp.storage import MemoryStorage, Storage, TempfileStorage
@@ -65,8 +66,7 @@ class Server:
         self._unix_paths: list[str] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._inflight = Inflight(config.smtp.max_inflight_bytes)
-        self._resetting: asyncio.Future[None] | None = None
-        self._reset_again = False  # asked for while it was under way
+        self._resets = Resets(self._reset, self._log)
         self._next_cleaning = 0.0  # loop time
         self._emptied = asyncio.Event()  # there are no connections any more
         self.addresses: dict[str, list[str]] = {}
@@ -298,23 +298,12 @@ class Server:
 
     def reset(self) -> None:
         """Replace the workers one by one; no session notices. Returns at once; what fails is logged."""
-        if self._resetting is not None:
-            self._reset_again = True  # the code may have changed since the first new worker read it
-        elif self._pool is not None:
-            self._resetting = asyncio.ensure_future(self._reset(self._pool))
+        if self._pool is not None:
+            self._resets.ask()
 
-    async def _reset(self, pool: Pool) -> None:
-        try:
-            await pool.reset()
-        except StartError as error:
-            self._log.error("workers could not be replaced", error=str(error))
-        else:
-            self._log.info("workers replaced")
-        finally:
-            self._resetting = None
-        if self._reset_again:
-            self._reset_again = False
-            self.reset()
+    async def _reset(self) -> None:
+        assert self._pool is not None
+        await self._pool.reset()
 
     def _abort_connections(self) -> None:
         for connection in list(self._connections):

@@ -8,20 +8,17 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
-
-import uvloop
+from typing import NamedTuple
 
 from fastsmtp.archive import prepare
 from fastsmtp.config import Config
 from fastsmtp.errors import StartError
 from fastsmtp.log import LogOutput, configure
+from fastsmtp.loop import run, unless
 from fastsmtp.server import Server
 from fastsmtp.summary import banner
-
-_T = TypeVar("_T")
 
 
 class Wishes(NamedTuple):
@@ -42,25 +39,9 @@ def serve(config: Config, wishes: Wishes) -> int:
         raise StartError(f"cannot keep mails in {wishes.save}: {error.strerror}") from error
     output = configure(config.logs)
     try:
-        return _run(_Service(Server(config, directory), config, wishes, output).run())
+        return run(_Service(Server(config, directory), config, wishes, output).run())
     finally:
         output.close()
-
-
-def _run(main_coroutine: Coroutine[None, None, _T]) -> _T:
-    """`asyncio.run` on uvloop, also where Python has no `asyncio.Runner` yet (3.10)."""
-    loop = uvloop.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(main_coroutine)
-    finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
-        loop.close()
 
 
 class _Service:
@@ -84,7 +65,7 @@ class _Service:
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         loop.add_signal_handler(signal.SIGUSR1, self.output.reopen)
         with _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
-            if not await self._unless(self.stopping, self.server.start()):
+            if not await unless(self.stopping, self.server.start()):
                 self.server.abort()
                 return self.exit_code
             loop.add_signal_handler(signal.SIGHUP, self.server.reset)
@@ -94,7 +75,7 @@ class _Service:
                     self._greet()
                     await self.stopping.wait()
             finally:
-                if not await self._unless(self.ending, self.server.stop()):
+                if not await unless(self.ending, self.server.stop()):
                     self.server.abort()
         return self.exit_code
 
@@ -108,19 +89,6 @@ class _Service:
             self.exit_code = 128 + number
             self.ending.set()
         self.stopping.set()
-
-    async def _unless(self, event: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-        """Do `work`, but give it up as soon as `event` is set; True when it was done. Raises what it raises."""
-        task = asyncio.ensure_future(work)
-        interrupt = asyncio.ensure_future(event.wait())
-        await asyncio.wait({task, interrupt}, return_when=asyncio.FIRST_COMPLETED)
-        interrupt.cancel()
-        if task.done():
-            task.result()
-            return True
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return False
 
 
 @contextlib.contextmanager

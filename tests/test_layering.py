@@ -21,6 +21,8 @@ LAYERS = [
     "rules",
     "config",
     "configfile",
+    "loop",
+    "resets",
     "tally",
     "metrics",
     "_json",
@@ -95,7 +97,7 @@ ONLY_HOME = {
     "yaml": {"configfile"},
     "orjson": {"payload", "log"},
     "click": {"cli", "commands.options", "commands.check", "commands.remote", "commands.send"},
-    "uvloop": {"service"},
+    "uvloop": {"loop"},
 }
 
 # No event loop, no clock, no logs, no files: bytes in, replies and events out.
