@@ -95,7 +95,7 @@ class SMTP(_Section, rename=_seconds("read_timeout", "write_timeout"), frozen=Tr
     strict: rules.Flag = False
     payload: Literal["smtp", "jobs"] = "smtp"
     jobs: Jobs = Jobs()
-    processes: rules.ProcessCount | Literal["auto"] = 1
+    processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory
     tls: TLS = TLS()
     attachment_storage: AttachmentStorage = AttachmentStorage()
     pool: Pool = Pool()
@@ -199,6 +199,25 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     if storage.mode == "tempfile" and not storage.temp_dir:
         yield "smtp.attachment_storage.temp_dir", 'expected a directory, because mode is "tempfile"'
     yield from _listener_contradictions(smtp)
+    if smtp.processes != 1:
+        yield from _process_contradictions(config)
+
+
+def _process_contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    smtp = config.smtp
+    relay = config.server.relay
+    if relay not in ("unix", "pipes") and not (relay.startswith("tcp://") and relay.endswith(":0")):
+        yield (
+            "server.relay",
+            f'expected "unix", "pipes" or a port of 0, because each of smtp.processes has a relay, got "{relay}"',
+        )
+    if isinstance(smtp.processes, str):
+        return  # as many as there can be
+    if smtp.processes > smtp.pool.num_workers:
+        workers = smtp.pool.num_workers
+        yield "smtp.processes", f"expected at most smtp.pool.num_workers, {workers}, got {smtp.processes}"
+    if 0 < smtp.max_connections < smtp.processes:
+        yield "smtp.max_connections", f"expected at least smtp.processes, {smtp.processes}, got {smtp.max_connections}"
 
 
 def _listener_contradictions(smtp: SMTP) -> Iterator[tuple[str, str]]:

@@ -20,9 +20,6 @@ from fastsmtp.config import Config, contradictions
 from fastsmtp.errors import ConfigError
 from fastsmtp.rules import Rule, read_text
 
-# Keys whose effect is not there yet: refused unless they keep their default. A section stands for all its keys.
-NOT_YET: frozenset[str] = frozenset({"smtp.processes"})
-
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_OTHERS = frozenset({"grpc", "service", "fileserver"})  # sections of RoadRunner whose names are nearly ours
 _OPEN_SECTIONS = frozenset({"", "endure"})  # keys we do not know are left alone in these
@@ -174,12 +171,8 @@ class _Reader:
                 node = override.node
         deeper = [override for override in overrides if override.keys]
         if deeper or (node is not None and node.tag != _NULL):
-            place = node if node is not None else deeper[0].node
-            self.given[key] = place
-            value = self.value(field.type, node, key, deeper)
-            if key in NOT_YET and value != _default(field):
-                self.refuse(key, place, "not supported yet")
-            return value
+            self.given[key] = node if node is not None else deeper[0].node
+            return self.value(field.type, node, key, deeper)
         return msgspec.UNSET  # `key:` with nothing behind it leaves the default, as in RoadRunner
 
     def value(self, kind: Any, node: yaml.Node | None, key: str, overrides: Sequence[_Override]) -> Any:
@@ -379,10 +372,6 @@ def _harmless(text: str) -> str:
 
 
 # --- types ----------------------------------------------------------------------------------------------------------
-
-
-def _default(field: msgspec.structs.FieldInfo) -> object:
-    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _choice(choices: tuple[str, ...]) -> Rule:

@@ -45,8 +45,8 @@ class Connection(Protocol):
         """Reply 421 and close, as soon as no transaction is open."""
 
 
-class Pool(Protocol):
-    """A pool of workers, with its counters."""
+class Counters(Protocol):
+    """What a pool of workers counts."""
 
     execs: int
     errors: int
@@ -72,6 +72,10 @@ class Pool(Protocol):
     @property
     def waiting(self) -> int:
         """Emails that wait for one."""
+
+
+class Pool(Counters, Protocol):
+    """A pool of workers."""
 
     def workers(self) -> list[WorkerInfo]:
         """Describe each worker."""
@@ -136,10 +140,7 @@ class Control:
             "informer.RemoveWorker": Method(self._remove_worker, str),
             "resetter.List": Method(self._list_pools),
             "resetter.Reset": Method(self._reset, str),
-            "rpc.Version": Method(_version),
-            "rpc.Config": Method(self._show_config),
-            "rpc.Stop": Method(self._stop, bool),
-            **dict(self._app_methods()),
+            **common_methods(self._config, self._log),
         }
 
     # smtp
@@ -160,7 +161,7 @@ class Control:
             "started": timestamp(int(self._started)),
             "connections": len(self._connections),
             "inflight_bytes": self._inflight.held,
-            "pools": {name: _pool_stats(pool) for name, pool in self._pools.items()},
+            "pools": {name: pool_stats(pool) for name, pool in self._pools.items()},
         }
 
     # informer, resetter
@@ -202,28 +203,39 @@ class Control:
             raise CallError(f"no such plugin: {name}")
         return pool
 
-    # rpc
 
-    def _show_config(self, _: object) -> str:
-        # RoadRunner has bytes of JSON there, which are base64 once they are a value in JSON.
-        return base64.b64encode(msgspec.json.encode(shown_config(self._config))).decode()
+# rpc, app
 
-    def _stop(self, force: bool) -> bool:
-        self._log.info("stopped by RPC", force=force)
-        # What an operator's signal does, a second one included; the answer leaves before it is looked at.
-        os.kill(os.getpid(), signal.SIGTERM)
-        if force:
-            os.kill(os.getpid(), signal.SIGINT)  # of the same kind the kernel may keep only one
-        return True
 
-    # app
+def common_methods(config: Config, log: FilteringBoundLogger) -> dict[str, Method]:
+    """The methods that need neither pools nor connections."""
+    return {
+        "rpc.Version": Method(_version),
+        "rpc.Config": Method(functools.partial(_show_config, config)),
+        "rpc.Stop": Method(functools.partial(_stop, log), bool),
+        **dict(_app_methods(log.bind(channel="app"))),
+    }
 
-    def _app_methods(self) -> Iterator[tuple[str, Method]]:
-        log = self._log.bind(channel="app")
-        for name, level in _APP_LEVELS.items():
-            write = getattr(log, level)
-            yield f"app.{name}", Method(functools.partial(_log_message, write), str)
-            yield f"app.{name}WithContext", Method(functools.partial(_log_entry, write), LogEntry)
+
+def _show_config(config: Config, _: object) -> str:
+    # RoadRunner has bytes of JSON there, which are base64 once they are a value in JSON.
+    return base64.b64encode(msgspec.json.encode(shown_config(config))).decode()
+
+
+def _stop(log: FilteringBoundLogger, force: bool) -> bool:
+    log.info("stopped by RPC", force=force)
+    # What an operator's signal does, a second one included; the answer leaves before it is looked at.
+    os.kill(os.getpid(), signal.SIGTERM)
+    if force:
+        os.kill(os.getpid(), signal.SIGINT)  # of the same kind the kernel may keep only one
+    return True
+
+
+def _app_methods(log: FilteringBoundLogger) -> Iterator[tuple[str, Method]]:
+    for name, level in _APP_LEVELS.items():
+        write = getattr(log, level)
+        yield f"app.{name}", Method(functools.partial(_log_message, write), str)
+        yield f"app.{name}WithContext", Method(functools.partial(_log_entry, write), LogEntry)
 
 
 def shown_config(config: Config) -> dict[str, object]:
@@ -252,7 +264,8 @@ def _names(env: dict[str, str] | list[dict[str, str]]) -> list[str]:
     return [name for part in parts for name in part]
 
 
-def _pool_stats(pool: Pool) -> dict[str, int]:
+def pool_stats(pool: Counters) -> dict[str, int]:
+    """The counters of a pool as `smtp.Stats` shows them."""
     return {
         "workers": pool.num_workers,
         "idle": pool.idle,

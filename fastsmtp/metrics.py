@@ -5,8 +5,9 @@ Nothing is kept here: a scrape pulls from what was handed in. Imported only wher
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,7 +68,7 @@ class Metrics(Collector):
     """All metrics of one server but those of its process."""
 
     def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+        self.sources = sources  # may be replaced between scrapes
         self._started = time.monotonic()
 
     def collect(self) -> Iterator[Metric]:
@@ -80,7 +81,7 @@ class Metrics(Collector):
     # As RoadRunner's plugins have them: https://docs.roadrunner.dev/docs/logging-and-observability/metrics
 
     def _workers(self) -> Iterator[Metric]:
-        workers = self._sources.pool.workers()
+        workers = self.sources.pool.workers()
         states = [worker.status_text for worker in workers]
         ready, working = states.count("ready"), states.count("working")
         state = GaugeMetricFamily(
@@ -104,7 +105,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("rr_smtp_uptime_seconds", "Uptime in seconds.", uptime)
 
     def _pool(self) -> Iterator[Metric]:
-        pool = self._sources.pool
+        pool = self.sources.pool
         yield GaugeMetricFamily("rr_smtp_requests_queue", "Emails that wait for a worker.", pool.waiting)
         for name, text, value in (
             ("no_free_workers", "Emails that no worker was free for in time.", pool.allocate_timeouts),
@@ -118,7 +119,7 @@ class Metrics(Collector):
             yield CounterMetricFamily(f"rr_smtp_{name}", text, value)
 
     def _emails(self) -> Iterator[Metric]:
-        tally, statuses = self._sources.tally, self._sources.statuses
+        tally, statuses = self.sources.tally, self.sources.statuses
         total = CounterMetricFamily("rr_smtp_request", "Emails, by the reply they got.", labels=("status", "verdict"))
         by_status: dict[str, list[Histogram]] = {}
         for verdict, histogram in tally.durations.items():
@@ -137,12 +138,12 @@ class Metrics(Collector):
         yield wait
         yield _by_label("rr_smtp_aborted", "Emails broken off before their end.", "reason", tally.aborted)
         yield CounterMetricFamily("rr_smtp_mail_bytes", "Octets of mail data received.", tally.mail_bytes)
-        inflight = self._sources.inflight_bytes()
+        inflight = self.sources.inflight_bytes()
         yield GaugeMetricFamily("rr_smtp_inflight_bytes", "Octets of mail held in memory.", inflight)
 
     def _sessions(self) -> Iterator[Metric]:
-        tally = self._sources.tally
-        open_connections = self._sources.open_connections()
+        tally = self.sources.tally
+        open_connections = self.sources.open_connections()
         yield GaugeMetricFamily("rr_smtp_open_connections", "Clients connected now.", open_connections)
         yield CounterMetricFamily("rr_smtp_connections", "Connections accepted.", tally.connections)
         yield CounterMetricFamily(
@@ -171,7 +172,41 @@ def _buckets(histograms: Sequence[Histogram]) -> tuple[list[tuple[str, float]], 
 
 def make_app(sources: Sources) -> Any:
     """The ASGI application that answers a scrape, under any path as RoadRunner does."""
+    return app_of(Metrics(sources), ProcessCollector(registry=None))
+
+
+def app_of(*collectors: Collector) -> Any:
+    """The same, for these collectors."""
     registry = CollectorRegistry()
-    registry.register(Metrics(sources))
-    ProcessCollector(registry=registry)
+    for collector in collectors:
+        registry.register(collector)
     return make_asgi_app(registry)
+
+
+class Processes(Collector):
+    """`process_*` of several processes as if they were one: sums, and the start of the first."""
+
+    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
+        self._pids = pids
+        self._cpu: dict[int, float] = {}  # seconds used, as last seen, by pid
+        self._past_cpu = 0.0  # of those that are gone
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything now."""
+        sums: dict[str, Metric] = {}
+        used: dict[int, float] = {}
+        for pid in self._pids():
+            for family in ProcessCollector(pid=functools.partial(int, pid), registry=None).collect():
+                [sample] = family.samples
+                if sample.name == "process_cpu_seconds_total":
+                    used[pid] = sample.value
+                known = sums.setdefault(family.name, family)
+                if known is not family and sample.name != "process_start_time_seconds":
+                    known.samples = [sample._replace(value=known.samples[0].value + sample.value)]
+        # A counter does not go down when a process ends.
+        self._past_cpu += sum(seconds for pid, seconds in self._cpu.items() if pid not in used)
+        self._cpu = used
+        for family in sums.values():
+            if family.name == "process_cpu_seconds":
+                family.samples = [family.samples[0]._replace(value=family.samples[0].value + self._past_cpu)]
+            yield family

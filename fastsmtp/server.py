@@ -10,7 +10,8 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import msgspec
@@ -21,14 +22,14 @@ from fastsmtp.capture import Services
 from fastsmtp.config import Config
 from fastsmtp.control import Control
 from fastsmtp.endpoint import Endpoint
-from fastsmtp.errors import StartError
-from fastsmtp.goridge.rpc import RPC
+from fastsmtp.goridge.rpc import RPC, Method
 from fastsmtp.inflight import Inflight
 from fastsmtp.jobs import encode_job, read_answer
-from fastsmtp.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer, tls_timeouts
+from fastsmtp.processes.numbers import Numbers
+from fastsmtp.protocol import Listening, ReadBuffer, SMTPProtocol, tls_timeouts
 from fastsmtp.resets import Resets
 from fastsmtp.session import VERDICT_REPLIES, SessionSettings
-from fastsmtp.sockets import bind, listen
+from fastsmtp.sockets import bind, listen, spell
 from fastsmtp.storage import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.tally import Tally
 from fastsmtp.tls import make_context
@@ -41,20 +42,32 @@ _DESCRIPTORS_PER_WORKER = 6
 _EMBEDDED = (sys.executable, "-m", "fastsmtp.embedded")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a server has from its parent, where it is one of several processes."""
+
+    listeners: Mapping[str, socket.socket]  # bound; to be closed, but nothing in the file system is ours
+    rpc: str  # where workers call, "" = nowhere
+    counting: bool  # the parent shows our tally
+
+
 class Server:
     """Captures mail as `config` says. One event loop, one thread."""
 
-    def __init__(self, config: Config, save: str = "") -> None:
+    def __init__(self, config: Config, save: str = "", place: Place | None = None) -> None:
         """`save` names the directory where the embedded default keeps mails, "" = nowhere."""
         self._config = config
         self._save = save
+        self._place = place
+        self.methods: Mapping[str, Method] = {}  # those of RPC, where somebody may call; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
         self._connections: set[SMTPProtocol] = set()
         self._pool: Pool | None = None
         self._rpc = RPC(self._log)
         # Reply codes by verdict; the tally is kept only where metrics are asked for.
         self._statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
-        self._tally = Tally(self._statuses) if config.metrics.address else None
+        counting = bool(config.metrics.address) if place is None else place.counting
+        self._tally = Tally(self._statuses) if counting else None
         self._metrics: Endpoint | None = None
         self._status: Endpoint | None = None
         self._stopping = False
@@ -66,7 +79,7 @@ class Server:
         self._unix_paths: list[str] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._inflight = Inflight(config.smtp.max_inflight_bytes)
-        self._resets = Resets(self._reset, self._log)
+        self._resets = Resets(self.renew, self._log)
         self._next_cleaning = 0.0  # loop time
         self._emptied = asyncio.Event()  # there are no connections any more
         self.addresses: dict[str, list[str]] = {}
@@ -87,19 +100,21 @@ class Server:
         smtp = self._config.smtp
         listeners = smtp.listeners()
         # What can be wrong is tried before any worker is started: the ports, the certificates, the directory.
-        bound = {name: self._bind(listener.addr) for name, listener in listeners.items()}
+        bound = {name: self._bind(name, listener.addr) for name, listener in listeners.items()}
         contexts = {name: make_context(listener.tls, listener.hostname) for name, listener in listeners.items()}
         storage = self._make_storage()
         self._bind_endpoints()
         rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
-        pool = self._pool = self._make_pool(rpc_address)
+        pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
         inflight, buffer = self._inflight, ReadBuffer()
         max_connections = smtp.max_connections or self._connections_that_fit()
         services = self._make_services(storage, pool)
+        if rpc_address or self._place is not None:
+            control = Control(self._config, {"smtp": pool}, self._connections, inflight, self._log)
+            self.methods = control.methods()
         if rpc_address:
             # Before the workers, which may call while they start.
-            control = Control(self._config, {"smtp": pool}, self._connections, inflight, self._log)
-            await self._rpc.serve(control.methods())
+            await self._rpc.serve(self.methods)
             self._log.info("RPC is listening", address=rpc_address)
         await self._start_endpoints(pool, inflight)
         await pool.start()
@@ -129,21 +144,27 @@ class Server:
                 on_closed=self._on_connection_closed,
             )
             self._servers.append(await self._listen(bound[name], listening))
-            self.addresses[name] = [_spell(bound[name])]
+            self.addresses[name] = [spell(bound[name])]
         self._schedule_sweep()
 
     async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:
-        listen(bound, _BACKLOG, _spell(bound))
+        listen(bound, _BACKLOG, spell(bound))
         loop = asyncio.get_running_loop()
         create = cast(
             Callable[..., Awaitable[asyncio.AbstractServer]],
             loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server,
         )
-        tls = {"ssl": listening.tls, **tls_timeouts(listening.read_timeout_s)} if listening.implicit_tls else {}
-        return await create(functools.partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **tls)
+        options = {"ssl": listening.tls, **tls_timeouts(listening.read_timeout_s)} if listening.implicit_tls else {}
+        if bound.family == socket.AF_UNIX and sys.version_info >= (3, 13):
+            options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
+        return await create(functools.partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **options)
 
-    def _bind(self, address: str) -> socket.socket:
+    def _bind(self, name: str, address: str) -> socket.socket:
         """A bound socket that is closed with the server. Raises StartError."""
+        if self._place is not None:
+            bound = self._place.listeners[name]
+            self._sockets.append(bound)
+            return bound
         bound = bind(address)
         self._sockets.append(bound)
         if bound.family == socket.AF_UNIX:
@@ -301,9 +322,18 @@ class Server:
         if self._pool is not None:
             self._resets.ask()
 
-    async def _reset(self) -> None:
+    async def renew(self) -> None:
+        """The same, to its end. Raises StartError."""
         assert self._pool is not None
         await self._pool.reset()
+
+    def reopen_logs(self) -> None:
+        """Nothing: there is no other process that writes them."""
+
+    def numbers(self) -> Numbers:
+        """What it did and does, for the parent of several."""
+        assert self._pool is not None
+        return Numbers.of(self._pool, len(self._connections), self._inflight.held, self._tally)
 
     def _abort_connections(self) -> None:
         for connection in list(self._connections):
@@ -324,8 +354,3 @@ class Server:
         self._servers.clear()
         self._sockets.clear()
         self._unix_paths.clear()
-
-
-def _spell(bound: socket.socket) -> str:
-    name = bound.getsockname()
-    return f"unix:{name}" if bound.family == socket.AF_UNIX else format_peer(name)

@@ -10,13 +10,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fastsmtp.archive import prepare
 from fastsmtp.config import Config
 from fastsmtp.errors import StartError
 from fastsmtp.log import LogOutput, configure
 from fastsmtp.loop import run, unless
+from fastsmtp.processes.shares import process_count
 from fastsmtp.server import Server
 from fastsmtp.summary import banner
 
@@ -39,15 +40,36 @@ def serve(config: Config, wishes: Wishes) -> int:
         raise StartError(f"cannot keep mails in {wishes.save}: {error.strerror}") from error
     output = configure(config.logs)
     try:
-        return run(_Service(Server(config, directory), config, wishes, output).run())
+        return run(_Service(_make_server(config, directory), config, wishes, output).run())
     finally:
         output.close()
+
+
+class _Server(Protocol):
+    """A server, or the parent of several processes that look like one."""
+
+    addresses: dict[str, list[str]]
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def abort(self) -> None: ...
+    def reset(self) -> None: ...
+    def reopen_logs(self) -> None: ...
+
+
+def _make_server(config: Config, save: str) -> _Server:
+    count = process_count(config.smtp)
+    if count == 1:
+        return Server(config, save)
+    from fastsmtp.processes.parent import Parent  # most servers are one process
+
+    return Parent(config, count, save)
 
 
 class _Service:
     """One run of a server between start and the last signal."""
 
-    def __init__(self, server: Server, config: Config, wishes: Wishes, output: LogOutput) -> None:
+    def __init__(self, server: _Server, config: Config, wishes: Wishes, output: LogOutput) -> None:
         self.server = server
         self.config = config
         self.wishes = wishes
@@ -63,7 +85,7 @@ class _Service:
             loop.add_signal_handler(number, self._on_stop_signal, number)
         # Until there are workers to replace; without a handler SIGHUP would kill.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        loop.add_signal_handler(signal.SIGUSR1, self.output.reopen)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         with _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
             if not await unless(self.stopping, self.server.start()):
                 self.server.abort()
@@ -83,6 +105,10 @@ class _Service:
         if not self.wishes.silent and sys.stderr is not None:  # None: it was closed when Python started
             # One write, so that nothing comes in between.
             sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses) + "\n")
+
+    def _reopen_logs(self) -> None:
+        self.output.reopen()
+        self.server.reopen_logs()
 
     def _on_stop_signal(self, number: int) -> None:
         if self.stopping.is_set():

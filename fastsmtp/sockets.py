@@ -22,6 +22,37 @@ def bind(address: str) -> socket.socket:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
 
 
+def bind_several(address: str, count: int) -> list[socket.socket]:
+    """`count` sockets among which the kernel divides the clients of one address; one for all at a Unix path.
+
+    Raises StartError, where somebody else has the address too: it is taken before others may share it.
+    """
+    first = bind(address)
+    bound = [first]
+    if first.family == socket.AF_UNIX:
+        return bound
+    try:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        dual = first.family == socket.AF_INET6 and not first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        for _ in range(count - 1):
+            more = socket.socket(first.family, first.type, first.proto)
+            bound.append(_bound(more, first.getsockname(), dual=dual, shared=True))
+    except OSError as error:
+        for item in bound:
+            item.close()
+        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
+    return bound
+
+
+def spell(bound: socket.socket) -> str:
+    """The address it is bound to, `host:port` or `unix:path`."""
+    name = bound.getsockname()
+    if bound.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _bind_tcp(address: TCPAddress) -> socket.socket:
     info = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # A name means its IPv4 address where it has one. All interfaces: one IPv6 socket that takes IPv4 too.
@@ -35,9 +66,13 @@ def _bind_tcp(address: TCPAddress) -> socket.socket:
     raise OSError("the name has no address")
 
 
-def _bound(unbound: socket.socket, sockaddr: tuple[Any, ...] | str, *, dual: bool) -> socket.socket:
+def _bound(
+    unbound: socket.socket, sockaddr: tuple[Any, ...] | str, *, dual: bool, shared: bool = False
+) -> socket.socket:
     try:
         unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if unbound.family == socket.AF_INET6:
             unbound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual))
         unbound.bind(sockaddr)

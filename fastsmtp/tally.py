@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 # Seconds: a quick worker first, our own timeouts last.
 BOUNDS: Final = (1e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -28,6 +30,24 @@ class Histogram:
         self.counts[bisect_left(BOUNDS, value)] += 1
         self.total += value
 
+    def add(self, counts: Iterable[int], total: float) -> None:
+        """Add what another one has counted."""
+        self.counts = [mine + more for mine, more in zip(self.counts, counts, strict=True)]
+        self.total += total
+
+
+class TallyNumbers(msgspec.Struct, frozen=True):
+    """A `Tally` on its way to another process; a histogram is its counts and its total."""
+
+    connections: int
+    turned_away: int
+    mail_bytes: int
+    durations: dict[str, tuple[list[int], float]]
+    wait: tuple[list[int], float]
+    aborted: dict[str, int]
+    logins: dict[str, int]
+    violations: dict[str, int]
+
 
 class Tally:
     """The numbers of one server."""
@@ -44,3 +64,28 @@ class Tally:
         self.aborted: Counter[str] = Counter()  # mails broken off, by reason
         self.logins: Counter[str] = Counter()  # by mechanism
         self.violations: Counter[str] = Counter()  # sessions, by code
+
+    def numbers(self) -> TallyNumbers:
+        """What it has counted so far."""
+        return TallyNumbers(
+            connections=self.connections,
+            turned_away=self.turned_away,
+            mail_bytes=self.mail_bytes,
+            durations={verdict: (item.counts, item.total) for verdict, item in self.durations.items()},
+            wait=(self.wait.counts, self.wait.total),
+            aborted=self.aborted,
+            logins=self.logins,
+            violations=self.violations,
+        )
+
+    def add(self, numbers: TallyNumbers) -> None:
+        """Add what another one, of the same verdicts, has counted."""
+        self.connections += numbers.connections
+        self.turned_away += numbers.turned_away
+        self.mail_bytes += numbers.mail_bytes
+        for verdict, histogram in numbers.durations.items():
+            self.durations[verdict].add(*histogram)
+        self.wait.add(*numbers.wait)
+        self.aborted.update(numbers.aborted)
+        self.logins.update(numbers.logins)
+        self.violations.update(numbers.violations)

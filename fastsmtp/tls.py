@@ -48,6 +48,14 @@ def _refuse_password() -> str:
     raise PermissionError(errno.EACCES, "the key is behind a password")
 
 
+def write_self_signed(path: str, hostname: str) -> None:
+    """Make a certificate and write it with its key to `path`, a new file of mode 0600. Raises StartError."""
+    certificate, key = _self_signed(hostname)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key + certificate)
+
+
 def _load_self_signed(context: ssl.SSLContext, hostname: str) -> None:
     certificate, key = _self_signed(hostname)
     # OpenSSL's API for chains takes files only. 0600 by mkstemp, gone before anybody connects.

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fastsmtp import config, configfile
+from fastsmtp import config
 from fastsmtp.addresses import TCPAddress, UnixAddress, parse_address
 from fastsmtp.config import Config, Listener
 from fastsmtp.configfile import load
@@ -486,33 +486,9 @@ def test_fault_shows_no_control_characters() -> None:
     ]
 
 
-# --- what is not there yet, and what two settings together cannot mean
-
-NOT_DEFAULT = {
-    "rpc.listen": "tcp://127.0.0.1:6001",
-    "metrics.address": "127.0.0.1:2112",
-    "status.address": "127.0.0.1:2114",
-    "server.on_init": "{command: php init.php}",
-    "smtp.payload": "jobs",
-    "smtp.processes": "auto",
-    "smtp.include_transcript": "true",
-    "smtp.servers": "{a: {addr: ':1'}}",
-    "smtp.tls": "{cert: a.pem}",
-}
+# --- what two settings together cannot mean
 
 
-@pytest.mark.parametrize("key", sorted(configfile.NOT_YET))
-def test_not_supported_yet(key: str) -> None:
-    section, name = key.split(".")
-    assert faults(f"{section}:\n  {name}: {NOT_DEFAULT[key]}\n") == [f"rr.yaml:2: {key}: not supported yet"]
-
-
-@pytest.fixture
-def everything_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(configfile, "NOT_YET", frozenset())
-
-
-@pytest.mark.usefixtures("everything_supported")
 def test_servers_replace_the_default_listener() -> None:
     smtp = read("smtp: {servers: {a: {addr: ':1'}, b: {addr: ':2', hostname: b.test, tls: {cert: auto}}}}").smtp
     assert smtp.listeners() == {
@@ -521,7 +497,6 @@ def test_servers_replace_the_default_listener() -> None:
     }
 
 
-@pytest.mark.usefixtures("everything_supported")
 def test_servers_beside_addr() -> None:
     smtp = read("smtp: {addr: ':1', tls: {cert: auto}, servers: {a: {addr: ':2'}}}").smtp
     assert smtp.listeners() == {
@@ -530,7 +505,6 @@ def test_servers_beside_addr() -> None:
     }
 
 
-@pytest.mark.usefixtures("everything_supported")
 def test_contradictions() -> None:
     text = """\
 smtp:
@@ -551,6 +525,45 @@ smtp:
         "rr.yaml:3: smtp.tls.cert: required, because a key is given",
         'rr.yaml:6: smtp.servers.a.tls.cert: required, because mode is "implicit"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("smtp: {processes: 4}", []),
+        ("smtp: {processes: 5}", ["smtp.processes: expected at most smtp.pool.num_workers, 4, got 5"]),
+        ("smtp: {processes: auto, max_connections: 1, pool: {num_workers: 1}}", []),
+        (
+            "smtp: {processes: 3, max_connections: 2}",
+            ["smtp.max_connections: expected at least smtp.processes, 3, got 2"],
+        ),
+        ("{smtp: {processes: 2}, server: {relay: 'tcp://127.0.0.1:0'}}", []),
+        ("{smtp: {processes: 2}, server: {relay: pipes}}", []),
+        (
+            "{smtp: {processes: auto}, server: {relay: 'unix:///run/relay.sock'}}",
+            [
+                'server.relay: expected "unix", "pipes" or a port of 0, because each of smtp.processes has a relay, '
+                'got "unix:///run/relay.sock"'
+            ],
+        ),
+        ("{smtp: {processes: 1}, server: {relay: 'tcp://127.0.0.1:6002'}}", []),
+    ],
+    ids=[
+        "as many as workers",
+        "more than workers",
+        "auto never too many",
+        "connections",
+        "port 0",
+        "pipes",
+        "relay",
+        "one",
+    ],
+)
+def test_several_processes_need_a_share_each(text: str, expected: list[str]) -> None:
+    if not expected:
+        read(text)
+        return
+    assert faults(text) == [f"rr.yaml:1: {fault}" for fault in expected]
 
 
 # --- hostile files: one line per fault, in a moment

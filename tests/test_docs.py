@@ -16,7 +16,7 @@ from servers import TESTS
 
 from fastsmtp.cli import main
 from fastsmtp.config import Config, Listener
-from fastsmtp.configfile import NOT_YET, load
+from fastsmtp.configfile import load
 
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
@@ -53,14 +53,6 @@ def test_documented_defaults_of_a_listener() -> None:
     }
     assert shown.pop("addr") == "required"
     assert msgspec.structs.asdict(Listener(addr="")) == {"addr": "", **shown}
-
-
-def test_what_is_not_there_yet_says_so() -> None:
-    said = {
-        re.sub(r"\.command$", "", key)
-        for key in re.findall(r"^\| `([\w.]+)` .* is possible yet \|$", CONFIGURATION, re.M)
-    }
-    assert said == NOT_YET
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -62,6 +62,7 @@ LAYERS = [
     "goridge.relay",
     "goridge.rpc",
     "goridge.client",
+    "goridge.caller",
     "workers.launch",
     "workers.handshake",
     "workers.worker",
@@ -74,6 +75,7 @@ LAYERS = [
     "capture",
     "protocol",
     "control",
+    "processes.numbers",
     "server",
     "worker",
     "logoutput",
@@ -81,9 +83,17 @@ LAYERS = [
     "archive",
     "table",
     "embedded",
+    "processes.shares",
     "summary",
     "letter",
     "sending",
+    "processes.assignment",
+    "processes.child",
+    "processes.delays",
+    "processes.orphans",
+    "processes.slot",
+    "processes.face",
+    "processes.parent",
     "service",
     "commands.options",
     "commands.check",
@@ -91,7 +101,15 @@ LAYERS = [
     "commands.send",
     "cli",
 ]
-OUTSIDE_THE_ORDER = {"", "__main__", "commands", "goridge", "mime", "workers"}  # the package, its command, and folders
+OUTSIDE_THE_ORDER = {
+    "",
+    "__main__",
+    "commands",
+    "goridge",
+    "mime",
+    "processes",
+    "workers",
+}  # the package, its command, and folders
 
 ONLY_HOME = {
     "yaml": {"configfile"},

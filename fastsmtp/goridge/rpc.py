@@ -66,7 +66,9 @@ class Method(NamedTuple):
 class RPC:
     """A listener, its methods, and whoever is connected to call them."""
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    def __init__(self, log: FilteringBoundLogger, max_running: int = MAX_RUNNING) -> None:
+        """`max_running` is how many calls of one connection may take time."""
+        self.max_running = max_running
         self.log = log.bind(channel="rpc")
         self.methods: Mapping[str, Method] = {}
         self.connections: set[Connection] = set()
@@ -209,7 +211,7 @@ class Connection(asyncio.Protocol):
             if not inspect.isawaitable(result):
                 self._send_result(frame, result)
                 return
-            if self._running >= MAX_RUNNING:
+            if self._running >= self._rpc.max_running:
                 if inspect.iscoroutine(result):
                     result.close()
                 raise CallError(f"{self._running} calls of this connection are under way, wait for one of them")

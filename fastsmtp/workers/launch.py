@@ -144,15 +144,18 @@ class Process:
         on_line: Callable[[str], None],
         on_change: Callable[[], None],
         inherit_output: bool = False,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         """Start it; with `pipes` its stdin and stdout are ours to take, and only stderr is output.
+
+        Of our descriptors it has its standard ones and `pass_fds`, under the numbers they have here.
 
         Raises StartError when that is not possible, and then leaves nothing behind.
         """
         self._loop = asyncio.get_running_loop()
         self._on_line = on_line
         self._on_change = on_change
-        self._popen = _popen(command, identity, env, pipes, inherit_output)
+        self._popen = _popen(command, identity, env, pipes, inherit_output, pass_fds)
         self.pid = self._popen.pid
         self.returncode: int | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -304,7 +307,12 @@ class LineReader:
 
 
 def _popen(
-    command: Sequence[str], identity: Identity, env: Mapping[str, str], pipes: bool, inherit_output: bool
+    command: Sequence[str],
+    identity: Identity,
+    env: Mapping[str, str],
+    pipes: bool,
+    inherit_output: bool,
+    pass_fds: Sequence[int],
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -315,6 +323,7 @@ def _popen(
             bufsize=0,
             env=env,
             start_new_session=True,
+            pass_fds=pass_fds,
             user=identity.uid,
             group=identity.gid,
             extra_groups=identity.extra_groups,

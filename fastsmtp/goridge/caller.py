@@ -1,0 +1,91 @@
+"""The calling side of Goridge RPC in an event loop: any number of calls at a time over one connection.
+
+See `rpc.py` for the frames; answers come in the order in which calls are done, and are told by their sequence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from fastsmtp.errors import CallError, FrameError
+from fastsmtp.goridge.client import MAX_ANSWER_BYTES
+from fastsmtp.goridge.frame import CODEC_JSON, ERROR, Frame, FrameDecoder, encode_frame
+
+_SEQUENCES = 1 << 32  # an option of a frame has 32 bits
+
+
+class _Call(NamedTuple):
+    answer: asyncio.Future[Any]
+    kind: Any  # the type of the result
+
+
+class Caller(asyncio.Protocol):
+    """A connection to a listener of Goridge RPC, or to one who answers the same."""
+
+    def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:
+        """`on_lost` is called when the connection has ended, after all calls under way have failed."""
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._decoder = FrameDecoder(MAX_ANSWER_BYTES)
+        self._calls: dict[int, _Call] = {}
+        self._sequence = 0
+
+    def call(self, method: str, argument: object = None, kind: Any = Any) -> asyncio.Future[Any]:
+        """Return the result of `method`, a `kind`, some time.
+
+        The future raises CallError with the text of the other side, and ConnectionError when that is gone.
+        """
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._transport is None or self._transport.is_closing():
+            answer.set_exception(ConnectionResetError("nobody is there to answer"))
+            return answer
+        self._sequence = (self._sequence + 1) % _SEQUENCES
+        self._calls[self._sequence] = _Call(answer, kind)
+        name = method.encode()
+        payload = name + msgspec.json.encode(argument)
+        self._transport.write(encode_frame(CODEC_JSON, payload, (self._sequence, len(name))))
+        return answer
+
+    def abort(self) -> None:
+        """Close at once. May be called twice."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._decoder.feed(data):
+                self._take(frame)
+        except (FrameError, ValueError, LookupError):  # no answers: there is no use in going on
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            if not call.answer.done():
+                call.answer.set_exception(ConnectionResetError("the other side is gone"))
+        self._on_lost()
+
+    def _take(self, frame: Frame) -> None:
+        """Raises LookupError and ValueError (msgspec's) for what is no answer to a call."""
+        sequence, length = frame.options
+        call = self._calls.pop(sequence)
+        text = frame.payload[length:]
+        if call.answer.done():  # nobody waits for it any more
+            return
+        if frame.flags & ERROR:
+            call.answer.set_exception(CallError(bytes(text).decode("utf-8", "replace")))
+            return
+        try:
+            call.answer.set_result(msgspec.json.decode(text, type=call.kind))
+        except ValueError as error:
+            call.answer.set_exception(CallError(f"the answer is not what it should be: {error}"))

@@ -1,0 +1,43 @@
+"""What the parent tells a child process at its start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import msgspec
+
+from fastsmtp.config import Config
+
+
+class OwnFile(msgspec.Struct, frozen=True):
+    """A file or socket that the parent made. It is deleted by a child that outlives the parent."""
+
+    path: str
+    device: int
+    inode: int
+
+    @classmethod
+    def at(cls, path: str) -> OwnFile:
+        """The one that is at `path` now. Raises OSError."""
+        status = os.lstat(path)
+        return cls(os.path.abspath(path), status.st_dev, status.st_ino)
+
+    def delete(self) -> None:
+        """Delete it, unless it is gone, or another has its name by now: that of the next server."""
+        with contextlib.suppress(OSError):
+            status = os.lstat(self.path)
+            if (status.st_dev, status.st_ino) == (self.device, self.inode):
+                os.unlink(self.path)
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """The argument of the call `process.Start`."""
+
+    config: Config
+    listeners: dict[str, int]  # descriptors of bound sockets, by the name of the listener
+    directory: str  # its own, deleted by the parent
+    save: str = ""  # where the embedded default keeps mails
+    rpc: str = ""  # the parent's RPC, for workers
+    counting: bool = False  # somebody asks for metrics
+    own_files: list[OwnFile] = []

@@ -1,0 +1,175 @@
+"""A child process: a server with its share of everything, which its parent starts, asks and stops.
+
+Run as `python -m fastsmtp.processes.child FD`. The descriptor is one end of a socket pair, over which the parent calls
+methods of Goridge RPC: those of `rpc.listen`, and `process.*`. When the parent is gone, the child stops, gracefully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+
+import structlog
+
+from fastsmtp.errors import CallError, StartError
+from fastsmtp.goridge.rpc import RPC, Connection, Method
+from fastsmtp.log import LogOutput, configure
+from fastsmtp.loop import run, unless
+from fastsmtp.processes.assignment import Assignment
+from fastsmtp.server import Place, Server
+
+END_AT_ONCE = signal.SIGUSR2  # SIGTERM twice will not do: systemd sends it to each process, and so does the parent
+
+_MAX_RUNNING = 10_000  # calls that take time: all those of the parent's callers come over one connection
+
+
+def main() -> None:
+    """Serve until the parent wants no more, or is gone."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    raise SystemExit(run(Child(control).run()))
+
+
+class Child:
+    """One run of a child process."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._rpc = RPC(structlog.get_logger(), _MAX_RUNNING)
+        self._rpc.methods = {
+            "process.Start": Method(self._start, Assignment),
+            "process.Stop": Method(self._stop),
+            "process.Reopen": Method(self._reopen),
+        }
+        self._output: LogOutput | None = None
+        self._server: Server | None = None
+        self._assignment: Assignment | None = None
+        self._starting: asyncio.Future[bool] | None = None
+        self._orphaned = False  # the parent is gone
+        self._stopping = asyncio.Event()
+        self._ending = asyncio.Event()  # at once
+
+    async def run(self) -> int:
+        """Serve; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(END_AT_ONCE, self._end)
+        loop.add_signal_handler(signal.SIGHUP, self._reset)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen, None)
+        await loop.create_unix_connection(lambda: _Control(self._rpc, self._on_parent_gone), sock=self._control)
+        await self._stopping.wait()
+        if not await unless(self._ending, self._leave()) and self._server is not None:
+            self._server.abort()
+        if self._orphaned:
+            self._clear()
+        if self._output is not None:
+            self._output.close()
+        return 0
+
+    async def _leave(self) -> None:
+        if self._starting is None or self._server is None:
+            return
+        if not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait({self._starting})  # its own cancellation is none of this
+        elif self._starting.exception() is None:
+            await self._server.stop()
+
+    # what the parent calls
+
+    async def _start(self, assignment: Assignment) -> bool:
+        self._assignment = assignment
+        self._starting = asyncio.ensure_future(self._serve(assignment))
+        try:
+            return await asyncio.shield(self._starting)
+        except StartError as error:
+            raise CallError(str(error)) from None
+
+    async def _serve(self, assignment: Assignment) -> bool:
+        self._output = configure(assignment.config.logs)
+        self._rpc.log = structlog.get_logger(channel="rpc").bind()
+        tempfile.tempdir = assignment.directory  # what is left there by a killed process, the parent deletes
+        listeners = {name: _inherited(fd) for name, fd in assignment.listeners.items()}
+        place = Place(listeners, assignment.rpc, assignment.counting)
+        server = self._server = Server(assignment.config, assignment.save, place)
+        await server.start()
+        self._rpc.methods = {**server.methods, **self._rpc.methods, **self._more_methods(server)}
+        return True
+
+    def _stop(self, _: object) -> bool:
+        self._stopping.set()
+        return True
+
+    def _more_methods(self, server: Server) -> dict[str, Method]:
+        async def renew(_: object) -> bool:
+            try:
+                await server.renew()
+            except StartError as error:
+                raise CallError(str(error)) from None
+            return True
+
+        return {"process.Numbers": Method(lambda _: server.numbers()), "process.Renew": Method(renew)}
+
+    def _reopen(self, _: object) -> bool:
+        if self._output is not None:
+            self._output.reopen()
+        return True
+
+    # what else happens
+
+    def _end(self) -> None:
+        self._ending.set()
+        self._stopping.set()
+
+    def _reset(self) -> None:
+        if self._server is not None and not self._stopping.is_set():
+            self._server.reset()
+
+    def _on_parent_gone(self) -> None:
+        self._orphaned = True
+        if self._assignment is not None:
+            if not self._stopping.is_set():
+                structlog.get_logger(channel="smtp").error("the parent process is gone, stopping")
+            # At once: the next server may be about to bind them.
+            for file in self._assignment.own_files:
+                file.delete()
+        self._stopping.set()
+
+    def _clear(self) -> None:
+        """Delete what would be left of the parent's directory."""
+        if self._assignment is not None:
+            shutil.rmtree(self._assignment.directory, ignore_errors=True)
+            with contextlib.suppress(OSError):  # there are others in it, or it is gone
+                os.rmdir(os.path.dirname(self._assignment.directory))
+
+
+class _Control(Connection):
+    """The parent's calls."""
+
+    __slots__ = ("_on_gone",)
+
+    def __init__(self, rpc: RPC, on_gone: Callable[[], None]) -> None:
+        super().__init__(rpc)
+        self._on_gone = on_gone
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._on_gone()
+
+
+def _inherited(fd: int) -> socket.socket:
+    listener = socket.socket(fileno=fd)
+    listener.set_inheritable(False)
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Workers of a child process that was killed: they become children of the parent, which waits for them to end.
+
+A worker that reads sees the end of its relay and leaves. One that hangs, or is busy with an email whose client has lost
+its connection, is killed after a while: its successor has taken its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+GRACE_S = 10.0
+
+_PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
+
+
+def adopt_orphans() -> None:
+    """Whoever loses its parent among our descendants is our child from now on. Elsewhere than on Linux it is init's."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class Orphans:
+    """Reaps adopted processes, and kills those that do not leave."""
+
+    def __init__(self, own: Callable[[], Collection[int]], log: FilteringBoundLogger) -> None:
+        """`own` are the children that somebody else looks after."""
+        self._own = own
+        self._log = log
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def reap(self) -> None:
+        """Called now and then."""
+        own = self._own()
+        for pid in _children():
+            if pid not in own:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+    def expect(self, workers: Iterable[int]) -> None:
+        """These were the workers of a process that was killed; give them a while to leave."""
+        sessions = {_session_of(pid) for pid in workers} - {0}  # each worker was launched in one of its own
+        if sessions:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(GRACE_S, self._kill, sessions)
+            self._timers = {other for other in self._timers if other.when() > loop.time()} | {timer}
+
+    def end(self) -> None:
+        """Wait no longer."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _kill(self, sessions: set[int]) -> None:
+        own = self._own()
+        for pid in _children():
+            if pid not in own and _session_of(pid) in sessions:
+                self._log.warning("a worker outlived its process, killed", pid=pid)
+                for kill in (os.killpg, os.kill):
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        kill(pid, signal.SIGKILL)
+
+
+def _children() -> list[int]:
+    """The pids of our children; none where the kernel does not list them."""
+    pids: list[int] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            pids += map(int, path.read_text().split())
+    return pids
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0

@@ -1,0 +1,275 @@
+"""The parent of several processes: listens for them, starts them, starts them again, and is their one face.
+
+It takes no mail itself. To `service` it looks like a `Server`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.config import Config
+from fastsmtp.endpoint import Endpoint
+from fastsmtp.errors import CallError, StartError
+from fastsmtp.goridge.rpc import RPC
+from fastsmtp.processes.assignment import Assignment, OwnFile
+from fastsmtp.processes.child import END_AT_ONCE
+from fastsmtp.processes.delays import Delays
+from fastsmtp.processes.face import Face
+from fastsmtp.processes.orphans import Orphans, adopt_orphans
+from fastsmtp.processes.shares import shares
+from fastsmtp.processes.slot import Slot
+from fastsmtp.resets import Resets
+from fastsmtp.sockets import bind_several, spell
+from fastsmtp.tls import AUTO, make_context, write_self_signed
+from fastsmtp.workers.launch import run_on_init
+
+LOOK_S = 5.0  # between looks at the numbers of all: what a killed process has counted since is lost
+_ABORT_S = 2.0  # for children to kill their workers
+
+_PRIVATE, _PASSABLE = 0o700, 0o711  # the second, where workers of another user have to get through to their socket
+
+
+class Parent:
+    """Runs `count` children, which share what `config` says."""
+
+    def __init__(self, config: Config, count: int, save: str = "") -> None:
+        """`save` names the directory where the embedded default keeps mails, "" = nowhere."""
+        self._config = config
+        self._count = count
+        self._save = save
+        self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()
+        self._directory = ""  # private; has one for each child
+        self._listeners: dict[str, list[socket.socket]] = {}
+        self._own_files: list[OwnFile] = []
+        self._rpc = RPC(self._log)
+        self._endpoints: list[Endpoint] = []
+        self._slots: list[Slot] = []
+        self._face = Face(config, self._slots, self._log)
+        self._orphans = Orphans(self._face.pids, self._log)
+        self._resets = Resets(self._renew, self._log)
+        self._tasks: list[asyncio.Task[None]] = []  # the keepers of the slots, and the look
+        self._stopping = False
+        self.addresses: dict[str, list[str]] = {}
+
+    async def start(self) -> None:
+        """Bind, start the children, which listen. Raises StartError, with nothing left running."""
+        try:
+            await self._start()
+        except asyncio.CancelledError:  # `abort` follows
+            self._stopping = True
+            raise
+        except BaseException:
+            await self._stop_children()
+            self._clear()
+            raise
+
+    async def _start(self) -> None:
+        config = self._config
+        self._directory = tempfile.mkdtemp(prefix="fastsmtp-")
+        mode = _PASSABLE if config.server.user else _PRIVATE
+        os.chmod(self._directory, mode)
+        # What can be wrong is tried before any process is started.
+        for name, listener in config.smtp.listeners().items():
+            self._listeners[name] = bind_several(listener.addr, self._count)
+        certificates = self._certificates()
+        metrics, status = self._bind_endpoints()
+        rpc = self._rpc.bind(config.rpc.listen) if config.rpc.listen else ""
+        self._note_files(rpc, certificates)
+        adopt_orphans()
+        await run_on_init(config.server.on_init, self._log)
+        for index, share in enumerate(shares(config, self._count, certificates)):
+            assignment = Assignment(
+                config=share,
+                listeners={},
+                directory=os.path.join(self._directory, str(index)),
+                save=self._save,
+                rpc=rpc,
+                counting=bool(config.metrics.address),
+                own_files=self._own_files,
+            )
+            listeners = {name: bound[index % len(bound)] for name, bound in self._listeners.items()}
+            self._slots.append(Slot(assignment, listeners, mode, self._log))
+        if rpc:
+            # Before the workers, which may call while they start.
+            await self._rpc.serve(self._face.methods())
+            self._log.info("RPC is listening", address=rpc)
+        await self._start_children()
+        await self._face.refresh()
+        self.addresses = {name: [spell(bound[0])] for name, bound in self._listeners.items()}
+        await self._start_endpoints(metrics, status)
+        self._tasks = [asyncio.ensure_future(work) for work in (*map(self._keep, self._slots), self._look())]
+
+    def _certificates(self) -> dict[str, str]:
+        """The files of those certificates that are made at start: all children have the same. Raises StartError."""
+        files: dict[str, str] = {}
+        for name, listener in self._config.smtp.listeners().items():
+            if listener.tls is not None and listener.tls.cert == AUTO:
+                files[name] = os.path.join(self._directory, f"{len(files)}.pem")
+                write_self_signed(files[name], listener.hostname)
+            else:
+                make_context(listener.tls, listener.hostname)
+        return files
+
+    def _note_files(self, rpc: str, certificates: dict[str, str]) -> None:
+        paths = [bound[0].getsockname() for bound in self._listeners.values() if bound[0].family == socket.AF_UNIX]
+        if rpc.startswith("unix://"):
+            paths.append(rpc.removeprefix("unix://"))
+        self._own_files += map(OwnFile.at, [*paths, *certificates.values()])
+
+    def _bind_endpoints(self) -> tuple[Endpoint | None, Endpoint | None]:
+        """Raises StartError."""
+        metrics = status = None
+        if self._config.metrics.address:
+            metrics = Endpoint("metrics.address", self._config.metrics.address)
+            self._endpoints.append(metrics)
+        if self._config.status.address:
+            status = Endpoint("status.address", self._config.status.address)
+            self._endpoints.append(status)
+        return metrics, status
+
+    async def _start_endpoints(self, metrics: Endpoint | None, status: Endpoint | None) -> None:
+        if metrics is not None:
+            await metrics.start(self._face.metrics_app())
+            self._log.info("metrics are served", url=f"{metrics.url}/metrics")
+        if status is not None:
+            await status.start(self._face.status_app(lambda: self._stopping))
+            self._log.info("status is served", url=f"{status.url}/health")
+
+    async def _start_children(self) -> None:
+        """All at once. Raises StartError when one does not start."""
+        starting = [asyncio.ensure_future(slot.start()) for slot in self._slots]
+        try:
+            done, _pending = await asyncio.wait(starting, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
+
+    # while it runs
+
+    async def _keep(self, slot: Slot) -> None:
+        """Start a child whenever the last one has ended."""
+        loop = asyncio.get_running_loop()
+        delays = Delays()
+        while True:
+            await slot.gone()
+            delay_s = delays.after(loop.time() - slot.since if slot.starts else 0.0)
+            self._on_lost(slot, delay_s)
+            await asyncio.sleep(delay_s)
+            while not await self._restart(slot):
+                await asyncio.sleep(delays.after(0.0))
+
+    def _on_lost(self, slot: Slot, delay_s: float) -> None:
+        self._log.error(
+            "process lost, it is started again", pid=slot.last_pid, status=slot.status, delay=f"{delay_s:g}s"
+        )
+        if slot.numbers is not None:
+            self._orphans.expect(worker.pid for worker in slot.numbers.workers())
+        self._face.bury(slot)
+        self._orphans.reap()
+
+    async def _restart(self, slot: Slot) -> bool:
+        try:
+            await slot.start()
+        except StartError as error:
+            self._log.error("a process could not be started again", reason=str(error))
+            return False
+        self._log.info("process started again", pid=slot.pid)
+        await slot.refresh()
+        return True
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._orphans.reap()
+            await self._face.refresh()
+
+    def reset(self) -> None:
+        """Replace the workers one by one; no session notices. Returns at once; what fails is logged."""
+        if not self._stopping:
+            self._resets.ask()
+
+    async def _renew(self) -> None:
+        try:
+            await self._face.renew()
+        except CallError as error:
+            raise StartError(str(error)) from None
+
+    def reopen_logs(self) -> None:
+        """After our own were."""
+        for slot in self._slots:
+            slot.reopen_logs()
+
+    # the end
+
+    async def stop(self) -> None:
+        """Stop accepting; the children let running transactions finish, and stop their workers."""
+        self._stopping = True
+        self._close_listeners()
+        await self._stop_children()
+        for endpoint in self._endpoints:
+            await endpoint.stop()
+        # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
+        self._clear()
+
+    async def _stop_children(self) -> None:
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()  # a child that is being started is ended with it
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for slot in self._slots:
+            slot.ask_to_stop()
+        await asyncio.gather(*(slot.gone() for slot in self._slots))
+
+    def abort(self) -> None:
+        """End at once: the children cut connections and kill workers."""
+        self._stopping = True
+        self._close_listeners()
+        pids = [slot.pid for slot in self._slots if slot.pid]
+        for slot in self._slots:
+            slot.signal(END_AT_ONCE)
+        # The loop is about to be closed; and nobody is left behind.
+        deadline = time.monotonic() + _ABORT_S
+        while pids and time.monotonic() < deadline:
+            pids = [pid for pid in pids if not _ended(pid)]
+            time.sleep(0.01)
+        for slot in self._slots:
+            if slot.pid in pids:
+                slot.signal(signal.SIGKILL)
+        self._clear()
+
+    def _close_listeners(self) -> None:
+        for bound in self._listeners.values():
+            for listener in bound:
+                listener.close()
+
+    def _clear(self) -> None:
+        """Give back everything but the processes."""
+        self._close_listeners()
+        self._orphans.end()
+        self._rpc.close()
+        for endpoint in self._endpoints:
+            endpoint.abort()
+        for file in self._own_files:
+            file.delete()
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _ended(pid: int) -> bool:
+    """Whether our child `pid` has ended. Somebody else reaps it."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True

@@ -1,0 +1,69 @@
+"""How one configuration becomes those of several processes: each has a part of what there is once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from fastsmtp.config import RPC, SMTP, TLS, Config, Metrics, OnInit, Status
+
+
+def process_count(smtp: SMTP) -> int:
+    """How many processes `smtp.processes` means here; `auto`: as many as cores, workers and connections allow."""
+    if isinstance(smtp.processes, int):
+        return smtp.processes
+    return min(_cores(), smtp.pool.num_workers, smtp.max_connections or smtp.pool.num_workers)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))  # those that this process may use
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+def split(total: int, count: int) -> list[int]:
+    """`total` in `count` parts, as equal as can be, the larger ones first."""
+    part, rest = divmod(total, count)
+    return [part + (index < rest) for index in range(count)]
+
+
+def shares(config: Config, count: int, certificates: Mapping[str, str]) -> list[Config]:
+    """The configuration of each process.
+
+    Workers, connections and memory are divided; 0 connections, which is as many as there are descriptors, holds for
+    each. What is done once is left out: RPC, metrics, status and `on_init` are the parent's, and old tempfiles are
+    deleted by the first process. `certificates` are files by listener, in the place of those that are made at start.
+    """
+    smtp = config.smtp
+    listeners = {
+        name: replace(listener, tls=TLS(certificates[name], "", listener.tls.mode))
+        if listener.tls is not None and name in certificates
+        else listener
+        for name, listener in smtp.listeners().items()
+    }
+    connections = split(smtp.max_connections, count)
+    inflight = split(smtp.max_inflight_bytes, count)
+    storage = smtp.attachment_storage
+    return [
+        replace(
+            config,
+            server=replace(config.server, on_init=OnInit()),
+            rpc=RPC(),
+            metrics=Metrics(),
+            status=Status(),
+            smtp=replace(
+                smtp,
+                addr="",
+                servers=listeners,
+                processes=1,
+                max_connections=connections[index],
+                max_inflight_bytes=max(1, inflight[index]),
+                attachment_storage=replace(storage, cleanup_after_s=0.0) if index else storage,
+                pool=replace(smtp.pool, num_workers=workers),
+            ),
+        )
+        for index, workers in enumerate(split(smtp.pool.num_workers, count))
+    ]

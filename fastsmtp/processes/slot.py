@@ -1,0 +1,199 @@
+"""A place for one child process: its share, its listening sockets, and whoever has the place now."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.errors import CallError, StartError
+from fastsmtp.goridge.caller import Caller
+from fastsmtp.processes.assignment import Assignment
+from fastsmtp.processes.child import END_AT_ONCE
+from fastsmtp.processes.numbers import Numbers
+from fastsmtp.workers.launch import Identity, Process
+
+ANSWER_TIMEOUT_S = 10.0  # for what a child answers at once; one that does not is stuck
+FAILED_END_S = 10.0  # for a child that did not start to end by itself
+
+_COMMAND = (sys.executable, "-m", "fastsmtp.processes.child")
+
+
+class Slot:
+    """Starts a child, calls it, stops it. The sockets stay ours too: what waits there is served by its successor."""
+
+    def __init__(
+        self, assignment: Assignment, listeners: Mapping[str, socket.socket], mode: int, log: FilteringBoundLogger
+    ) -> None:
+        """`assignment` lacks the listeners; its directory is made with `mode` for each child."""
+        self._assignment = replace(assignment, listeners={name: item.fileno() for name, item in listeners.items()})
+        self._mode = mode
+        self._log = log
+        self._process: Process | None = None
+        self._control: socket.socket | None = None  # our end, until the caller has it
+        self._caller: Caller | None = None
+        self._exited = asyncio.Event()
+        self._exited.set()
+        self.num_workers = assignment.config.smtp.pool.num_workers  # a successor starts with as many
+        self.serving = False  # it has started, and has not ended
+        self.since = 0.0  # loop time of the last start
+        self.starts = 0
+        self.status = "not started"  # how the last child ended, in words
+        self.numbers: Numbers | None = None  # the last it told
+
+    @property
+    def pid(self) -> int:
+        """Of the child there is, 0 without."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else 0
+
+    @property
+    def last_pid(self) -> int:
+        """Of the last child there was."""
+        return self._process.pid if self._process is not None else 0
+
+    async def start(self) -> None:
+        """Start a child and wait until it serves. Raises StartError, with no child left."""
+        self._launch()
+        try:
+            await self._assign()
+        except StartError:
+            await self._dismiss()
+            raise
+        except BaseException:  # we are given up; what it has started so far, it ends
+            self.signal(END_AT_ONCE)
+            raise
+        self.serving = True
+        self.starts += 1
+
+    def _launch(self) -> None:
+        directory = self._assignment.directory
+        try:
+            shutil.rmtree(directory, ignore_errors=True)
+            os.mkdir(directory)
+            os.chmod(directory, self._mode)
+        except OSError as error:
+            raise StartError(f"cannot make the directory {directory}: {error.strerror}") from None
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fds = [theirs.fileno(), *self._assignment.listeners.values()]
+            try:
+                self._process = Process(
+                    (*_COMMAND, str(theirs.fileno())),
+                    Identity(),
+                    os.environ,
+                    pipes=False,
+                    on_line=lambda line: None,
+                    on_change=self._on_change,
+                    inherit_output=True,
+                    pass_fds=fds,
+                )
+            except StartError:
+                ours.close()
+                raise
+        self._exited.clear()
+        self._control = ours
+        self.since = asyncio.get_running_loop().time()
+
+    async def _assign(self) -> None:
+        config = self._assignment.config
+        pool = replace(config.smtp.pool, num_workers=self.num_workers)
+        assignment = replace(self._assignment, config=replace(config, smtp=replace(config.smtp, pool=pool)))
+        caller = self._caller = Caller()
+        loop = asyncio.get_running_loop()
+        ours, self._control = self._control, None
+        await loop.create_unix_connection(lambda: caller, sock=ours)
+        try:
+            await caller.call("process.Start", assignment)
+        except CallError as error:
+            raise StartError(str(error)) from None
+        except UnicodeEncodeError:
+            raise StartError("with several processes, settings can be in UTF-8 only") from None
+        except ConnectionError:
+            await self._exited.wait()
+            raise StartError(f"a process ended while it started: {self.status}") from None
+
+    async def _dismiss(self) -> None:
+        """See to it that a child of no use ends."""
+        self.ask_to_stop()
+        try:
+            await asyncio.wait_for(self._exited.wait(), FAILED_END_S)
+        except asyncio.TimeoutError:
+            self.signal(signal.SIGKILL)
+            await self._exited.wait()
+
+    def _on_change(self) -> None:
+        process = self._process
+        if process is None or process.returncode is None:
+            return
+        self.status = process.status
+        self.serving = False
+        if self._caller is not None:
+            self._caller.abort()
+            self._caller = None
+        shutil.rmtree(self._assignment.directory, ignore_errors=True)
+        self._exited.set()
+
+    async def gone(self) -> None:
+        """Wait until there is no child."""
+        await self._exited.wait()
+
+    def ask_to_stop(self) -> None:
+        """Gracefully; `gone` tells when it is done."""
+        if self._caller is not None:
+            _forget(self._caller.call("process.Stop"))
+
+    def reopen_logs(self) -> None:
+        """After the parent's were."""
+        if self._caller is not None:
+            _forget(self._caller.call("process.Reopen"))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the child, if there is one."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    # calls
+
+    async def call(
+        self, method: str, argument: object = None, kind: Any = Any, timeout_s: float | None = ANSWER_TIMEOUT_S
+    ) -> Any:
+        """The answer of a child that serves.
+
+        Raises CallError with its text or because it is stuck, and ConnectionError when there is none, or no more.
+        """
+        caller = self._caller
+        if caller is None or not self.serving:
+            raise ConnectionResetError("there is no process")
+        pid = self.pid
+        try:
+            return await asyncio.wait_for(caller.call(method, argument, kind), timeout_s)
+        except asyncio.TimeoutError:
+            raise CallError(f"the process {pid} gives no answer") from None
+
+    async def refresh(self) -> None:
+        """Ask for the numbers anew; the last ones stay where there is no answer."""
+        process = self._process
+        try:
+            numbers = await self.call("process.Numbers", kind=Numbers)
+        except CallError as error:
+            self._log.error("a process is stuck", pid=self.pid, error=str(error))
+        except ConnectionError:
+            return
+        else:
+            if process is self._process and self.serving:
+                self.numbers = numbers
+
+
+def _forget(answer: asyncio.Future[Any]) -> None:
+    """Nobody waits for it; it may fail."""
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())
