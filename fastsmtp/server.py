@@ -8,24 +8,24 @@ import functools
 import os
 import resource
 import socket
+import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture import Services
-from fastsmtp.config import Config
+from fastsmtp.config import Config, Listener
 from fastsmtp.control import Control
 from fastsmtp.endpoint import Endpoint
 from fastsmtp.goridge.rpc import RPC, Method
 from fastsmtp.inflight import Inflight
 from fastsmtp.jobs import encode_job, read_answer
-from fastsmtp.processes.numbers import Numbers
 from fastsmtp.protocol import Listening, ReadBuffer, SMTPProtocol, tls_timeouts
 from fastsmtp.resets import Resets
 from fastsmtp.session import VERDICT_REPLIES, SessionSettings
@@ -35,6 +35,9 @@ from fastsmtp.tally import Tally
 from fastsmtp.tls import make_context
 from fastsmtp.workers.launch import Identity, Launch
 from fastsmtp.workers.pool import Pool
+
+if TYPE_CHECKING:
+    from fastsmtp.processes.numbers import Numbers
 
 _BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
 _SPARE_DESCRIPTORS = 64  # kept for tempfiles, logs and new workers
@@ -47,6 +50,7 @@ class Place:
     """What a server has from its parent, where it is one of several processes."""
 
     listeners: Mapping[str, socket.socket]  # bound; to be closed, but nothing in the file system is ours
+    spares: Sequence[Mapping[str, socket.socket]]  # those of each process, to stand in for it
     rpc: str  # where workers call, "" = nowhere
     counting: bool  # the parent shows our tally
 
@@ -75,6 +79,8 @@ class Server:
         self._jobs = config.smtp.payload == "jobs" and not self._embedded  # the shape of the payload
         self._tempfiles: TempfileStorage | None = None
         self._servers: list[asyncio.AbstractServer] = []
+        self._listenings: dict[str, Listening] = {}
+        self._stood_in: dict[int, list[asyncio.AbstractServer]] = {}  # by number of the process that is missed
         self._sockets: list[socket.socket] = []
         self._unix_paths: list[str] = []
         self._sweep: asyncio.TimerHandle | None = None
@@ -119,33 +125,45 @@ class Server:
         await self._start_endpoints(pool, inflight)
         await pool.start()
         for name, listener in listeners.items():
-            context = contexts[name]
-            implicit_tls = context is not None and listener.tls is not None and listener.tls.mode == "implicit"
-            listening = Listening(
-                server=name,
-                settings=SessionSettings(
-                    hostname=listener.hostname,
-                    max_message_size=smtp.max_message_size,
-                    max_recipients=smtp.max_recipients,
-                    strict=smtp.strict,
-                    tls_available=context is not None and not implicit_tls,
-                    trace=smtp.include_transcript or self._config.logs.level == "debug",
-                ),
-                services=services,
-                inflight=inflight,
-                buffer=buffer,
-                connections=self._connections,
-                max_connections=max_connections,
-                read_timeout_s=smtp.read_timeout_s,
-                write_timeout_s=smtp.write_timeout_s,
-                tls=context,
-                implicit_tls=implicit_tls,
-                include_transcript=smtp.include_transcript,
-                on_closed=self._on_connection_closed,
-            )
+            listening = self._make_listening(name, listener, contexts[name], services, buffer, max_connections)
+            self._listenings[name] = listening
             self._servers.append(await self._listen(bound[name], listening))
             self.addresses[name] = [spell(bound[name])]
         self._schedule_sweep()
+
+    def _make_listening(
+        self,
+        name: str,
+        listener: Listener,
+        context: ssl.SSLContext | None,
+        services: Services,
+        buffer: ReadBuffer,
+        max_connections: int,
+    ) -> Listening:
+        smtp = self._config.smtp
+        implicit_tls = context is not None and listener.tls is not None and listener.tls.mode == "implicit"
+        return Listening(
+            server=name,
+            settings=SessionSettings(
+                hostname=listener.hostname,
+                max_message_size=smtp.max_message_size,
+                max_recipients=smtp.max_recipients,
+                strict=smtp.strict,
+                tls_available=context is not None and not implicit_tls,
+                trace=smtp.include_transcript or self._config.logs.level == "debug",
+            ),
+            services=services,
+            inflight=self._inflight,
+            buffer=buffer,
+            connections=self._connections,
+            max_connections=max_connections,
+            read_timeout_s=smtp.read_timeout_s,
+            write_timeout_s=smtp.write_timeout_s,
+            tls=context,
+            implicit_tls=implicit_tls,
+            include_transcript=smtp.include_transcript,
+            on_closed=self._on_connection_closed,
+        )
 
     async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:
         listen(bound, _BACKLOG, spell(bound))
@@ -159,11 +177,25 @@ class Server:
             options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
         return await create(functools.partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **options)
 
+    async def stand_in(self, missed: int) -> None:
+        """Take the clients of another process, too. May be called twice."""
+        assert self._place is not None
+        if missed in self._stood_in or self._stopping:
+            return
+        servers = self._stood_in[missed] = []
+        for name, spare in self._place.spares[missed].items():
+            servers.append(await self._listen(spare.dup(), self._listenings[name]))
+
+    def stand_back(self, missed: int) -> None:
+        """It is there again. Sessions of its clients stay here to their end."""
+        for server in self._stood_in.pop(missed, []):
+            server.close()
+
     def _bind(self, name: str, address: str) -> socket.socket:
         """A bound socket that is closed with the server. Raises StartError."""
         if self._place is not None:
             bound = self._place.listeners[name]
-            self._sockets.append(bound)
+            self._sockets += [bound, *(spares[name] for spares in self._place.spares if name in spares)]
             return bound
         bound = bind(address)
         self._sockets.append(bound)
@@ -332,6 +364,8 @@ class Server:
 
     def numbers(self) -> Numbers:
         """What it did and does, for the parent of several."""
+        from fastsmtp.processes.numbers import Numbers  # most servers are one process
+
         assert self._pool is not None
         return Numbers.of(self._pool, len(self._connections), self._inflight.held, self._tally)
 
@@ -344,6 +378,8 @@ class Server:
             self._emptied.set()
 
     def _close_listeners(self) -> None:
+        for missed in list(self._stood_in):
+            self.stand_back(missed)
         for server in self._servers:
             server.close()
         for bound in self._sockets:

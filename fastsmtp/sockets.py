@@ -12,6 +12,8 @@ from typing import Any
 from fastsmtp.addresses import TCPAddress, UnixAddress, parse_address
 from fastsmtp.errors import StartError
 
+_BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
+
 
 def bind(address: str) -> socket.socket:
     """A bound socket for `host:port` or `unix:path`. Raises StartError."""
@@ -22,26 +24,29 @@ def bind(address: str) -> socket.socket:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
 
 
-def bind_several(address: str, count: int) -> list[socket.socket]:
+def listen_several(address: str, count: int) -> list[socket.socket]:
     """`count` sockets among which the kernel divides the clients of one address; one for all at a Unix path.
 
-    Raises StartError, where somebody else has the address too: it is taken before others may share it.
+    They listen at once, and clients may wait there: until they do, another server could share the address. Raises
+    StartError, where one has it already.
     """
     first = bind(address)
-    bound = [first]
-    if first.family == socket.AF_UNIX:
-        return bound
+    listening = [first]
     try:
-        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        dual = first.family == socket.AF_INET6 and not first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-        for _ in range(count - 1):
-            more = socket.socket(first.family, first.type, first.proto)
-            bound.append(_bound(more, first.getsockname(), dual=dual, shared=True))
+        if first.family != socket.AF_UNIX:
+            # Not before it is ours: a second server of this user would get a share of the clients, and no error.
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            dual = first.family == socket.AF_INET6 and not first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            for _ in range(count - 1):
+                more = socket.socket(first.family, first.type, first.proto)
+                listening.append(_bound(more, first.getsockname(), dual=dual, shared=True))
+        for item in listening:
+            item.listen(_BACKLOG)
     except OSError as error:
-        for item in bound:
+        for item in listening:
             item.close()
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
-    return bound
+    return listening
 
 
 def spell(bound: socket.socket) -> str:

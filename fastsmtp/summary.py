@@ -12,6 +12,7 @@ from fastsmtp import __version__
 from fastsmtp.addresses import TCPAddress, parse_address
 from fastsmtp.config import TLS, Config, Listener
 from fastsmtp.errors import StartError
+from fastsmtp.processes.shares import process_count, split
 from fastsmtp.table import counted, size, span
 
 _EXPOSED = "can be reached from other machines"
@@ -26,8 +27,10 @@ def banner(config: Config, path: str, addresses: dict[str, list[str]]) -> str:
     """
     storage = config.smtp.attachment_storage
     listening = [address for listener in addresses.values() for address in listener]
+    processes = process_count(config.smtp)
     rows = [
         ("listening", ", ".join(listening)),
+        *([("processes", _divided(config, processes))] if processes > 1 else []),
         ("workers", _workers(config)),
         ("attachments", f"files in {storage.temp_dir}" if storage.mode == "tempfile" else "in memory"),
         ("config", os.path.abspath(path) if path else "defaults, there is no .rr.yaml here"),
@@ -55,7 +58,13 @@ def is_local(address: str) -> bool:
 
 def explain(config: Config) -> list[tuple[str, str]]:
     """What `serve` would do with it: rows of a word or two, and what there is to say about it."""
-    return [*_about_smtp(config), *_about_workers(config), *_about_mails(config), *_about_surroundings(config)]
+    return [
+        *_about_smtp(config),
+        *_about_processes(config),
+        *_about_workers(config),
+        *_about_mails(config),
+        *_about_surroundings(config),
+    ]
 
 
 def warnings(config: Config) -> list[str]:
@@ -128,6 +137,22 @@ def _about_smtp(config: Config) -> Iterator[tuple[str, str]]:
     silence = f"a client silent for {span(smtp.read_timeout_s)}" if smtp.read_timeout_s else "nobody who is silent"
     unread = f", or not reading for {span(smtp.write_timeout_s)}" if smtp.write_timeout_s else ""
     yield "disconnect", silence + unread
+
+
+def _about_processes(config: Config) -> Iterator[tuple[str, str]]:
+    smtp = config.smtp
+    processes = process_count(smtp)
+    if processes > 1:
+        auto = " (auto, on this machine)" if smtp.processes == "auto" else ""
+        yield "processes", f"{_divided(config, processes)}{auto}; one that ends is started again"
+
+
+def _divided(config: Config, processes: int) -> str:
+    """How many, and with how many workers each."""
+    if not _command(config):
+        return f"{processes}, with a worker each"
+    shares = sorted(set(split(config.smtp.pool.num_workers, processes)))
+    return f"{processes}, with {' or '.join(map(str, shares))} {'worker' if shares == [1] else 'workers'} each"
 
 
 def _about_workers(config: Config) -> Iterator[tuple[str, str]]:

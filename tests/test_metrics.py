@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-from fastsmtp.metrics import Metrics, Sources
+from fastsmtp.metrics import Metrics, Processes, Sources
 from fastsmtp.tally import BOUNDS, Tally
 
 ROOT = Path(__file__).parent.parent
@@ -140,6 +142,29 @@ def all_samples() -> set[str]:
     ProcessCollector(registry=registry)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
+
+
+def test_several_processes_look_like_one() -> None:
+    """Ourselves, twice: what two of the same have, and what remains of one that is gone."""
+    own = os.getpid()
+    pids = [own]
+    processes = Processes(lambda: pids)
+
+    def read() -> dict[str, float]:
+        return {sample.name: sample.value for family in processes.collect() for sample in family.samples}
+
+    names = {sample.name for family in ProcessCollector(registry=None).collect() for sample in family.samples}
+    one = read()
+    assert set(one) == names
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        pids = [own, other.pid]
+        two = read()
+        assert two["process_start_time_seconds"] == one["process_start_time_seconds"]
+        assert two["process_open_fds"] >= one["process_open_fds"] + 3
+        assert two["process_max_fds"] == 2 * one["process_max_fds"]
+        assert two["process_resident_memory_bytes"] > one["process_resident_memory_bytes"]
+        pids = [other.pid]
+        assert read()["process_cpu_seconds_total"] >= two["process_cpu_seconds_total"] > 0
 
 
 def test_the_document_names_every_metric_and_no_other() -> None:

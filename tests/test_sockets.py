@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
 import pytest
 
 from fastsmtp.errors import StartError
-from fastsmtp.sockets import bind
+from fastsmtp.sockets import bind, listen_several, spell
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,48 @@ def test_a_file_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="Address already in use"):
         bind(f"unix:{path}")
     assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", ":0"])
+def test_several_share_a_port_and_divide_its_clients(address: str) -> None:
+    with contextlib.ExitStack() as stack:
+        several = [stack.enter_context(bound) for bound in listen_several(address, 3)]
+        assert len(several) == 3
+        [name] = {bound.getsockname() for bound in several}
+        host = "127.0.0.1" if address == ":0" else name[0]
+        for _ in range(60):
+            stack.enter_context(socket.create_connection((host, name[1])))
+        taken = []
+        for bound in several:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    taken.append(bound)
+                    stack.enter_context(bound.accept()[0])
+            taken.pop()
+    assert len(taken) == 60
+    assert set(taken) == set(several)
+
+
+@pytest.mark.parametrize("theirs", [1, 2])
+def test_what_others_share_is_not_shared_with_us(theirs: int) -> None:
+    with contextlib.ExitStack() as stack:
+        for bound in listen_several("127.0.0.1:0", theirs):
+            stack.enter_context(bound)
+        address = spell(bound)
+        for bind_again in (bind, lambda text: listen_several(text, 2)):
+            with pytest.raises(StartError) as caught:
+                bind_again(address)
+            assert str(caught.value) == f"cannot listen on {address}: Address already in use"
+
+
+def test_all_have_one_socket_at_a_unix_path(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/smtp.sock"
+    [bound] = listen_several(address, 3)
+    with bound:
+        assert spell(bound) == address
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_an_address_is_spelled_as_it_is_configured(address: str) -> None:
+    with bind(f"{address}:0") as bound:
+        assert spell(bound) == f"{address}:{bound.getsockname()[1]}"

@@ -70,6 +70,26 @@ def test_workers_in_words() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ([], []),
+        (["server.command=php worker.php", "smtp.processes=2"], ["2, with 2 workers each"]),
+        (["server.command=php worker.php", "smtp.processes=3"], ["3, with 1 or 2 workers each"]),
+        (["server.command=php worker.php", "smtp.processes=4"], ["4, with 1 worker each"]),
+        (["smtp.processes=2"], ["2, with a worker each"]),
+        (["smtp.processes=auto", "smtp.pool.num_workers=1"], []),
+    ],
+    ids=["one", "even", "uneven", "as many", "embedded", "auto"],
+)
+def test_processes_in_words(settings: list[str], told: list[str]) -> None:
+    config = load(None, settings)
+    rows = [text for label, text in summary.explain(config) if label == "processes"]
+    assert rows == [f"{text}; one that ends is started again" for text in told]
+    lines = summary.banner(config, "", {"default": ["127.0.0.1:1025"]}).splitlines()
+    assert [line for line in lines if line.startswith("  processes ")] == [f"  processes    {text}" for text in told]
+
+
 def test_nothing_to_warn_of() -> None:
     assert summary.warnings(load(None, ["rpc.listen=unix://x.sock", "smtp.addr=[::1]:1025"])) == []
 

@@ -103,12 +103,20 @@ def _workers_text(client: Client) -> str:
     for name, states in _pools(client).items():
         counts = stats["pools"][name]
         shown.append(
-            f"{name}: {table.counted(len(states), 'worker')}, {counts['idle']} idle, {counts['busy']} busy; "
+            f"{name}: {table.counted(len(states), 'worker')}{_processes_text(stats)}, "
+            f"{counts['idle']} idle, {counts['busy']} busy; "
             f"{table.counted(counts['waiting'], 'mail')} waiting, {table.counted(stats['connections'], 'connection')}"
         )
         heads = ("PID", "STATUS", "EXECS", "MEMORY", "CPU", "AGE", "COMMAND")
         shown += table.lines(heads, map(_worker_row, states), _NUMBERS)
     return "\n".join(shown)
+
+
+def _processes_text(stats: dict[str, Any]) -> str:
+    """How many processes there are, where there are several, and which of them do not serve now."""
+    processes = stats.get("processes", [])
+    missing = sum(not process["serving"] for process in processes)
+    return (f" in {len(processes)} processes" if processes else "") + (f" ({missing} not serving)" if missing else "")
 
 
 def _worker_row(state: dict[str, Any]) -> tuple[object, ...]:

@@ -36,6 +36,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
     config: Config
     listeners: dict[str, int]  # descriptors of bound sockets, by the name of the listener
+    spares: list[dict[str, int]]  # the same of each process, to stand in for it; none at Unix paths, which all share
     directory: str  # its own, deleted by the parent
     save: str = ""  # where the embedded default keeps mails
     rpc: str = ""  # the parent's RPC, for workers

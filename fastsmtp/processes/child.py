@@ -98,7 +98,8 @@ class Child:
         self._rpc.log = structlog.get_logger(channel="rpc").bind()
         tempfile.tempdir = assignment.directory  # what is left there by a killed process, the parent deletes
         listeners = {name: _inherited(fd) for name, fd in assignment.listeners.items()}
-        place = Place(listeners, assignment.rpc, assignment.counting)
+        spares = [{name: _inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
+        place = Place(listeners, spares, assignment.rpc, assignment.counting)
         server = self._server = Server(assignment.config, assignment.save, place)
         await server.start()
         self._rpc.methods = {**server.methods, **self._rpc.methods, **self._more_methods(server)}
@@ -116,7 +117,20 @@ class Child:
                 raise CallError(str(error)) from None
             return True
 
-        return {"process.Numbers": Method(lambda _: server.numbers()), "process.Renew": Method(renew)}
+        async def stand_in(missed: int) -> bool:
+            await server.stand_in(missed)
+            return True
+
+        def stand_back(missed: int) -> bool:
+            server.stand_back(missed)
+            return True
+
+        return {
+            "process.Numbers": Method(lambda _: server.numbers()),
+            "process.Renew": Method(renew),
+            "process.StandIn": Method(stand_in, int),
+            "process.StandBack": Method(stand_back, int),
+        }
 
     def _reopen(self, _: object) -> bool:
         if self._output is not None:

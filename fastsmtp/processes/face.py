@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,9 +49,9 @@ class Face:
 
     # numbers
 
-    async def refresh(self) -> None:
-        """Ask all for their numbers."""
-        await asyncio.gather(*(slot.refresh() for slot in self._slots))
+    async def refresh(self, *, hurry: bool = False) -> None:
+        """Ask all for their numbers; in a `hurry` nobody who is stuck is waited for long."""
+        await asyncio.gather(*(slot.refresh(hurry=hurry) for slot in self._slots))
 
     def bury(self, slot: Slot) -> None:
         """Its child is gone; its counters still count, as far as they are known."""
@@ -189,11 +190,11 @@ class Face:
 
         checks = status.Checks(lambda: self._complain(idle_only=False), lambda: self._complain(idle_only=True))
         app = status.make_app({_POOL: checks}, stopping, self._config.status.unavailable_status_code)
-        return _after(self.refresh, app)
+        return _after(functools.partial(self.refresh, hurry=True), app)
 
     def _complain(self, *, idle_only: bool) -> str:
         """What keeps all of them from their work; one that can do it is enough."""
-        found = [slot.numbers for slot in self._slots if slot.serving and slot.numbers is not None]
+        found = [slot.numbers for slot in self._serving() if slot.numbers is not None and not slot.stuck]
         if not found:
             return "no process is serving"
         if self._config.smtp.pool.debug or any(item.idle or (item.busy and not idle_only) for item in found):

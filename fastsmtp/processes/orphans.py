@@ -16,7 +16,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-GRACE_S = 10.0
+GRACE_S = 5.0
 
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 

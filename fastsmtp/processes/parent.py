@@ -6,6 +6,7 @@ It takes no mail itself. To `service` it looks like a `Server`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -28,7 +29,7 @@ from fastsmtp.processes.orphans import Orphans, adopt_orphans
 from fastsmtp.processes.shares import shares
 from fastsmtp.processes.slot import Slot
 from fastsmtp.resets import Resets
-from fastsmtp.sockets import bind_several, spell
+from fastsmtp.sockets import listen_several, spell
 from fastsmtp.tls import AUTO, make_context, write_self_signed
 from fastsmtp.workers.launch import run_on_init
 
@@ -74,30 +75,32 @@ class Parent:
 
     async def _start(self) -> None:
         config = self._config
-        self._directory = tempfile.mkdtemp(prefix="fastsmtp-")
+        self._directory = tempfile.mkdtemp(prefix="fsmtp-")  # short: paths of sockets have 107 bytes
         mode = _PASSABLE if config.server.user else _PRIVATE
         os.chmod(self._directory, mode)
         # What can be wrong is tried before any process is started.
         for name, listener in config.smtp.listeners().items():
-            self._listeners[name] = bind_several(listener.addr, self._count)
+            self._listeners[name] = listen_several(listener.addr, self._count)
         certificates = self._certificates()
         metrics, status = self._bind_endpoints()
         rpc = self._rpc.bind(config.rpc.listen) if config.rpc.listen else ""
         self._note_files(rpc, certificates)
         adopt_orphans()
         await run_on_init(config.server.on_init, self._log)
+        numbers = [self._descriptors(index) for index in range(self._count)]
+        spares = [self._descriptors(index, shared=False) for index in range(self._count)]
         for index, share in enumerate(shares(config, self._count, certificates)):
             assignment = Assignment(
                 config=share,
-                listeners={},
+                listeners=numbers[index],
+                spares=[{} if other == index else spare for other, spare in enumerate(spares)],
                 directory=os.path.join(self._directory, str(index)),
                 save=self._save,
                 rpc=rpc,
                 counting=bool(config.metrics.address),
                 own_files=self._own_files,
             )
-            listeners = {name: bound[index % len(bound)] for name, bound in self._listeners.items()}
-            self._slots.append(Slot(assignment, listeners, mode, self._log))
+            self._slots.append(Slot(index, assignment, mode, self._log))
         if rpc:
             # Before the workers, which may call while they start.
             await self._rpc.serve(self._face.methods())
@@ -107,6 +110,11 @@ class Parent:
         self.addresses = {name: [spell(bound[0])] for name, bound in self._listeners.items()}
         await self._start_endpoints(metrics, status)
         self._tasks = [asyncio.ensure_future(work) for work in (*map(self._keep, self._slots), self._look())]
+
+    def _descriptors(self, index: int, *, shared: bool = True) -> dict[str, int]:
+        """The numbers of the sockets for one process; without those that are `shared` by all, if so wanted."""
+        several = {name: bound for name, bound in self._listeners.items() if shared or len(bound) > 1}
+        return {name: bound[index % len(bound)].fileno() for name, bound in several.items()}
 
     def _certificates(self) -> dict[str, str]:
         """The files of those certificates that are made at start: all children have the same. Raises StartError."""
@@ -168,6 +176,7 @@ class Parent:
             self._on_lost(slot, delay_s)
             await asyncio.sleep(delay_s)
             while not await self._restart(slot):
+                await self._find_stand_in(slot)
                 await asyncio.sleep(delays.after(0.0))
 
     def _on_lost(self, slot: Slot, delay_s: float) -> None:
@@ -186,8 +195,20 @@ class Parent:
             self._log.error("a process could not be started again", reason=str(error))
             return False
         self._log.info("process started again", pid=slot.pid)
-        await slot.refresh()
+        await asyncio.gather(
+            slot.refresh(),
+            *(other.call("process.StandBack", slot.index) for other in self._slots if other.serving),
+            return_exceptions=True,
+        )
         return True
+
+    async def _find_stand_in(self, missed: Slot) -> None:
+        """Let another one take the clients that the kernel sends to `missed`; they would wait as long as it fails."""
+        for slot in self._slots:
+            if slot.serving:
+                with contextlib.suppress(CallError, ConnectionError):
+                    await slot.call("process.StandIn", missed.index)
+                    return
 
     async def _look(self) -> None:
         while True:

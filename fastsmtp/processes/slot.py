@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,7 +21,8 @@ from fastsmtp.processes.child import END_AT_ONCE
 from fastsmtp.processes.numbers import Numbers
 from fastsmtp.workers.launch import Identity, Process
 
-ANSWER_TIMEOUT_S = 10.0  # for what a child answers at once; one that does not is stuck
+ANSWER_TIMEOUT_S = 5.0  # for what a child answers at once; one that does not is stuck
+_STUCK_TIMEOUT_S = 0.5  # for one that was stuck when it was asked before, and where the caller is in a hurry
 FAILED_END_S = 10.0  # for a child that did not start to end by itself
 
 _COMMAND = (sys.executable, "-m", "fastsmtp.processes.child")
@@ -31,11 +31,10 @@ _COMMAND = (sys.executable, "-m", "fastsmtp.processes.child")
 class Slot:
     """Starts a child, calls it, stops it. The sockets stay ours too: what waits there is served by its successor."""
 
-    def __init__(
-        self, assignment: Assignment, listeners: Mapping[str, socket.socket], mode: int, log: FilteringBoundLogger
-    ) -> None:
-        """`assignment` lacks the listeners; its directory is made with `mode` for each child."""
-        self._assignment = replace(assignment, listeners={name: item.fileno() for name, item in listeners.items()})
+    def __init__(self, index: int, assignment: Assignment, mode: int, log: FilteringBoundLogger) -> None:
+        """The directory of the assignment is made with `mode` for each child."""
+        self.index = index
+        self._assignment = assignment
         self._mode = mode
         self._log = log
         self._process: Process | None = None
@@ -45,6 +44,7 @@ class Slot:
         self._exited.set()
         self.num_workers = assignment.config.smtp.pool.num_workers  # a successor starts with as many
         self.serving = False  # it has started, and has not ended
+        self.stuck = False  # it did not answer when it was asked for its numbers
         self.since = 0.0  # loop time of the last start
         self.starts = 0
         self.status = "not started"  # how the last child ended, in words
@@ -84,7 +84,8 @@ class Slot:
             raise StartError(f"cannot make the directory {directory}: {error.strerror}") from None
         ours, theirs = socket.socketpair()
         with theirs:
-            fds = [theirs.fileno(), *self._assignment.listeners.values()]
+            sockets = [self._assignment.listeners, *self._assignment.spares]
+            fds = {theirs.fileno(), *(fd for numbers in sockets for fd in numbers.values())}
             try:
                 self._process = Process(
                     (*_COMMAND, str(theirs.fileno())),
@@ -94,12 +95,13 @@ class Slot:
                     on_line=lambda line: None,
                     on_change=self._on_change,
                     inherit_output=True,
-                    pass_fds=fds,
+                    pass_fds=tuple(fds),
                 )
             except StartError:
                 ours.close()
                 raise
         self._exited.clear()
+        self.stuck = False
         self._control = ours
         self.since = asyncio.get_running_loop().time()
 
@@ -180,18 +182,22 @@ class Slot:
         except asyncio.TimeoutError:
             raise CallError(f"the process {pid} gives no answer") from None
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, hurry: bool = False) -> None:
         """Ask for the numbers anew; the last ones stay where there is no answer."""
         process = self._process
+        timeout_s = _STUCK_TIMEOUT_S if self.stuck or hurry else ANSWER_TIMEOUT_S
         try:
-            numbers = await self.call("process.Numbers", kind=Numbers)
-        except CallError as error:
-            self._log.error("a process is stuck", pid=self.pid, error=str(error))
+            numbers = await self.call("process.Numbers", kind=Numbers, timeout_s=timeout_s)
+        except CallError:
+            if not self.stuck and process is self._process:
+                self.stuck = True
+                self._log.error("a process is stuck", pid=self.pid)
         except ConnectionError:
             return
         else:
             if process is self._process and self.serving:
                 self.numbers = numbers
+                self.stuck = False
 
 
 def _forget(answer: asyncio.Future[Any]) -> None:
