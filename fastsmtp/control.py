@@ -8,16 +8,17 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.capture import timestamp
 from fastsmtp.config import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import Method
-from fastsmtp.workers.pool import WorkerInfo
+
+if TYPE_CHECKING:
+    from fastsmtp.workers.pool import WorkerInfo
 
 MASK = "******"
 _NANOSECONDS = 1_000_000_000
@@ -157,6 +158,8 @@ class Control:
         raise CallError(f"no such connection: {uuid}")
 
     def _stats(self, _: object) -> dict[str, object]:
+        from fastsmtp.capture import timestamp  # the parent of several processes does without
+
         return {
             "started": timestamp(int(self._started)),
             "connections": len(self._connections),

@@ -18,7 +18,6 @@ from fastsmtp.errors import StartError
 from fastsmtp.log import LogOutput, configure
 from fastsmtp.loop import run, unless
 from fastsmtp.processes.shares import process_count
-from fastsmtp.server import Server
 from fastsmtp.summary import banner
 
 
@@ -60,8 +59,10 @@ class _Server(Protocol):
 def _make_server(config: Config, save: str) -> _Server:
     count = process_count(config.smtp)
     if count == 1:
+        from fastsmtp.server import Server  # the parent of several takes no mails, and is small without it
+
         return Server(config, save)
-    from fastsmtp.processes.parent import Parent  # most servers are one process
+    from fastsmtp.processes.parent import Parent
 
     return Parent(config, count, save)
 

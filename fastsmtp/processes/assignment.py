@@ -1,13 +1,17 @@
-"""What the parent tells a child process at its start."""
+"""What the parent tells a child process at its start, and the signal that is no call."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
+from typing import Final
 
 import msgspec
 
 from fastsmtp.config import Config
+
+END_AT_ONCE: Final = signal.SIGUSR2  # SIGTERM twice will not do: who stops a whole group of processes sends it, too
 
 
 class OwnFile(msgspec.Struct, frozen=True):

@@ -22,10 +22,8 @@ from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPC, Connection, Method
 from fastsmtp.log import LogOutput, configure
 from fastsmtp.loop import run, unless
-from fastsmtp.processes.assignment import Assignment
+from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server import Place, Server
-
-END_AT_ONCE = signal.SIGUSR2  # SIGTERM twice will not do: systemd sends it to each process, and so does the parent
 
 _MAX_RUNNING = 10_000  # calls that take time: all those of the parent's callers come over one connection
 

@@ -11,12 +11,11 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.capture import timestamp
 from fastsmtp.config import Config
 from fastsmtp.control import common_methods, pool_stats
 from fastsmtp.errors import CallError
 from fastsmtp.goridge.rpc import Method
-from fastsmtp.processes.numbers import STATUSES, Numbers
+from fastsmtp.processes.numbers import Numbers
 from fastsmtp.processes.slot import Slot
 
 _POOL = "smtp"
@@ -94,6 +93,8 @@ class Face:
         raise CallError(f"no such connection: {uuid}")
 
     async def _stats(self, _: object) -> dict[str, object]:
+        from fastsmtp.capture import timestamp  # the parent does without what takes mails, and is small
+
         await self.refresh()
         total = self.total()
         return {
@@ -178,10 +179,12 @@ class Face:
 
     def _sources(self) -> Any:
         from fastsmtp import metrics
+        from fastsmtp.session import VERDICT_REPLIES
 
         total = self.total()
+        statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
         return metrics.Sources(
-            total.whole_tally(), STATUSES, total, lambda: total.connections, lambda: total.inflight_bytes
+            total.whole_tally(), statuses, total, lambda: total.connections, lambda: total.inflight_bytes
         )
 
     def status_app(self, stopping: Callable[[], bool]) -> Any:

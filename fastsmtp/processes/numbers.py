@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fastsmtp.control import Pool
-from fastsmtp.session import VERDICT_REPLIES
 from fastsmtp.tally import Tally, TallyNumbers
 
-# Reply codes by verdict.
-STATUSES: Final = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
+if TYPE_CHECKING:
+    from fastsmtp.control import Pool
 
 _COUNTERS: Final = (
     "execs", "errors", "unknown_answers", "worker_failures", "exec_timeouts", "allocate_timeouts", "starts",
@@ -75,14 +73,17 @@ class Numbers(msgspec.Struct):
         """Add what remains of a process that is gone: its counters."""
         for name in _COUNTERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        if other.tally is not None:
+        if self.tally is None:
+            self.tally = other.tally
+        elif other.tally is not None:
             whole = self.whole_tally()
             whole.add(other.tally)
             self.tally = whole.numbers()
 
     def whole_tally(self) -> Tally:
         """The tally as metrics want it."""
-        tally = Tally(STATUSES)
-        if self.tally is not None:
-            tally.add(self.tally)
+        if self.tally is None:
+            return Tally(())
+        tally = Tally(self.tally.durations)
+        tally.add(self.tally)
         return tally

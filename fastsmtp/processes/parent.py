@@ -21,8 +21,7 @@ from fastsmtp.config import Config
 from fastsmtp.endpoint import Endpoint
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPC
-from fastsmtp.processes.assignment import Assignment, OwnFile
-from fastsmtp.processes.child import END_AT_ONCE
+from fastsmtp.processes.assignment import END_AT_ONCE, Assignment, OwnFile
 from fastsmtp.processes.delays import Delays
 from fastsmtp.processes.face import Face
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
@@ -80,7 +79,9 @@ class Parent:
         os.chmod(self._directory, mode)
         # What can be wrong is tried before any process is started.
         for name, listener in config.smtp.listeners().items():
-            self._listeners[name] = listen_several(listener.addr, self._count)
+            self._listeners[name] = listening = listen_several(listener.addr, self._count)
+            if listening[0].family == socket.AF_UNIX:
+                self._own_files.append(OwnFile.at(listening[0].getsockname()))
         certificates = self._certificates()
         metrics, status = self._bind_endpoints()
         rpc = self._rpc.bind(config.rpc.listen) if config.rpc.listen else ""
@@ -128,9 +129,7 @@ class Parent:
         return files
 
     def _note_files(self, rpc: str, certificates: dict[str, str]) -> None:
-        paths = [bound[0].getsockname() for bound in self._listeners.values() if bound[0].family == socket.AF_UNIX]
-        if rpc.startswith("unix://"):
-            paths.append(rpc.removeprefix("unix://"))
+        paths = [rpc.removeprefix("unix://")] if rpc.startswith("unix://") else []
         self._own_files += map(OwnFile.at, [*paths, *certificates.values()])
 
     def _bind_endpoints(self) -> tuple[Endpoint | None, Endpoint | None]:

@@ -16,8 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.caller import Caller
-from fastsmtp.processes.assignment import Assignment
-from fastsmtp.processes.child import END_AT_ONCE
+from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.processes.numbers import Numbers
 from fastsmtp.workers.launch import Identity, Process
 
