@@ -48,28 +48,19 @@ def _refuse_password() -> str:
     raise PermissionError(errno.EACCES, "the key is behind a password")
 
 
-def write_self_signed(path: str, hostname: str) -> None:
-    """Make a certificate and write it with its key to `path`, a new file of mode 0600. Raises StartError."""
-    certificate, key = _self_signed(hostname)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key + certificate)
-
-
 def _load_self_signed(context: ssl.SSLContext, hostname: str) -> None:
-    certificate, key = _self_signed(hostname)
     # OpenSSL's API for chains takes files only. 0600 by mkstemp, gone before anybody connects.
     descriptor, path = tempfile.mkstemp(prefix="fastsmtp-", suffix=".pem")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(key + certificate)
+            file.write(self_signed(hostname))
         context.load_cert_chain(path)
     finally:
         os.unlink(path)
 
 
-def _self_signed(hostname: str) -> tuple[bytes, bytes]:
-    """A certificate for `hostname`, localhost and both loopback addresses, and its key; in PEM."""
+def self_signed(hostname: str) -> bytes:
+    """A certificate for `hostname`, localhost and both loopback addresses, after its key; in PEM. Raises StartError."""
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
@@ -97,7 +88,7 @@ def _self_signed(hostname: str) -> tuple[bytes, bytes]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
+    plain = serialization.NoEncryption()
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
+    ) + certificate.public_bytes(serialization.Encoding.PEM)

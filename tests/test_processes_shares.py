@@ -8,7 +8,7 @@ import pytest
 
 from fastsmtp.config import RPC, TLS, Config, Listener, Metrics, OnInit, Status
 from fastsmtp.configfile import load
-from fastsmtp.processes.shares import process_count, shares, split
+from fastsmtp.processes.shares import process_count, shares, split, with_certificates
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_what_there_is_once_is_divided_or_left_to_the_parent() -> None:
             "server.env={A: b}",
         ],
     )
-    found = shares(config, 3, {})
+    found = shares(config, 3)
     assert [item.smtp.pool.num_workers for item in found] == [3, 2, 2]
     assert [item.smtp.max_connections for item in found] == [4, 3, 3]
     assert [item.smtp.max_inflight_bytes for item in found] == [34, 33, 33]
@@ -46,18 +46,18 @@ def test_what_there_is_once_is_divided_or_left_to_the_parent() -> None:
 
 
 def test_as_many_connections_as_descriptors_allow_is_so_for_each() -> None:
-    assert [item.smtp.max_connections for item in shares(Config(), 2, {})] == [0, 0]
+    assert [item.smtp.max_connections for item in shares(Config(), 2)] == [0, 0]
 
 
 def test_no_share_of_memory_is_without_limit() -> None:
     config = load(None, ["smtp.max_inflight_bytes=1"])
-    assert [item.smtp.max_inflight_bytes for item in shares(config, 2, {})] == [1, 1]
+    assert [item.smtp.max_inflight_bytes for item in shares(config, 2)] == [1, 1]
 
 
 def test_a_certificate_made_at_start_is_a_file_that_all_read() -> None:
     servers = "smtp.servers={b: {addr: ':2', tls: {cert: b.pem}}}"
     config = load(None, ["smtp.addr=:1025", "smtp.tls={cert: auto, mode: implicit}", servers])
-    [share] = shares(config, 1, {"default": "/run/0.pem"})
+    share = with_certificates(config, {"default": "/run/0.pem"})
     hostname = config.smtp.hostname
     assert share.smtp.listeners() == {
         "default": Listener(addr=":1025", hostname=hostname, tls=TLS(cert="/run/0.pem", mode="implicit")),

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from fastsmtp.config import TLS
 from fastsmtp.errors import StartError
-from fastsmtp.tls import _self_signed, make_context
+from fastsmtp.tls import make_context, self_signed
 
 
 def openssl(directory: Path, *arguments: str) -> None:
@@ -73,7 +73,7 @@ def test_what_cannot_be_used_is_said(pem: Path, cert: str, key: str, fault: str)
     ],
 )
 def test_self_signed(hostname: str, names: list[str], addresses: list[str]) -> None:
-    pem, _key = _self_signed(hostname)
+    pem = self_signed(hostname)
     certificate = x509.load_pem_x509_certificate(pem)
     named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert named.get_values_for_type(x509.DNSName) == names

@@ -25,11 +25,11 @@ from fastsmtp.processes.assignment import END_AT_ONCE, Assignment, OwnFile
 from fastsmtp.processes.delays import Delays
 from fastsmtp.processes.face import Face
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
-from fastsmtp.processes.shares import shares
+from fastsmtp.processes.shares import shares, with_certificates
 from fastsmtp.processes.slot import Slot
 from fastsmtp.resets import Resets
 from fastsmtp.sockets import listen_several, spell
-from fastsmtp.tls import AUTO, make_context, write_self_signed
+from fastsmtp.tls import AUTO, make_context, self_signed
 from fastsmtp.workers.launch import run_on_init
 
 LOOK_S = 5.0  # between looks at the numbers of all: what a killed process has counted since is lost
@@ -85,23 +85,27 @@ class Parent:
         certificates = self._certificates()
         metrics, status = self._bind_endpoints()
         rpc = self._rpc.bind(config.rpc.listen) if config.rpc.listen else ""
-        self._note_files(rpc, certificates)
+        if rpc.startswith("unix://"):
+            self._own_files.append(OwnFile.at(rpc.removeprefix("unix://")))
         adopt_orphans()
         await run_on_init(config.server.on_init, self._log)
         numbers = [self._descriptors(index) for index in range(self._count)]
         spares = [self._descriptors(index, shared=False) for index in range(self._count)]
-        for index, share in enumerate(shares(config, self._count, certificates)):
+        for index, share in enumerate(shares(config, self._count)):
+            directory = os.path.join(self._directory, str(index))
+            files = {name: os.path.join(directory, f"{number}.pem") for number, name in enumerate(certificates)}
             assignment = Assignment(
-                config=share,
+                config=with_certificates(share, files),
                 listeners=numbers[index],
                 spares=[{} if other == index else spare for other, spare in enumerate(spares)],
-                directory=os.path.join(self._directory, str(index)),
+                directory=directory,
                 save=self._save,
                 rpc=rpc,
                 counting=bool(config.metrics.address),
                 own_files=self._own_files,
             )
-            self._slots.append(Slot(index, assignment, mode, self._log))
+            contents = {path: certificates[name] for name, path in files.items()}
+            self._slots.append(Slot(index, assignment, mode, contents, self._log))
         if rpc:
             # Before the workers, which may call while they start.
             await self._rpc.serve(self._face.methods())
@@ -117,20 +121,15 @@ class Parent:
         several = {name: bound for name, bound in self._listeners.items() if shared or len(bound) > 1}
         return {name: bound[index % len(bound)].fileno() for name, bound in several.items()}
 
-    def _certificates(self) -> dict[str, str]:
-        """The files of those certificates that are made at start: all children have the same. Raises StartError."""
-        files: dict[str, str] = {}
+    def _certificates(self) -> dict[str, bytes]:
+        """Those that are made at start, by listener: all children have the same. Raises StartError for any other."""
+        made = {}
         for name, listener in self._config.smtp.listeners().items():
             if listener.tls is not None and listener.tls.cert == AUTO:
-                files[name] = os.path.join(self._directory, f"{len(files)}.pem")
-                write_self_signed(files[name], listener.hostname)
+                made[name] = self_signed(listener.hostname)
             else:
                 make_context(listener.tls, listener.hostname)
-        return files
-
-    def _note_files(self, rpc: str, certificates: dict[str, str]) -> None:
-        paths = [rpc.removeprefix("unix://")] if rpc.startswith("unix://") else []
-        self._own_files += map(OwnFile.at, [*paths, *certificates.values()])
+        return made
 
     def _bind_endpoints(self) -> tuple[Endpoint | None, Endpoint | None]:
         """Raises StartError."""
@@ -193,6 +192,9 @@ class Parent:
         except StartError as error:
             self._log.error("a process could not be started again", reason=str(error))
             return False
+        except Exception:
+            self._log.exception("a process could not be started again")
+            return False
         self._log.info("process started again", pid=slot.pid)
         await asyncio.gather(
             slot.refresh(),
@@ -213,6 +215,8 @@ class Parent:
         while True:
             await asyncio.sleep(LOOK_S)
             self._orphans.reap()
+            for slot in self._slots:
+                slot.keep_directory()
             await self._face.refresh()
 
     def reset(self) -> None:

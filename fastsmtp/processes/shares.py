@@ -30,20 +30,14 @@ def split(total: int, count: int) -> list[int]:
     return [part + (index < rest) for index in range(count)]
 
 
-def shares(config: Config, count: int, certificates: Mapping[str, str]) -> list[Config]:
+def shares(config: Config, count: int) -> list[Config]:
     """The configuration of each process.
 
     Workers, connections and memory are divided; 0 connections, which is as many as there are descriptors, holds for
     each. What is done once is left out: RPC, metrics, status and `on_init` are the parent's, and old tempfiles are
-    deleted by the first process. `certificates` are files by listener, in the place of those that are made at start.
+    deleted by the first process.
     """
     smtp = config.smtp
-    listeners = {
-        name: replace(listener, tls=TLS(certificates[name], "", listener.tls.mode))
-        if listener.tls is not None and name in certificates
-        else listener
-        for name, listener in smtp.listeners().items()
-    }
     connections = split(smtp.max_connections, count)
     inflight = split(smtp.max_inflight_bytes, count)
     storage = smtp.attachment_storage
@@ -56,8 +50,6 @@ def shares(config: Config, count: int, certificates: Mapping[str, str]) -> list[
             status=Status(),
             smtp=replace(
                 smtp,
-                addr="",
-                servers=listeners,
                 processes=1,
                 max_connections=connections[index],
                 max_inflight_bytes=max(1, inflight[index]),
@@ -67,3 +59,14 @@ def shares(config: Config, count: int, certificates: Mapping[str, str]) -> list[
         )
         for index, workers in enumerate(split(smtp.pool.num_workers, count))
     ]
+
+
+def with_certificates(config: Config, files: Mapping[str, str]) -> Config:
+    """The same, but listeners that `files` names have these certificates, and do not make their own."""
+    listeners = {
+        name: replace(listener, tls=TLS(files[name], "", listener.tls.mode))
+        if listener.tls is not None and name in files
+        else listener
+        for name, listener in config.smtp.listeners().items()
+    }
+    return replace(config, smtp=replace(config.smtp, addr="", servers=listeners))

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,9 +31,12 @@ _COMMAND = (sys.executable, "-m", "fastsmtp.processes.child")
 class Slot:
     """Starts a child, calls it, stops it. The sockets stay ours too: what waits there is served by its successor."""
 
-    def __init__(self, index: int, assignment: Assignment, mode: int, log: FilteringBoundLogger) -> None:
-        """The directory of the assignment is made with `mode` for each child."""
+    def __init__(
+        self, index: int, assignment: Assignment, mode: int, files: Mapping[str, bytes], log: FilteringBoundLogger
+    ) -> None:
+        """The directory of the assignment is made with `mode` for each child, and `files` in it."""
         self.index = index
+        self._files = files
         self._assignment = assignment
         self._mode = mode
         self._log = log
@@ -67,6 +71,9 @@ class Slot:
         except StartError:
             await self._dismiss()
             raise
+        except OSError as error:
+            await self._dismiss()
+            raise StartError(f"cannot speak with a process: {error}") from None
         except BaseException:  # we are given up; what it has started so far, it ends
             self.signal(END_AT_ONCE)
             raise
@@ -74,14 +81,15 @@ class Slot:
         self.starts += 1
 
     def _launch(self) -> None:
-        directory = self._assignment.directory
+        shutil.rmtree(self._assignment.directory, ignore_errors=True)
         try:
-            shutil.rmtree(directory, ignore_errors=True)
-            os.mkdir(directory)
-            os.chmod(directory, self._mode)
+            self._make_directory()
+            for path, content in self._files.items():
+                with open(path, "xb", opener=_open_private) as file:
+                    file.write(content)
+            ours, theirs = socket.socketpair()
         except OSError as error:
-            raise StartError(f"cannot make the directory {directory}: {error.strerror}") from None
-        ours, theirs = socket.socketpair()
+            raise StartError(f"cannot prepare a process: {error}") from None
         with theirs:
             sockets = [self._assignment.listeners, *self._assignment.spares]
             fds = {theirs.fileno(), *(fd for numbers in sockets for fd in numbers.values())}
@@ -103,6 +111,20 @@ class Slot:
         self.stuck = False
         self._control = ours
         self.since = asyncio.get_running_loop().time()
+
+    def _make_directory(self) -> None:
+        """Raises OSError."""
+        # Cleaners of /tmp may have taken the parent's, too.
+        for directory in (os.path.dirname(self._assignment.directory), self._assignment.directory):
+            if not os.path.isdir(directory):
+                os.mkdir(directory, 0o700)
+                os.chmod(directory, self._mode)
+
+    def keep_directory(self) -> None:
+        """Called now and then: a child makes a new socket for its workers where the old one was removed."""
+        if self.serving:
+            with contextlib.suppress(OSError):
+                self._make_directory()
 
     async def _assign(self) -> None:
         config = self._assignment.config
@@ -197,6 +219,10 @@ class Slot:
             if process is self._process and self.serving:
                 self.numbers = numbers
                 self.stuck = False
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _forget(answer: asyncio.Future[Any]) -> None:

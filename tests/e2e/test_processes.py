@@ -7,6 +7,7 @@ import http.client
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import ssl
@@ -577,6 +578,36 @@ def test_a_process_that_is_stuck_is_told_and_does_not_hold_up_the_others(serve: 
     assert len(worker_pids(server)) == 2
     assert get("/ready") == (200, fine)
     assert len(logged(server, "a process is stuck")) == 1
+
+
+def test_a_process_that_is_stuck_cannot_hold_up_an_end_at_once(serve: Serve, scratch: Path) -> None:
+    server = serve(TWO)
+    server.exit_code = 128 + signal.SIGTERM
+    pids = [*children(server), *worker_pids(server)]
+    with connected(server) as wires:
+        os.kill(pids[0], signal.SIGSTOP)
+        server.process.send_signal(signal.SIGTERM)
+        assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]  # it has begun to stop
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 128 + signal.SIGTERM
+    wait_until_gone(*pids)
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_cleaner_of_tmp_does_no_harm(serve: Serve, scratch: Path) -> None:
+    server = serve({**TWO, "smtp": {"processes": 2, "tls": {"cert": "auto"}}})
+    first, _second = children(server)
+    [directory] = scratch.iterdir()
+    shutil.rmtree(directory)
+    os.kill(first, signal.SIGKILL)
+    wait_for_log(server, "process started again")
+    with connected(server) as wires:
+        send_mails(wires)
+    while len(list(directory.iterdir())) < 2:  # made anew at the next look
+        call(server, "rpc.Version")
+    assert call(server, "resetter.Reset", "smtp") is True
+    assert server.stop() == 0
+    assert list(scratch.iterdir()) == []
 
 
 def test_on_init_runs_once(serve: Serve, tmp_path: Path) -> None:
