@@ -33,6 +33,7 @@ from fastsmtp.tls import AUTO, make_context, self_signed
 from fastsmtp.workers.launch import run_on_init
 
 LOOK_S = 5.0  # between looks at the numbers of all: what a killed process has counted since is lost
+_STAND_IN_S = 2.0  # for a start, before another process takes the clients of the one that is missed
 _ABORT_S = 2.0  # for children to kill their workers
 
 _PRIVATE, _PASSABLE = 0o700, 0o711  # the second, where workers of another user have to get through to their socket
@@ -89,23 +90,7 @@ class Parent:
             self._own_files.append(OwnFile.at(rpc.removeprefix("unix://")))
         adopt_orphans()
         await run_on_init(config.server.on_init, self._log)
-        numbers = [self._descriptors(index) for index in range(self._count)]
-        spares = [self._descriptors(index, shared=False) for index in range(self._count)]
-        for index, share in enumerate(shares(config, self._count)):
-            directory = os.path.join(self._directory, str(index))
-            files = {name: os.path.join(directory, f"{number}.pem") for number, name in enumerate(certificates)}
-            assignment = Assignment(
-                config=with_certificates(share, files),
-                listeners=numbers[index],
-                spares=[{} if other == index else spare for other, spare in enumerate(spares)],
-                directory=directory,
-                save=self._save,
-                rpc=rpc,
-                counting=bool(config.metrics.address),
-                own_files=self._own_files,
-            )
-            contents = {path: certificates[name] for name, path in files.items()}
-            self._slots.append(Slot(index, assignment, mode, contents, self._log))
+        self._make_slots(mode, certificates, rpc)
         if rpc:
             # Before the workers, which may call while they start.
             await self._rpc.serve(self._face.methods())
@@ -115,6 +100,25 @@ class Parent:
         self.addresses = {name: [spell(bound[0])] for name, bound in self._listeners.items()}
         await self._start_endpoints(metrics, status)
         self._tasks = [asyncio.ensure_future(work) for work in (*map(self._keep, self._slots), self._look())]
+
+    def _make_slots(self, mode: int, certificates: dict[str, bytes], rpc: str) -> None:
+        config = self._config
+        spares = [self._descriptors(index, shared=False) for index in range(self._count)]
+        for index, share in enumerate(shares(config, self._count)):
+            directory = os.path.join(self._directory, str(index))
+            files = {name: os.path.join(directory, f"{number}.pem") for number, name in enumerate(certificates)}
+            assignment = Assignment(
+                config=with_certificates(share, files),
+                listeners=self._descriptors(index),
+                spares=[{} if other == index else spare for other, spare in enumerate(spares)],
+                directory=directory,
+                save=self._save,
+                rpc=rpc,
+                counting=bool(config.metrics.address),
+                own_files=self._own_files,
+            )
+            contents = {path: certificates[name] for name, path in files.items()}
+            self._slots.append(Slot(index, assignment, mode, contents, self._log))
 
     def _descriptors(self, index: int, *, shared: bool = True) -> dict[str, int]:
         """The numbers of the sockets for one process; without those that are `shared` by all, if so wanted."""
@@ -174,7 +178,6 @@ class Parent:
             self._on_lost(slot, delay_s)
             await asyncio.sleep(delay_s)
             while not await self._restart(slot):
-                await self._find_stand_in(slot)
                 await asyncio.sleep(delays.after(0.0))
 
     def _on_lost(self, slot: Slot, delay_s: float) -> None:
@@ -187,14 +190,20 @@ class Parent:
         self._orphans.reap()
 
     async def _restart(self, slot: Slot) -> bool:
+        starting = asyncio.ensure_future(slot.start())
         try:
-            await slot.start()
+            done, _pending = await asyncio.wait({starting}, timeout=_STAND_IN_S)
+            if not done or starting.exception() is not None:
+                await self._find_stand_in(slot)
+            await starting
         except StartError as error:
             self._log.error("a process could not be started again", reason=str(error))
             return False
         except Exception:
             self._log.exception("a process could not be started again")
             return False
+        finally:
+            starting.cancel()
         self._log.info("process started again", pid=slot.pid)
         await asyncio.gather(
             slot.refresh(),

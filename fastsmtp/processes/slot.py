@@ -77,7 +77,7 @@ class Slot:
         except BaseException:  # we are given up; what it has started so far, it ends
             self.signal(END_AT_ONCE)
             raise
-        self.serving = True
+        self.serving = bool(self.pid)  # it may have ended by now
         self.starts += 1
 
     def _launch(self) -> None:

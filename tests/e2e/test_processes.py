@@ -181,6 +181,18 @@ def test_while_a_process_cannot_be_started_another_one_stands_in_for_it(serve: S
         wait_for_log(server, "process started again", 2)
 
 
+def test_another_one_stands_in_for_a_process_that_takes_its_time_to_start(serve: Serve, tmp_path: Path) -> None:
+    command = tmp_path / "worker.sh"
+    command.write_text(f"exec php {WORKERS / 'record.php'}\n")
+    server = serve({**TWO, "server": {"command": f"sh {command}"}})
+    victim = children(server)[0]
+    command.write_text("exec sleep 1000\n")
+    os.kill(victim, signal.SIGKILL)
+    with connected(server) as wires:
+        send_mails(wires)
+    assert [process["serving"] for process in call(server, "smtp.Stats")["processes"]] == [False, True]
+
+
 def test_a_process_that_is_asked_to_stop_is_started_again(serve: Serve) -> None:
     server = serve(TWO)
     with connected(server) as wires:
