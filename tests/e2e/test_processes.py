@@ -530,7 +530,7 @@ def run_serve(tmp_path: Path, *settings: str) -> subprocess.CompletedProcess[str
             'worker "php nowhere.php" did not start: ended without a handshake; exit status 1\n'
             "  Could not open input file: nowhere.php",
         ),
-        ("server.command=no-such-program", 'cannot start "no-such-program": [Errno 2] No such file or directory: '),
+        ("server.command=no-such-program", 'cannot start "no-such-program": No such file or directory'),
         (
             "smtp.attachment_storage={mode: tempfile, temp_dir: /dev/null/x}",
             "smtp.attachment_storage.temp_dir: cannot keep files in /dev/null/x: Not a directory",
