@@ -7,6 +7,7 @@ import os
 import click
 
 from fastsmtp import __version__
+from fastsmtp.commands.bench import bench
 from fastsmtp.commands.check import check
 from fastsmtp.commands.options import (
     FAILED,
@@ -116,5 +117,5 @@ def serve(
     raise SystemExit(status)
 
 
-for verb in (check, workers, connections, close, reset, stop, send):
+for verb in (check, workers, connections, close, reset, stop, send, bench):
     main.add_command(verb)

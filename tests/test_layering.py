@@ -95,15 +95,26 @@ LAYERS = [
     "processes.face",
     "processes.parent",
     "service",
+    "bench.message",
+    "bench.dialogue",
+    "bench.histogram",
+    "bench.measures",
+    "bench.ledger",
+    "bench.connection",
+    "bench.load",
+    "bench.report",
+    "bench.plot",
     "commands.options",
     "commands.check",
     "commands.remote",
     "commands.send",
+    "commands.bench",
     "cli",
 ]
 OUTSIDE_THE_ORDER = {
     "",
     "__main__",
+    "bench",
     "commands",
     "goridge",
     "mime",
@@ -114,12 +125,20 @@ OUTSIDE_THE_ORDER = {
 ONLY_HOME = {
     "yaml": {"configfile"},
     "orjson": {"payload", "log"},
-    "click": {"cli", "commands.options", "commands.check", "commands.remote", "commands.send"},
-    "uvloop": {"loop"},
+    "click": {"cli", "commands.options", "commands.check", "commands.remote", "commands.send", "commands.bench"},
+    "uvloop": {"loop", "bench.load"},
+    "matplotlib": {"bench.plot"},
 }
 
 # No event loop, no clock, no logs, no files: bytes in, replies and events out.
-SANS_IO = {*LAYERS[LAYERS.index("_parse") : LAYERS.index("storage")], "payload", "jobs", "goridge.frame"}
+SANS_IO = {
+    *LAYERS[LAYERS.index("_parse") : LAYERS.index("storage")],
+    "payload",
+    "jobs",
+    "goridge.frame",
+    "bench.message",
+    "bench.dialogue",
+}
 IO_MODULES = {
     "asyncio",
     "logging",

@@ -85,6 +85,20 @@ def read_config(path: str | None, overrides: tuple[str, ...]) -> Config:
         raise SystemExit(BAD_CONFIG) from None
 
 
+def target(address: str | None, path: str | None, overrides: tuple[str, ...]) -> str:
+    """Where to send mail: `address`, or the first listener of the configuration."""
+    from fastsmtp.addresses import parse_address
+
+    if address is None:
+        listeners = read_config(path, overrides).smtp.listeners()
+        return next(iter(listeners.values())).addr
+    try:
+        parse_address(address)
+    except ValueError as error:
+        raise click.BadParameter(f"{address}: {error}", param_hint="ADDRESS") from None
+    return address
+
+
 def fail(text: object, code: int = FAILED) -> NoReturn:
     """Say it in one line, and end."""
     click.echo(f"fastsmtp: {text}", err=True)

@@ -18,6 +18,7 @@ from fastsmtp.commands.options import (
     config_options,
     fail,
     read_config,
+    target,
 )
 from fastsmtp.table import printable, size
 
@@ -145,7 +146,7 @@ def send(path: str | None, overrides: tuple[str, ...], address: str | None, **op
     wish = _Wish(**options)
     if wish.starttls and wish.implicit_tls:
         raise click.UsageError("--starttls or --tls, not both")
-    place = _place(address, path, overrides)
+    place = target(address, path, overrides)
     message = _message(wish)
     try:
         with _watching(wish, len(message)) as watcher, contextlib.closing(_connect(place, wish, watcher)) as client:
@@ -159,19 +160,6 @@ def send(path: str | None, overrides: tuple[str, ...], address: str | None, **op
         click.echo(f"sent {size(len(message))} to {place}: {reply}")
     if refused:
         raise SystemExit(FAILED)
-
-
-def _place(address: str | None, path: str | None, overrides: tuple[str, ...]) -> str:
-    from fastsmtp.addresses import parse_address
-
-    if address is None:
-        listeners = read_config(path, overrides).smtp.listeners()
-        return next(iter(listeners.values())).addr
-    try:
-        parse_address(address)
-    except ValueError as error:
-        raise click.BadParameter(f"{address}: {error}", param_hint="ADDRESS") from None
-    return address
 
 
 def _message(wish: _Wish) -> bytes:
