@@ -100,6 +100,7 @@ LAYERS = [
     "bench.histogram",
     "bench.measures",
     "bench.ledger",
+    "bench.alarm",
     "bench.connection",
     "bench.load",
     "bench.report",

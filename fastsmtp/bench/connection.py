@@ -181,7 +181,9 @@ class Connection(asyncio.Protocol):
         dialogue = self._dialogue
         octets = dialogue.take_octets()
         if octets and self._transport is not None and not self._gone:
-            if sum(map(len, octets)) <= _JOIN_OCTETS:
+            if len(octets) == 1:
+                self._transport.write(octets[0])
+            elif sum(map(len, octets)) <= _JOIN_OCTETS:
                 self._transport.write(b"".join(octets))
             else:
                 self._transport.writelines(octets)

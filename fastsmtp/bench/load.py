@@ -9,12 +9,13 @@ Without a rate each connection sends its next mail as soon as it can (a closed l
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import signal
 import socket
 import ssl
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -23,6 +24,7 @@ from typing import Any
 import uvloop
 
 from fastsmtp.addresses import TCPAddress, UnixAddress
+from fastsmtp.bench.alarm import Alarm
 from fastsmtp.bench.connection import CONNECT, TLS, Connection, reason
 from fastsmtp.bench.dialogue import Failure, Mail, Script
 from fastsmtp.bench.ledger import Ledger
@@ -33,6 +35,7 @@ TICK_S = 0.25
 _OPENING_AT_ONCE = 64  # less than any server's backlog
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # of one connection, after so many failures to open it
 _PATIENCE_S = 10.0  # without one open connection, before the rest of the mails is given up
+_ROUNDED_S = 0.002  # more than a timer of the loop can be early: the last mail is due shortly before the end
 _GOODBYE_S = 5.0  # for replies to QUIT at the end
 
 
@@ -82,6 +85,12 @@ def run(plan: Plan, measures: Measures, ledger: Ledger, on_tick: Callable[[], No
         loop.close()
 
 
+def _planned(plan: Plan) -> int:
+    """How many mails there are to be, 0 = nobody knows."""
+    due = math.ceil(plan.duration_s * plan.rate)
+    return min(due, plan.mails) if due and plan.mails else due or plan.mails
+
+
 class Load:
     """The owner of all connections."""
 
@@ -104,18 +113,21 @@ class Load:
         self._address = ("", 0)  # resolved
         # Mails
         self._given = 0
+        self._limit = _planned(plan)
         self._returned: deque[Mail] = deque()  # a server hung up before it looked at them
         self._stopped = False  # there are no more, whatever was planned
         # Connections
         self._connections: dict[Connection, None] = {}
-        self._parked: dict[Connection, None] = {}  # open, and without a mail that is due
+        self._parked: OrderedDict[Connection, None] = (
+            OrderedDict()
+        )  # open, without a mail that is due; first come first
         self._places = plan.connections  # for more of them
         self._failed_openings = 0  # in a row
         self._last_open = 0.0  # when there last was an open one
         self._open = 0
         # The run
         self._clock = 0.0  # when it started, 0 = not yet
-        self._timer: asyncio.TimerHandle | None = None  # for the next mail that is due
+        self._alarm = Alarm(loop, self._dispatch) if plan.rate else None  # for the next mail that is due
         self._probe: Failure | None = None
         self._probing = True
         self._ending = 0.0  # since when all mails have an outcome
@@ -135,7 +147,7 @@ class Load:
             self._clock = self._last_open = now
             self._measures.start(now)
             if self._plan.duration_s:
-                self._loop.call_later(self._plan.duration_s, self._stop)
+                self._loop.call_later(self._plan.duration_s + _ROUNDED_S, self._stop)
             self._dispatch()
             await self._over
             self._measures.cpu_s = time.process_time() - cpu
@@ -146,6 +158,8 @@ class Load:
             self._stopped = True
             for connection in list(self._connections):
                 connection.abort("interrupted")
+            if self._alarm is not None:
+                self._alarm.close()
 
     def interrupt(self) -> None:
         """First: no more mails, and a report of what there is. Then: the end."""
@@ -216,7 +230,7 @@ class Load:
     @property
     def _exhausted(self) -> bool:
         """Whether there is no mail to be given any more."""
-        return not self._returned and (self._stopped or 0 < self._plan.mails <= self._given)
+        return not self._returned and (self._stopped or 0 < self._limit <= self._given)
 
     def _next(self, now: float) -> Mail | None:
         """The next mail that is due."""
@@ -245,7 +259,7 @@ class Load:
             if mail is None:
                 break
             if self._parked:
-                connection, _ = self._parked.popitem()
+                connection, _ = self._parked.popitem(last=False)
                 connection.send(mail)
                 connection.flush(now)
             else:
@@ -261,21 +275,17 @@ class Load:
             self._arm(now)
 
     def _arm(self, now: float) -> None:
-        """Come back when the next mail is due; uvloop's timers count whole milliseconds."""
-        if self._plan.rate and self._clock and self._timer is None and not self._exhausted:
-            self._timer = self._loop.call_later(max(0.001, self._due() - now), self._on_due)
-
-    def _on_due(self) -> None:
-        self._timer = None
-        self._dispatch()
+        """Come back when the next mail is due, if there will be a connection for it."""
+        if self._alarm is not None and self._clock and (self._parked or self._places) and not self._alarm.set:
+            self._alarm.arm(self._due() - now)
 
     def _stop(self) -> None:
-        """The time is up: what was due and could not even be sent counts as failed."""
+        """No more mails; those that were due by now and could not even be sent count as failed."""
         if self._stopped:
             return
+        self._dispatch()
         if self._plan.rate:
-            due = int((perf_counter() - self._clock) * self._plan.rate) + 1
-            self._abandon(min(due, self._plan.mails or due) - self._given)
+            self._abandon(self._limit - self._given)
         self._stopped = True
         self._dispatch()
 
@@ -365,7 +375,7 @@ class Load:
             self._last_open = now
         elif not self._stopped and now - self._last_open > _PATIENCE_S:
             self._stopped = True
-            self._abandon(self._plan.mails - self._given if self._plan.mails else 0)
+            self._abandon(self._limit - self._given)
             self._dispatch()
         if self._exhausted and not any(connection.busy for connection in self._connections):
             self._ending = self._ending or now

@@ -109,7 +109,7 @@ def drawn(kinds: Sequence[Kind], seed: int) -> Iterator[Template]:
 def compose(octets: int, chooser: random.Random, style: Style) -> bytes:
     """A plausible mail of exactly so many octets: text, HTML, attachments, as the size allows."""
     wanted = style.attachments
-    count = wanted if wanted is not None else int(octets >= _ATTACHED_FROM)
+    count = wanted if wanted is not None else int(octets + HEAD_OCTETS >= _ATTACHED_FROM)
     header = _header(chooser, style)
     if len(header) + 400 * (count + 1) > octets:  # not even the frame of all this would fit
         count = 0

@@ -88,7 +88,7 @@ def _ms(seconds: float) -> float:
 
 def _counts(measures: Measures) -> Iterator[str]:
     seconds = measures.seconds
-    per_mail = f", {1e6 * measures.cpu_s / measures.mails:.0f} us a mail" if measures.mails else ""
+    per_mail = f", {1e6 * measures.cpu_s / measures.answered:.0f} us a mail" if measures.answered else ""
     busy = f"{100 * measures.cpu_s / seconds:.0f} % of a core{per_mail}" if seconds else "-"
     throughput = size(round(measures.octets / seconds)) if seconds else "0 B"
     yield f"answered 250  {measures.answered}"

@@ -497,7 +497,7 @@ def test_send_what_cannot_be_sent(run: Run, arguments: list[str], complaint: str
 
 # --- help and completion
 
-VERBS = ["check", "close", "connections", "reset", "send", "serve", "stop", "version", "workers"]
+VERBS = ["bench", "check", "close", "connections", "reset", "send", "serve", "stop", "version", "workers"]
 
 
 def test_help_names_every_verb(run: Run) -> None:
