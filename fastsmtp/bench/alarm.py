@@ -1,4 +1,4 @@
-"""A timer that is not rounded to milliseconds, as those of the event loop are: a timerfd of Linux (timerfd_create(2))."""
+"""A timer that is not rounded to milliseconds, as those of the event loop are: a timerfd of Linux."""
 
 from __future__ import annotations
 
