@@ -16,7 +16,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import resource
 import socket
 import statistics
 import subprocess
@@ -26,45 +25,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import uvloop
+from serving import raise_limit, serving
 
-ROOT = Path(__file__).resolve().parent.parent
 ADDRESSES = 50  # source addresses of the idle connections
 SENDERS = 8
 ROUNDS = 3
 BEGIN = b"MAIL FROM:<s@example.com>\r\nRCPT TO:<r@example.com>\r\nDATA\r\n"
 MAIL = b"Subject: x\r\n\r\n" + b"x" * 70 * 14 + b"\r\n.\r\n"
-
-
-def raise_limit(wanted: int) -> None:
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard < wanted:
-        sys.exit(f"{wanted} open files are needed, {hard} are allowed: ulimit -Hn")
-
-
-@contextlib.contextmanager
-def serve(directory: Path) -> Iterator[tuple[int, str, int]]:
-    """A server: its pid, host and port."""
-    ready = directory / "ready"
-    command = [sys.executable, "-m", "fastsmtp", "serve", "--ready-file", str(ready)]
-    for setting in (
-        f"server.command=php {ROOT}/tests/workers/accepts.php",
-        "smtp.addr=127.0.0.1:0",
-        "smtp.read_timeout=0s",
-        "smtp.pool.num_workers=2",
-        "logs.mode=none",
-    ):
-        command += ["-o", setting]
-    with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("  config "):  # the last line of the banner
-                break
-        host, _, port = json.loads(ready.read_text())["listeners"]["default"][0].rpartition(":")
-        try:
-            yield process.pid, host, int(port)
-        finally:
-            process.terminate()
 
 
 @contextlib.contextmanager
@@ -124,11 +91,6 @@ def rate(host: str, port: int, seconds: float) -> float:
     return statistics.median(rounds)
 
 
-def resident_bytes(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--connections", type=int, default=10_000)
@@ -139,13 +101,13 @@ def main() -> None:
         hold(chosen.hold, chosen.connections)
         return
     raise_limit(chosen.connections + 200)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    with tempfile.TemporaryDirectory() as directory, serve(Path(directory)) as (pid, host, port):
+    with tempfile.TemporaryDirectory() as directory, serving(Path(directory), "smtp.read_timeout=0s") as server:
+        host, port = server.host, server.port
         rate(host, port, 1.0)  # warm
         without = rate(host, port, chosen.seconds)
-        before = resident_bytes(pid)
+        before = server.memory_mb()
         with hold_connections(host, port, chosen.connections):
-            each = (resident_bytes(pid) - before) / chosen.connections
+            each = (server.memory_mb() - before) / chosen.connections * 1024 * 1024
             beside = rate(host, port, chosen.seconds)
         afterwards = rate(host, port, chosen.seconds)
     figures = {

@@ -35,7 +35,7 @@ TICK_S = 0.25
 _OPENING_AT_ONCE = 64  # less than any server's backlog
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # of one connection, after so many failures to open it
 _PATIENCE_S = 10.0  # without one open connection, before the rest of the mails is given up
-_ROUNDED_S = 0.002  # more than a timer of the loop can be early: the last mail is due shortly before the end
+_GRACE, _GRACE_S = 0.1, 1.0  # of the duration, or at least so long: for mails that are late at the end of a load
 _GOODBYE_S = 5.0  # for replies to QUIT at the end
 
 
@@ -147,7 +147,7 @@ class Load:
             self._clock = self._last_open = now
             self._measures.start(now)
             if self._plan.duration_s:
-                self._loop.call_later(self._plan.duration_s + _ROUNDED_S, self._stop)
+                self._loop.call_later(self._plan.duration_s + self._grace_s(), self._stop)
             self._dispatch()
             await self._over
             self._measures.cpu_s = time.process_time() - cpu
@@ -279,8 +279,12 @@ class Load:
         if self._alarm is not None and self._clock and (self._parked or self._places) and not self._alarm.set:
             self._alarm.arm(self._due() - now)
 
+    def _grace_s(self) -> float:
+        """With a rate the mails end by themselves, and this is for those that were due and had to wait."""
+        return max(_GRACE_S, _GRACE * self._plan.duration_s) if self._plan.rate else 0.0
+
     def _stop(self) -> None:
-        """No more mails; those that were due by now and could not even be sent count as failed."""
+        """No more mails; those that were due and could not even be sent count as failed."""
         if self._stopped:
             return
         self._dispatch()
