@@ -29,9 +29,10 @@ from serving import Server, raise_limit, serving
 from fastsmtp.addresses import TCPAddress
 from fastsmtp.bench.dialogue import Script
 from fastsmtp.bench.ledger import Ledger
-from fastsmtp.bench.load import Plan, run
+from fastsmtp.bench.load import run
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.message import Style, drawn, generated
+from fastsmtp.bench.plan import Plan
 from fastsmtp.table import lines
 
 LIMIT = 1.3

@@ -16,9 +16,10 @@ from fastsmtp.addresses import TCPAddress, UnixAddress
 from fastsmtp.bench.alarm import Alarm
 from fastsmtp.bench.dialogue import Script
 from fastsmtp.bench.ledger import Ledger
-from fastsmtp.bench.load import CannotOpen, Plan, run
+from fastsmtp.bench.load import CannotOpen, run
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.message import Template
+from fastsmtp.bench.plan import Plan
 
 TEMPLATE = Template("x", b"Subject: x\r\n\r\nx\r\n", b"Subject: x\r\n\r\nx\r\n", False)
 LARGE = Template("large", b"x\r\n" * 1_000_000, b"x\r\n" * 1_000_000, False)

@@ -102,6 +102,7 @@ LAYERS = [
     "bench.ledger",
     "bench.alarm",
     "bench.connection",
+    "bench.plan",
     "bench.load",
     "bench.report",
     "bench.plot",
@@ -139,6 +140,7 @@ SANS_IO = {
     "goridge.frame",
     "bench.message",
     "bench.dialogue",
+    "bench.plan",
 }
 IO_MODULES = {
     "asyncio",

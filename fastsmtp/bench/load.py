@@ -2,34 +2,30 @@
 
 With a rate the mails are due at fixed times, whatever the server does (an open loop): one that has to wait for a free
 connection is late from its due time on, so a server that stalls is measured by all the mails that had to wait, not only
-by the few it stalled on.
-Without a rate each connection sends its next mail as soon as it can (a closed loop).
+by the few it stalled on. Without a rate each connection sends its next mail as soon as it can (a closed loop).
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import secrets
 import signal
 import socket
 import ssl
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 import uvloop
 
-from fastsmtp.addresses import TCPAddress, UnixAddress
+from fastsmtp.addresses import UnixAddress
 from fastsmtp.bench.alarm import Alarm
 from fastsmtp.bench.connection import CONNECT, TLS, Connection, reason
-from fastsmtp.bench.dialogue import Failure, Mail, Script
+from fastsmtp.bench.dialogue import Failure, Mail
 from fastsmtp.bench.ledger import Ledger
 from fastsmtp.bench.measures import Measures
-from fastsmtp.bench.message import Template, head
+from fastsmtp.bench.plan import Agenda, Plan
 
 TICK_S = 0.25
 _OPENING_AT_ONCE = 64  # less than any server's backlog
@@ -52,24 +48,6 @@ class CannotOpen(Exception):
         return self.failure.step == CONNECT
 
 
-@dataclass
-class Plan:
-    """What is wanted. Without `mails` the load ends after `duration_s`; with both, at what comes first."""
-
-    address: TCPAddress | UnixAddress
-    script: Script
-    templates: Iterator[Template]
-    connections: int = 10
-    mails: int = 0
-    duration_s: float = 0.0
-    rate: float = 0.0  # mails per second over all connections, 0 = as fast as they go
-    per_connection: int = 0  # mails, 0 = as many as there are
-    timeout_s: float = 60.0  # of each reply
-    tls: ssl.SSLContext | None = None
-    implicit_tls: bool = False
-    run: str = field(default_factory=lambda: secrets.token_hex(4))  # what the IDs of the mails begin with
-
-
 def run(plan: Plan, measures: Measures, ledger: Ledger, on_tick: Callable[[], None]) -> None:
     """Run the load on uvloop. SIGINT ends it early, a second one at once.
 
@@ -83,12 +61,6 @@ def run(plan: Plan, measures: Measures, ledger: Ledger, on_tick: Callable[[], No
     finally:
         loop.run_until_complete(asyncio.sleep(0))  # what was cancelled ends
         loop.close()
-
-
-def _planned(plan: Plan) -> int:
-    """How many mails there are to be, 0 = nobody knows."""
-    due = math.ceil(plan.duration_s * plan.rate)
-    return min(due, plan.mails) if due and plan.mails else due or plan.mails
 
 
 class Load:
@@ -111,11 +83,7 @@ class Load:
         self._on_tick = on_tick
         self._loop = loop
         self._address = ("", 0)  # resolved
-        # Mails
-        self._given = 0
-        self._limit = _planned(plan)
-        self._returned: deque[Mail] = deque()  # a server hung up before it looked at them
-        self._stopped = False  # there are no more, whatever was planned
+        self._agenda = Agenda(plan)
         # Connections
         self._connections: dict[Connection, None] = {}
         self._parked: OrderedDict[Connection, None] = (
@@ -126,11 +94,11 @@ class Load:
         self._last_open = 0.0  # when there last was an open one
         self._open = 0
         # The run
-        self._clock = 0.0  # when it started, 0 = not yet
         self._alarm = Alarm(loop, self._dispatch) if plan.rate else None  # for the next mail that is due
         self._probe: Failure | None = None
         self._probing = True
         self._ending = 0.0  # since when all mails have an outcome
+        self._interrupted = False
         self._over: asyncio.Future[None] = loop.create_future()
         self._changed = asyncio.Event()  # a connection was opened, or is gone
 
@@ -144,7 +112,8 @@ class Load:
             await self._open_ahead()
             now = perf_counter()
             cpu = time.process_time()
-            self._clock = self._last_open = now
+            self._last_open = now
+            self._agenda.start(now)
             self._measures.start(now)
             if self._plan.duration_s:
                 self._loop.call_later(self._plan.duration_s + self._grace_s(), self._stop)
@@ -155,7 +124,7 @@ class Load:
             self._ledger.flush()
             self._on_tick()
         finally:
-            self._stopped = True
+            self._agenda.stop()
             for connection in list(self._connections):
                 connection.abort("interrupted")
             if self._alarm is not None:
@@ -163,9 +132,10 @@ class Load:
 
     def interrupt(self) -> None:
         """First: no more mails, and a report of what there is. Then: the end."""
-        if self._stopped or not self._clock:
+        if self._interrupted or not self._agenda.started:
             self._end(KeyboardInterrupt())
-        self._stopped = True
+        self._interrupted = True
+        self._agenda.stop()
         self._dispatch()
 
     # --- connection.Owner
@@ -187,7 +157,7 @@ class Load:
 
     def on_unsent(self, mail: Mail) -> None:
         """It goes to another connection."""
-        self._returned.append(mail)
+        self._agenda.give_back(mail)
 
     def on_open(self, connection: Connection, now: float) -> None:
         """A connection is ready for mails."""
@@ -201,11 +171,11 @@ class Load:
         """The next mail, if one is due; with a rate only to a connection without one: another may be free sooner."""
         if connection.busy and self._plan.rate:
             return
-        mail = self._next(now)
+        mail = self._agenda.next(now)
         if mail is not None:
             connection.send(mail)
         elif not connection.busy:
-            if self._exhausted:
+            if self._agenda.exhausted:
                 connection.quit()
             else:
                 self._parked[connection] = None
@@ -227,35 +197,11 @@ class Load:
 
     # --- mails
 
-    @property
-    def _exhausted(self) -> bool:
-        """Whether there is no mail to be given any more."""
-        return not self._returned and (self._stopped or 0 < self._limit <= self._given)
-
-    def _next(self, now: float) -> Mail | None:
-        """The next mail that is due."""
-        if not self._clock or self._exhausted:
-            return None
-        if self._returned:
-            return self._returned.popleft()
-        due = self._due() if self._plan.rate else now
-        if due > now:
-            return None
-        self._given = number = self._given + 1
-        run = self._plan.run
-        mail = Mail(f"{run}-{number:08d}", head(run, number), next(self._plan.templates))
-        mail.began = due
-        return mail
-
-    def _due(self) -> float:
-        """When the next mail is due."""
-        return self._clock + self._given / self._plan.rate
-
     def _dispatch(self) -> None:
         """Give the mails that are due to connections that are free, and to new ones."""
         now = perf_counter()
         while self._parked or self._places:
-            mail = self._next(now)
+            mail = self._agenda.next(now)
             if mail is None:
                 break
             if self._parked:
@@ -264,7 +210,7 @@ class Load:
                 connection.flush(now)
             else:
                 self._connect(mail, now)
-        if self._clock and self._exhausted:
+        if self._agenda.exhausted:
             for connection in list(self._parked):
                 connection.quit()
                 connection.flush(now)
@@ -276,8 +222,8 @@ class Load:
 
     def _arm(self, now: float) -> None:
         """Come back when the next mail is due, if there will be a connection for it."""
-        if self._alarm is not None and self._clock and (self._parked or self._places) and not self._alarm.set:
-            self._alarm.arm(self._due() - now)
+        if self._alarm is not None and not self._alarm.set and self._agenda.started and (self._parked or self._places):
+            self._alarm.arm(self._agenda.next_due - now)
 
     def _grace_s(self) -> float:
         """With a rate the mails end by themselves, and this is for those that were due and had to wait."""
@@ -285,16 +231,14 @@ class Load:
 
     def _stop(self) -> None:
         """No more mails; those that were due and could not even be sent count as failed."""
-        if self._stopped:
-            return
         self._dispatch()
+        never_sent = self._agenda.stop()
         if self._plan.rate:
-            self._abandon(self._limit - self._given)
-        self._stopped = True
+            self._abandon(never_sent)
         self._dispatch()
 
     def _abandon(self, count: int) -> None:
-        if count > 0:
+        if count:
             self._measures.on_abandoned(count, perf_counter())
 
     # --- connections
@@ -362,7 +306,7 @@ class Load:
         now = perf_counter()
         for connection in list(self._connections):
             connection.check(now, self._plan.timeout_s)
-        if self._clock:
+        if self._agenda.started:
             self._check_end(now)
             self._measures.turn(now)
             try:
@@ -377,11 +321,10 @@ class Load:
         """Give up on a server that is gone, and on replies to QUIT."""
         if self._open:
             self._last_open = now
-        elif not self._stopped and now - self._last_open > _PATIENCE_S:
-            self._stopped = True
-            self._abandon(self._limit - self._given)
+        elif now - self._last_open > _PATIENCE_S:
+            self._abandon(self._agenda.stop())
             self._dispatch()
-        if self._exhausted and not any(connection.busy for connection in self._connections):
+        if self._agenda.exhausted and not any(connection.busy for connection in self._connections):
             self._ending = self._ending or now
             if now - self._ending > _GOODBYE_S:
                 self._end()

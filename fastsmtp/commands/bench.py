@@ -14,9 +14,9 @@ from fastsmtp.commands.options import BAD_CONFIG, FAILED, NOBODY_THERE, config_o
 from fastsmtp.table import counted
 
 if TYPE_CHECKING:
-    from fastsmtp.bench.load import Plan
     from fastsmtp.bench.measures import Measures
     from fastsmtp.bench.message import Kind
+    from fastsmtp.bench.plan import Plan
 
 _EPILOG = """\b
 Exit codes:
@@ -260,8 +260,8 @@ def _plan(wish: _Wish, place: str) -> Plan:
 
     from fastsmtp.addresses import TCPAddress, parse_address
     from fastsmtp.bench.dialogue import Script
-    from fastsmtp.bench.load import Plan
     from fastsmtp.bench.message import drawn
+    from fastsmtp.bench.plan import Plan
     from fastsmtp.sending import Credentials, tls_context
 
     parsed = parse_address(place)
