@@ -257,7 +257,7 @@ def draw(path: str, all_curves: dict[str, Curves]) -> None:
         for mode, curves in all_curves.items():
             axes.plot(curves.at, curves[column], label=mode)
         axes.set(ylabel=label)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(value for curves in all_curves.values() for value in curves[column]) or 1.0)
         axes.grid(alpha=0.3)
         axes.legend()
     axes.set(xlabel="seconds")

@@ -123,8 +123,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a mail is under way."""
-        return bool(self._dialogue.mails)
+        """Whether it has a mail, be it one that waits for the connection to be opened."""
+        return self._first is not None or bool(self._dialogue.mails)
 
     def send(self, mail: Mail) -> None:
         """Begin a mail, when there is room. Outside of `on_room`, `flush` has to follow."""

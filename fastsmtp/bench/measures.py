@@ -9,6 +9,7 @@ from fastsmtp.bench.dialogue import BETWEEN, Failure, Mail
 from fastsmtp.bench.histogram import Histogram
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+_ENOUGH = 0.9  # of an interval: whoever looks now and then would else make each a bit longer
 _MAX_KINDS = 100  # of failures that are told apart
 ABANDONED = Failure(BETWEEN, "never sent", "due, but no connection was free")
 _OTHER = Failure("other", "failures")
@@ -96,7 +97,7 @@ class Measures:
     def turn(self, now: float, *, end: bool = False) -> None:
         """End the current interval if it has lasted long enough, or the run is over."""
         at = now - self.began
-        if at - self._start < self.interval_s and not (end and at > self._start):
+        if at - self._start < _ENOUGH * self.interval_s and not (end and at > self._start):
             return
         current, (answered, failed, octets) = self._mail, self._before
         self.intervals.append(

@@ -44,12 +44,13 @@ def draw(path: str, title: str, measures: Measures) -> None:
 
 def _draw_rate(axes: Any, intervals: list[Interval]) -> None:
     at = [interval.start + interval.seconds / 2 for interval in intervals]
-    axes.plot(at, [interval.answered / interval.seconds for interval in intervals], label="answered 250", marker=".")
+    rates = [interval.answered / interval.seconds for interval in intervals]
+    axes.plot(at, rates, label="answered 250", marker=".")
     if any(interval.failed for interval in intervals):
         failed = [interval.failed / interval.seconds for interval in intervals]
         axes.plot(at, failed, label="failed", color="tab:red", marker=".")
     axes.set(xlabel="seconds", ylabel="mails per second")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(rates, default=0.0) or 1.0)
     axes.legend()
     axes.grid(alpha=0.3)
 
