@@ -41,7 +41,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from serving import ENVIRONMENT, Server, bench_command, serving, sparkline
 
@@ -134,15 +134,17 @@ class Subject:
         self.breaker = Breaker(server)
         self.breaker.start()
         at_rate = [f"--rate={rate}"] if rate else []
-        self._loads = [
-            self._start("kept", seconds, "--connections=10", f"--mix={MIX}", *at_rate),
-            self._start("short", seconds, "--connections=5", "--per-connection=3", "--rate=20"),
-        ]
+        self._loads = {
+            "kept": self._start("kept", seconds, "--connections=10", f"--mix={MIX}", *at_rate),
+            "short": self._start("short", seconds, "--connections=5", "--per-connection=3", "--rate=20"),
+        }
 
-    def _start(self, name: str, seconds: float, *arguments: str) -> subprocess.Popen[str]:
+    def _start(self, name: str, seconds: float, *arguments: str) -> subprocess.Popen[bytes]:
         ledger = f"--ledger={self._directory / name}.ledger"
         command = bench_command(self.server.address, f"--duration={seconds:g}s", ledger, *arguments)
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        # Files: ten minutes of figures are more than a pipe holds, and nobody reads them before the end.
+        with open(self._directory / f"{name}.json", "wb") as out, open(self._directory / f"{name}.err", "wb") as err:
+            return subprocess.Popen(command, stdout=out, stderr=err, env=ENVIRONMENT)
 
     @property
     def records(self) -> list[Path]:
@@ -152,7 +154,7 @@ class Subject:
     @property
     def running(self) -> bool:
         """Whether a load goes on."""
-        return any(load.poll() is None for load in self._loads)
+        return any(load.poll() is None for load in self._loads.values())
 
     def look(self) -> None:
         """Take a sample."""
@@ -174,12 +176,11 @@ class Subject:
     def finish(self) -> Iterator[str]:
         """End it, and say what is wrong."""
         self.breaker.stop()
-        for load in self._loads:
-            out, err = load.communicate()
-            found: dict[str, Any] = json.loads(out) if out else {"failures": err}
-            if load.returncode:
-                yield f"a load has failed: {found['failures']}"
-        for name in ("kept", "short"):
+        for name, load in self._loads.items():
+            if load.wait():
+                printed = (self._directory / f"{name}.json").read_text()
+                why = json.loads(printed)["failures"] if printed else (self._directory / f"{name}.err").read_text()
+                yield f"the load of {name} connections has failed: {why}"
             found_balance = balance(str(self._directory / f"{name}.ledger"), map(str, self.records))
             if not found_balance.even:
                 yield f"lost: {found_balance.lost[:5]}, more than once: {found_balance.repeated[:5]}"
