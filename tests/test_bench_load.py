@@ -20,6 +20,7 @@ from fastsmtp.bench.load import CannotOpen, run
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.message import Template
 from fastsmtp.bench.plan import Plan
+from fastsmtp.sending import tls_context
 
 TEMPLATE = Template("x", b"Subject: x\r\n\r\nx\r\n", b"Subject: x\r\n\r\nx\r\n", False)
 LARGE = Template("large", b"x\r\n" * 1_000_000, b"x\r\n" * 1_000_000, False)
@@ -33,6 +34,7 @@ REPLIES: dict[str, str | None] = {
     ".": "250 kept\r\n",
     "RSET": "250 ok\r\n",
     "QUIT": "221 bye\r\n",
+    "STAR": "220 go\r\n",
 }
 
 Replies = str | None | list[str | None]
@@ -76,7 +78,7 @@ class Session(socketserver.StreamRequestHandler):
                 self.rfile.read()  # until the client has enough of it
                 return
             self.wfile.write(reply.encode())
-            if verb == "QUIT":
+            if verb in ("QUIT", "STAR"):
                 return
             if verb == "DATA" and reply.startswith("354"):
                 verb = "."
@@ -213,6 +215,16 @@ def test_no_connection_at_all(serve: Serve, told: dict[str, Replies], complaint:
     with pytest.raises(CannotOpen) as caught:
         measured(plan(serve(told), timeout_s=0.2))
     assert (str(caught.value), caught.value.nobody_there) == (complaint, False)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_a_handshake_that_breaks_off(serve: Serve, implicit: bool) -> None:
+    wish = plan(serve({"": CLOSE} if implicit else {"EHLO": "250-peer\r\n250 STARTTLS\r\n"}))
+    wish.script = wish.script._replace(starttls=not implicit)
+    wish.tls, wish.implicit_tls = tls_context(insecure=True, ca_file=""), implicit
+    with pytest.raises(CannotOpen) as caught:
+        measured(wish)
+    assert (caught.value.failure.step, caught.value.nobody_there) == ("TLS", False)
 
 
 @pytest.mark.parametrize("address", [TCPAddress("127.0.0.1", 1), UnixAddress("/nonexistent/socket")])

@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
         now = perf_counter()
         dialogue = self._dialogue
         goodbye = dialogue.done and dialogue.closing
-        dialogue.abort(what, text, step)
+        dialogue.abort(what, text, step or (TLS if self._starting_tls is not None else ""))
         self._tell(now)
         for mail in dialogue.unsent:
             self._owner.on_unsent(mail)
@@ -214,6 +214,7 @@ class Connection(asyncio.Protocol):
         try:
             transport = await self._loop.start_tls(self._transport, self, owner.tls, server_hostname=owner.script.host)
         except OSError as error:
+            self._starting_tls = None
             self.abort(*reason(error), step=TLS)
             return
         if transport is None or self._gone:

@@ -32,6 +32,7 @@ _OPENING_AT_ONCE = 64  # less than any server's backlog
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # of one connection, after so many failures to open it
 _PATIENCE_S = 10.0  # without one open connection, before the rest of the mails is given up
 _GRACE, _GRACE_S = 0.1, 1.0  # of the duration, or at least so long: for mails that are late at the end of a load
+_HANDSHAKE_ERRORS = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)  # it did connect
 _GOODBYE_S = 5.0  # for replies to QUIT at the end
 
 
@@ -258,7 +259,8 @@ class Load:
             else:
                 await self._loop.create_connection(lambda: connection, *self._address, **tls)
         except OSError as error:
-            connection.abort(*reason(error), step=TLS if isinstance(error, ssl.SSLError) else CONNECT)
+            connection.opening = None
+            connection.abort(*reason(error), step=TLS if isinstance(error, _HANDSHAKE_ERRORS) else CONNECT)
         connection.opening = None
 
     def _free_place(self) -> None:
