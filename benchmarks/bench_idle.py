@@ -101,7 +101,7 @@ def main() -> None:
         hold(chosen.hold, chosen.connections)
         return
     raise_limit(chosen.connections + 200)
-    with tempfile.TemporaryDirectory() as directory, serving(Path(directory), "smtp.read_timeout=0s") as server:
+    with tempfile.TemporaryDirectory() as directory, serving(Path(directory), "smtp.read_timeout=1h") as server:
         host, port = server.host, server.port
         rate(host, port, 1.0)  # warm
         without = rate(host, port, chosen.seconds)

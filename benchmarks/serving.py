@@ -16,6 +16,7 @@ from load import cpu_seconds, memory_mb
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+_YOUNG_S = 1.0  # a worker that has been forked, and is no PHP yet
 SETTINGS = ("smtp.addr=127.0.0.1:0", "smtp.pool.num_workers=2", "smtp.max_message_size=20MiB", "logs.mode=none")
 
 
@@ -51,10 +52,18 @@ class Server:
         while left:
             pid = left.pop()
             with contextlib.suppress(OSError):  # a worker may end meanwhile
-                (workers if Path(f"/proc/{pid}/comm").read_text() == "php\n" else own).append(pid)
+                if Path(f"/proc/{pid}/comm").read_text() == "php\n":
+                    workers.append(pid)
+                elif pid == self.pid or _age_s(pid) > _YOUNG_S:
+                    own.append(pid)
                 for task in os.listdir(f"/proc/{pid}/task"):
                     left += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
         return own, workers
+
+
+def _age_s(pid: int) -> float:
+    started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
 
 
 def _cpu_or_0(pid: int) -> float:

@@ -22,6 +22,16 @@ and no mail was lost or came twice, no file is left over, and no load has seen a
 
 On a shared machine the rate follows the neighbours; a --rate below what the machine can do leaves them out, and the CPU
 per mail says whether the server has become slower.
+
+Finding (CPython 3.11; 2 shared cores; 600 s at --rate 300; from the first quarter after the warm-up to the last one):
+
+                memory                  tempfile
+    mails       190451                  190296          none lost, none twice
+    workers     356 replaced            356 replaced
+    broken      5889 clients            5906 clients
+    mails/s     319.9 -> 320.1          319.9 -> 320.0
+    memory MB   36.4 -> 36.6            35.3 -> 35.4
+    open files  34 -> 34                34 -> 34        at the end as many as at the beginning
 """
 
 from __future__ import annotations
