@@ -21,9 +21,9 @@ Findings (CPython 3.11, 2 shared cores, one round):
     full   103.3  111.2  110.1  116.5          1.08           1.07            1.13
 
 - Two runs of one configuration differ by a tenth on that machine.
-- `turns` at 10 000 in rounds of 6 s, in which every mail is the first of its connection, has a ratio of 1.30 (medians of
-  3 rounds). By py-spy 5.5 % of the samples are then in the cycle collector, which the growing heap calls, and 2.2 % in
-  the sweep over all connections for timeouts. Without the collector a round of 14 s costs 256 and 263 us a mail
+- `turns` at 10 000 in rounds of 6 s, in which every mail is the first of its connection, has a ratio of 1.30 (medians
+  of 3 rounds). By py-spy 5.5 % of the samples are then in the cycle collector, which the growing heap calls, and 2.2 %
+  in the sweep over all connections for timeouts. Without the collector two rounds of 14 s cost 256 and 263 us a mail
   instead of 259 and 274.
 """
 

@@ -20,8 +20,8 @@ after the warm-up to the last one,
 
 and no mail was lost or came twice, no file is left over, and no load has seen a failure.
 
-On a shared machine the rate follows the neighbours; a --rate below what the machine can do leaves them out, and the CPU
-per mail says whether the server has become slower.
+On a shared machine the rate follows the neighbours. A --rate below what the machine can do leaves them out; without one
+a lower rate counts only where the server's CPU per mail has grown by as much.
 
 Finding (CPython 3.11; 2 shared cores; 600 s at --rate 300; from the first quarter after the warm-up to the last one):
 
@@ -226,10 +226,11 @@ def quarters(values: Sequence[float]) -> tuple[float, float]:
     return statistics.median(warm[:quarter]), statistics.median(warm[-quarter:])
 
 
-def judge(curves: Curves) -> Iterator[str]:
-    """What has become worse."""
+def judge(curves: Curves, *, paced: bool) -> Iterator[str]:
+    """What has become worse. Unless it is `paced`, a lower rate alone may be the neighbours' doing."""
     first, last = quarters(curves.rate)
-    if last < MIN_RATE * first:
+    cheaper, dearer = quarters(curves.cpu_us)
+    if last < MIN_RATE * first and (paced or MIN_RATE * dearer > cheaper):
         yield f"the rate has fallen from {first:.0f} to {last:.0f} mails/s"
     first, last = quarters(curves.memory_mb)
     if last > MAX_GROWTH * first:
@@ -300,7 +301,7 @@ def soak(directory: Path, seconds: float, interval: float, rate: float) -> tuple
         for subject in subjects:
             faults += [f"{subject.mode}: {fault}" for fault in subject.finish()]
             curves[subject.mode] = subject.curves()
-            faults += [f"{subject.mode}: {fault}" for fault in judge(curves[subject.mode])]
+            faults += [f"{subject.mode}: {fault}" for fault in judge(curves[subject.mode], paced=rate > 0)]
             print(table(subject, curves[subject.mode]), flush=True)
     return curves, faults
 
