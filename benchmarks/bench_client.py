@@ -9,13 +9,13 @@ ratio. `smtp-source` says HELO and knows no PIPELINING; each command waits for i
 Findings (CPython 3.11, uvloop 0.23, Postfix 3.7; 2 shared cores, medians of 3 rounds):
 
     load                           smtp-source us  mails/s  ours us  mails/s   ratio
-    1 KB, kept, step by step                 42.7    10446     53.0      7775   1.24
-    1 KB, kept, pipelining                   44.0    11003     24.0     18434   0.54
-    1 KB, kept, BDAT                         40.6    10682     21.1     25761   0.52
-    1 KB, reconnect, step by step           152.9     5060    142.3      6536   0.93
-    1 KB, reconnect, pipelining             126.8     7719    112.4      8679   0.89
-    100 KB, kept, pipelining                 97.7     2314     86.0      2438   0.88
-    10 MB, kept, pipelining                2969.3       23   1870.4        23   0.63
+    1 KB, kept, step by step                 40.1    22679     45.6     21554   1.14
+    1 KB, kept, pipelining                   39.8    11690     21.4     22681   0.54
+    1 KB, kept, BDAT                         40.6    10523     18.6     25523   0.46
+    1 KB, reconnect, step by step           126.7     3948    151.0      3436   1.19
+    1 KB, reconnect, pipelining             134.0     5732    109.5      8972   0.82
+    100 KB, kept, pipelining                104.6     2257     81.0      2446   0.77
+    10 MB, kept, pipelining                3379.0       25   1966.4        26   0.58
 
 - Step by step, four reads and four writes a mail: two thirds of the time is theirs, the rest is Python.
 - The envelope of the next mail goes along with the mail data: one read and one write a mail.
