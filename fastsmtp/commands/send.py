@@ -17,7 +17,6 @@ from fastsmtp.commands.options import (
     complete_file,
     config_options,
     fail,
-    read_config,
     target,
 )
 from fastsmtp.table import printable, size
