@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
-from fastsmtp.commands.options import BAD_CONFIG, FAILED, NOBODY_THERE, config_options, fail, target
+from fastsmtp.commands.options import BAD_CONFIG, FAILED, NOBODY_THERE, complete_file, config_options, fail, target
 from fastsmtp.table import counted
 
 if TYPE_CHECKING:
@@ -144,7 +144,14 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     default=None,
     help="In each mail.  [default: 1 from 20KB on]",
 )
-@click.option("--message", "files", metavar="FILE", multiple=True, help="Send this message instead; may be repeated.")
+@click.option(
+    "--message",
+    "files",
+    metavar="FILE",
+    shell_complete=complete_file,
+    multiple=True,
+    help="Send this message instead; may be repeated.",
+)
 @click.option("--seed", metavar="NUMBER", type=int, default=1, show_default=True, help="The same seed, the same mails.")
 @click.option("--from", "sender", metavar="ADDRESS", default="bench@example.com", show_default=True, help='"" = <>.')
 @click.option(
@@ -159,7 +166,14 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
 @click.option("--starttls", is_flag=True, help="Begin TLS with STARTTLS.")
 @click.option("--tls", "implicit_tls", is_flag=True, help="Begin TLS at once, as on port 465.")
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
-@click.option("--ca", "ca_file", metavar="FILE", default="", help="Trust the certificates in this PEM file.")
+@click.option(
+    "--ca",
+    "ca_file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    default="",
+    help="Trust the certificates in this PEM file.",
+)
 @click.option("--user", metavar="NAME", help="Log in as this user.")
 @click.option(
     "--password", metavar="SECRET", envvar="FASTSMTP_PASSWORD", show_envvar=True, default="", help="Or token."
@@ -183,13 +197,24 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--plot", metavar="FILE", default="", help="Draw rate and latency: FILE.svg, .png or .pdf. Needs fastsmtp[plot]."
+    "--plot",
+    metavar="FILE",
+    shell_complete=complete_file,
+    default="",
+    help="Draw rate and latency: FILE.svg, .png or .pdf. Needs fastsmtp[plot].",
 )
-@click.option("--ledger", metavar="FILE", default="", help="Write a line of JSON for each mail answered with 250.")
+@click.option(
+    "--ledger",
+    metavar="FILE",
+    shell_complete=complete_file,
+    default="",
+    help="Write a line of JSON for each mail answered with 250.",
+)
 @click.option(
     "--ledger-check",
     "records",
     metavar="FILE",
+    shell_complete=complete_file,
     multiple=True,
     help="Send nothing: hold --ledger against what FILE says arrived; may be repeated.",
 )
