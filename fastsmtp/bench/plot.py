@@ -24,7 +24,7 @@ def require() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise MissingExtra("--plot needs matplotlib, which is not here: pip install 'fastsmtp[plot]'") from None
+        raise MissingExtra("--plot needs matplotlib, which is not here: pip install matplotlib") from None
 
 
 def draw(path: str, title: str, measures: Measures) -> None:
@@ -35,8 +35,11 @@ def draw(path: str, title: str, measures: Measures) -> None:
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     figure.suptitle(title)
     rate, latency, percentiles = figure.subplots(3, 1)
-    _draw_rate(rate, measures.intervals)
-    _draw_latency(latency, measures.intervals)
+    intervals = measures.intervals
+    if len(intervals) > 1 and intervals[-1].seconds < intervals[0].seconds / 2:
+        intervals = intervals[:-1]  # too short to say anything beside the others
+    _draw_rate(rate, intervals)
+    _draw_latency(latency, intervals)
     _draw_percentiles(percentiles, measures)
     # No date inside: the same run gives the same file.
     figure.savefig(path, metadata={"Date": None} if path.endswith(".svg") else None)
@@ -61,12 +64,15 @@ def _draw_latency(axes: Any, intervals: list[Interval]) -> None:
     for name in ("p50", "p95", "p99", "highest"):
         axes.plot(at, [1000 * getattr(interval, name) for interval in answered], label=name, marker=".")
     axes.set(xlabel="seconds", ylabel="milliseconds per mail", yscale="log")
+    _spell_out(axes.yaxis)
     axes.legend()
     axes.grid(alpha=0.3, which="both")
 
 
 def _draw_percentiles(axes: Any, measures: Measures) -> None:
     """On an axis on which each nine more takes the same space."""
+    from matplotlib.ticker import NullLocator
+
     for name, times in (("mail", measures.mail), ("end of data", measures.verdict)):
         known = [percent for percent in _NINES if (100 - percent) / 100 * times.count >= 1]
         axes.plot(
@@ -77,7 +83,17 @@ def _draw_percentiles(axes: Any, measures: Measures) -> None:
         )
     axes.set(xscale="log", yscale="log", xlabel="percentile", ylabel="milliseconds")
     ticks = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99]
+    _spell_out(axes.yaxis)
     axes.set_xticks([100 / (100 - tick) for tick in ticks], [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend()
     axes.grid(alpha=0.3, which="both")
+
+
+def _spell_out(axis: Any) -> None:
+    """Label a logarithmic axis 1, 2, 5, 10 instead of with powers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

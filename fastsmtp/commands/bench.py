@@ -201,7 +201,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     metavar="FILE",
     shell_complete=complete_file,
     default="",
-    help="Draw rate and latency: FILE.svg, .png or .pdf. Needs fastsmtp[plot].",
+    help="Draw rate and latency: FILE.svg, .png or .pdf. Needs matplotlib.",
 )
 @click.option(
     "--ledger",

@@ -231,7 +231,7 @@ def test_plot_without_matplotlib(run: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",
-        "fastsmtp: --plot needs matplotlib, which is not here: pip install 'fastsmtp[plot]'\n",
+        "fastsmtp: --plot needs matplotlib, which is not here: pip install matplotlib\n",
     )
 
 
