@@ -3,6 +3,9 @@
     pytest benchmarks/bench_parse.py --benchmark-columns=median,ops
 
 100 operations a second are 1 GB/s. The decoder writes into its buffer: each round gets a fresh copy, outside the clock.
+
+What lost: two `memchr` per line to watch the lines took 1.01 ms for 10 MB of base64; 256 octets compared at once with
+those one further on take 0.38 ms. Lines with other faults in them are still taken one by one.
 """
 
 from __future__ import annotations

@@ -12,8 +12,35 @@ from cpython.unicode cimport PyUnicode_1BYTE_DATA, PyUnicode_New
 from libc.string cimport memchr, memcpy, memmove
 
 
+cdef extern from *:
+    """
+    #include <string.h>
+    typedef unsigned char fastsmtp_row __attribute__((vector_size(16)));
+    typedef unsigned long long fastsmtp_row_halves __attribute__((vector_size(16)));
+
+    /* Whether each of the 256 octets at `at` is a CR if, and only if, the one behind it is an LF; and there is one. */
+    static inline int fastsmtp_clean(const unsigned char *at)
+    {
+        fastsmtp_row octets, next, odd = {0}, feeds = {0};
+        fastsmtp_row_halves odd_halves, feed_halves;
+        int i;
+        for (i = 0; i < 256; i += 16) {
+            memcpy(&octets, at + i, 16);
+            memcpy(&next, at + i + 1, 16);
+            odd |= (fastsmtp_row)((octets == 0x0D) ^ (next == 0x0A));
+            feeds |= (fastsmtp_row)(next == 0x0A);
+        }
+        odd_halves = (fastsmtp_row_halves)odd;
+        feed_halves = (fastsmtp_row_halves)feeds;
+        return !(odd_halves[0] | odd_halves[1]) && (feed_halves[0] | feed_halves[1]);
+    }
+    """
+    bint is_clean "fastsmtp_clean" (const unsigned char* at) noexcept nogil
+
+
 cdef enum:
     MAX_BODY_LINE = 1000  # octets of a line with its CRLF (RFC 5321 4.5.3.1.6)
+    WINDOW = 256  # octets that `is_clean` looks at; with a line end in each no line is longer than two of them
 
 
 cdef enum:
@@ -29,6 +56,22 @@ cdef int check_chunk(bytearray buf, Py_ssize_t start, Py_ssize_t end) except -1:
     if start < 0 or end < start or end > len(buf):
         raise ValueError("chunk outside of the buffer")
     return 0
+
+
+cdef Py_ssize_t skip_clean_lines(const unsigned char* base, Py_ssize_t line, Py_ssize_t end) noexcept:
+    # Skip whole lines of base[line:end] that end in CRLF, hold no other CR or LF, and are short. `line` starts a line;
+    # so does what is returned. Trusts line <= end.
+    cdef Py_ssize_t at = line
+    if at == end or base[at] == c"\n":
+        return line
+    while end - at > WINDOW and is_clean(base + at):
+        at += WINDOW
+    if at == line:
+        return line
+    # There is one in the last window, or just behind it.
+    while base[at] != c"\n":
+        at -= 1
+    return at + 1
 
 
 cdef inline Py_ssize_t find_octet(
@@ -168,6 +211,8 @@ cdef class BodyLines:
         if self.after_cr and base[start] != c"\n":
             self.bare_cr = True
         while True:
+            if self.length == 0 and not (line == start and self.after_cr):
+                line = skip_clean_lines(base, line, end)
             feed = find_octet(base, c"\n", line, end)
             if feed < 0:
                 break

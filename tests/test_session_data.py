@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import ACCEPTED, DATA, EHLO, MAIL, QUIT, RCPT, Mail, Outcome, Step, converse, settings
 
 from fastsmtp._parse import BodyLines
@@ -326,3 +331,28 @@ def test_body_lines(octets: bytes, faults: list[str]) -> None:
             buf = bytearray(b"\r\n") + octets[start : start + size] + b"\n\r"
             lines.feed(buf, 2, len(buf) - 2)
         assert line_faults(lines) == faults
+
+
+def plain_line_faults(octets: bytes) -> list[str]:
+    """By the methods of bytes."""
+    rest = octets.replace(b"\r\n", b"")
+    too_long = any(len(line) > 1000 for line in re.findall(rb"[^\n]*\n?", octets))
+    seen = [("bare-cr-in-body", b"\r" in rest), ("bare-lf-in-body", b"\n" in rest), ("long-body-line", too_long)]
+    return [code for code, found in seen if found]
+
+
+LINES = st.one_of(
+    st.integers(0, 80).map(lambda length: b"x" * length + b"\r\n"),
+    st.sampled_from([b"\r\n" * 150, b"y" * 250, b"z" * 998 + b"\r\n", b"z" * 999, (b"b" * 76 + b"\r\n") * 9]),
+    st.sampled_from([b"\r", b"\n", b"\r\r\n", b"\n\r"]),
+)
+
+
+@given(st.lists(LINES, max_size=20).map(b"".join), st.lists(st.integers(0, 3000), max_size=4))
+def test_body_lines_agree_with_plain_code(octets: bytes, cuts: list[int]) -> None:
+    places = sorted({min(cut, len(octets)) for cut in cuts} | {0, len(octets)})
+    lines = BodyLines()
+    for start, end in itertools.pairwise(places):
+        buf = bytearray(b"\r\n") + octets[start:end] + b"\n\r"
+        lines.feed(buf, 2, len(buf) - 2)
+    assert line_faults(lines) == plain_line_faults(octets)
