@@ -103,6 +103,9 @@ cdef bint _is_utf8(const octet* at, const octet* end) noexcept:
             if at[0] < 0x80:
                 at += 1
                 continue
+            if 0xC2 <= at[0] <= 0xDF and end - at >= 2 and at[1] & 0xC0 == 0x80:
+                at += 2  # most letters of most alphabets
+                continue
             length = _sequence(at, end - at)
             if length == 0:
                 return False
