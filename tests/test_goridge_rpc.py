@@ -21,6 +21,7 @@ from workers.pools import LOOPS, run
 
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge import rpc as rpc_module
+from fastsmtp.goridge.caller import Caller as AsyncCaller
 from fastsmtp.goridge.frame import (
     CODEC_GOB,
     CODEC_JSON,
@@ -29,6 +30,7 @@ from fastsmtp.goridge.frame import (
     CODEC_RAW,
     CONTROL,
     ERROR,
+    MAX_ANSWER_BYTES,
     Frame,
     FrameDecoder,
     encode_frame,
@@ -402,6 +404,24 @@ def test_close_ends_calls_and_connections(run_loop: RunLoop, tmp_path: Path) -> 
                 await caller.close()
             assert under.finished == []
             assert not path.exists()
+
+    run_loop(main())
+
+
+def test_an_answer_that_no_caller_takes_is_an_error(run_loop: RunLoop, tmp_path: Path) -> None:
+    """A parent process that broke off the connection to its child would cost it all its clients."""
+    path = tmp_path / "rpc.sock"
+    longest = MAX_ANSWER_BYTES - len("t.Big") - 2  # quotes
+
+    async def main() -> None:
+        async with serving(path):
+            transport, caller = await asyncio.get_running_loop().create_unix_connection(AsyncCaller, str(path))
+            assert len(await caller.call("t.Big", longest)) == longest
+            with pytest.raises(CallError) as caught:
+                await caller.call("t.Big", longest + 1)
+            assert str(caught.value) == f"the answer has {longest + 3} bytes, that is too long"
+            assert await caller.call("t.Echo", "still here") == "still here"
+            transport.abort()
 
     run_loop(main())
 

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from fastsmtp.errors import CallError, FrameError
-from fastsmtp.goridge.client import MAX_ANSWER_BYTES
-from fastsmtp.goridge.frame import CODEC_JSON, ERROR, Frame, FrameDecoder, encode_frame
+from fastsmtp.goridge.frame import CODEC_JSON, ERROR, MAX_ANSWER_BYTES, Frame, FrameDecoder, encode_frame
 
 _SEQUENCES = 1 << 32  # an option of a frame has 32 bits
 

@@ -11,10 +11,9 @@ from typing import Any, final
 
 from fastsmtp.addresses import TCPAddress, parse_address
 from fastsmtp.errors import CallError
-from fastsmtp.goridge.frame import CODEC_JSON, ERROR, Frame, FrameDecoder, encode_frame
+from fastsmtp.goridge.frame import CODEC_JSON, ERROR, MAX_ANSWER_BYTES, Frame, FrameDecoder, encode_frame
 
 CONNECT_TIMEOUT_S = 5.0
-MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a list of a hundred thousand connections
 _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # listened to, but no place to connect to
 _READ_BYTES = 65536
 

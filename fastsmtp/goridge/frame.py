@@ -38,6 +38,7 @@ PING: Final = 0x04
 PONG: Final = 0x08
 
 MAX_FRAME_PAYLOAD_BYTES: Final = 16 * 1024 * 1024
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # to an RPC call: a list of a hundred thousand connections
 
 _HEADER_WORDS: Final = 3
 _HEADER_BYTES: Final = 12

@@ -36,6 +36,7 @@ from fastsmtp.goridge.frame import (
     CODEC_RAW,
     CONTROL,
     ERROR,
+    MAX_ANSWER_BYTES,
     Frame,
     FrameDecoder,
     encode_frame,
@@ -249,7 +250,11 @@ class Connection(asyncio.Protocol):
         return method.call(argument)
 
     def _send_result(self, frame: Frame, result: object) -> None:
-        self._send(frame, 0, msgspec.json.encode(result))
+        """Raises CallError for more than callers take, who would leave: long texts of SMTP clients can be in it."""
+        answer = msgspec.json.encode(result)
+        if frame.options[1] + len(answer) > MAX_ANSWER_BYTES:
+            raise CallError(f"the answer has {len(answer)} bytes, that is too long")
+        self._send(frame, 0, answer)
 
     def _send_error(self, frame: Frame, error: Exception) -> None:
         if not isinstance(error, CallError):
