@@ -34,7 +34,8 @@ class Orphans:
         """`own` are the children that somebody else looks after."""
         self._own = own
         self._log = log
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._expected: dict[asyncio.TimerHandle, set[int]] = {}  # sessions of workers that are to leave
+        self._known: set[int] = set()  # the adopted ones there were when somebody looked last
 
     def reap(self) -> None:
         """Called now and then."""
@@ -43,21 +44,35 @@ class Orphans:
             if pid not in own:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
+        self._known = {pid for pid in _children() if pid not in own}
 
     def expect(self, workers: Iterable[int]) -> None:
-        """These were the workers of a process that was killed; give them a while to leave."""
-        sessions = {_session_of(pid) for pid in workers} - {0}  # each worker was launched in one of its own
+        """A process was killed; these were its workers when it was asked last. Give them a while to leave."""
+        own = self._own()
+        adopted = {pid for pid in _children() if pid not in own}
+        # Each worker was launched in a session of its own. Who leads one, and was not ours before, was its child: it
+        # may have been launched since.
+        sessions = {_session_of(pid) for pid in workers} | {
+            pid for pid in adopted - self._known if _session_of(pid) == pid
+        }
+        sessions.discard(0)
         if sessions:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(GRACE_S, self._kill, sessions)
-            self._timers = {other for other in self._timers if other.when() > loop.time()} | {timer}
+            self._expected = {timer: more for timer, more in self._expected.items() if timer.when() > loop.time()}
+            self._expected[loop.call_later(GRACE_S, self._kill, sessions)] = sessions
+        self.reap()
 
     def end(self) -> None:
-        """Wait no longer."""
-        for timer in self._timers:
+        """Wait no longer: who has not left is killed. May be called twice."""
+        for timer in self._expected:
             timer.cancel()
+        sessions = set().union(*self._expected.values())
+        self._expected.clear()
+        if sessions:
+            self._kill(sessions)
 
     def _kill(self, sessions: set[int]) -> None:
+        self.reap()  # those that have left by now
         own = self._own()
         for pid in _children():
             if pid not in own and _session_of(pid) in sessions:

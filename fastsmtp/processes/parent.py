@@ -184,10 +184,12 @@ class Parent:
         self._log.error(
             "process lost, it is started again", pid=slot.last_pid, status=slot.status, delay=f"{delay_s:g}s"
         )
-        if slot.numbers is not None:
-            self._orphans.expect(worker.pid for worker in slot.numbers.workers())
+        self._expect_orphans(slot)
         self._face.bury(slot)
-        self._orphans.reap()
+
+    def _expect_orphans(self, slot: Slot) -> None:
+        """Its child was killed, as far as we know."""
+        self._orphans.expect([worker.pid for worker in slot.numbers.workers()] if slot.numbers is not None else [])
 
     async def _restart(self, slot: Slot) -> bool:
         starting = asyncio.ensure_future(slot.start())
@@ -198,6 +200,8 @@ class Parent:
             await starting
         except StartError as error:
             self._log.error("a process could not be started again", reason=str(error))
+            if slot.crashed:
+                self._expect_orphans(slot)
             return False
         except Exception:
             self._log.exception("a process could not be started again")
@@ -261,25 +265,24 @@ class Parent:
         for task in self._tasks:
             task.cancel()  # a child that is being started is ended with it
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(slot.stop(self._config.endure.grace_period_s) for slot in self._slots))
         for slot in self._slots:
-            slot.ask_to_stop()
-        await asyncio.gather(*(slot.gone() for slot in self._slots))
+            if slot.crashed:
+                self._expect_orphans(slot)
 
     def abort(self) -> None:
         """End at once: the children cut connections and kill workers."""
         self._stopping = True
         self._close_listeners()
-        pids = [slot.pid for slot in self._slots if slot.pid]
         for slot in self._slots:
             slot.signal(END_AT_ONCE)
         # The loop is about to be closed; and nobody is left behind.
-        deadline = time.monotonic() + _ABORT_S
-        while pids and time.monotonic() < deadline:
-            pids = [pid for pid in pids if not _ended(pid)]
-            time.sleep(0.01)
-        for slot in self._slots:
-            if slot.pid in pids:
-                slot.signal(signal.SIGKILL)
+        stuck = _wait_for_end({slot.pid: slot for slot in self._slots if slot.pid})
+        for slot in stuck.values():
+            slot.signal(signal.SIGKILL)
+        _wait_for_end(stuck)
+        for slot in stuck.values():
+            self._expect_orphans(slot)
         self._clear()
 
     def _close_listeners(self) -> None:
@@ -298,6 +301,15 @@ class Parent:
             file.delete()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _wait_for_end(slots: dict[int, Slot]) -> dict[int, Slot]:
+    """Block until these children, by pid, have ended, but not for long; return the ones that have not."""
+    deadline = time.monotonic() + _ABORT_S
+    while slots and time.monotonic() < deadline:
+        slots = {pid: slot for pid, slot in slots.items() if not _ended(pid)}
+        time.sleep(0.01)
+    return slots
 
 
 def _ended(pid: int) -> bool:

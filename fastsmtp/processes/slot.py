@@ -63,6 +63,11 @@ class Slot:
         """Of the last child there was."""
         return self._process.pid if self._process is not None else 0
 
+    @property
+    def crashed(self) -> bool:
+        """Whether the last child ended in another way than the one in which it ends its workers, too."""
+        return self._process is not None and self._process.returncode not in (None, 0)
+
     async def start(self) -> None:
         """Start a child and wait until it serves. Raises StartError, with no child left."""
         self._launch()
@@ -168,6 +173,16 @@ class Slot:
     async def gone(self) -> None:
         """Wait until there is no child."""
         await self._exited.wait()
+
+    async def stop(self, patience_s: float) -> None:
+        """Ask the child to stop, and wait until it has; one that is stuck for longer than `patience_s` is killed."""
+        self.ask_to_stop()
+        while not self._exited.is_set():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._exited.wait(), max(patience_s, _STUCK_TIMEOUT_S))
+            await self.refresh()
+            if self.stuck or not self.serving:
+                self.signal(signal.SIGKILL)
 
     def ask_to_stop(self) -> None:
         """Gracefully; `gone` tells when it is done."""

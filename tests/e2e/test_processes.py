@@ -218,6 +218,42 @@ def test_workers_of_a_killed_process_do_not_stay(serve: Serve) -> None:
     wait_until_gone(*pids)
 
 
+def test_workers_that_a_killed_process_had_started_a_moment_ago_do_not_stay(serve: Serve) -> None:
+    """They are newer than what the parent was told about workers last."""
+    server = serve({**TWO, "smtp": {"processes": 2, "pool": {"destroy_timeout": "0s"}}}, worker="hangs.php")
+    processes = children(server)  # to ask for them is to ask for numbers, which tell of workers
+    for pid in worker_pids(server):
+        os.kill(pid, signal.SIGKILL)
+    wait_for_log(server, "worker lost", 2)
+    while len(pids := worker_pids(server)) < 2:
+        call(server, "rpc.Version")
+    with connected(server) as wires:
+        for wire in wires:
+            wire.begin()
+            wire.send(MAIL % b"x")
+        for pid in processes:
+            os.kill(pid, signal.SIGKILL)
+    wait_for_log(server, "a worker outlived its process, killed", 2)
+    wait_until_gone(*pids)
+
+
+def test_workers_of_a_process_that_is_killed_while_it_stops_do_not_stay(serve: Serve) -> None:
+    server = serve(TWO, worker="hangs.php")
+    pids = worker_pids(server)
+    processes = children(server)
+    with connected(server) as wires:
+        for wire in wires:
+            wire.begin()
+            wire.send(MAIL % b"x")
+        server.process.send_signal(signal.SIGTERM)
+        # It has begun to stop: those whose mail no worker has yet are told.
+        assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]
+        for pid in processes:
+            os.kill(pid, signal.SIGKILL)
+        assert server.process.wait(30) == 0
+    wait_until_gone(*pids)
+
+
 # --- one face
 
 
@@ -601,6 +637,29 @@ def test_a_process_that_is_stuck_cannot_hold_up_an_end_at_once(serve: Serve, scr
         assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]  # it has begun to stop
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 128 + signal.SIGTERM
+    wait_until_gone(*pids)
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["gracefully", "at once"])
+def test_a_process_that_is_stuck_stays_no_longer_than_the_others(serve: Serve, scratch: Path, signals: int) -> None:
+    """And neither do its workers, which have mails."""
+    settings = {"endure": {"grace_period": "0s"}, "smtp": {"processes": 2, "pool": {"destroy_timeout": "0s"}}}
+    server = serve({**TWO, **settings}, worker="hangs.php")
+    server.exit_code = (0, 128 + signal.SIGTERM)[signals - 1]
+    pids = [*children(server), *worker_pids(server)]
+    with connected(server) as wires:
+        for wire in wires:
+            wire.begin()
+            wire.send(MAIL % b"x")
+        while call(server, "smtp.Stats")["pools"]["smtp"]["busy"] < 2:
+            pass
+        os.kill(pids[0], signal.SIGSTOP)
+        server.process.send_signal(signal.SIGTERM)
+        if signals == 2:
+            assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]  # it has begun to stop
+            server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == server.exit_code
     wait_until_gone(*pids)
     assert list(scratch.iterdir()) == []
 
