@@ -1,7 +1,7 @@
 """A child process: a server with its share of everything, which its parent starts, asks and stops.
 
-Run as `python -m fastsmtp.processes.child FD`. The descriptor is one end of a socket pair, over which the parent calls
-methods of Goridge RPC: those of `rpc.listen`, and `process.*`. When the parent is gone, the child stops, gracefully.
+Its one argument is the number of a descriptor, one end of a socket pair, over which the parent calls methods of Goridge
+RPC: those of `rpc.listen`, and `process.*`. When the parent is gone, the child stops, gracefully.
 """
 
 from __future__ import annotations
@@ -181,7 +181,3 @@ def _inherited(fd: int) -> socket.socket:
     listener = socket.socket(fileno=fd)
     listener.set_inheritable(False)
     return listener
-
-
-if __name__ == "__main__":
-    main()

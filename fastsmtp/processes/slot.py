@@ -25,7 +25,8 @@ ANSWER_TIMEOUT_S = 5.0  # for what a child answers at once; one that does not is
 _STUCK_TIMEOUT_S = 0.5  # for one that was stuck when it was asked before, and where the caller is in a hurry
 FAILED_END_S = 10.0  # for a child that did not start to end by itself
 
-_COMMAND = (sys.executable, "-m", "fastsmtp.processes.child")
+# With our sys.path: `-m` would put the working directory in front, where any file may have the name of a module.
+_CODE = "import sys; sys.path[:] = {path!r}; from fastsmtp.processes.child import main; main()"
 
 
 class Slot:
@@ -100,7 +101,7 @@ class Slot:
             fds = {theirs.fileno(), *(fd for numbers in sockets for fd in numbers.values())}
             try:
                 self._process = Process(
-                    (*_COMMAND, str(theirs.fileno())),
+                    (sys.executable, "-c", _CODE.format(path=sys.path), str(theirs.fileno())),
                     Identity(),
                     os.environ,
                     pipes=False,

@@ -680,6 +680,18 @@ def test_a_cleaner_of_tmp_does_no_harm(serve: Serve, scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
+def test_modules_in_the_working_directory_are_not_taken_for_ours(tmp_path: Path) -> None:
+    """The command `fastsmtp` does not look there either, other than `python -m fastsmtp`."""
+    (tmp_path / "structlog.py").write_text("raise SystemExit('not structlog')\n")
+    (tmp_path / ".rr.yaml").write_text('smtp: {addr: "127.0.0.1:0", processes: 2}\n')
+    code = f"import sys; sys.path[:] = {sys.path!r}; from fastsmtp.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", "--ready-file", str(tmp_path / "ready.json")]
+    server = Server(command, tmp_path, tmp_path / "ready.json")
+    with connected(server) as wires:
+        send_mails(wires)
+    assert server.stop() == 0
+
+
 def test_on_init_runs_once(serve: Serve, tmp_path: Path) -> None:
     on_init = {"command": ["sh", "-c", f"echo ran >> {tmp_path}/ran"]}
     server = serve({**TWO, "server": {"on_init": on_init}})
