@@ -177,14 +177,15 @@ class Server:
             options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
         return await create(functools.partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **options)
 
-    async def stand_in(self, missed: int) -> None:
-        """Take the clients of another process, too. May be called twice."""
+    async def stand_in(self, missed: int) -> bool:
+        """Take the clients of another process, too; False when we stop ourselves. May be called twice."""
         assert self._place is not None
         if missed in self._stood_in or self._stopping:
-            return
+            return not self._stopping
         servers = self._stood_in[missed] = []
         for name, spare in self._place.spares[missed].items():
             servers.append(await self._listen(spare.dup(), self._listenings[name]))
+        return True
 
     def stand_back(self, missed: int) -> None:
         """It is there again. Sessions of its clients stay here to their end."""

@@ -115,9 +115,8 @@ class Child:
                 raise CallError(str(error)) from None
             return True
 
-        async def stand_in(missed: int) -> bool:
-            await server.stand_in(missed)
-            return True
+        async def stopping(_: object) -> bool:
+            return await self._stopping.wait()
 
         def stand_back(missed: int) -> bool:
             server.stand_back(missed)
@@ -126,7 +125,8 @@ class Child:
         return {
             "process.Numbers": Method(lambda _: server.numbers()),
             "process.Renew": Method(renew),
-            "process.StandIn": Method(stand_in, int),
+            "process.Stopping": Method(stopping),
+            "process.StandIn": Method(server.stand_in, int),
             "process.StandBack": Method(stand_back, int),
         }
 

@@ -173,12 +173,19 @@ class Parent:
         loop = asyncio.get_running_loop()
         delays = Delays()
         while True:
-            await slot.gone()
+            await self._until_gone(slot)
             delay_s = delays.after(loop.time() - slot.since if slot.starts else 0.0)
             self._on_lost(slot, delay_s)
             await asyncio.sleep(delay_s)
             while not await self._restart(slot):
                 await asyncio.sleep(delays.after(0.0))
+
+    async def _until_gone(self, slot: Slot) -> None:
+        """One that stops, because somebody sent it a signal, takes no clients while its sessions come to their end."""
+        with contextlib.suppress(CallError, ConnectionError):
+            if await slot.call("process.Stopping", timeout_s=None):
+                await self._find_stand_in(slot)
+        await slot.gone()
 
     def _on_lost(self, slot: Slot, delay_s: float) -> None:
         self._log.error(
@@ -219,10 +226,10 @@ class Parent:
     async def _find_stand_in(self, missed: Slot) -> None:
         """Let another one take the clients that the kernel sends to `missed`; they would wait as long as it fails."""
         for slot in self._slots:
-            if slot.serving:
+            if slot.serving and slot is not missed:
                 with contextlib.suppress(CallError, ConnectionError):
-                    await slot.call("process.StandIn", missed.index)
-                    return
+                    if await slot.call("process.StandIn", missed.index):
+                        return
 
     async def _look(self) -> None:
         while True:

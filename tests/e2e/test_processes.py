@@ -204,6 +204,23 @@ def test_a_process_that_is_asked_to_stop_is_started_again(serve: Serve) -> None:
         send_mails(wires)
 
 
+def test_another_one_stands_in_for_a_process_that_stops_slowly(serve: Serve) -> None:
+    server = serve({**TWO, "endure": {"grace_period": "1000s"}})
+    pids = children(server)
+    with connected(server) as slow:
+        for wire in slow:
+            wire.begin()
+        os.kill(pids[0], signal.SIGTERM)
+        with connected(server) as wires:
+            send_mails(wires)
+        assert children(server) == pids
+        for wire in slow:
+            assert wire.ask(MAIL % b"x") == ACCEPTED
+    wait_for_log(server, "process started again")
+    with connected(server) as wires:
+        send_mails(wires)
+
+
 def test_workers_of_a_killed_process_do_not_stay(serve: Serve) -> None:
     server = serve({**TWO, "smtp": {"processes": 2, "pool": {"destroy_timeout": "0s"}}}, worker="hangs.php")
     pids = worker_pids(server)
