@@ -207,10 +207,11 @@ def test_a_process_that_is_asked_to_stop_is_started_again(serve: Serve) -> None:
 def test_another_one_stands_in_for_a_process_that_stops_slowly(serve: Serve) -> None:
     server = serve({**TWO, "endure": {"grace_period": "1000s"}})
     pids = children(server)
-    with connected(server) as slow:
+    with connected(server) as slow, connected(server) as idle:
         for wire in slow:
             wire.begin()
         os.kill(pids[0], signal.SIGTERM)
+        assert select.select([wire.socket for wire in idle], [], [], PATIENCE_S)[0]  # it has begun to stop
         with connected(server) as wires:
             send_mails(wires)
         assert children(server) == pids
@@ -248,6 +249,8 @@ def test_workers_that_a_killed_process_had_started_a_moment_ago_do_not_stay(serv
         for wire in wires:
             wire.begin()
             wire.send(MAIL % b"x")
+        while {worker["statusStr"] for worker in call(server, "informer.Workers", "smtp")["workers"]} != {"working"}:
+            pass
         for pid in processes:
             os.kill(pid, signal.SIGKILL)
     wait_for_log(server, "a worker outlived its process, killed", 2)
@@ -258,13 +261,14 @@ def test_workers_of_a_process_that_is_killed_while_it_stops_do_not_stay(serve: S
     server = serve(TWO, worker="hangs.php")
     pids = worker_pids(server)
     processes = children(server)
-    with connected(server) as wires:
+    with connected(server) as wires, connected(server) as idle:
         for wire in wires:
             wire.begin()
             wire.send(MAIL % b"x")
+        while call(server, "smtp.Stats")["pools"]["smtp"]["busy"] < 2:
+            pass
         server.process.send_signal(signal.SIGTERM)
-        # It has begun to stop: those whose mail no worker has yet are told.
-        assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]
+        assert select.select([wire.socket for wire in idle], [], [], PATIENCE_S)[0]  # it has begun to stop
         for pid in processes:
             os.kill(pid, signal.SIGKILL)
         assert server.process.wait(30) == 0
