@@ -10,14 +10,14 @@ import asyncio
 import ssl
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, cast
 
 from fastsmtp import reply
 from fastsmtp.capture import Capture, Origin, Services, timestamp
-from fastsmtp.envelope import Credentials, TLSInfo
+from fastsmtp.envelope import Credentials
 from fastsmtp.events import (
     HEADROOM,
     Closed,
@@ -34,6 +34,7 @@ from fastsmtp.events import (
 from fastsmtp.identifier import uuid7
 from fastsmtp.inflight import Inflight
 from fastsmtp.session import Session, SessionSettings
+from fastsmtp.starttls import shake_hands, tls_info
 from fastsmtp.tally import BOUNDS, Tally
 from fastsmtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.violations import LOWER_CASE_VERB
@@ -42,8 +43,6 @@ READ_BYTES: Final = 256 * 1024
 # Bytes of replies the kernel would not take, above which a client that never reads is waited for no longer than
 # write_timeout. Replies are short: a client has to send hundreds of commands without reading to get there.
 _WRITE_HIGH_WATER: Final = 16 * 1024
-# How long a client may take to answer our close_notify. Nothing is lost with one that does not.
-TLS_SHUTDOWN_S: Final = 2.0
 
 # Why a connection is not read at the moment, a bit each. No enum.IntFlag: it is asked several times per mail, and
 # costs a microsecond each time.
@@ -169,7 +168,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._since = self._loop.time()
         self._wall_since = time.time()
         if listening.implicit_tls:
-            self._session = Session(listening.settings, tls=_tls_info(transport))
+            self._session = Session(listening.settings, tls=tls_info(transport))
         if self._tally is not None:
             self._tally.connections += 1
         if listening.include_transcript:
@@ -492,34 +491,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._hold = _NOTHING
         self._blocked_since = 0.0
         self._since = self._loop.time()
-        self._session.tls_established(_tls_info(encrypted))
+        self._session.tls_established(tls_info(encrypted))
         self._pump()
 
     async def _shake_hands(self, plain: asyncio.Transport) -> asyncio.Transport:
         """The transport that speaks TLS over `plain`. Raises OSError."""
         context = self._listening.tls
         assert context is not None
-        if plain.is_closing():
-            raise ConnectionAbortedError("closed before it began")
-        start_tls = cast(Callable[..., Awaitable[asyncio.Transport | None]], self._loop.start_tls)
-        encrypted = await start_tls(
-            plain, self, context, server_side=True, **tls_timeouts(self._listening.read_timeout_s)
-        )
-        # Cut while it was going on: some loops return as if all were well.
-        if self._transport is None or encrypted is None or encrypted.get_extra_info("ssl_object") is None:
+        encrypted = await shake_hands(self._loop, plain, self, context, self._listening.read_timeout_s)
+        if self._transport is None:
             raise ConnectionAbortedError("closed before it ended")
         return encrypted
-
-
-def tls_timeouts(read_timeout_s: float) -> dict[str, float]:
-    """Arguments of `loop.start_tls` and `loop.create_server`. Without a limit of ours the loop's own minute stands."""
-    timeouts = {"ssl_shutdown_timeout": TLS_SHUTDOWN_S}
-    if read_timeout_s:
-        timeouts["ssl_handshake_timeout"] = read_timeout_s
-    return timeouts
-
-
-def _tls_info(transport: asyncio.BaseTransport) -> TLSInfo:
-    name, version, _bits = transport.get_extra_info("cipher") or ("", "", 0)
-    protocol = transport.get_extra_info("ssl_object")
-    return TLSInfo(protocol.version() if protocol is not None else version, name)

@@ -26,10 +26,11 @@ from fastsmtp.endpoint import Endpoint
 from fastsmtp.goridge.rpc import RPC, Method
 from fastsmtp.inflight import Inflight
 from fastsmtp.jobs import encode_job, read_answer
-from fastsmtp.protocol import Listening, ReadBuffer, SMTPProtocol, tls_timeouts
+from fastsmtp.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.resets import Resets
 from fastsmtp.session import VERDICT_REPLIES, SessionSettings
 from fastsmtp.sockets import bind, listen, spell
+from fastsmtp.starttls import tls_timeouts
 from fastsmtp.storage import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.tally import Tally
 from fastsmtp.tls import make_context

@@ -72,6 +72,7 @@ LAYERS = [
     "workers.pool",
     "inflight",
     "tls",
+    "starttls",
     "capture",
     "protocol",
     "control",
