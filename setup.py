@@ -1,7 +1,8 @@
 """What is compiled; every other setting is in pyproject.toml.
 
 Two compilers, for two kinds of code. What looks at octets is written in Cython. What is Python, typed, and on the way
-of every mail is compiled by mypyc as it stands: the same files run uncompiled (FASTSMTP_MYPYC=0), a third slower.
+of every mail is compiled by mypyc as it stands: the same files run uncompiled (FASTSMTP_MYPYC=0).
+A mail of 1 KB then costs 87 us of user CPU instead of 58, in one run on a busy machine.
 """
 
 import os

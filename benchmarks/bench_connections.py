@@ -16,11 +16,13 @@ above 1.3.
 Findings (CPython 3.11, 2 shared cores, one round):
 
     use       10    100   1000  10000  ratio at 100  ratio at 1000  ratio at 10000
-    idle   208.5  200.6  254.2  224.6          0.96           1.22            1.08
-    turns  225.2  222.9  217.9  220.6          0.99           0.97            0.98
-    full   103.3  111.2  110.1  116.5          1.08           1.07            1.13
+    idle   192.0  204.1  192.1  199.9          1.06           1.00            1.04
+    turns  188.4  190.6  188.8  239.2          1.01           1.00            1.27
+    full    87.5   80.5   75.5   75.6          0.92           0.86            0.86
 
-- Two runs of one configuration differ by a tenth on that machine.
+- Two runs of one configuration differ by a tenth on that machine, and by more when it is busy: `turns` alone, two
+  rounds, were at 167.5 and 182.6, a ratio of 1.09 at 10 000. Without `gc.freeze` and the thresholds of `loop.run`
+  they were at 155.5 and 197.6 (1.27).
 - `turns` at 10 000 in rounds of 6 s, in which every mail is the first of its connection, has a ratio of 1.30 (medians
   of 3 rounds). By py-spy 5.5 % of the samples are then in the cycle collector, which the growing heap calls, and 2.2 %
   in the sweep over all connections for timeouts. Without the collector two rounds of 14 s cost 256 and 263 us a mail
