@@ -1,6 +1,6 @@
 """The worker that takes the mails where no `server.command` is set: it shows each, readable, on stdout.
 
-Run as `python -m fastsmtp.embedded [--save DIR]`. It is a worker like any other and speaks Goridge with the server.
+The server runs it, with `--save DIR` if so wanted. It is a worker like any other and speaks Goridge with the server.
 Nothing that stands in a mail reaches the terminal as a control character, and nothing that happens to stdout or to DIR
 fails a mail.
 """

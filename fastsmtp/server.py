@@ -34,7 +34,7 @@ from fastsmtp.starttls import tls_timeouts
 from fastsmtp.storage import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.tally import Tally
 from fastsmtp.tls import make_context
-from fastsmtp.workers.launch import Identity, Launch
+from fastsmtp.workers.launch import Identity, Launch, own_command
 from fastsmtp.workers.pool import Pool
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
 _SPARE_DESCRIPTORS = 64  # kept for tempfiles, logs and new workers
 _DESCRIPTORS_PER_WORKER = 6
-_EMBEDDED = (sys.executable, "-m", "fastsmtp.embedded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +227,7 @@ class Server:
     def _make_pool(self, rpc_address: str) -> Pool:
         settings = self._config.smtp.pool
         mode, read_body = ("jobs", read_answer) if self._jobs else ("smtp", None)
-        embedded = (*_EMBEDDED, "--save", self._save) if self._save else _EMBEDDED
+        embedded = own_command("fastsmtp.embedded", *(("--save", self._save) if self._save else ()))
         launch = Launch.from_settings(self._config.server, settings, command=embedded, rpc=rpc_address, mode=mode)
         if self._embedded:
             # One, so that mails are shown one after the other, in the order of their verdicts.

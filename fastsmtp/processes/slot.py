@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,14 +18,11 @@ from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.caller import Caller
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.processes.numbers import Numbers
-from fastsmtp.workers.launch import Identity, Process
+from fastsmtp.workers.launch import Identity, Process, own_command
 
 ANSWER_TIMEOUT_S = 5.0  # for what a child answers at once; one that does not is stuck
 _STUCK_TIMEOUT_S = 0.5  # for one that was stuck when it was asked before, and where the caller is in a hurry
 FAILED_END_S = 10.0  # for a child that did not start to end by itself
-
-# With our sys.path: `-m` would put the working directory in front, where any file may have the name of a module.
-_CODE = "import sys; sys.path[:] = {path!r}; from fastsmtp.processes.child import main; main()"
 
 
 class Slot:
@@ -101,7 +97,7 @@ class Slot:
             fds = {theirs.fileno(), *(fd for numbers in sockets for fd in numbers.values())}
             try:
                 self._process = Process(
-                    (sys.executable, "-c", _CODE.format(path=sys.path), str(theirs.fileno())),
+                    own_command("fastsmtp.processes.child", str(theirs.fileno())),
                     Identity(),
                     os.environ,
                     pipes=False,

@@ -18,6 +18,7 @@ import pwd
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +78,21 @@ class Launch:
         )
 
     def __str__(self) -> str:
-        return shlex.join(self.command)
+        # Nobody asked for the command of our own worker, and it is long.
+        return "fastsmtp.embedded" if self.inherit_output else shlex.join(self.command)
+
+
+def own_command(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs `main` of a module of ours, on this Python and with its `sys.path`.
+
+    `python -m` would put the working directory in front, where any file may have the name of a module.
+    """
+    return (
+        sys.executable,
+        "-c",
+        f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()",
+        *arguments,
+    )
 
 
 def split_command(command: str | list[str]) -> tuple[str, ...]:

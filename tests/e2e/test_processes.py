@@ -701,10 +701,12 @@ def test_a_cleaner_of_tmp_does_no_harm(serve: Serve, scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
-def test_modules_in_the_working_directory_are_not_taken_for_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_modules_in_the_working_directory_are_not_taken_for_ours(tmp_path: Path, processes: int) -> None:
     """The command `fastsmtp` does not look there either, other than `python -m fastsmtp`."""
-    (tmp_path / "structlog.py").write_text("raise SystemExit('not structlog')\n")
-    (tmp_path / ".rr.yaml").write_text('smtp: {addr: "127.0.0.1:0", processes: 2}\n')
+    for module in ("structlog", "json", "orjson"):
+        (tmp_path / f"{module}.py").write_text(f"raise SystemExit('not {module}')\n")
+    (tmp_path / ".rr.yaml").write_text(f'smtp: {{addr: "127.0.0.1:0", processes: {processes}}}\n')
     code = f"import sys; sys.path[:] = {sys.path!r}; from fastsmtp.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", "--ready-file", str(tmp_path / "ready.json")]
     server = Server(command, tmp_path, tmp_path / "ready.json")
