@@ -20,9 +20,11 @@ Findings (CPython 3.11, 2 shared cores, one round):
     turns  188.4  190.6  188.8  239.2          1.01           1.00            1.27
     full    87.5   80.5   75.5   75.6          0.92           0.86            0.86
 
-- Two runs of one configuration differ by a tenth on that machine, and by more when it is busy: `turns` alone, two
-  rounds, were at 167.5 and 182.6, a ratio of 1.09 at 10 000. Without `gc.freeze` and the thresholds of `loop.run`
-  they were at 155.5 and 197.6 (1.27).
+- Two runs of one configuration differ by a tenth on that machine, and by more when it is busy: the table was made
+  beside a soak. `turns` alone, in four runs taken in turns on the quiet machine, had 130.2 and 160.9 (1.24), 137.0 and
+  162.5 (1.19).
+- What lost, in the same four runs: `gc.freeze` after the imports and `gc.set_threshold(20_000, 20, 50)`, with 137.9 and
+  188.5 (1.37), 131.1 and 168.5 (1.29).
 - `turns` at 10 000 in rounds of 6 s, in which every mail is the first of its connection, has a ratio of 1.30 (medians
   of 3 rounds). By py-spy 5.5 % of the samples are then in the cycle collector, which the growing heap calls, and 2.2 %
   in the sweep over all connections for timeouts. Without the collector two rounds of 14 s cost 256 and 263 us a mail

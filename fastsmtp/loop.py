@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Coroutine
 from typing import TypeVar
 
@@ -14,11 +13,6 @@ _T = TypeVar("_T")
 
 def run(main_coroutine: Coroutine[None, None, _T]) -> _T:
     """`asyncio.run` on uvloop, also where Python has no `asyncio.Runner` yet (3.10)."""
-    # What was imported stays: the collector need not look at it again and again. Nor, every few hundred mails, at ten
-    # thousand connections: a mail leaves no cycles behind. With both, mails that take turns on 10 000 connections cost
-    # 1.09 of what they cost on 10; without, 1.27 (benchmarks/bench_connections.py).
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
