@@ -43,14 +43,14 @@ from pathlib import Path
 from bench_idle import hold_connections
 from serving import Server, raise_limit, serving
 
-from fastsmtp.addresses import TCPAddress
 from fastsmtp.bench.dialogue import Script
 from fastsmtp.bench.ledger import Ledger
 from fastsmtp.bench.load import run
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.message import Style, drawn, generated
 from fastsmtp.bench.plan import Plan
-from fastsmtp.table import lines
+from fastsmtp.system.addresses import TCPAddress
+from fastsmtp.text import lines
 
 LIMIT = 1.3
 SENDERS = 10

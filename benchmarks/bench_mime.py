@@ -48,12 +48,12 @@ import pytest
 import structlog
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from fastsmtp.capture import Services
-from fastsmtp.events import HEADROOM
-from fastsmtp.inflight import Inflight
-from fastsmtp.protocol import READ_BYTES, Listening, ReadBuffer, SMTPProtocol
-from fastsmtp.session import SessionSettings
-from fastsmtp.storage import MemoryStorage, Storage, TempfileStorage
+from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
+from fastsmtp.capture.capture import Services
+from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.protocol import READ_BYTES, Listening, ReadBuffer, SMTPProtocol
+from fastsmtp.smtp.events import HEADROOM
+from fastsmtp.smtp.session import SessionSettings
 from fastsmtp.workers.pool import Job, Outcome
 
 OCTETS = 10_000_000

@@ -17,10 +17,10 @@ import structlog
 from captures import ENVELOPE, ORIGIN, Worker
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from fastsmtp.capture import Capture, Services
-from fastsmtp.jobs import encode_job
-from fastsmtp.payload import Email, Payload, encode_payload
-from fastsmtp.storage import MemoryStorage
+from fastsmtp.capture.attachments import MemoryStorage
+from fastsmtp.capture.capture import Capture, Services
+from fastsmtp.delivery.jobs import encode_job
+from fastsmtp.delivery.payload import Email, Payload, encode_payload
 
 MANY_RECIPIENTS = ",\r\n ".join(f"Person {number} <person{number}@example.com>" for number in range(100))
 MESSAGES: dict[str, Callable[[], bytes]] = {

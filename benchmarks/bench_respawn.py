@@ -16,11 +16,11 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from fastsmtp.config import Pool as PoolSettings
+from fastsmtp.config.settings import Pool as PoolSettings
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Outcome, Pool
 
-WORKER = Path(__file__).parents[1] / "tests" / "workers" / "accepts.php"
+WORKER = Path(__file__).parents[1] / "tests" / "php" / "accepts.php"
 
 
 class Emails:

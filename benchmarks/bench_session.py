@@ -15,9 +15,9 @@ import corpus
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from fastsmtp.channel import SessionSettings
-from fastsmtp.events import HEADROOM, Verdict
-from fastsmtp.session import Session
+from fastsmtp.smtp.events import HEADROOM, Verdict
+from fastsmtp.smtp.outbox import SessionSettings
+from fastsmtp.smtp.session import Session
 
 SETTINGS = SessionSettings(hostname="bench.example.com", max_message_size=0)
 BUFFER = bytearray(HEADROOM + 256 * 1024)

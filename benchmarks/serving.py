@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from load import cpu_seconds, memory_mb
+from loadtest import cpu_seconds, memory_mb
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
@@ -78,7 +78,7 @@ def serving(directory: Path, *settings: str, worker: str = "accepts.php") -> Ite
     """A server with PHP workers, and with `settings`, like `smtp.strict=true`, in place of what is usual here."""
     ready = directory / "ready"
     command = [sys.executable, "-m", "fastsmtp", "serve", "--ready-file", str(ready)]
-    for setting in (f"server.command=php {ROOT / 'tests' / 'workers' / worker}", *SETTINGS, *settings):
+    for setting in (f"server.command=php {ROOT / 'tests' / 'php' / worker}", *SETTINGS, *settings):
         command += ["-o", setting]
     with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
         assert process.stderr is not None

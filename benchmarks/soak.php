@@ -2,7 +2,7 @@
 
 // Takes every email as a real worker would: decodes it, writes its X-Bench-ID to RECORDS-<pid>, deletes its files. CONTINUE.
 
-require __DIR__ . '/../tests/workers/goridge.php';
+require __DIR__ . '/../tests/php/goridge.php';
 
 $relay = Relay::start();
 $records = \fopen(\getenv('RECORDS') . '-' . \getmypid(), 'ab');

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Load, cpu_seconds, memory_mb, percentile, read_ledger, run_load
+from loadtest import Load, cpu_seconds, memory_mb, percentile, read_ledger, run_load
 from servers import Serve, Server
 
 MAX_IDLE_MB = 50

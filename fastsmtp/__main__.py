@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastsmtp.cli import main
+from fastsmtp.cli.main import main
 
 if __name__ == "__main__":
     main(prog_name="fastsmtp")

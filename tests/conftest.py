@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fastsmtp.storage import TempfileStorage
+from fastsmtp.capture.attachments import TempfileStorage
 
 
 @pytest.fixture

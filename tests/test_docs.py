@@ -14,9 +14,9 @@ import pytest
 import yaml
 from servers import TESTS
 
-from fastsmtp.cli import main
-from fastsmtp.config import Config, Listener
-from fastsmtp.configfile import load
+from fastsmtp.cli.main import main
+from fastsmtp.config.file import load
+from fastsmtp.config.settings import Config, Listener
 
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from servers import TESTS, WORKERS, Server
 
-from fastsmtp.configfile import load
+from fastsmtp.config.file import load
 
 EXAMPLES = TESTS.parent / "examples"
 PATIENCE_S = 60

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from servers import TESTS
 
-from fastsmtp.configfile import load
+from fastsmtp.config.file import load
 
 PACKAGING = TESTS.parent / "packaging"
 DOCKERFILE = (PACKAGING / "Dockerfile").read_text()

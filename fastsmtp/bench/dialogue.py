@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from fastsmtp.bench.message import Template
-from fastsmtp.sending import Credentials
+from fastsmtp.client.client import Credentials
 
 # What a reply is awaited for: as the table of errors names it.
 GREETING: Final = "greeting"

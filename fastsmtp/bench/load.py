@@ -19,13 +19,13 @@ from typing import Any
 
 import uvloop
 
-from fastsmtp.addresses import UnixAddress
 from fastsmtp.bench.alarm import Alarm
 from fastsmtp.bench.connection import CONNECT, TLS, Connection, reason
 from fastsmtp.bench.dialogue import Failure, Mail
 from fastsmtp.bench.ledger import Ledger
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.plan import Agenda, Plan
+from fastsmtp.system.addresses import UnixAddress
 
 TICK_S = 0.25
 _OPENING_AT_ONCE = 64  # less than any server's backlog

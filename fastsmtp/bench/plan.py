@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from fastsmtp.addresses import TCPAddress, UnixAddress
 from fastsmtp.bench.dialogue import Mail, Script
 from fastsmtp.bench.message import Template, head
+from fastsmtp.system.addresses import TCPAddress, UnixAddress
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 from fastsmtp.bench.histogram import Histogram
 from fastsmtp.bench.ledger import Balance
 from fastsmtp.bench.measures import PERCENTILES, Measures
-from fastsmtp.table import lines, printable, size
+from fastsmtp.text import lines, printable, size
 
 _BARS = 16  # lines of the histogram, at most
 _BAR_WIDTH = 40

@@ -9,9 +9,9 @@ import json
 import socket
 from typing import Any, final
 
-from fastsmtp.addresses import TCPAddress, parse_address
 from fastsmtp.errors import CallError
 from fastsmtp.goridge.frame import CODEC_JSON, ERROR, MAX_ANSWER_BYTES, Frame, FrameDecoder, encode_frame
+from fastsmtp.system.addresses import TCPAddress, parse_address
 
 CONNECT_TIMEOUT_S = 5.0
 _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # listened to, but no place to connect to

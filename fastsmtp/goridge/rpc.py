@@ -41,7 +41,7 @@ from fastsmtp.goridge.frame import (
     FrameDecoder,
     encode_frame,
 )
-from fastsmtp.sockets import bind
+from fastsmtp.system.sockets import bind
 
 MAX_CALL_BYTES = 4 * 1024 * 1024  # method and argument; arguments are names and log messages
 MAX_RUNNING = 16  # calls of one connection that take time

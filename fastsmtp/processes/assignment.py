@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from fastsmtp.config import Config
+from fastsmtp.config.settings import Config
 
 END_AT_ONCE: Final = signal.SIGUSR2  # SIGTERM twice will not do: who stops a whole group of processes sends it, too
 

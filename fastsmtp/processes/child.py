@@ -20,10 +20,10 @@ import structlog
 
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPC, Connection, Method
-from fastsmtp.log import LogOutput, configure
-from fastsmtp.loop import run, unless
+from fastsmtp.ops.log import LogOutput, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
-from fastsmtp.server import Place, Server
+from fastsmtp.server.server import Place, Server
+from fastsmtp.system.loop import run, unless
 
 _MAX_RUNNING = 10_000  # calls that take time: all those of the parent's callers come over one connection
 

@@ -17,20 +17,20 @@ import time
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.config import Config
-from fastsmtp.endpoint import Endpoint
+from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPC
+from fastsmtp.ops.httpserver import Endpoint
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment, OwnFile
-from fastsmtp.processes.delays import Delays
-from fastsmtp.processes.face import Face
+from fastsmtp.processes.facade import Face
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
 from fastsmtp.processes.shares import shares, with_certificates
 from fastsmtp.processes.slot import Slot
-from fastsmtp.resets import Resets
-from fastsmtp.sockets import listen_several, spell
-from fastsmtp.tls import AUTO, make_context, self_signed
+from fastsmtp.server.tls import AUTO, make_context, self_signed
+from fastsmtp.system.backoff import Delays
+from fastsmtp.system.sockets import listen_several, spell
 from fastsmtp.workers.launch import run_on_init
+from fastsmtp.workers.resetter import Resets
 
 LOOK_S = 5.0  # between looks at the numbers of all: what a killed process has counted since is lost
 _STAND_IN_S = 2.0  # for a start, before another process takes the clients of the one that is missed

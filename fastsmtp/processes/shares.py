@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from fastsmtp.config import RPC, SMTP, TLS, Config, Metrics, OnInit, Status
+from fastsmtp.config.settings import RPC, SMTP, TLS, Config, Metrics, OnInit, Status
 
 
 def process_count(smtp: SMTP) -> int:

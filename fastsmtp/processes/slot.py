@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import CallError, StartError
-from fastsmtp.goridge.caller import Caller
+from fastsmtp.goridge.asyncclient import Caller
+from fastsmtp.ops.snapshot import Numbers
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
-from fastsmtp.processes.numbers import Numbers
 from fastsmtp.workers.launch import Identity, Process, own_command
 
 ANSWER_TIMEOUT_S = 5.0  # for what a child answers at once; one that does not is stuck

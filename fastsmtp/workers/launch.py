@@ -27,7 +27,7 @@ from typing import IO
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.config import OnInit, Pool, Server
+from fastsmtp.config.settings import OnInit, Pool, Server
 from fastsmtp.errors import StartError
 
 MAX_LINE_BYTES = 2048  # a longer line of output is logged in pieces of this length, which a pipe takes whole
@@ -79,7 +79,7 @@ class Launch:
 
     def __str__(self) -> str:
         # Nobody asked for the command of our own worker, and it is long.
-        return "fastsmtp.embedded" if self.inherit_output else shlex.join(self.command)
+        return "fastsmtp.printer.main" if self.inherit_output else shlex.join(self.command)
 
 
 def own_command(module: str, *arguments: str) -> tuple[str, ...]:

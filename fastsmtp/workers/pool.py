@@ -24,13 +24,13 @@ from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.config import Pool as PoolSettings
+from fastsmtp.config.settings import Pool as PoolSettings
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import Frame
 from fastsmtp.goridge.relay import Segments
 from fastsmtp.workers.answer import Answer, Outcome, ReadBody, read_answer
 from fastsmtp.workers.launch import Launch
-from fastsmtp.workers.recruiter import Recruiter
+from fastsmtp.workers.spawner import Recruiter
 from fastsmtp.workers.supervisor import Supervisor
 from fastsmtp.workers.worker import LINGER_S, State, Worker, WorkerInfo
 

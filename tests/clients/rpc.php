@@ -6,7 +6,7 @@
 
 declare(strict_types=1);
 
-require __DIR__ . '/../workers/goridge.php';
+require __DIR__ . '/../php/goridge.php';
 
 [, $address, $calls] = $argv;
 \putenv("RR_RELAY=$address");

@@ -707,7 +707,7 @@ def test_modules_in_the_working_directory_are_not_taken_for_ours(tmp_path: Path,
     for module in ("structlog", "json", "orjson"):
         (tmp_path / f"{module}.py").write_text(f"raise SystemExit('not {module}')\n")
     (tmp_path / ".rr.yaml").write_text(f'smtp: {{addr: "127.0.0.1:0", processes: {processes}}}\n')
-    code = f"import sys; sys.path[:] = {sys.path!r}; from fastsmtp.cli import main; main()"
+    code = f"import sys; sys.path[:] = {sys.path!r}; from fastsmtp.cli.main import main; main()"
     command = [sys.executable, "-c", code, "serve", "--ready-file", str(tmp_path / "ready.json")]
     server = Server(command, tmp_path, tmp_path / "ready.json")
     with connected(server) as wires:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import TESTS, Serve, Server
+from servers import TESTS, WORKERS, Serve, Server
 
 import fastsmtp
 
@@ -171,7 +171,7 @@ def test_workers(server: Server) -> None:
             "statusStr": str,
         }
     ]
-    command = f"php {TESTS / 'workers' / 'record.php'}"
+    command = f"php {WORKERS / 'record.php'}"
     shown = [{key: worker[key] for key in ("status", "numExecs", "command", "statusStr")} for worker in workers]
     assert shown == 2 * [{"status": 1, "numExecs": 0, "command": command, "statusStr": "ready"}]
     assert all(worker["memoryUsage"] > 1_000_000 and worker["created"] > 1e18 for worker in workers)
@@ -211,7 +211,7 @@ def test_reset(server: Server) -> None:
 
 def test_reset_that_fails(serve: Serve, tmp_path: Path) -> None:
     command = tmp_path / "worker.sh"
-    command.write_text(f"exec php {TESTS / 'workers' / 'record.php'}\n")
+    command.write_text(f"exec php {WORKERS / 'record.php'}\n")
     server = serve({"rpc": {"listen": "tcp://127.0.0.1:0"}, "server": {"command": f"sh {command}"}})
     command.write_text("exit 3\n")
     [answer] = call_all(server, ("resetter.Reset", "smtp"))

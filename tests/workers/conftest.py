@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from workers.pools import LOOPS, RELAYS, Log, Run, run
+from pools import LOOPS, RELAYS, Log, Run, run
 
 
 @pytest.fixture(params=LOOPS)

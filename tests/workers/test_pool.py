@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from workers.pools import (
+from pools import (
     WORKERS,
     Email,
     Log,
@@ -26,14 +26,14 @@ from workers.pools import (
     until,
 )
 
-from fastsmtp.config import OnInit, Supervisor
-from fastsmtp.config import Pool as PoolSettings
+from fastsmtp.config.settings import OnInit, Supervisor
+from fastsmtp.config.settings import Pool as PoolSettings
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import frame_header
 from fastsmtp.workers import launch as launch_module
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import MAX_JOBS_JITTER_PERCENT, MAX_STOPPING, Outcome, Pool, _with_jitter
-from fastsmtp.workers.recruiter import retry_delay
+from fastsmtp.workers.spawner import retry_delay
 
 CONTINUE, CLOSE = Outcome.CONTINUE, Outcome.CLOSE
 WORKER_FAILED, NO_WORKER = Outcome.WORKER_FAILED, Outcome.NO_WORKER

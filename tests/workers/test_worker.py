@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from workers.pools import Log, Run, kill, launch, until
+from pools import Log, Run, kill, launch, until
 
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame, FrameDecoder, encode_frame

@@ -1,0 +1,1 @@
+"""Mail data becomes an Email while it arrives."""

@@ -1,0 +1,303 @@
+"""Where the octets of attachments go: memory or tempfiles. Nothing else creates or deletes files.
+
+A sink takes the body of one part in its transfer encoding, as it arrives. Names from the wire never reach the file
+system: a tempfile is named after the email's uuid, the attachment's place and an extension from a fixed table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from typing import NamedTuple, Protocol
+
+from fastsmtp.errors import StartError
+from fastsmtp.mime._base64 import Base64Decoder, Base64Encoder, Base64Text
+from fastsmtp.mime.entity import Entity
+from fastsmtp.mime.transfer import TransferDecoder, is_base64, transfer_decoder
+
+_PREFIX = "smtp-att-"
+_OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_BYTES = 64 * 1024  # decoded octets gathered before a write
+_LARGE_BYTES = 16 * 1024  # a block of this size is written at once: copying it costs more than the system call
+_MAX_HINT = 32 * 1024 * 1024  # a client may announce what it never sends; beyond, text grows by half each time
+
+
+class Stored(NamedTuple):
+    """A stored attachment: `size` in decoded octets, and either `content` (base64 as a JSON string) or `path`."""
+
+    size: int
+    content: bytes | bytearray | None
+    path: str | None
+    sha256: str | None
+
+
+class Sink(Protocol):
+    """Takes the body of one part. `held` counts the octets of it that are in memory."""
+
+    held: int
+
+    def feed(self, buf: bytearray, start: int, end: int) -> None:
+        """Take `buf[start:end]`, in the part's transfer encoding. Raises OSError when it cannot be stored."""
+
+    def close(self) -> Stored:
+        """The part is complete. Raises OSError when it cannot be stored."""
+
+    def discard(self) -> None:
+        """Forget the part, and delete its file if it has one. May be called at any time, and twice."""
+
+
+class Storage(Protocol):
+    """Opens a sink for each attachment of an email, and knows what to do with its file in the end."""
+
+    def open(self, uuid: str, place: int, entity: Entity, found: list[str], size_hint: int) -> Sink:
+        """A sink for the body of `entity`, the attachment number `place` of the email; raises OSError.
+
+        Defects of its encoding go to `found`. `size_hint` is how many octets may still come, 0 where nobody knows.
+        """
+
+    def hand_over(self, path: str) -> None:
+        """A worker has taken the email: the file at `path` is left to it, and to `cleanup_after`."""
+
+    def delete(self, path: str) -> None:
+        """Nobody took the email: delete the file at `path`."""
+
+
+class MemoryStorage:
+    """Attachments as base64 text in memory."""
+
+    def __init__(self, *, checksum: bool = False) -> None:
+        self._checksum = checksum
+
+    def open(self, uuid: str, place: int, entity: Entity, found: list[str], size_hint: int) -> Sink:
+        """See `Storage.open`. Never raises OSError."""
+        if is_base64(entity.transfer_encoding):
+            return _Base64Sink(found, min(size_hint, _MAX_HINT), checksum=self._checksum)
+        return _EncodingSink(transfer_decoder(entity.transfer_encoding, found), checksum=self._checksum)
+
+    def hand_over(self, path: str) -> None:
+        """See `Storage.hand_over`: there are no files."""
+
+    def delete(self, path: str) -> None:
+        """See `Storage.delete`: there are no files."""
+
+
+class _Base64Sink:
+    """base64 that stays base64: canonical text is passed on without encoding, and decoded for a checksum only."""
+
+    __slots__ = ("_decoder", "_found", "_sha256", "_text", "held")
+
+    def __init__(self, found: list[str], size_hint: int, *, checksum: bool) -> None:
+        self._text = Base64Text(quoted=True, size_hint=size_hint)
+        self._found = found
+        self._sha256 = hashlib.sha256()
+        self._decoder = Base64Decoder([]) if checksum else None  # its defects are those that the text has
+        self.held = 0
+
+    def feed(self, buf: bytearray, start: int, end: int) -> None:
+        self._text.feed(buf, start, end)
+        self.held += end - start
+        if self._decoder is not None:
+            self._sha256.update(self._decoder.feed(buf, start, end))
+
+    def close(self) -> Stored:
+        content, size, found = self._text.finish()
+        self._found += found
+        if self._decoder is None:
+            return Stored(size, content, None, None)
+        self._sha256.update(self._decoder.close())
+        return Stored(size, content, None, self._sha256.hexdigest())
+
+    def discard(self) -> None:
+        self._text = Base64Text()
+        self.held = 0
+
+
+class _EncodingSink:
+    """Any other transfer encoding: undone, then encoded in base64."""
+
+    __slots__ = ("_decoder", "_encoder", "_sha256", "held")
+
+    def __init__(self, decoder: TransferDecoder, *, checksum: bool) -> None:
+        self._decoder = decoder
+        self._encoder = Base64Encoder(quoted=True)
+        self._sha256 = hashlib.sha256() if checksum else None
+        self.held = 0
+
+    def feed(self, buf: bytearray, start: int, end: int) -> None:
+        self._store(self._decoder.feed(buf, start, end))
+        self.held += end - start
+
+    def _store(self, octets: bytes) -> None:
+        self._encoder.feed(octets, 0, len(octets))
+        if self._sha256 is not None:
+            self._sha256.update(octets)
+
+    def close(self) -> Stored:
+        self._store(self._decoder.close())
+        content, size = self._encoder.finish()
+        return Stored(size, content, None, None if self._sha256 is None else self._sha256.hexdigest())
+
+    def discard(self) -> None:
+        self._encoder = Base64Encoder()
+        self.held = 0
+
+
+class TempfileStorage:
+    """Attachments as files of mode 0600 in `directory`, which the worker may move or delete.
+
+    `cleanup_after_s` is the age in seconds at which `clean` deletes a file; 0 keeps all. `owner` is the user and group
+    that files and a new directory are given to, for workers that run as somebody else; -1 keeps ours.
+    """
+
+    def __init__(
+        self, directory: str, cleanup_after_s: float, *, checksum: bool = False, owner: tuple[int, int] = (-1, -1)
+    ) -> None:
+        self._directory = os.path.abspath(directory)  # a worker may have another working directory
+        self._owner = owner
+        self._cleanup_after_s = cleanup_after_s
+        self._checksum = checksum
+        self._undecided: set[str] = set()  # paths of files whose email no worker has taken yet
+
+    def prepare(self) -> None:
+        """Make the directory, mode 0700, and try a file in it. Raises StartError."""
+        try:
+            self._make_directory()
+            descriptor, path = self._create(f"{_PREFIX}probe-{os.getpid()}-{time.monotonic_ns()}")
+            os.close(descriptor)
+            os.unlink(path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StartError(
+                f"smtp.attachment_storage.temp_dir: cannot keep files in {self._directory}: {reason}"
+            ) from None
+
+    def _make_directory(self) -> None:
+        if not os.path.isdir(self._directory):
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            os.chown(self._directory, *self._owner)
+        ours = (os.geteuid(), 0, self._owner[0])
+        status = os.stat(self._directory)
+        # Whoever owns the directory, or a link to it, could put files of his own under our names.
+        if status.st_uid not in ours or os.lstat(self._directory).st_uid not in ours:
+            raise PermissionError(0, "the directory belongs to another user")
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            raise PermissionError(0, "everybody may write to the directory")
+
+    def _create(self, name: str) -> tuple[int, str]:
+        path = os.path.join(self._directory, name)
+        try:
+            descriptor = os.open(path, _OPEN_FLAGS, 0o600)
+        except FileNotFoundError:  # somebody cleaned up /tmp while we run
+            self._make_directory()
+            descriptor = os.open(path, _OPEN_FLAGS, 0o600)
+        if self._owner != (-1, -1):
+            os.fchown(descriptor, *self._owner)
+        return descriptor, path
+
+    def open(self, uuid: str, place: int, entity: Entity, found: list[str], size_hint: int) -> Sink:
+        """See `Storage.open`."""
+        descriptor, path = self._create(f"{_PREFIX}{uuid}-{place}{entity.extension()}")
+        self._undecided.add(path)
+        decoder = transfer_decoder(entity.transfer_encoding, found)
+        return _TempfileSink(self, descriptor, path, decoder, checksum=self._checksum)
+
+    def hand_over(self, path: str) -> None:
+        """See `Storage.hand_over`."""
+        self._undecided.discard(path)
+
+    def delete(self, path: str) -> None:
+        """See `Storage.delete`. A worker may have moved or deleted the file before."""
+        self._undecided.discard(path)
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
+
+    def clean(self, now: float) -> int:
+        """Delete our files last written `cleanup_after_s` before `now` (Unix time); how many were deleted.
+
+        Files of emails that no worker has taken yet stay, however old. May run in a thread of its own.
+        """
+        if not self._cleanup_after_s:
+            return 0
+        deleted = 0
+        try:
+            with os.scandir(self._directory) as entries:
+                for entry in entries:
+                    if entry.name.startswith(_PREFIX) and entry.path not in self._undecided:
+                        deleted += self._delete_if_old(entry, now)
+        except OSError:  # there is no directory
+            return deleted
+        return deleted
+
+    def _delete_if_old(self, entry: os.DirEntry[str], now: float) -> bool:
+        try:
+            status = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode) or status.st_mtime >= now - self._cleanup_after_s:
+                return False
+            os.unlink(entry.path)
+        except OSError:
+            return False  # gone already, or not ours to delete
+        return True
+
+
+class _TempfileSink:
+    """One file, written in blocks."""
+
+    __slots__ = ("_decoder", "_descriptor", "_path", "_pending", "_sha256", "_size", "_storage", "held")
+
+    def __init__(
+        self, storage: TempfileStorage, descriptor: int, path: str, decoder: TransferDecoder, *, checksum: bool
+    ) -> None:
+        self._storage = storage
+        self._descriptor = descriptor
+        self._path = path
+        self._decoder = decoder
+        self._sha256 = hashlib.sha256() if checksum else None
+        self._size = 0
+        self._pending = bytearray()  # decoded, not written yet
+        self.held = 0
+
+    def feed(self, buf: bytearray, start: int, end: int) -> None:
+        octets = self._decoder.feed(buf, start, end)
+        if not self._pending and len(octets) >= _LARGE_BYTES:
+            self._write(octets)
+            return
+        self._pending += octets
+        if len(self._pending) >= _WRITE_BYTES:
+            self._flush()
+        self.held = len(self._pending)
+
+    def _flush(self) -> None:
+        self._write(self._pending)
+        self._pending = bytearray()
+
+    def _write(self, octets: bytes | bytearray) -> None:
+        self._size += len(octets)
+        if self._sha256 is not None:
+            self._sha256.update(octets)
+        written = os.write(self._descriptor, octets)
+        while written < len(octets):  # it stops short at a signal, or when the disk is nearly full
+            written += os.write(self._descriptor, bytes(octets[written:]))
+
+    def close(self) -> Stored:
+        self._pending += self._decoder.close()
+        if self._pending:
+            self._flush()
+        self.held = 0
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+        return Stored(self._size, None, self._path, None if self._sha256 is None else self._sha256.hexdigest())
+
+    def discard(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        self._pending = bytearray()
+        self.held = 0
+        try:
+            if descriptor >= 0:
+                os.close(descriptor)
+        except OSError:
+            pass  # closed all the same; what could not be written is deleted anyway
+        self._storage.delete(self._path)

@@ -1,0 +1,412 @@
+"""`fastsmtp bench`: a load on any SMTP server, and what it measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import click
+
+from fastsmtp.cli.options import BAD_CONFIG, FAILED, NOBODY_THERE, complete_file, config_options, fail, target
+from fastsmtp.text import counted
+
+if TYPE_CHECKING:
+    from fastsmtp.bench.measures import Measures
+    from fastsmtp.bench.message import Kind
+    from fastsmtp.bench.plan import Plan
+
+_EPILOG = """\b
+Exit codes:
+  0    every mail was answered with 250, and nothing else went wrong
+  1    some were not; or the ledger does not balance
+  2    bad configuration or usage
+  3    no server answers at ADDRESS
+  130  ended at once by a second SIGINT; the first ends the load early, with a report
+
+\b
+Examples:
+  fastsmtp bench                                       1000 mails of 1 KB over 10 connections
+  fastsmtp bench --duration 30s --connections 100 --mix 1KB:90,100KB:9,10MB:1 127.0.0.1:2525
+  fastsmtp bench --rate 500 --duration 1m --plot load.svg
+  fastsmtp bench --per-connection 1 --no-pipelining    a connection for each mail, step by step
+  fastsmtp bench --ledger sent.jsonl
+  fastsmtp bench --ledger sent.jsonl --ledger-check received.txt
+
+\b
+What the times mean:
+  mail         from when it was due (--rate) or its connection was free for it, to the 250;
+               opening a connection counts where the mail had to wait for that
+  end of data  from the last octet of mail data to the 250
+  opening      of a connection, from connect to the end of EHLO, STARTTLS and AUTH
+
+With --rate the mails are due at fixed times, however long the server takes: a mail that finds no free connection waits,
+and the wait counts. Without it each connection sends as fast as it is answered.
+
+Every mail has a field X-Bench-ID of its own. --ledger writes one line of JSON for each that was answered with 250. To
+find out whether all of them arrived, and once, have the receiver write a line per mail with that ID in it, alone or in
+the whole mail as JSON, and give those files to --ledger-check, which sends nothing.
+
+It accepts any server of RFC 5321: what that does not offer is left out. Measure only servers that are yours.
+"""
+_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER")
+_DEFAULT_MAILS = 1000
+_SPARE_FILES = 64  # descriptors beside those of the connections
+
+
+class _Wish(NamedTuple):
+    """What the options say."""
+
+    mails: int | None
+    duration_s: float
+    connections: int
+    rate: float
+    per_connection: int
+    pipelining: bool
+    chunking: bool
+    mix: str | None
+    size: str | None
+    attachments: int | None
+    files: tuple[str, ...]
+    seed: int
+    sender: str
+    recipients: tuple[str, ...]
+    starttls: bool
+    implicit_tls: bool
+    insecure: bool
+    ca_file: str
+    user: str | None
+    password: str
+    mechanism: str | None
+    helo: str
+    timeout_s: float
+    as_json: bool
+    plot: str
+    ledger: str
+    records: tuple[str, ...]
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float:
+    from fastsmtp.config.rules import parse_duration
+
+    if text is None:
+        return 0.0
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise click.BadParameter(f'"{text}" is not a duration like 500ms, 30s or 1h30m')
+    return seconds
+
+
+@click.command(epilog=_EPILOG)
+@config_options
+@click.argument("address", required=False)
+@click.option(
+    "-n",
+    "--mails",
+    metavar="COUNT",
+    type=click.IntRange(1),
+    help=f"How many.  [default: {_DEFAULT_MAILS}, or no limit with --duration]",
+)
+@click.option(
+    "--duration", "duration_s", metavar="TIME", callback=_seconds, help="How long, like 30s; or until --mails."
+)
+@click.option(
+    "--connections", metavar="COUNT", type=click.IntRange(1), default=10, show_default=True, help="At the same time."
+)
+@click.option(
+    "--rate",
+    metavar="PER_SECOND",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="Over all connections.  [default: as fast as they go]",
+)
+@click.option(
+    "--per-connection",
+    metavar="COUNT",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Mails over each connection; 0 = keep it.",
+)
+@click.option("--pipelining/--no-pipelining", default=True, show_default=True, help="Commands in groups, if offered.")
+@click.option("--chunking", is_flag=True, help="BDAT instead of DATA, if offered.")
+@click.option("--size", metavar="SIZE", help="Of each mail, like 100KB.  [default: 1KB]")
+@click.option("--mix", metavar="SIZE:WEIGHT,...", help="Several sizes, like 1KB:90,100KB:9,10MB:1.")
+@click.option(
+    "--attachments",
+    metavar="COUNT",
+    type=click.IntRange(0, 1000),
+    default=None,
+    help="In each mail.  [default: 1 from 20KB on]",
+)
+@click.option(
+    "--message",
+    "files",
+    metavar="FILE",
+    shell_complete=complete_file,
+    multiple=True,
+    help="Send this message instead; may be repeated.",
+)
+@click.option("--seed", metavar="NUMBER", type=int, default=1, show_default=True, help="The same seed, the same mails.")
+@click.option("--from", "sender", metavar="ADDRESS", default="bench@example.com", show_default=True, help='"" = <>.')
+@click.option(
+    "--to",
+    "recipients",
+    metavar="ADDRESS",
+    multiple=True,
+    default=["you@example.com"],
+    show_default=True,
+    help="May be repeated.",
+)
+@click.option("--starttls", is_flag=True, help="Begin TLS with STARTTLS.")
+@click.option("--tls", "implicit_tls", is_flag=True, help="Begin TLS at once, as on port 465.")
+@click.option("--insecure", is_flag=True, help="Take any certificate.")
+@click.option(
+    "--ca",
+    "ca_file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    default="",
+    help="Trust the certificates in this PEM file.",
+)
+@click.option("--user", metavar="NAME", help="Log in as this user.")
+@click.option(
+    "--password", metavar="SECRET", envvar="FASTSMTP_PASSWORD", show_envvar=True, default="", help="Or token."
+)
+@click.option(
+    "--auth",
+    "mechanism",
+    type=click.Choice(_MECHANISMS, case_sensitive=False),
+    default=None,
+    help="How.  [default: the first that is offered and takes a password]",
+)
+@click.option("--helo", metavar="NAME", default="", help="How to introduce oneself.  [default: the host name]")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0.001, 86400),
+    default=60.0,
+    show_default=True,
+    help="How long to wait for each reply.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--plot",
+    metavar="FILE",
+    shell_complete=complete_file,
+    default="",
+    help="Draw rate and latency: FILE.svg, .png or .pdf. Needs matplotlib.",
+)
+@click.option(
+    "--ledger",
+    metavar="FILE",
+    shell_complete=complete_file,
+    default="",
+    help="Write a line of JSON for each mail answered with 250.",
+)
+@click.option(
+    "--ledger-check",
+    "records",
+    metavar="FILE",
+    shell_complete=complete_file,
+    multiple=True,
+    help="Send nothing: hold --ledger against what FILE says arrived; may be repeated.",
+)
+def bench(path: str | None, overrides: tuple[str, ...], address: str | None, **options: Any) -> None:
+    """Put an SMTP server under load and measure it, this one or any other.
+
+    ADDRESS is host:port or unix:/path. Without it the mails go to the first listener of the configuration.
+    """
+    wish = _Wish(**{**options, "rate": options["rate"] or 0.0})
+    if wish.records:
+        _balance(wish)
+    _check(wish)
+    place = target(address, path, overrides)
+    plan = _plan(wish, place)
+    measures = _measured(wish, plan, place)
+    about = f"{counted(measures.mails, 'mail')} to {place}, {_how(wish)}"
+    if wish.as_json:
+        from fastsmtp.bench.report import document
+
+        how = {key: value for key, value in wish._asdict().items() if key not in _PRIVATE}
+        click.echo(json.dumps(document(measures, {"address": place, "run": plan.run, "options": how}), indent=2))
+    else:
+        from fastsmtp.bench.report import report
+
+        click.echo(f"{about}\n\n{report(measures)}")
+    if wish.plot:
+        _draw(wish.plot, about, measures)
+    raise SystemExit(FAILED if measures.failures else 0)
+
+
+_PRIVATE = {"password", "records", "as_json"}
+
+
+def _check(wish: _Wish) -> None:
+    """What can be found wrong before anything is sent."""
+    from fastsmtp.bench.plot import SUFFIXES, MissingExtra, require
+
+    if wish.starttls and wish.implicit_tls:
+        raise click.UsageError("--starttls or --tls, not both")
+    if sum((bool(wish.files), wish.mix is not None, wish.size is not None)) > 1:
+        raise click.UsageError("one of --size, --mix and --message")
+    for text in (wish.sender, *wish.recipients, wish.helo):
+        if "\r" in text or "\n" in text:
+            raise click.UsageError(f"there is a line break in {text!r}")
+    if wish.plot:
+        if not wish.plot.endswith(SUFFIXES):
+            raise click.BadParameter(f"{wish.plot} does not end in {', '.join(SUFFIXES)}", param_hint="--plot")
+        try:
+            require()
+        except MissingExtra as error:
+            fail(error, BAD_CONFIG)
+    _raise_file_limit(wish.connections)
+
+
+def _raise_file_limit(connections: int) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_FILES
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        fail(f"{connections} connections need {wanted} open files, and {hard} are allowed (ulimit -Hn)", BAD_CONFIG)
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _plan(wish: _Wish, place: str) -> Plan:
+    import socket
+
+    from fastsmtp.bench.dialogue import Script
+    from fastsmtp.bench.message import drawn
+    from fastsmtp.bench.plan import Plan
+    from fastsmtp.client.client import Credentials, tls_context
+    from fastsmtp.system.addresses import TCPAddress, parse_address
+
+    parsed = parse_address(place)
+    host = (parsed.host or "127.0.0.1") if isinstance(parsed, TCPAddress) else "localhost"
+    try:
+        tls = tls_context(insecure=wish.insecure, ca_file=wish.ca_file) if wish.starttls or wish.implicit_tls else None
+    except OSError as error:
+        fail(f"--ca {wish.ca_file}: {error.strerror or error}", BAD_CONFIG)
+    script = Script(
+        wish.helo or socket.gethostname(),
+        wish.sender,
+        wish.recipients,
+        wish.pipelining,
+        wish.chunking,
+        wish.starttls,
+        None if wish.user is None else Credentials(wish.user, wish.password),
+        wish.mechanism or "",
+        host,
+    )
+    return Plan(
+        parsed,
+        script,
+        drawn(_kinds(wish), wish.seed),
+        connections=wish.connections,
+        mails=wish.mails or (0 if wish.duration_s else _DEFAULT_MAILS),
+        duration_s=wish.duration_s,
+        rate=wish.rate,
+        per_connection=wish.per_connection,
+        timeout_s=wish.timeout_s,
+        tls=tls,
+        implicit_tls=wish.implicit_tls,
+    )
+
+
+def _kinds(wish: _Wish) -> list[Kind]:
+    from fastsmtp.bench.message import Kind, Style, from_file, generated, parse_mix
+    from fastsmtp.client.message import read
+    from fastsmtp.config.rules import size
+
+    if wish.files:
+        try:
+            return [Kind(1.0, [from_file(name, read(name))]) for name in wish.files]
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
+    try:
+        parts = parse_mix(wish.mix or wish.size or "1KB", lambda text: cast(int, size(1).read(text)))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--size" if wish.mix is None else "--mix") from None
+    style = Style(wish.sender, wish.recipients, wish.attachments, wish.seed)
+    return [generated(name, octets, weight, style) for name, octets, weight in parts]
+
+
+def _measured(wish: _Wish, plan: Plan, place: str) -> Measures:
+    """Run it."""
+    from fastsmtp.bench.ledger import Ledger
+    from fastsmtp.bench.load import CannotOpen, run
+    from fastsmtp.bench.measures import Measures
+
+    measures = Measures()
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(wish.ledger, "w", encoding="ascii")) if wish.ledger else None
+            run(plan, measures, Ledger(file), _progress(stack, plan, measures))
+        except CannotOpen as error:
+            if error.nobody_there:
+                fail(f"cannot connect to {place}: {error.failure.text or error.failure.what}", NOBODY_THERE)
+            fail(f"{place}: {error}")
+        except OSError as error:
+            fail(f"--ledger {wish.ledger}: {error.strerror}", BAD_CONFIG)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+    return measures
+
+
+def _progress(stack: ExitStack, plan: Plan, measures: Measures) -> Callable[[], None]:
+    """What to call now and then: it moves a bar on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda: None
+    length = plan.mails or round(1000 * plan.duration_s)
+    bar = stack.enter_context(
+        click.progressbar(
+            length=length, label="sending", file=sys.stderr, show_eta=True, item_show_func=lambda item: item or ""
+        )
+    )
+
+    def move() -> None:
+        done = measures.mails if plan.mails else round(1000 * measures.seconds)
+        shown = f"{measures.rate:.0f} mails/s" + (f", {measures.failed} failed" if measures.failed else "")
+        bar.update(min(done, length) - bar.pos, shown)
+
+    return move
+
+
+def _how(wish: _Wish) -> str:
+    per = f", {counted(wish.per_connection, 'mail')} over each" if wish.per_connection else ""
+    rate = f", {wish.rate:g} a second" if wish.rate else ""
+    return f"{counted(wish.connections, 'connection')}{per}{rate}"
+
+
+def _draw(path: str, title: str, measures: Measures) -> None:
+    from fastsmtp.bench.plot import draw
+
+    try:
+        draw(path, title, measures)
+    except OSError as error:
+        fail(f"--plot {path}: {error.strerror}", BAD_CONFIG)
+
+
+def _balance(wish: _Wish) -> None:
+    """Hold the ledger against the records, and end."""
+    from fastsmtp.bench.ledger import balance
+    from fastsmtp.bench.report import balance_report
+
+    if not wish.ledger:
+        raise click.UsageError("--ledger-check needs --ledger, which names the ledger of the load")
+    try:
+        found = balance(wish.ledger, wish.records)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
+    except ValueError as error:
+        fail(error, BAD_CONFIG)
+    click.echo(json.dumps({**found._asdict(), "even": found.even}) if wish.as_json else balance_report(found))
+    raise SystemExit(0 if found.even else FAILED)

@@ -1,0 +1,66 @@
+"""`fastsmtp check`: is this configuration good, and what will it do?"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+
+from fastsmtp.cli.options import BAD_CONFIG, DEFAULT_CONFIG, FAILED, chosen_path, config_options
+
+_EPILOG = """\b
+Exit codes:
+  0  valid
+  1  valid, but `serve` could not start here: a missing program or certificate
+  2  not valid, one line per fault
+
+\b
+Examples:
+  fastsmtp check
+  fastsmtp check -c staging.yaml -o smtp.addr=0.0.0.0:1025
+  fastsmtp check --json | jq .config.smtp.pool
+"""
+
+
+@click.command(epilog=_EPILOG)
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="Say it as JSON, with every setting.")
+def check(path: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Validate a configuration and say in words what it will do.
+
+    Nothing is started and no port is taken.
+    """
+    from fastsmtp.cli import summary
+    from fastsmtp.config.file import load
+    from fastsmtp.errors import ConfigError
+
+    path = chosen_path(path)
+    try:
+        config = load(path, overrides)
+    except ConfigError as error:
+        if as_json:
+            click.echo(json.dumps({"valid": False, "file": path, "faults": error.faults}, indent=2))
+        else:
+            click.echo("\n".join(error.faults), err=True)
+        raise SystemExit(BAD_CONFIG) from None
+    obstacles, warnings = summary.obstacles(config), summary.warnings(config)
+    if as_json:
+        from fastsmtp.ops.methods import shown_config
+
+        answer = {
+            "valid": True, "file": path, "faults": [], "obstacles": obstacles, "warnings": warnings,
+            "config": shown_config(config),
+        }  # fmt: skip
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        name = os.path.abspath(path) if path else f"There is no {DEFAULT_CONFIG} here; the default configuration"
+        click.echo(f"{name} is valid. With it, fastsmtp serve will do this:\n")
+        rows = summary.explain(config)
+        width = max(len(label) for label, _ in rows)
+        for label, text in rows:
+            click.echo(f"  {label:<{width}}  {text}")
+        for kind, texts in (("WARNING", warnings), ("CANNOT START", obstacles)):
+            for text in texts:
+                click.echo(f"\n{kind}: {text}")
+    raise SystemExit(FAILED if obstacles else 0)

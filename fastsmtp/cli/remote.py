@@ -1,0 +1,255 @@
+"""The verbs that ask a running server something: `workers`, `connections`, `close`, `reset`, `stop`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastsmtp import text
+from fastsmtp.cli.options import BAD_CONFIG, NOBODY_THERE, PID_FILE, chosen_path, config_options, fail, read_config
+
+if TYPE_CHECKING:
+    from fastsmtp.goridge.client import Client
+
+_ANSWER_TIMEOUT_S = 30.0
+_REFRESH_S = 1.0
+_CLEAR = "\x1b[H\x1b[2J"
+_NANOSECONDS = 1_000_000_000
+_NUMBERS = frozenset({"PID", "EXECS", "CPU", "MEMORY", "EMAILS"})
+
+_EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  the server refused
+  2  bad configuration or usage; rpc.listen is not set
+  3  no server listens at rpc.listen
+"""
+_LISTEN_HINT = 'for example "tcp://127.0.0.1:6001"'
+
+
+@contextlib.contextmanager
+def _server(
+    path: str | None, overrides: tuple[str, ...], timeout_s: float | None = _ANSWER_TIMEOUT_S, otherwise: str = ""
+) -> Iterator[Client]:
+    """Connected to the RPC of the server with this configuration; what fails is one line and an exit code.
+
+    `otherwise` says what else the operator could do when RPC is off.
+    """
+    from fastsmtp.errors import CallError, FrameError
+    from fastsmtp.goridge.client import Client
+
+    listen = read_config(path, overrides).rpc.listen
+    if not listen:
+        where = f"in {chosen_path(path)}" if chosen_path(path) else "without a configuration"
+        fail(f"RPC is off {where}: set rpc.listen, {_LISTEN_HINT}{otherwise}", BAD_CONFIG)
+    try:
+        client = Client(listen, timeout_s)
+    except OSError as error:
+        fail(f"no server answers at rpc.listen, {listen}: {error.strerror or error}", NOBODY_THERE)
+    with client:
+        try:
+            yield client
+        except CallError as error:
+            fail(error)
+        except TimeoutError:
+            fail(f"no answer from the server at {listen}")
+        except (OSError, FrameError, ValueError) as error:
+            fail(f"{listen}: {error}", NOBODY_THERE)
+
+
+# --- workers
+
+
+@click.command(epilog=_EXIT_CODES)
+@config_options
+@click.option("-i", "--interactive", is_flag=True, help="Show them again every second, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, in the fields of RoadRunner's informer.")
+def workers(path: str | None, overrides: tuple[str, ...], interactive: bool, as_json: bool) -> None:
+    """Show the workers of a running server.
+
+    STATUS is ready, working, or what else a worker is busy with; EXECS counts its mails.
+    """
+    with _server(path, overrides) as client:
+        if as_json:
+            click.echo(json.dumps(_pools(client)))
+        elif interactive:
+            with contextlib.suppress(KeyboardInterrupt):
+                while True:
+                    shown = _workers_text(client)
+                    click.echo(_CLEAR + shown if sys.stdout.isatty() else shown + "\n")
+                    time.sleep(_REFRESH_S)
+        else:
+            click.echo(_workers_text(client))
+
+
+def _pools(client: Client) -> dict[str, list[dict[str, Any]]]:
+    return {name: client.call("informer.Workers", name)["workers"] or [] for name in client.call("informer.List")}
+
+
+def _workers_text(client: Client) -> str:
+    stats = client.call("smtp.Stats")
+    shown = []
+    for name, states in _pools(client).items():
+        counts = stats["pools"][name]
+        shown.append(
+            f"{name}: {text.counted(len(states), 'worker')}{_processes_text(stats)}, "
+            f"{counts['idle']} idle, {counts['busy']} busy; "
+            f"{text.counted(counts['waiting'], 'mail')} waiting, {text.counted(stats['connections'], 'connection')}"
+        )
+        heads = ("PID", "STATUS", "EXECS", "MEMORY", "CPU", "AGE", "COMMAND")
+        shown += text.lines(heads, map(_worker_row, states), _NUMBERS)
+    return "\n".join(shown)
+
+
+def _processes_text(stats: dict[str, Any]) -> str:
+    """How many processes there are, where there are several, and which of them do not serve now."""
+    processes = stats.get("processes", [])
+    missing = sum(not process["serving"] for process in processes)
+    return (f" in {len(processes)} processes" if processes else "") + (f" ({missing} not serving)" if missing else "")
+
+
+def _worker_row(state: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        state["pid"],
+        state["statusStr"],
+        state["numExecs"],
+        text.size(state["memoryUsage"]),
+        f"{state['CPUPercent']:.1f} %",
+        text.span(max(0, round(time.time() - state["created"] / _NANOSECONDS))),
+        state["command"],
+    )
+
+
+# --- connections
+
+
+@click.command(epilog=_EXIT_CODES)
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON, in the fields of smtp.ListConnections.")
+def connections(path: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show who is connected to a running server.
+
+    STATE is what the session does: idle, in a transaction, receiving a mail, waiting for a worker.
+    """
+    with _server(path, overrides) as client:
+        listed = client.call("smtp.ListConnections")
+    if as_json:
+        click.echo(json.dumps(listed))
+    elif not listed:
+        click.echo("nobody is connected")
+    else:
+        heads = ("UUID", "CLIENT", "HELO", "USER", "STATE", "EMAILS", "AGE")
+        for line in text.lines(heads, map(_connection_row, listed), _NUMBERS):
+            click.echo(line)
+
+
+def _connection_row(connection: dict[str, Any]) -> tuple[object, ...]:
+    since = datetime.strptime(connection["since"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    age = max(0, round((datetime.now(timezone.utc) - since).total_seconds()))
+    return (
+        connection["uuid"],
+        connection["remote_addr"],
+        connection["helo"] or "-",
+        connection["username"] or "-",
+        connection["state"],
+        connection["emails"],
+        text.span(age),
+    )
+
+
+# --- close, reset
+
+
+@click.command(epilog=_EXIT_CODES, short_help="Close a connection.")
+@config_options
+@click.argument("uuid")
+def close(path: str | None, overrides: tuple[str, ...], uuid: str) -> None:
+    """Close a connection: the client gets 421, after the mail it is sending.
+
+    UUID is that of the connection, as `connections` shows it, or that of its last email.
+    """
+    with _server(path, overrides) as client:
+        client.call("smtp.CloseConnection", uuid)
+    click.echo(f"closed {uuid}")
+
+
+@click.command(epilog=_EXIT_CODES)
+@config_options
+@click.argument("pool", required=False)
+def reset(path: str | None, overrides: tuple[str, ...], pool: str | None) -> None:
+    """Replace the workers one by one, after new code for example. No mail fails.
+
+    Returns when all are replaced. POOL is the only one there is, smtp, and may be left out.
+    """
+    with _server(path, overrides, timeout_s=None) as client:
+        for name in [pool] if pool else client.call("resetter.List"):
+            client.call("resetter.Reset", name)
+            click.echo(f"replaced the workers of {name}")
+
+
+# --- stop
+
+
+@click.command(
+    epilog="""\b
+Exit codes:
+  0  the server has ended
+  1  it refused, or the pid in .pid may not be signalled
+  2  bad configuration or usage; there is no .pid, and rpc.listen is not set
+  3  no such server: the process is gone, or nobody listens at rpc.listen
+"""
+)
+@config_options
+@click.option("-f", "--force", is_flag=True, help="At once: mails under way get no answer.")
+@click.option("-s", "--silent", is_flag=True, help="Say nothing when all went well.")
+def stop(path: str | None, overrides: tuple[str, ...], force: bool, silent: bool) -> None:
+    """Stop a server gracefully, and wait for its end.
+
+    The server is the process of the file .pid in the working directory, which `serve -p` writes; where there is none,
+    the one that listens at rpc.listen. Mails under way may finish, for endure.grace_period at most.
+    """
+    pid_file = Path(PID_FILE)
+    shown = _stop_process(pid_file, force) if pid_file.exists() else _stop_by_rpc(path, overrides, force)
+    if not silent:
+        click.echo(f"stopped {shown}")
+
+
+def _stop_process(pid_file: Path, force: bool) -> str:
+    text = pid_file.read_text().strip()
+    if not text.isascii() or not text.isdigit():
+        fail(f"{pid_file} holds no pid, but {text[:40]!r}", BAD_CONFIG)
+    pid = int(text)
+    try:
+        process = os.pidfd_open(pid)
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        if force:
+            # Another one: of the same kind the kernel may keep only the first.
+            signal.pidfd_send_signal(process, signal.SIGINT)
+    except ProcessLookupError:
+        fail(f"the process {pid} of {pid_file} is gone; delete the file", NOBODY_THERE)
+    except OSError as error:
+        fail(f"cannot stop the process {pid} of {pid_file}: {error.strerror}")
+    select.select([process], [], [])  # readable when the process has ended
+    os.close(process)
+    return f"process {pid}"
+
+
+def _stop_by_rpc(path: str | None, overrides: tuple[str, ...], force: bool) -> str:
+    with _server(path, overrides, None, f"; or use `serve -p`, which writes {PID_FILE}") as client:
+        try:
+            client.call("rpc.Stop", force)
+            client.wait_for_end()
+        except ConnectionError:  # an end at once may be quicker than its answer
+            pass
+        return "the server at rpc.listen"

@@ -1,0 +1,139 @@
+"""One run of the server from start to the last signal: uvloop, signals, the ready file and the pid file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from fastsmtp.cli.summary import banner
+from fastsmtp.config.settings import Config
+from fastsmtp.errors import StartError
+from fastsmtp.ops.log import LogOutput, configure
+from fastsmtp.printer.archive import prepare
+from fastsmtp.processes.shares import process_count
+from fastsmtp.system.loop import run, unless
+
+
+class Wishes(NamedTuple):
+    """What the command line asks for beside the configuration; "" = not wanted."""
+
+    config_path: str = ""
+    save: str = ""  # directory for the mails of the embedded default
+    ready_file: str = ""
+    pid_file: str = ""
+    silent: bool = False  # no banner
+
+
+def serve(config: Config, wishes: Wishes) -> int:
+    """Run the server to its end and return the exit code. Raises StartError."""
+    try:
+        directory = prepare(wishes.save) if wishes.save else ""
+    except OSError as error:
+        raise StartError(f"cannot keep mails in {wishes.save}: {error.strerror}") from error
+    output = configure(config.logs)
+    try:
+        return run(_Service(_make_server(config, directory), config, wishes, output).run())
+    finally:
+        output.close()
+
+
+class _Server(Protocol):
+    """A server, or the parent of several processes that look like one."""
+
+    addresses: dict[str, list[str]]
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def abort(self) -> None: ...
+    def reset(self) -> None: ...
+    def reopen_logs(self) -> None: ...
+
+
+def _make_server(config: Config, save: str) -> _Server:
+    count = process_count(config.smtp)
+    if count == 1:
+        from fastsmtp.server.server import Server  # the parent of several takes no mails, and is small without it
+
+        return Server(config, save)
+    from fastsmtp.processes.parent import Parent
+
+    return Parent(config, count, save)
+
+
+class _Service:
+    """One run of a server between start and the last signal."""
+
+    def __init__(self, server: _Server, config: Config, wishes: Wishes, output: LogOutput) -> None:
+        self.server = server
+        self.config = config
+        self.wishes = wishes
+        self.output = output
+        self.stopping = asyncio.Event()  # after the first signal
+        self.ending = asyncio.Event()  # after the second
+        self.exit_code = 0
+
+    async def run(self) -> int:
+        """Start, serve, stop; return the exit code. Raises StartError."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_stop_signal, number)
+        # Until there are workers to replace; without a handler SIGHUP would kill.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        with _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
+            if not await unless(self.stopping, self.server.start()):
+                self.server.abort()
+                return self.exit_code
+            loop.add_signal_handler(signal.SIGHUP, self.server.reset)
+            ready = json.dumps({"pid": os.getpid(), "listeners": self.server.addresses}) + "\n"
+            try:
+                with _standing(self.wishes.ready_file, "ready", ready):
+                    self._greet()
+                    await self.stopping.wait()
+            finally:
+                if not await unless(self.ending, self.server.stop()):
+                    self.server.abort()
+        return self.exit_code
+
+    def _greet(self) -> None:
+        if not self.wishes.silent and sys.stderr is not None:  # None: it was closed when Python started
+            # One write, so that nothing comes in between.
+            sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses) + "\n")
+
+    def _reopen_logs(self) -> None:
+        self.output.reopen()
+        self.server.reopen_logs()
+
+    def _on_stop_signal(self, number: int) -> None:
+        if self.stopping.is_set():
+            self.exit_code = 128 + number
+            self.ending.set()
+        self.stopping.set()
+
+
+@contextlib.contextmanager
+def _standing(path: str, kind: str, text: str) -> Iterator[None]:
+    """Keep the file `path`, never half written, for as long as the block runs; "" = none. Raises StartError."""
+    if not path:
+        yield
+        return
+    unfinished = Path(f"{path}.{os.getpid()}")
+    try:
+        unfinished.write_text(text)
+        unfinished.replace(path)
+    except OSError as error:
+        raise StartError(f"cannot write the {kind} file {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        # Another server may have put its own in the place of ours.
+        with contextlib.suppress(OSError):
+            if Path(path).read_text() == text:
+                Path(path).unlink()

@@ -1,0 +1,235 @@
+"""What a configuration means, in words: the banner of `serve` and the answer of `check`."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+
+from fastsmtp import __version__
+from fastsmtp.config.settings import TLS, Config, Listener
+from fastsmtp.errors import StartError
+from fastsmtp.processes.shares import process_count, split
+from fastsmtp.system.addresses import TCPAddress, parse_address
+from fastsmtp.text import counted, size, span
+
+_EXPOSED = "can be reached from other machines"
+_RELAYS = {"unix": "a private Unix socket", "pipes": "pipes"}
+_INTERPRETERS = ("php", "python")
+
+
+def banner(config: Config, path: str, addresses: dict[str, list[str]]) -> str:
+    """What `serve` says first: where it listens, who takes the mails, and a warning if others can reach it.
+
+    `path` is that of the configuration, "" without one.
+    """
+    storage = config.smtp.attachment_storage
+    listening = [address for listener in addresses.values() for address in listener]
+    processes = process_count(config.smtp)
+    rows = [
+        ("listening", ", ".join(listening)),
+        *([("processes", _divided(config, processes))] if processes > 1 else []),
+        ("workers", _workers(config)),
+        ("attachments", f"files in {storage.temp_dir}" if storage.mode == "tempfile" else "in memory"),
+        ("config", os.path.abspath(path) if path else "defaults, there is no .rr.yaml here"),
+    ]
+    lines = [f"fastsmtp {__version__}", *(f"  {name:<11}  {value}" for name, value in rows)]
+    reachable = [address for address in listening if not is_local(address)]
+    if reachable:
+        lines.append(
+            f"  WARNING      {', '.join(reachable)} {_EXPOSED}: "
+            "every mail and every login is accepted, keep it off the internet"
+        )
+    return "\n".join(lines)
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine can connect there."""
+    parsed = parse_address(address)
+    if not isinstance(parsed, TCPAddress):
+        return True
+    try:
+        return ipaddress.ip_address(parsed.host).is_loopback
+    except ValueError:
+        return parsed.host == "localhost"
+
+
+def explain(config: Config) -> list[tuple[str, str]]:
+    """What `serve` would do with it: rows of a word or two, and what there is to say about it."""
+    return [
+        *_about_smtp(config),
+        *_about_processes(config),
+        *_about_workers(config),
+        *_about_mails(config),
+        *_about_surroundings(config),
+    ]
+
+
+def warnings(config: Config) -> list[str]:
+    """What is allowed and hardly meant so."""
+    smtp = config.smtp
+    found = [
+        f"{listener.addr} {_EXPOSED}: every mail and every login is accepted, keep it off the internet"
+        for listener in smtp.listeners().values()
+        if not is_local(listener.addr)
+    ]
+    if config.rpc.listen and not is_local(config.rpc.listen):
+        found.append(f"rpc.listen: {config.rpc.listen} {_EXPOSED}, and RPC asks nobody for a password")
+    found += [
+        f"{key}: {address} {_EXPOSED}"
+        for key, address in (("metrics.address", config.metrics.address), ("status.address", config.status.address))
+        if address and not is_local(address)
+    ]
+    if not smtp.max_message_size and (smtp.attachment_storage.mode == "memory" or smtp.include_raw):
+        found.append("smtp.max_message_size: 0 means no limit, and whole mails are held in memory")
+    if not smtp.pool.supervisor.exec_ttl_s:
+        found.append("smtp.pool.supervisor.exec_ttl: 0s means that a worker that hangs holds its client for ever")
+    return found
+
+
+def obstacles(config: Config) -> list[str]:
+    """What would keep `serve` from starting on this machine, as far as can be told without trying."""
+    found = []
+    key = "smtp.pool.command" if config.smtp.pool.command else "server.command"
+    words = _words(_command(config))
+    if words:
+        environment = config.server.env if isinstance(config.server.env, dict) else {}
+        if shutil.which(words[0], path=environment.get("PATH")) is None:
+            found.append(f"{key}: there is no program {words[0]} here")
+        script = words[1] if len(words) > 1 and os.path.basename(words[0]).startswith(_INTERPRETERS) else ""
+        if script.endswith((".php", ".py")) and not os.path.exists(script):
+            found.append(f"{key}: there is no file {script} in {os.getcwd()}")
+    return found + list(_tls_obstacles(config))
+
+
+def _tls_obstacles(config: Config) -> Iterator[str]:
+    settings = {listener.tls: listener.hostname for listener in config.smtp.listeners().values()}
+    if any(tls is not None and tls.cert for tls in settings):
+        from fastsmtp.server.tls import make_context  # brings OpenSSL along
+
+        for tls, hostname in settings.items():
+            try:
+                make_context(tls, hostname)
+            except StartError as error:
+                yield str(error)
+
+
+# --- the rows
+
+
+def _about_smtp(config: Config) -> Iterator[tuple[str, str]]:
+    smtp = config.smtp
+    for name, listener in smtp.listeners().items():
+        label = "listen" if name == "default" else f"listen ({name})"
+        yield label, f'{listener.addr}, greets as "{listener.hostname}", {_tls(listener)}'
+    mail = f"mails up to {size(smtp.max_message_size)}" if smtp.max_message_size else "mails of any size"
+    yield "accept", f"every sender and every login; {mail}, to up to {counted(smtp.max_recipients, 'recipient')}"
+    if smtp.strict:
+        yield "strict", "what RFC 5321 says to refuse is refused, instead of recorded"
+    yield (
+        "connections",
+        f"up to {smtp.max_connections}"
+        if smtp.max_connections
+        else "as many as the limit of open files leaves room for",
+    )
+    silence = f"a client silent for {span(smtp.read_timeout_s)}" if smtp.read_timeout_s else "nobody who is silent"
+    unread = f", or not reading for {span(smtp.write_timeout_s)}" if smtp.write_timeout_s else ""
+    yield "disconnect", silence + unread
+
+
+def _about_processes(config: Config) -> Iterator[tuple[str, str]]:
+    smtp = config.smtp
+    processes = process_count(smtp)
+    if processes > 1:
+        auto = " (auto, on this machine)" if smtp.processes == "auto" else ""
+        yield "processes", f"{_divided(config, processes)}{auto}; one that ends is started again"
+
+
+def _divided(config: Config, processes: int) -> str:
+    """How many, and with how many workers each."""
+    if not _command(config):
+        return f"{processes}, with a worker each"
+    shares = sorted(set(split(config.smtp.pool.num_workers, processes)))
+    return f"{processes}, with {' or '.join(map(str, shares))} {'worker' if shares == [1] else 'workers'} each"
+
+
+def _about_workers(config: Config) -> Iterator[tuple[str, str]]:
+    pool, limits = config.smtp.pool, config.smtp.pool.supervisor
+    if not _command(config):
+        yield "workers", "none: server.command is not set, every mail is shown in the terminal"
+        return
+    relay = _RELAYS.get(config.server.relay, config.server.relay)
+    yield "workers", f"{_workers(config)}, over {relay}"
+    yield "wait", f"up to {span(pool.allocate_timeout_s)} for a free worker; then the client gets 451 4.3.2"
+    if limits.exec_ttl_s:
+        yield "answer", f"within {span(limits.exec_ttl_s)}; else the worker is killed and the client gets 451 4.3.0"
+    else:
+        yield "answer", "may take any time"
+    reasons = [
+        (pool.debug, "after every mail (debug)"),
+        (pool.max_jobs, f"after {counted(pool.max_jobs, 'mail')}"),
+        (limits.ttl_s, f"{span(limits.ttl_s)} old"),
+        (limits.idle_ttl_s, f"idle for {span(limits.idle_ttl_s)}"),
+        (limits.max_worker_memory, f"above {limits.max_worker_memory} MB of memory"),
+    ]
+    yield "replace", ", ".join(text for holds, text in reasons if holds) or "workers only when one fails"
+
+
+def _about_mails(config: Config) -> Iterator[tuple[str, str]]:
+    smtp, storage = config.smtp, config.smtp.attachment_storage
+    if storage.mode == "tempfile":
+        age = f"deleted after {span(storage.cleanup_after_s)}" if storage.cleanup_after_s else "never deleted"
+        yield "attachments", f"files in {storage.temp_dir}, {age}"
+    else:
+        yield "attachments", "in the JSON, as base64"
+    added = [
+        text
+        for holds, text in (
+            (smtp.include_raw or smtp.payload == "jobs", "the raw message"),
+            (smtp.include_transcript, "the SMTP transcript"),
+            (storage.checksum, "a SHA-256 of each attachment"),
+        )
+        if holds
+    ]
+    shape = f"a job of the pipeline {smtp.jobs.pipeline}" if smtp.payload == "jobs" else "one JSON object"
+    yield "payload", shape + (f" with {' and '.join(added)}" if added else "")
+    yield "memory", f"up to {size(smtp.max_inflight_bytes)} of mails on their way; above it, clients take turns"
+
+
+def _about_surroundings(config: Config) -> Iterator[tuple[str, str]]:
+    logs = config.logs
+    if logs.mode in ("none", "off"):
+        yield "log", "nothing"
+    else:
+        outputs = logs.output if isinstance(logs.output, str) else ", ".join(logs.output)
+        yield "log", f"{logs.level} and above, to {outputs}"
+    yield "rpc", config.rpc.listen or "off: `workers`, `connections`, `close` and `reset` need rpc.listen"
+    yield "metrics", f"http://{config.metrics.address}/metrics" if config.metrics.address else "off"
+    yield "status", f"http://{config.status.address}/health and /ready" if config.status.address else "off"
+    yield "stop", f"running mails may take {span(config.endure.grace_period_s)} to finish"
+
+
+def _tls(listener: Listener) -> str:
+    tls = listener.tls or TLS()
+    if not tls.cert:
+        return "without TLS"
+    certificate = "a self-signed certificate" if tls.cert == "auto" else f"the certificate {tls.cert}"
+    return f"{'TLS' if tls.mode == 'implicit' else 'STARTTLS'} with {certificate}"
+
+
+def _command(config: Config) -> str | list[str]:
+    return config.smtp.pool.command or config.server.command
+
+
+def _words(command: str | list[str]) -> list[str]:
+    return shlex.split(command) if isinstance(command, str) else command
+
+
+def _workers(config: Config) -> str:
+    command = _command(config)
+    if not command:
+        return "embedded default: mails are shown here"
+    shown = command if isinstance(command, str) else shlex.join(command)
+    return f"{config.smtp.pool.num_workers} x {shown}"

@@ -1,0 +1,426 @@
+"""RoadRunner's `.rr.yaml` and `-o` overrides -> `Config`.
+
+The YAML nodes are walked along the types of the settings, so that every fault is found in one go, with its line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeAlias, Union, get_args, get_origin
+
+import msgspec
+import yaml
+
+from fastsmtp.config.rules import Rule, read_text
+from fastsmtp.config.settings import Config, contradictions
+from fastsmtp.errors import ConfigError
+
+_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_OF_OTHERS = frozenset({"grpc", "service", "fileserver"})  # sections of RoadRunner whose names are nearly ours
+_OPEN_SECTIONS = frozenset({"", "endure"})  # keys we do not know are left alone in these
+_OVERRIDE = "-o"  # stands for the file name in a fault about an override
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_MERGE = "tag:yaml.org,2002:merge"
+_NULL = "tag:yaml.org,2002:null"
+_STR = "tag:yaml.org,2002:str"
+_DEEPEST = 100  # levels of nesting, and of merging; libyaml and Python would overflow their stacks
+_Pairs: TypeAlias = dict[str, tuple[yaml.Node, yaml.Node]]  # name -> (name node, value node)
+
+
+class _Fault(Exception):
+    """One setting cannot be used; already recorded, its default stands in so that the walk can go on."""
+
+
+def load(path: str | None, overrides: Sequence[str] = ()) -> Config:
+    """Read `path` (None: defaults only), apply `key.subkey=value` overrides, check everything.
+
+    Raises ConfigError with every fault there is, one line each.
+    """
+    reader = _Reader(path or "")
+    root = reader.compose() if path is not None else None
+    config = reader.section(Config, root, "", reader.overrides(overrides))
+    config = _tidied(config, reader.given)
+    for key, fault in contradictions(config):
+        if key not in reader.faulty:
+            reader.record(key, None, fault)
+    if reader.faults:
+        raise ConfigError([_harmless(fault) for fault in reader.faults])
+    return config
+
+
+class _Override(NamedTuple):
+    """The rest of an override's key below the section at hand, and its value."""
+
+    keys: tuple[str, ...]
+    node: yaml.Node
+
+
+class _Reader:
+    """Walks YAML nodes along the types of the settings and collects faults."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.faults: list[str] = []
+        self.faulty: set[str] = set()  # dotted keys that have a fault
+        self.given: dict[str, yaml.Node] = {}  # dotted keys that were set, with where
+
+    def record(self, key: str, node: yaml.Node | None, fault: str) -> None:
+        """Add a fault about `key`, placed at `node` or where the key was set."""
+        node = node or self.where(key)
+        place = self.path or _OVERRIDE
+        if node is not None:
+            mark = node.start_mark
+            place = _OVERRIDE if mark is None else f"{self.path}:{mark.line + 1}"
+        self.faulty.add(key)
+        self.faults.append(f"{place}: {key}: {fault}" if key else f"{place}: {fault}")
+
+    def where(self, key: str) -> yaml.Node | None:
+        """Where `key`, or the nearest section around it, was set."""
+        while key and key not in self.given:
+            key = key.rpartition(".")[0]
+        return self.given.get(key)
+
+    def refuse(self, key: str, node: yaml.Node | None, fault: str) -> NoReturn:
+        self.record(key, node, fault)
+        raise _Fault
+
+    # sources
+
+    def compose(self) -> yaml.Node | None:
+        """The root node of the file, None where it is empty or unusable."""
+        try:
+            text = Path(self.path).read_bytes()
+        except OSError as error:
+            self.record("", None, f"cannot be read: {error.strerror}")
+            return None
+        try:
+            node = _composed(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = f"{self.path}:{mark.line + 1}" if mark else self.path
+            self.faults.append(f"{place}: not YAML: {error.problem or error.context}")
+            return None
+        except (yaml.YAMLError, ValueError) as error:
+            self.faults.append(f"{self.path}: not YAML: {' '.join(str(error).split())}")
+            return None
+        if node is None or node.tag == _NULL or isinstance(node, yaml.MappingNode):
+            return node
+        self.record("", node, f"expected sections, got {_shown(node)}")
+        return None
+
+    def overrides(self, texts: Sequence[str]) -> list[_Override]:
+        """Take each `key.subkey=value` apart; RoadRunner's documentation also writes `-o=key=value`."""
+        top_level = {field.encode_name for field in msgspec.structs.fields(Config)}
+        overrides = []
+        for text in texts:
+            key, equals, value = text.removeprefix("=").partition("=")
+            keys = tuple(key.strip().split("."))
+            if not equals or not all(keys):
+                self.faults.append(f'{_OVERRIDE}: expected key=value, like smtp.addr=127.0.0.1:1025, got "{text}"')
+            elif keys[0] not in top_level:
+                self.record(key, _plain_node(""), _unknown(keys[0], top_level))
+            else:
+                overrides.append(_Override(keys, _override_node(value)))
+        return overrides
+
+    # walk
+
+    def section(self, kind: type[Any], node: yaml.Node | None, key: str, overrides: Sequence[_Override]) -> Any:
+        """A section of type `kind`; what is not set, or cannot be used, has its default."""
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        nodes = self.mapping(node, key)
+        if not key:
+            for name, (name_node, _) in nodes.items():
+                if name not in fields and (near := _misspelt(name, fields)):
+                    self.record(name, name_node, f"unknown section, did you mean {near}?")
+        if key not in _OPEN_SECTIONS:
+            for name, (name_node, _) in nodes.items():
+                if name not in fields:
+                    self.record(_join(key, name), name_node, _unknown(name, fields))
+            for override in overrides:
+                if override.keys and override.keys[0] not in fields:
+                    self.record(_join(key, override.keys[0]), override.node, _unknown(override.keys[0], fields))
+        values = {}
+        for name, field in fields.items():
+            below = [_Override(item.keys[1:], item.node) for item in overrides if item.keys[:1] == (name,)]
+            value_node = nodes[name][1] if name in nodes else None
+            try:
+                value = self.setting(field, value_node, _join(key, name), below)
+            except _Fault:
+                continue
+            if value is not msgspec.UNSET:
+                values[field.name] = value
+        for field in fields.values():
+            if field.required and field.name not in values:
+                if _join(key, field.encode_name) not in self.faulty:
+                    self.record(_join(key, field.encode_name), node, "required, but missing")
+                raise _Fault
+        return kind(**values)
+
+    def setting(
+        self, field: msgspec.structs.FieldInfo, node: yaml.Node | None, key: str, overrides: Sequence[_Override]
+    ) -> object:
+        """The value of one field, or UNSET."""
+        for override in overrides:
+            if not override.keys:
+                node = override.node
+        deeper = [override for override in overrides if override.keys]
+        if deeper or (node is not None and node.tag != _NULL):
+            self.given[key] = node if node is not None else deeper[0].node
+            return self.value(field.type, node, key, deeper)
+        return msgspec.UNSET  # `key:` with nothing behind it leaves the default, as in RoadRunner
+
+    def value(self, kind: Any, node: yaml.Node | None, key: str, overrides: Sequence[_Override]) -> Any:
+        """`node` as `kind`, one of the types that fields have."""
+        origin, arguments = get_origin(kind), get_args(kind)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return self.section(kind, node, key, overrides)
+        if origin is Union or origin is types.UnionType:
+            return self.value(_alternative(arguments, node, overrides), node, key, overrides)
+        if origin is dict:
+            return self.table(arguments[1], node, key, overrides)
+        if overrides:
+            self.refuse(key, overrides[0].node, "has no keys of its own")
+        assert node is not None
+        if origin is list:
+            return self.items(arguments[0], node, key)
+        if origin is Literal:
+            return self.scalar(_choice(arguments), node, key)
+        return self.scalar(arguments[1] if origin is Annotated else Rule("text", read_text), node, key)
+
+    def mapping(self, node: yaml.Node | None, key: str) -> _Pairs:
+        """What a mapping holds, merge keys resolved: what stands in the mapping itself wins."""
+        if node is None or node.tag == _NULL:
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            self.refuse(key, node, f"expected a section with keys, got {_shown(node)}")
+        return self.pairs(node, key, {}, 0)
+
+    def pairs(self, node: yaml.MappingNode, key: str, known: dict[yaml.Node, _Pairs], level: int) -> _Pairs:
+        """`known` has the mappings seen already, so that one merged a million times is read once.
+
+        It has those still open, too, as empty: `&a {<<: *a}` adds nothing.
+        """
+        if node in known:
+            return known[node]
+        known[node] = {}
+        own: _Pairs = {}
+        merged: _Pairs = {}
+        for name_node, value_node in node.value:
+            if name_node.tag == _MERGE:
+                for source in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
+                    if isinstance(source, yaml.MappingNode) and level < _DEEPEST:
+                        merged = self.pairs(source, key, known, level + 1) | merged
+                    elif isinstance(source, yaml.MappingNode):
+                        self.record(key, source, f"merged over more than {_DEEPEST} levels")
+                    elif source.tag != _NULL:
+                        self.record(key, source, f"expected a section with keys, got {_shown(source)}")
+                continue
+            if not isinstance(name_node, yaml.ScalarNode):
+                self.record(key, name_node, f"expected a key, got {_shown(name_node)}")
+                continue
+            name = str(name_node.value)
+            if name in own:
+                mark = own[name][0].start_mark
+                first = f", first in line {mark.line + 1}" if mark is not None else ""
+                self.record(_join(key, name), name_node, f"given twice{first}")
+            own[name] = (name_node, value_node)
+        known[node] = merged | own
+        return known[node]
+
+    def table(self, kind: Any, node: yaml.Node | None, key: str, overrides: Sequence[_Override]) -> dict[str, Any]:
+        """A mapping whose keys the operator chooses."""
+        nodes: dict[str, yaml.Node | None] = {name: pair[1] for name, pair in self.mapping(node, key).items()}
+        for override in overrides:
+            nodes.setdefault(override.keys[0], None)
+        table = {}
+        for name, value_node in nodes.items():
+            below = [_Override(item.keys[1:], item.node) for item in overrides if item.keys[0] == name]
+            for item in below:
+                if not item.keys:
+                    value_node = item.node
+            if value_node is not None:
+                self.given[_join(key, name)] = value_node
+            try:
+                table[name] = self.value(kind, value_node, _join(key, name), [item for item in below if item.keys])
+            except _Fault:
+                continue
+        return table
+
+    def items(self, kind: Any, node: yaml.Node, key: str) -> list[Any]:
+        """A list; one that holds a faulty item is faulty."""
+        return [self.value(kind, item, f"{key}[{index}]", ()) for index, item in enumerate(node.value)]
+
+    def scalar(self, rule: Rule, node: yaml.Node, key: str) -> object:
+        """A single value, variables expanded."""
+        values: list[object] = []
+        if isinstance(node, yaml.ScalarNode):
+            text = self.expand(node, key)
+            # `"${PORT}"` may become a number where one is expected, and `${NAME}` stays text where text is.
+            values = [_constructed(node)] if text == node.value else [_constructed(_plain_node(text)), text]
+        reason = ""
+        for value in values:
+            try:
+                return rule.read(value)
+            except ValueError as error:
+                reason = f": {error}" if str(error) else ""
+        return self.refuse(key, node, f"expected {rule.expected}, got {_shown(node)}{reason}")
+
+    def expand(self, node: yaml.ScalarNode, key: str) -> str:
+        """The text of a scalar with `${VAR}` and `${VAR:-default}` replaced; as in a shell, empty counts as unset."""
+
+        def replace(found: re.Match[str]) -> str:
+            name, default = found[1], found[2]
+            if default is not None:
+                return os.environ.get(name) or default
+            if name not in os.environ:
+                self.refuse(
+                    key, node, f"the environment variable {name} is not set; ${{{name}:-default}} gives a default"
+                )
+            return os.environ[name]
+
+        return _VARIABLE.sub(replace, str(node.value))
+
+
+# --- nodes ----------------------------------------------------------------------------------------------------------
+
+_RESOLVER = yaml.SafeLoader("")  # stateless as it is used here
+_CONSTRUCTED = frozenset({_NULL, *(f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))})
+
+
+def _composed(text: bytes | str) -> yaml.Node | None:
+    """The root node, None where there is none. Raises YAMLError, or ValueError for text that is no Unicode."""
+    level = 0
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            level += 1
+            if level > _DEEPEST:
+                problem = f"nested over more than {_DEEPEST} levels"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level -= 1
+    node: yaml.Node | None = yaml.compose(text, _LOADER)
+    return node
+
+
+def _plain_node(text: str) -> yaml.ScalarNode:
+    """`text` as it would be read if it stood unquoted in the file."""
+    tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return yaml.ScalarNode(tag, text)
+
+
+def _override_node(text: str) -> yaml.Node:
+    """The value of an override: a plain scalar, or what stands in quotes, brackets or braces.
+
+    `[::1]:1025` opens with a bracket and is no list: what cannot be read as YAML is plain.
+    """
+    if not text.startswith(("'", '"', "[", "{")):
+        return _plain_node(text)
+    try:
+        node = _composed(text)
+    except (yaml.YAMLError, ValueError):
+        return _plain_node(text)
+    assert node is not None
+    _forget_marks(node)
+    return node
+
+
+def _forget_marks(node: yaml.Node) -> None:
+    left, seen = [node], {node}  # an alias may lead back to where it stands
+    while left:
+        item = left.pop()
+        item.start_mark = None
+        below = item.value if isinstance(item, yaml.CollectionNode) else []
+        for child in below:
+            fresh = set(child if isinstance(child, tuple) else (child,)) - seen
+            seen |= fresh
+            left.extend(fresh)
+
+
+def _constructed(node: yaml.ScalarNode) -> object:
+    """Number, boolean, None or text; dates and other types of YAML stay text."""
+    if node.tag not in _CONSTRUCTED:
+        return str(node.value)
+    try:
+        value: object = _RESOLVER.construct_object(node)
+    # PyYAML checks nothing of `!!int x`, `!!int ""` or `!!bool x`, and refuses a node that failed before.
+    except (ValueError, LookupError, TypeError, OverflowError, yaml.YAMLError):
+        return str(node.value)
+    return value
+
+
+def _shown(node: yaml.Node | None) -> str:
+    """What stands in the file, short and without control characters."""
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    if not isinstance(node, yaml.ScalarNode):
+        return "a section"
+    text = str(node.value)
+    text = text if len(text) <= 60 else text[:57] + "..."
+    text = _harmless(text)
+    return text if node.tag in _CONSTRUCTED else f'"{text}"'
+
+
+def _harmless(text: str) -> str:
+    """Control characters, and others that do not print, as escapes: a fault is one line, and cannot paint."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+# --- types ----------------------------------------------------------------------------------------------------------
+
+
+def _choice(choices: tuple[str, ...]) -> Rule:
+    def read(value: object) -> object:
+        if value not in choices:
+            near = difflib.get_close_matches(str(value), choices, 1)
+            raise ValueError(f'did you mean "{near[0]}"?' if near else "")
+        return value
+
+    return Rule("one of " + ", ".join(f'"{choice}"' for choice in choices), read)
+
+
+def _alternative(kinds: tuple[Any, ...], node: yaml.Node | None, overrides: Sequence[_Override]) -> Any:
+    """The member of a union that fits the node: section or table, list, literal, else the first."""
+    for kind in kinds:
+        origin = get_origin(kind)
+        is_section = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        if (
+            ((is_section or origin is dict) and (overrides or isinstance(node, yaml.MappingNode)))
+            or (origin is list and isinstance(node, yaml.SequenceNode))
+            or (origin is Literal and isinstance(node, yaml.ScalarNode) and node.value in get_args(kind))
+        ):
+            return kind
+    return kinds[0]
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _misspelt(name: str, sections: Iterable[str]) -> str:
+    """Which section of ours was meant; "" for a section of another plugin, or one that only holds YAML anchors."""
+    if name in _OF_OTHERS or name.startswith(("x-", ".")):
+        return ""
+    return next(iter(difflib.get_close_matches(name, sections, 1, cutoff=0.75)), "")
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"unknown key, did you mean {near[0]}?" if near else f"unknown key, expected one of {', '.join(known)}"
+
+
+def _tidied(config: Config, given: Mapping[str, yaml.Node]) -> Config:
+    """`server.env` as one dict, no `smtp.addr` where only `smtp.servers` were asked for."""
+    server, smtp = config.server, config.smtp
+    if isinstance(server.env, list):
+        server = msgspec.structs.replace(
+            server, env={name: value for variables in server.env for name, value in variables.items()}
+        )
+    if smtp.servers and "smtp.addr" not in given:
+        smtp = msgspec.structs.replace(smtp, addr="")
+    return msgspec.structs.replace(config, server=server, smtp=smtp)

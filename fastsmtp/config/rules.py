@@ -1,0 +1,186 @@
+"""How the text of one setting becomes its value: a rule reads it, or says what was expected."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Callable
+from typing import Annotated, NamedTuple, TypeAlias
+
+from fastsmtp.system.addresses import TCPAddress, parse_address
+
+
+class Rule(NamedTuple):
+    """`read` takes the YAML scalar and returns the setting, or raises ValueError with the reason, which may be ""."""
+
+    expected: str
+    read: Callable[[object], object]
+
+
+def read_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("put it in quotes" if isinstance(value, int | float) else "")
+    if "\0" in value:
+        raise ValueError("it contains a NUL character")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("")
+    return value
+
+
+_LARGEST = 2**63 - 1  # what comes later may count on 64 bits, or on a float of it
+
+
+def integer(lowest: int, highest: int | None = None) -> Rule:
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+            raise ValueError("")
+        if highest is not None and value > highest:
+            raise ValueError("")
+        if value > _LARGEST:
+            raise ValueError("it is too large")
+        return value
+
+    return Rule(f"an integer of {lowest} or more" if highest is None else f"an integer {lowest} to {highest}", read)
+
+
+_SIZE_UNITS = {"": 1, "b": 1} | {
+    prefix + unit: base**power for power, prefix in enumerate("kmgt", 1) for unit, base in (("b", 1000), ("ib", 1024))
+}
+
+
+def size(lowest: int) -> Rule:
+    def read(value: object) -> int:
+        size: int | None = None
+        if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", value, re.ASCII)):
+            unit = _SIZE_UNITS.get(found[2].lower())
+            if unit is None:
+                raise ValueError("units are B, kB, MB, GB and KiB, MiB, GiB")
+            if "." in found[1]:
+                size = round(min(float(found[1]) * unit, 2.0 * _LARGEST))  # there is no integer of infinity
+            else:
+                size = int(found[1]) * unit
+        elif isinstance(value, int) and not isinstance(value, bool):
+            size = value
+        if size is None or size < lowest:
+            raise ValueError("")
+        if size > _LARGEST:
+            raise ValueError("it is too large")
+        return size
+
+    return Rule(f'a size of {lowest} or more: bytes, or like "10MB" or "10MiB"', read)
+
+
+_DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION_STEP = re.compile(r"(\d+\.?\d*|\.\d+)([a-zµμ]+)", re.ASCII)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration in Go's syntax, `500ms`, `60s`, `1h30m`, `-1.5h` or `0`. Raises ValueError."""
+    sign, rest = (-1.0, text[1:]) if text.startswith("-") else (1.0, text.removeprefix("+"))
+    if rest == "0":
+        return 0.0
+    seconds, at = 0.0, 0
+    while found := _DURATION_STEP.match(rest, at):
+        if found[2] not in _DURATION_UNITS:
+            raise ValueError("units are h, m, s, ms, us and ns")
+        seconds += float(found[1]) * _DURATION_UNITS[found[2]]
+        at = found.end()
+    if at != len(rest) or not rest:
+        raise ValueError("a unit is needed" if re.fullmatch(r"[\d.]+", rest[at:], re.ASCII) else "")
+    if math.isinf(seconds):
+        raise ValueError("it is too long")
+    return sign * round(seconds, 9)
+
+
+def _duration(*, zero: bool) -> Rule:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError("")
+        seconds = parse_duration(str(value))
+        if seconds < 0 or (seconds == 0 and not zero):
+            raise ValueError("it must not be negative" if zero else "it must be longer than 0")
+        return seconds
+
+    return Rule('a duration like "500ms", "60s" or "1h30m"', read)
+
+
+def _optional(read: Callable[[str], object]) -> Callable[[object], str]:
+    """The text as it is, "" (off) unseen, anything else after `read` had no objection."""
+
+    def check(value: object) -> str:
+        text = read_text(value)
+        if text:
+            read(text)
+        return text
+
+    return check
+
+
+def _listen_address(value: object) -> str:
+    text = read_text(value)
+    parse_address(text)
+    return text
+
+
+def _tcp_address(text: str) -> None:
+    if not isinstance(parse_address(text), TCPAddress):
+        raise ValueError("only TCP is possible here")
+
+
+def _url(text: str) -> None:
+    if not text.startswith(("tcp://", "unix://")):
+        raise ValueError("")
+    parse_address(text)
+
+
+def _relay(value: object) -> str:
+    text = read_text(value)
+    if text not in ("unix", "pipes"):
+        _url(text)
+    return text
+
+
+def _host_name(value: object) -> str:
+    text = read_text(value)
+    # It stands in the greeting and in replies, where a blank would end it (RFC 5321 section 4.2).
+    if not re.fullmatch(r"[!-~]{1,255}", text):
+        raise ValueError("")
+    return text
+
+
+def _words(text: str) -> None:
+    try:
+        shlex.split(text)
+    except ValueError as fault:
+        raise ValueError(str(fault)[:1].lower() + str(fault)[1:]) from None
+
+
+def _scalar_text(value: object) -> str:
+    """RoadRunner lets numbers and booleans stand unquoted where it makes text of them."""
+    return read_text("true" if value is True else "false" if value is False else str(value))
+
+
+Text: TypeAlias = Annotated[str, Rule("text", read_text)]
+Count: TypeAlias = Annotated[int, integer(0)]
+Positive: TypeAlias = Annotated[int, integer(1)]
+Size: TypeAlias = Annotated[int, size(0)]
+Seconds: TypeAlias = Annotated[float, _duration(zero=True)]
+PositiveSeconds: TypeAlias = Annotated[float, _duration(zero=False)]
+Flag: TypeAlias = Annotated[bool, Rule("true or false", _flag)]
+Address: TypeAlias = Annotated[
+    str, Rule('an address like "127.0.0.1:1025", "[::1]:1025", ":1025" or "unix:/path"', _listen_address)
+]
+HTTPAddress: TypeAlias = Annotated[str, Rule('an address like "127.0.0.1:2112"', _optional(_tcp_address))]
+URL: TypeAlias = Annotated[str, Rule('an address like "tcp://127.0.0.1:6001" or "unix:///path"', _optional(_url))]
+Relay: TypeAlias = Annotated[str, Rule('"unix", "unix:///path", "pipes" or "tcp://127.0.0.1:port"', _relay)]
+HostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _host_name)]
+OptionalHostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _optional(_host_name))]
+CommandLine: TypeAlias = Annotated[str, Rule("a command, as text or as a list", _optional(_words))]
+Scalar: TypeAlias = Annotated[str, Rule("text", _scalar_text)]
+StatusCode: TypeAlias = Annotated[int, integer(100, 599)]
+ProcessCount: TypeAlias = Annotated[int, Rule('an integer of 1 or more, or "auto"', integer(1).read)]

@@ -1,0 +1,240 @@
+"""The settings: each is one field, whose type says what is accepted and whose default what holds without it.
+
+`configfile.load` reads them from RoadRunner's `.rr.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+
+from fastsmtp.config import rules
+from fastsmtp.system.addresses import TCPAddress, UnixAddress, parse_address
+
+# Attribute names carry the unit where the type does not say it: durations are float seconds, attribute `<key>_s`.
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every section: frozen, unknown keys are faults."""
+
+
+def _seconds(*keys: str) -> dict[str, str]:
+    """The `rename` map that spells each duration `<key>` in YAML and `<key>_s` in Python."""
+    return {f"{key}_s": key for key in keys}
+
+
+class TLS(_Section, frozen=True):
+    """Certificate of a listener and when TLS begins."""
+
+    cert: rules.Text = ""  # PEM file, or "auto": self-signed, made at start; "" = no TLS
+    key: rules.Text = ""  # PEM file; "" = in the cert file
+    mode: Literal["starttls", "implicit"] = "starttls"
+
+
+class AttachmentStorage(_Section, rename=_seconds("cleanup_after"), frozen=True):
+    """Where decoded attachments wait for the worker."""
+
+    mode: Literal["memory", "tempfile"] = "memory"
+    temp_dir: rules.Text = "/tmp/smtp-attachments"
+    cleanup_after_s: rules.Seconds = 3600.0  # age at which a tempfile is deleted; 0 = never
+    checksum: Literal["", "sha256"] = ""
+
+
+class Supervisor(_Section, rename=_seconds("watch_tick", "ttl", "idle_ttl", "exec_ttl"), frozen=True):
+    """When a worker is replaced though it did nothing wrong, and when it is killed."""
+
+    watch_tick_s: rules.PositiveSeconds = 5.0  # how often the supervisor looks
+    ttl_s: rules.Seconds = 0.0  # age at which a worker is replaced; 0 = never
+    idle_ttl_s: rules.Seconds = 0.0  # idle time after which a worker is replaced; 0 = never
+    exec_ttl_s: rules.Seconds = 60.0  # a worker that has not answered by then is killed; 0 = never
+    max_worker_memory: rules.Count = 0  # MB of resident memory above which a worker is replaced; 0 = no limit
+
+
+class Pool(_Section, rename=_seconds("allocate_timeout", "destroy_timeout"), frozen=True):
+    """The worker processes of `smtp`."""
+
+    num_workers: rules.Positive = 4
+    max_jobs: rules.Count = 0  # emails per worker before it is replaced; 0 = no limit
+    allocate_timeout_s: rules.PositiveSeconds = 60.0  # wait for a free worker, and for a new one to shake hands
+    destroy_timeout_s: rules.Seconds = 60.0  # from the stop frame to the kill
+    supervisor: Supervisor = Supervisor()
+    debug: rules.Flag = False  # a fresh worker per email
+    command: rules.CommandLine | list[str] = ""  # overrides server.command for this pool
+
+
+class Listener(_Section, frozen=True):
+    """One of `smtp.servers`."""
+
+    addr: rules.Address
+    hostname: rules.OptionalHostName = ""  # "" = smtp.hostname
+    tls: TLS | None = None  # None = smtp.tls
+
+
+class Jobs(_Section, frozen=True):
+    """The jobs shape of the payload."""
+
+    pipeline: rules.Text = "smtp"
+
+
+class SMTP(_Section, rename=_seconds("read_timeout", "write_timeout"), frozen=True):
+    """What is listened to and what happens to a mail."""
+
+    addr: rules.Address = "127.0.0.1:1025"  # "" after `load` where only `servers` are listened to
+    servers: dict[str, Listener] = {}
+    hostname: rules.HostName = "buggregator.local"
+    read_timeout_s: rules.Seconds = 60.0  # a whole command line; silence inside mail data; 0 = none
+    write_timeout_s: rules.Seconds = 10.0
+    max_message_size: rules.Size = 10 * 1024 * 1024  # bytes of mail data; 0 = unlimited
+    max_recipients: rules.Positive = 100
+    max_connections: rules.Count = 0  # 0 = as many as file descriptors allow
+    max_inflight_bytes: Annotated[int, rules.size(1)] = 256 * 1024 * 1024  # mail in memory; above it, reading pauses
+    include_raw: rules.Flag = False
+    include_transcript: rules.Flag = False
+    strict: rules.Flag = False
+    payload: Literal["smtp", "jobs"] = "smtp"
+    jobs: Jobs = Jobs()
+    processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory
+    tls: TLS = TLS()
+    attachment_storage: AttachmentStorage = AttachmentStorage()
+    pool: Pool = Pool()
+
+    def listeners(self) -> dict[str, Listener]:
+        """Every listener by name, `addr` as "default", with its own host name and TLS settings filled in."""
+        named = {"default": Listener(addr=self.addr)} if self.addr else {}
+        return {
+            name: msgspec.structs.replace(
+                listener,
+                hostname=listener.hostname or self.hostname,
+                tls=self.tls if listener.tls is None else listener.tls,
+            )
+            for name, listener in (named | self.servers).items()
+        }
+
+
+class OnInit(_Section, rename=_seconds("exec_timeout"), frozen=True):
+    """A command run once before the workers start."""
+
+    command: rules.CommandLine | list[str] = ""
+    exec_timeout_s: rules.Seconds = 60.0
+    env: dict[str, rules.Scalar] | list[dict[str, rules.Scalar]] = {}
+    exit_on_error: rules.Flag = False
+    user: rules.Text = ""
+
+
+class Server(_Section, rename=_seconds("relay_timeout"), frozen=True):
+    """How a worker is started and spoken to. After `load`, `env` is one dict."""
+
+    command: rules.CommandLine | list[str] = ""  # "" = the embedded default
+    relay: rules.Relay = "unix"  # "unix" (private socket), "unix://path", "pipes", "tcp://host:port"
+    relay_timeout_s: rules.PositiveSeconds = 60.0  # spawn to handshake
+    user: rules.Text = ""
+    group: rules.Text = ""
+    env: dict[str, rules.Scalar] | list[dict[str, rules.Scalar]] = {}
+    on_init: OnInit = OnInit()
+
+
+class RPC(_Section, frozen=True):
+    """The Goridge RPC listener."""
+
+    listen: rules.URL = ""  # "tcp://127.0.0.1:6001", "unix://path"; "" = off
+
+
+class Logs(_Section, frozen=True):
+    """What is logged, how and where."""
+
+    mode: Literal["development", "production", "raw", "none", "off"] = "development"
+    level: Literal["debug", "info", "warn", "error", "panic"] = "info"
+    encoding: Literal["", "console", "json"] = ""  # "" = by mode
+    output: rules.Text | list[str] = "stderr"  # "stderr", "stdout" or a file
+    err_output: rules.Text | list[str] = "stderr"
+
+
+class Metrics(_Section, frozen=True):
+    """The Prometheus endpoint."""
+
+    address: rules.HTTPAddress = ""  # "" = off
+
+
+class Status(_Section, frozen=True):
+    """The health and readiness endpoint."""
+
+    address: rules.HTTPAddress = ""  # "" = off
+    unavailable_status_code: rules.StatusCode = 503
+
+
+class Endure(_Section, rename=_seconds("grace_period"), frozen=True):
+    """RoadRunner's container; of its settings only the grace period concerns us."""
+
+    grace_period_s: rules.Seconds = 30.0
+
+
+class Config(_Section, frozen=True):
+    """The whole file: our sections; every other section is left alone."""
+
+    version: rules.Scalar = "3"
+    server: Server = Server()
+    rpc: RPC = RPC()
+    logs: Logs = Logs()
+    metrics: Metrics = Metrics()
+    status: Status = Status()
+    endure: Endure = Endure()
+    smtp: SMTP = SMTP()
+
+
+def contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    """What no single setting shows: dotted key and fault."""
+    smtp = config.smtp
+    for key, command in (("server.command", config.server.command), ("smtp.pool.command", smtp.pool.command)):
+        if isinstance(command, list) and command and not command[0]:
+            yield key, "expected a program as the first word, got an empty one"
+    for name in config.server.env:
+        if not name or "=" in name:
+            yield "server.env", f'expected names of environment variables, got "{name}"'
+    for key, output in (("logs.output", config.logs.output), ("logs.err_output", config.logs.err_output)):
+        if not output or (isinstance(output, list) and "" in output):
+            yield key, 'expected "stderr", "stdout" or a file, got nothing'
+    storage = smtp.attachment_storage
+    if storage.mode == "tempfile" and not storage.temp_dir:
+        yield "smtp.attachment_storage.temp_dir", 'expected a directory, because mode is "tempfile"'
+    yield from _listener_contradictions(smtp)
+    if smtp.processes != 1:
+        yield from _process_contradictions(config)
+
+
+def _process_contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    smtp = config.smtp
+    relay = config.server.relay
+    if relay not in ("unix", "pipes") and not (relay.startswith("tcp://") and relay.endswith(":0")):
+        yield (
+            "server.relay",
+            f'expected "unix", "pipes" or a port of 0, because each of smtp.processes has a relay, got "{relay}"',
+        )
+    if isinstance(smtp.processes, str):
+        return  # as many as there can be
+    if smtp.processes > smtp.pool.num_workers:
+        workers = smtp.pool.num_workers
+        yield "smtp.processes", f"expected at most smtp.pool.num_workers, {workers}, got {smtp.processes}"
+    if 0 < smtp.max_connections < smtp.processes:
+        yield "smtp.max_connections", f"expected at least smtp.processes, {smtp.processes}, got {smtp.max_connections}"
+
+
+def _listener_contradictions(smtp: SMTP) -> Iterator[tuple[str, str]]:
+    if smtp.addr and "default" in smtp.servers:
+        yield "smtp.servers.default", "smtp.addr has this name already"
+    seen: dict[TCPAddress | UnixAddress, str] = {}
+    tls = {"smtp.tls": smtp.tls}
+    listeners = {"smtp": Listener(addr=smtp.addr)} if smtp.addr else {}
+    for key, listener in (listeners | {f"smtp.servers.{name}": item for name, item in smtp.servers.items()}).items():
+        address = parse_address(listener.addr)
+        first = seen.setdefault(address, key)
+        if first != key and not (isinstance(address, TCPAddress) and address.port == 0):
+            yield f"{key}.addr", f"{first}.addr listens on {listener.addr} already"
+        if listener.tls is not None:
+            tls[f"{key}.tls"] = listener.tls
+    for key, settings in tls.items():
+        if not settings.cert and settings.key:
+            yield f"{key}.cert", "required, because a key is given"
+        if not settings.cert and settings.mode == "implicit":
+            yield f"{key}.cert", 'required, because mode is "implicit"'

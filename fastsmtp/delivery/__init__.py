@@ -1,0 +1,1 @@
+"""Where a finished Email goes, and the JSON it goes as."""

@@ -1,0 +1,81 @@
+"""The payload in the shape of RoadRunner's jobs plugin (`smtp.payload: jobs`), and the answers to it.
+
+The frame's context describes the job, its body is the email: as Spiral's smtp plugin pushes it to a pipeline and as
+Buggregator 1.x reads it. A worker is any consumer of `spiral/roadrunner-jobs`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fastsmtp.delivery.payload import Attachment, Email, Payload, attachment_document, email_document, encode_document
+
+# Types of answers: no error, error, ACK, NACK, requeue.
+_DONE = frozenset({0, 2})
+_FAILED = frozenset({1, 3, 4})
+_REQUEUE = 4
+
+
+def encode_job(email: Email, pipeline: str) -> Payload:
+    """Return the segments of context and body. `email.raw` must be there."""
+    context = {
+        "id": email.uuid,
+        "job": "smtp.email",
+        "driver": "memory",
+        "headers": {"uuid": [email.uuid], "payload_class": ["smtp:handler"]},
+        "pipeline": pipeline,
+    }
+    return [msgspec.json.encode(context)], encode_document(_document(email), email.attachments, _attachment)
+
+
+def _document(email: Email) -> dict[str, Any]:
+    assert email.raw is not None
+    document = email_document(email)
+    envelope, message = document["envelope"], document["message"]
+    envelope["allRecipients"] = envelope["to"]
+    for key, name in (("from", "from"), ("to", "to"), ("ccs", "cc"), ("replyTo", "reply_to")):
+        envelope[key] = [{"email": item["address"], "name": item["name"]} for item in message[name]]
+    # Text to a consumer that knows nothing of encodings and parses it as a mail: base64 would not do.
+    if message["raw_encoding"] != "utf-8":
+        message["raw"], message["raw_encoding"] = email.raw.decode("utf-8", "replace"), "lossy"
+    # Consumers type it as a string.
+    message["subject"] = message["subject"] or ""
+    return document
+
+
+def _attachment(attachment: Attachment) -> dict[str, Any]:
+    document = attachment_document(attachment)
+    document["type"] = document["content_type"]
+    document["contentId"] = document["content_id"]
+    return document
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    message: str = ""
+    requeue: bool = False
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    type: int
+    data: _Failure | list[Any] | None = None  # PHP writes an empty array where it has nothing to say
+
+
+def read_answer(body: bytes) -> str | None:
+    """Return the text of the error that a consumer answered with, None when the job is done.
+
+    Raises ValueError when it is no answer.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=_Answer)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if answer.type in _DONE:
+        return None
+    if answer.type not in _FAILED:
+        raise ValueError(f"{answer.type} is no type of an answer")
+    failure = answer.data if isinstance(answer.data, _Failure) else _Failure()
+    text = failure.message or "no message"
+    # RoadRunner would try again later. Here nothing is queued: the email has been taken, and that is all.
+    return f"{text} (not queued again)" if failure.requeue or answer.type == _REQUEUE else text

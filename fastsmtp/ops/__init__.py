@@ -1,0 +1,1 @@
+"""What operators look at and steer: RPC methods, metrics, health, logs."""

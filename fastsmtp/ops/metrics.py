@@ -1,0 +1,212 @@
+"""Metrics for Prometheus: the numbers of a `Tally` and of the workers under RoadRunner's names, `rr_smtp_*`.
+
+Nothing is kept here: a scrape pulls from what was handed in. Imported only where `metrics.address` asks for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, ProcessCollector, make_asgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fastsmtp.ops.counters import BOUNDS, Histogram, Tally
+
+
+class WorkerInfo(Protocol):
+    """One worker process."""
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+
+    @property
+    def status_text(self) -> str:
+        """Its state, "ready" and "working" among them."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Its resident memory."""
+
+
+class Pool(Protocol):
+    """A pool of workers, with its counters."""
+
+    execs: int
+    errors: int
+    worker_failures: int
+    exec_timeouts: int
+    allocate_timeouts: int
+    starts: int
+    start_failures: int
+
+    @property
+    def waiting(self) -> int:
+        """Emails that wait for a worker."""
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """Describe each worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a scrape finds its numbers."""
+
+    tally: Tally
+    statuses: Mapping[str, str]  # verdict -> code of the reply
+    pool: Pool
+    open_connections: Callable[[], int]
+    inflight_bytes: Callable[[], int]
+
+
+class Metrics(Collector):
+    """All metrics of one server but those of its process."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources  # may be replaced between scrapes
+        self._started = time.monotonic()
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything now."""
+        yield from self._workers()
+        yield from self._pool()
+        yield from self._emails()
+        yield from self._sessions()
+
+    # As RoadRunner's plugins have them: https://docs.roadrunner.dev/docs/logging-and-observability/metrics
+
+    def _workers(self) -> Iterator[Metric]:
+        workers = self.sources.pool.workers()
+        states = [worker.status_text for worker in workers]
+        ready, working = states.count("ready"), states.count("working")
+        state = GaugeMetricFamily(
+            "rr_smtp_worker_state", "Worker current state, always 1.", labels=("state", "pid")
+        )  # RoadRunner has 0 there, which cannot be summed up
+        memory = GaugeMetricFamily("rr_smtp_worker_memory_bytes", "Worker current memory usage.", labels=("pid",))
+        for worker in workers:
+            state.add_metric((worker.status_text, str(worker.pid)), 1)
+            memory.add_metric((str(worker.pid),), worker.memory_bytes)
+        yield state
+        yield memory
+        total = sum(worker.memory_bytes for worker in workers)
+        yield GaugeMetricFamily("rr_smtp_workers_memory_bytes", "Memory usage by workers.", total)
+        yield GaugeMetricFamily("rr_smtp_total_workers", "Total number of workers used by the plugin.", len(workers))
+        yield GaugeMetricFamily("rr_smtp_workers_ready", "Workers currently in ready state.", ready)
+        yield GaugeMetricFamily("rr_smtp_workers_working", "Workers currently in working state.", working)
+        yield GaugeMetricFamily(
+            "rr_smtp_workers_invalid", "Workers in any other state.", len(workers) - ready - working
+        )
+        uptime = time.monotonic() - self._started
+        yield GaugeMetricFamily("rr_smtp_uptime_seconds", "Uptime in seconds.", uptime)
+
+    def _pool(self) -> Iterator[Metric]:
+        pool = self.sources.pool
+        yield GaugeMetricFamily("rr_smtp_requests_queue", "Emails that wait for a worker.", pool.waiting)
+        for name, text, value in (
+            ("no_free_workers", "Emails that no worker was free for in time.", pool.allocate_timeouts),
+            ("worker_execs", "Emails sent to a worker.", pool.execs),
+            ("worker_errors", "Emails answered by a worker with an error.", pool.errors),
+            ("worker_failures", "Emails lost with their worker.", pool.worker_failures),
+            ("worker_exec_timeouts", "Workers killed because they gave no answer in time.", pool.exec_timeouts),
+            ("worker_starts", "Workers that came on duty.", pool.starts),
+            ("worker_start_failures", "Workers that could not be started.", pool.start_failures),
+        ):
+            yield CounterMetricFamily(f"rr_smtp_{name}", text, value)
+
+    def _emails(self) -> Iterator[Metric]:
+        tally, statuses = self.sources.tally, self.sources.statuses
+        total = CounterMetricFamily("rr_smtp_request", "Emails, by the reply they got.", labels=("status", "verdict"))
+        by_status: dict[str, list[Histogram]] = {}
+        for verdict, histogram in tally.durations.items():
+            status = statuses[verdict]
+            total.add_metric((status, verdict), sum(histogram.counts))
+            by_status.setdefault(status, []).append(histogram)
+        yield total
+        duration = HistogramMetricFamily(
+            "rr_smtp_request_duration_seconds", "From the first octet of mail data to the reply.", labels=("status",)
+        )
+        for status, histograms in by_status.items():
+            duration.add_metric((status,), *_buckets(histograms))
+        yield duration
+        wait = HistogramMetricFamily("rr_smtp_worker_wait_seconds", "Time an email waited for a worker.")
+        wait.add_metric((), *_buckets([tally.wait]))
+        yield wait
+        yield _by_label("rr_smtp_aborted", "Emails broken off before their end.", "reason", tally.aborted)
+        yield CounterMetricFamily("rr_smtp_mail_bytes", "Octets of mail data received.", tally.mail_bytes)
+        inflight = self.sources.inflight_bytes()
+        yield GaugeMetricFamily("rr_smtp_inflight_bytes", "Octets of mail held in memory.", inflight)
+
+    def _sessions(self) -> Iterator[Metric]:
+        tally = self.sources.tally
+        open_connections = self.sources.open_connections()
+        yield GaugeMetricFamily("rr_smtp_open_connections", "Clients connected now.", open_connections)
+        yield CounterMetricFamily("rr_smtp_connections", "Connections accepted.", tally.connections)
+        yield CounterMetricFamily(
+            "rr_smtp_connections_turned_away", "Connections above max_connections.", tally.turned_away
+        )
+        yield _by_label("rr_smtp_auth", "Logins; none is ever refused.", "mechanism", tally.logins)
+        yield _by_label("rr_smtp_violations", "Violations, counted when their session ends.", "code", tally.violations)
+
+
+def _by_label(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=(label,))
+    for value, count in counts.items():
+        family.add_metric((value,), count)
+    return family
+
+
+def _buckets(histograms: Sequence[Histogram]) -> tuple[list[tuple[str, float]], float]:
+    """Sum up histograms: cumulated counts by upper bound, and the sum of all values."""
+    cumulated, buckets = 0, []
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    for bound, counts in zip(bounds, zip(*(item.counts for item in histograms), strict=True), strict=True):
+        cumulated += sum(counts)
+        buckets.append((bound, float(cumulated)))
+    return buckets, sum(item.total for item in histograms)
+
+
+def make_app(sources: Sources) -> Any:
+    """The ASGI application that answers a scrape, under any path as RoadRunner does."""
+    return app_of(Metrics(sources), ProcessCollector(registry=None))
+
+
+def app_of(*collectors: Collector) -> Any:
+    """The same, for these collectors."""
+    registry = CollectorRegistry()
+    for collector in collectors:
+        registry.register(collector)
+    return make_asgi_app(registry)
+
+
+class Processes(Collector):
+    """`process_*` of several processes as if they were one: sums, and the start of the first."""
+
+    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
+        self._pids = pids
+        self._cpu: dict[int, float] = {}  # seconds used, as last seen, by pid
+        self._past_cpu = 0.0  # of those that are gone
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything now."""
+        sums: dict[str, Metric] = {}
+        used: dict[int, float] = {}
+        for pid in self._pids():
+            for family in ProcessCollector(pid=functools.partial(int, pid), registry=None).collect():
+                [sample] = family.samples
+                if sample.name == "process_cpu_seconds_total":
+                    used[pid] = sample.value
+                known = sums.setdefault(family.name, family)
+                if known is not family and sample.name != "process_start_time_seconds":
+                    known.samples = [sample._replace(value=known.samples[0].value + sample.value)]
+        # A counter does not go down when a process ends.
+        self._past_cpu += sum(seconds for pid, seconds in self._cpu.items() if pid not in used)
+        self._cpu = used
+        for family in sums.values():
+            if family.name == "process_cpu_seconds":
+                family.samples = [family.samples[0]._replace(value=family.samples[0].value + self._past_cpu)]
+            yield family

@@ -1,0 +1,1 @@
+"""The default worker: shows mails in the terminal, and saves them."""

@@ -1,0 +1,219 @@
+"""One face for several processes: the methods of `rpc.listen`, the sums for metrics, the answers for status."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.config.settings import Config
+from fastsmtp.errors import CallError
+from fastsmtp.goridge.rpc import Method
+from fastsmtp.ops.methods import common_methods, pool_stats
+from fastsmtp.ops.snapshot import Numbers
+from fastsmtp.processes.slot import Slot
+from fastsmtp.text import timestamp
+
+_POOL = "smtp"
+
+
+class Face:
+    """Asks the children for what a caller wants to know or have done. A child that is gone has nothing to say."""
+
+    def __init__(self, config: Config, slots: Sequence[Slot], log: FilteringBoundLogger) -> None:
+        self._config = config
+        self._slots = slots
+        self._log = log
+        self._started = time.time()
+        self._past = Numbers()  # what remains of those that are gone
+
+    def methods(self) -> dict[str, Method]:
+        """Return the methods by name, those of `Control`."""
+        return {
+            "smtp.ListConnections": Method(self._list_connections),
+            "smtp.CloseConnection": Method(self._close_connection, str),
+            "smtp.Stats": Method(self._stats),
+            "informer.List": Method(lambda _: [_POOL]),
+            "informer.Workers": Method(self._list_workers, str),
+            "informer.AddWorker": Method(self._add_worker, str),
+            "informer.RemoveWorker": Method(self._remove_worker, str),
+            "resetter.List": Method(lambda _: [_POOL]),
+            "resetter.Reset": Method(self._reset, str),
+            **common_methods(self._config, self._log),
+        }
+
+    # numbers
+
+    async def refresh(self, *, hurry: bool = False) -> None:
+        """Ask all for their numbers; in a `hurry` nobody who is stuck is waited for long."""
+        await asyncio.gather(*(slot.refresh(hurry=hurry) for slot in self._slots))
+
+    def bury(self, slot: Slot) -> None:
+        """Its child is gone; its counters still count, as far as they are known."""
+        numbers, slot.numbers = slot.numbers, None
+        if numbers is not None:
+            self._past.bury(numbers)
+
+    def total(self) -> Numbers:
+        """The sum of what was heard last from each."""
+        total = Numbers()
+        total.bury(self._past)
+        for slot in self._slots:
+            if slot.numbers is not None:
+                total.add(slot.numbers)
+        return total
+
+    def pids(self) -> list[int]:
+        """Ours, and that of each child."""
+        return [os.getpid(), *(slot.pid for slot in self._slots if slot.pid)]
+
+    # smtp
+
+    async def _ask_all(self, method: str, argument: object = None) -> list[Any]:
+        """The answers of those that are there. Raises CallError."""
+        answers = await asyncio.gather(*(slot.call(method, argument) for slot in self._slots), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ConnectionError):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    async def _list_connections(self, _: object) -> list[object]:
+        return [connection for listed in await self._ask_all("smtp.ListConnections") for connection in listed]
+
+    async def _close_connection(self, uuid: str) -> bool:
+        answers = await asyncio.gather(
+            *(slot.call("smtp.CloseConnection", uuid) for slot in self._slots), return_exceptions=True
+        )
+        if True in answers:
+            return True
+        raise CallError(f"no such connection: {uuid}")
+
+    async def _stats(self, _: object) -> dict[str, object]:
+        await self.refresh()
+        total = self.total()
+        return {
+            "started": timestamp(int(self._started)),
+            "connections": total.connections,
+            "inflight_bytes": total.inflight_bytes,
+            "pools": {_POOL: pool_stats(total)},
+            "processes": [
+                {"pid": slot.pid, "serving": slot.serving, "workers": slot.num_workers, "starts": slot.starts}
+                for slot in self._slots
+            ],
+        }
+
+    # informer, resetter
+
+    async def _list_workers(self, name: str) -> dict[str, object]:
+        if name != _POOL:
+            return {"workers": None}
+        answers = await self._ask_all("informer.Workers", name)
+        return {"workers": [worker for answer in answers for worker in answer["workers"]]}
+
+    async def _add_worker(self, name: str) -> bool:
+        _check(name)
+        slots = sorted(self._serving(), key=lambda slot: slot.num_workers)
+        return await self._change_workers(slots, "informer.AddWorker", 1)
+
+    async def _remove_worker(self, name: str) -> bool:
+        _check(name)
+        slots = sorted(self._serving(), key=lambda slot: -slot.num_workers)
+        if slots and slots[0].num_workers == 1:
+            raise CallError("the last worker of each process stays")
+        return await self._change_workers(slots, "informer.RemoveWorker", -1)
+
+    def _serving(self) -> list[Slot]:
+        return [slot for slot in self._slots if slot.serving]
+
+    async def _change_workers(self, slots: Sequence[Slot], method: str, change: int) -> bool:
+        """Do it at the first of them that is still there when it is asked."""
+        for slot in slots:
+            slot.num_workers += change  # before the answer: the next caller shall find another
+            try:
+                await slot.call(method, _POOL, timeout_s=None)
+            except ConnectionError:
+                slot.num_workers -= change
+                continue
+            except BaseException:
+                slot.num_workers -= change
+                raise
+            return True
+        raise CallError("no process is there to do it")
+
+    async def _reset(self, name: str) -> bool:
+        _check(name)
+        try:
+            await self.renew()
+        except CallError as error:
+            raise CallError(f"workers could not be replaced: {error}") from None
+        self._log.info("workers were replaced by RPC", pool=name)
+        return True
+
+    async def renew(self) -> None:
+        """Replace all workers, one process after the other. Raises CallError where a new one does not start."""
+        for slot in self._slots:
+            try:
+                await slot.call("process.Renew", timeout_s=None)
+            except ConnectionError:
+                continue  # its successor has new ones
+
+    # endpoints
+
+    def metrics_app(self) -> Any:
+        """The ASGI application for `metrics.address`."""
+        from fastsmtp.ops import metrics
+
+        shown = metrics.Metrics(self._sources())
+
+        async def gather() -> None:
+            await self.refresh()
+            shown.sources = self._sources()
+
+        return _after(gather, metrics.app_of(shown, metrics.Processes(self.pids)))
+
+    def _sources(self) -> Any:
+        from fastsmtp.ops import metrics
+        from fastsmtp.smtp.session import VERDICT_REPLIES
+
+        total = self.total()
+        statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
+        return metrics.Sources(
+            total.whole_tally(), statuses, total, lambda: total.connections, lambda: total.inflight_bytes
+        )
+
+    def status_app(self, stopping: Callable[[], bool]) -> Any:
+        """The ASGI application for `status.address`."""
+        from fastsmtp.ops import health
+
+        checks = health.Checks(lambda: self._complain(idle_only=False), lambda: self._complain(idle_only=True))
+        app = health.make_app({_POOL: checks}, stopping, self._config.status.unavailable_status_code)
+        return _after(functools.partial(self.refresh, hurry=True), app)
+
+    def _complain(self, *, idle_only: bool) -> str:
+        """What keeps all of them from their work; one that can do it is enough."""
+        found = [slot.numbers for slot in self._serving() if slot.numbers is not None and not slot.stuck]
+        if not found:
+            return "no process is serving"
+        if self._config.smtp.pool.debug or any(item.idle or (item.busy and not idle_only) for item in found):
+            return ""
+        return "no worker available"
+
+
+def _check(name: str) -> None:
+    if name != _POOL:
+        raise CallError(f"no such plugin: {name}")
+
+
+def _after(gather: Callable[[], Awaitable[None]], app: Any) -> Any:
+    """An ASGI application that gathers what it is about to show."""
+
+    async def gathered(scope: Any, receive: Any, send: Any) -> None:
+        await gather()
+        await app(scope, receive, send)
+
+    return gathered

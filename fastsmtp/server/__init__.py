@@ -1,0 +1,1 @@
+"""Listeners, and the transports of their connections."""

@@ -1,0 +1,505 @@
+"""asyncio transport <-> session: one object per connection, no task, no thread.
+
+All connections of a process read into one buffer: the loop calls `get_buffer` and `buffer_updated` back to back, so
+nobody else can write into it in between, and an idle connection owns no buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, cast
+
+from fastsmtp.capture.capture import Capture, Origin, Services
+from fastsmtp.capture.identifier import uuid7
+from fastsmtp.ops.counters import BOUNDS, Tally
+from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.starttls import shake_hands, tls_info
+from fastsmtp.smtp import replies
+from fastsmtp.smtp.envelope import Credentials
+from fastsmtp.smtp.events import (
+    HEADROOM,
+    Closed,
+    Command,
+    Event,
+    MailAborted,
+    MailBegin,
+    MailData,
+    MailEnd,
+    Replied,
+    StartTLS,
+    Verdict,
+)
+from fastsmtp.smtp.session import Session, SessionSettings
+from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
+from fastsmtp.smtp.violations import LOWER_CASE_VERB
+from fastsmtp.text import timestamp
+
+READ_BYTES: Final = 256 * 1024
+# Bytes of replies the kernel would not take, above which a client that never reads is waited for no longer than
+# write_timeout. Replies are short: a client has to send hundreds of commands without reading to get there.
+_WRITE_HIGH_WATER: Final = 16 * 1024
+
+# Why a connection is not read at the moment, a bit each. No enum.IntFlag: it is asked several times per mail, and
+# costs a microsecond each time.
+_NOTHING: Final = 0
+_VERDICT: Final = 1  # a worker has its mail: what the client sends on waits in the kernel
+_INFLIGHT: Final = 2  # too much mail in memory over all sessions
+_OUTPUT: Final = 4  # the client does not read our replies
+_TLS: Final = 8  # a handshake is under way
+_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _TLS  # no silence of the client's; the handshake has its own timer
+
+
+class ReadBuffer:
+    """The one read buffer of a process: HEADROOM free octets, then what the last read brought."""
+
+    __slots__ = ("octets", "view")
+
+    def __init__(self) -> None:
+        self.octets = bytearray(HEADROOM + READ_BYTES)
+        self.view = memoryview(self.octets)[HEADROOM:]
+
+
+@dataclass(slots=True)
+class Listening:
+    """What all connections of one listener share. Timeouts in seconds, 0 = none."""
+
+    server: str
+    settings: SessionSettings
+    services: Services
+    inflight: Inflight
+    buffer: ReadBuffer
+    connections: set[SMTPProtocol]
+    max_connections: int
+    read_timeout_s: float
+    write_timeout_s: float
+    tls: ssl.SSLContext | None = None
+    implicit_tls: bool = False
+    include_transcript: bool = False  # `settings.trace` must be set
+    on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
+
+
+def format_peer(address: object) -> str:
+    """`ip:port`, IPv6 as `[ip]:port`; "unix" for a client on a Unix socket."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        # A socket for both families names IPv4 clients ::ffff:192.0.2.1.
+        host, port = address[0].removeprefix("::ffff:") if "." in address[0] else address[0], address[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return "unix"
+
+
+class SMTPProtocol(asyncio.BufferedProtocol):
+    """One connection: feeds the session, carries out its events, writes its replies, one write per read."""
+
+    __slots__ = (
+        "_began",
+        "_blocked_since",
+        "_capture",
+        "_counted",
+        "_hold",
+        "_listening",
+        "_log",
+        "_loop",
+        "_pumping",
+        "_sequence",
+        "_session",
+        "_since",
+        "_starting_tls",
+        "_tally",
+        "_tls_wanted",
+        "_transcript",
+        "_transport",
+        "_unwritten",
+        "_wall_since",
+        "email_uuid",
+        "remote_addr",
+        "uuid",
+    )
+
+    def __init__(self, listening: Listening, loop: asyncio.AbstractEventLoop) -> None:
+        # Server
+        self._listening = listening
+        self._log = listening.services.log
+        self._tally = listening.services.tally
+        self._loop = loop
+        # Connection
+        self.uuid = ""
+        self.remote_addr = ""
+        self.email_uuid = ""  # of the last email, which may be under way
+        self._wall_since = 0.0  # Unix time at which the client connected
+        self._transport: asyncio.Transport | None = None
+        self._session = Session(listening.settings)
+        self._transcript: Transcript | None = None
+        self._counted: Credentials | None = None  # the login that is in the tally already
+        self._hold = _NOTHING
+        self._since = 0.0  # loop time from which read_timeout runs
+        self._blocked_since = 0.0  # loop time since which the client does not read, 0 = it does
+        self._unwritten = 0  # octets that then waited to be written
+        self._pumping = False
+        self._tls_wanted = False  # a handshake is to begin once the replies are written
+        self._starting_tls: asyncio.Task[None] | None = None
+        # Transaction
+        self._capture: Capture | None = None
+        self._sequence = 0
+        self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or nobody asks
+
+    # asyncio callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, or turn away when there are too many."""
+        transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        listening = self._listening
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
+        self.remote_addr = format_peer(transport.get_extra_info("peername"))
+        if listening.max_connections and len(listening.connections) >= listening.max_connections:
+            self._log.warning("too many connections", peer=self.remote_addr)
+            if self._tally is not None:
+                self._tally.turned_away += 1
+            transport.write(replies.TOO_MANY_CONNECTIONS)  # any kernel takes that much
+            transport.close()
+            return
+        self.uuid = uuid7()
+        listening.connections.add(self)
+        self._since = self._loop.time()
+        self._wall_since = time.time()
+        if listening.implicit_tls:
+            self._session = Session(listening.settings, tls=tls_info(transport))
+        if self._tally is not None:
+            self._tally.connections += 1
+        if listening.include_transcript:
+            self._transcript = Transcript(monotonic())
+        self._log.info("connection", peer=self.remote_addr, connection=self.uuid)
+        self._session.greet()
+        self._pump()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the loop reads to: the buffer shared by all connections."""
+        return self._listening.buffer.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """`nbytes` were read into the shared buffer."""
+        session = self._session
+        if session.waiting_for_decision:
+            # The session keeps this one read. Stopping only now saves two system calls per mail: few clients go on.
+            self._pause(_VERDICT)
+        session.receive(self._listening.buffer.octets, HEADROOM, HEADROOM + nbytes)
+        self._pump()
+        if session.receiving_mail:
+            self._since = self._loop.time()
+
+    def eof_received(self) -> bool:
+        """The client will send nothing more: a mail that is complete still gets its reply, then the end."""
+        session = self._session
+        session.receive_eof()
+        self._pump()
+        # No TLS connection is half-open under asyncio: there the answer changes nothing, and True is warned about.
+        return session.waiting_for_decision and session.tls is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone. A mail without its end is dropped; one that is complete goes its way to a worker."""
+        listening = self._listening
+        self._transport = None
+        if self not in listening.connections:  # turned away, or a failed handshake has told it already
+            return
+        listening.connections.discard(self)
+        if self._starting_tls is not None:
+            reason = "the client is gone" if exc is None else str(exc) or type(exc).__name__
+            self._log.warning("TLS handshake failed", peer=self.remote_addr, connection=self.uuid, error=reason)
+        self._session.receive_eof()
+        self._pump()
+        self._tell_violations()
+        self._count_login(self._session.credentials)
+        self._log.info("connection closed", peer=self.remote_addr, connection=self.uuid, emails=self._sequence)
+        listening.on_closed()
+
+    def _tell_violations(self) -> None:
+        """Once per session and code."""
+        for violation in self._session.violations.values():
+            # "Command verbs ... are not case sensitive" (RFC 5321 section 2.4): nothing to be warned of.
+            tell = self._log.debug if violation.code == LOWER_CASE_VERB else self._log.warning
+            tell(
+                "violation",
+                peer=self.remote_addr,
+                connection=self.uuid,
+                code=violation.code,
+                detail=violation.detail,
+                count=violation.count,
+            )
+            if self._tally is not None:
+                self._tally.violations[violation.code] += violation.count
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies: do not read more of its commands."""
+        self._await_client()
+        self._pause(_OUTPUT)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._blocked_since = 0.0
+        self._since = self._loop.time()
+        self._resume(_OUTPUT)
+
+    # What the server asks of a connection
+
+    def check_timeouts(self, now: float) -> None:
+        """Called about once a second with the loop's time: closes silently what took too long."""
+        transport, listening = self._transport, self._listening
+        if transport is None:
+            return
+        if self._blocked_since:
+            if transport.get_write_buffer_size() < self._unwritten:
+                self._await_client()  # it reads, if slowly
+            timeout_s, since, waited_for = listening.write_timeout_s, self._blocked_since, "write timeout"
+        elif self._hold & _NOT_THE_CLIENTS or self._session.waiting_for_decision:
+            return
+        else:
+            timeout_s, since, waited_for = listening.read_timeout_s, self._since, "read timeout"
+        if timeout_s and now - since > timeout_s:
+            self._log.warning(waited_for, peer=self.remote_addr, connection=self.uuid)
+            transport.abort()
+
+    def _await_client(self) -> None:
+        """Replies wait to be written: write_timeout runs from now."""
+        self._blocked_since = self._loop.time()
+        if self._transport is not None:
+            self._unwritten = self._transport.get_write_buffer_size()
+
+    def describe(self) -> dict[str, object]:
+        """Who is connected and what the session is doing, for people; all that is unknown yet is empty."""
+        session = self._session
+        transaction = session.transaction
+        credentials = session.credentials
+        return {
+            "uuid": self.uuid,
+            "remote_addr": self.remote_addr,
+            "server": self._listening.server,
+            "since": timestamp(int(self._wall_since)),
+            "emails": self._sequence,
+            "email_uuid": self.email_uuid,
+            "state": session.state,
+            "helo": session.helo,
+            "from": "" if transaction is None else transaction.reverse_path,
+            "to": [] if transaction is None else transaction.forward_paths,
+            "authenticated": credentials is not None,
+            "username": "" if credentials is None else credentials.username or "",
+        }
+
+    def shutdown(self) -> None:
+        """The server stops: 421 now, or after the transaction that is under way; in a TLS handshake there is none."""
+        if self._hold & _TLS:
+            self.abort()
+            return
+        self._session.shutdown()
+        self._pump()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Back-pressure: called by Inflight
+
+    @property
+    def complete(self) -> bool:
+        """See `inflight.Reader`."""
+        return self._session.waiting_for_decision
+
+    def pause(self) -> None:
+        """See `inflight.Reader`."""
+        self._pause(_INFLIGHT)
+
+    def resume(self) -> None:
+        """See `inflight.Reader`."""
+        self._since = self._loop.time()
+        self._resume(_INFLIGHT)
+
+    def _pause(self, reason: int) -> None:
+        if not self._hold and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._hold |= reason
+
+    def _resume(self, reason: int) -> None:
+        if not self._hold & reason:
+            return
+        self._hold &= ~reason
+        if not self._hold and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # Session -> world
+
+    def _pump(self) -> None:
+        """Carry out what the session has to say, and write its replies at once. Never raises.
+
+        A verdict may come while events are carried out; the session then has more to say, and the loop goes on.
+        """
+        if self._pumping:
+            return
+        self._pumping = True
+        session, transport = self._session, self._transport
+        try:
+            while events := session.take_events():
+                for event in events:
+                    self._carry_out(event)
+        except Exception:  # a fault of ours: one connection pays for it, and the mail it was sending is dropped
+            self._log.exception("connection given up", peer=self.remote_addr, connection=self.uuid)
+            if transport is not None:
+                transport.abort()
+            return
+        finally:
+            self._pumping = False
+        if transport is None:
+            return
+        output = session.take_output()
+        if output:
+            self._since = self._loop.time()
+            transport.write(output)
+        if session.closing:
+            # What is not yet written has as long as a client that does not read.
+            self._await_client()
+            transport.close()
+        elif self._tls_wanted:
+            self._start_tls()
+
+    def _carry_out(self, event: Event) -> None:
+        # The most frequent first.
+        if isinstance(event, MailData):
+            self._on_mail_data(event)
+        elif isinstance(event, MailBegin):
+            self._on_mail_begin(event)
+        elif isinstance(event, MailEnd):
+            self._on_mail_end()
+        elif isinstance(event, Command):
+            self._on_line("command", CLIENT, event.line)
+        elif isinstance(event, Replied):
+            self._on_line("reply", SERVER, event.line)
+        elif isinstance(event, MailAborted):
+            self._on_mail_aborted(event)
+        elif isinstance(event, StartTLS):
+            self._on_start_tls()
+        else:
+            assert isinstance(event, Closed)  # `Session.closing` says the same, and for as long as it is true
+
+    def _on_mail_begin(self, event: MailBegin) -> None:
+        self._sequence += 1
+        listening = self._listening
+        origin = Origin(self.uuid, self.remote_addr, listening.server, self._sequence)
+        self._capture = Capture(listening.services, origin, event.envelope, self._on_verdict)
+        self.email_uuid = self._capture.uuid
+        listening.inflight.begin(self)
+        if event.envelope.credentials is not None:
+            self._count_login(event.envelope.credentials)
+
+    def _on_mail_data(self, event: MailData) -> None:
+        capture = self._capture
+        assert capture is not None
+        tally = self._tally
+        if tally is not None:
+            if not self._began:
+                self._began = monotonic()
+            tally.mail_bytes += event.end - event.start
+        capture.feed(event.buf, event.start, event.end)
+        self._listening.inflight.hold(self, capture.held)
+
+    def _on_mail_end(self) -> None:
+        capture, session = self._capture, self._session
+        assert capture is not None
+        for violation in capture.close():
+            session.record(violation)
+            if self._listening.settings.strict:
+                self._end_transaction(capture)
+                if self._tally is not None:
+                    self._count(Verdict.MALFORMED, self._tally)
+                session.decide(Verdict.MALFORMED)
+                return
+        transcript = None if self._transcript is None else self._transcript.lines()
+        capture.deliver([(item.code, item.detail, item.count) for item in session.violations.values()], transcript)
+
+    def _on_mail_aborted(self, event: MailAborted) -> None:
+        assert self._capture is not None
+        self._end_transaction(self._capture)
+        self._began = 0.0
+        if self._tally is not None:
+            self._tally.aborted[event.reason.value] += 1
+        self._log.warning("mail broken off", peer=self.remote_addr, connection=self.uuid, reason=event.reason.value)
+
+    def _end_transaction(self, capture: Capture) -> None:
+        self._capture = None
+        capture.abort()
+        self._listening.inflight.end(self)
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        """The worker has answered, or there is none that could."""
+        self._capture = None
+        self._listening.inflight.end(self)
+        session = self._session
+        if self._tally is not None:
+            self._count(verdict, self._tally)
+        session.decide(verdict)
+        self._pump()
+        if not session.waiting_for_decision:
+            self._resume(_VERDICT)
+
+    def _count(self, verdict: Verdict, tally: Tally) -> None:
+        # _value_: before Python 3.11 `value` costs as much as all the rest.
+        histogram = tally.durations[verdict._value_]
+        seconds = monotonic() - self._began if self._began else 0.0
+        self._began = 0.0
+        histogram.counts[bisect_left(BOUNDS, seconds)] += 1  # `observe`, without the call
+        histogram.total += seconds
+
+    def _count_login(self, credentials: Credentials | None) -> None:
+        """Called with the first mail after a login, and at the latest when the login is forgotten."""
+        if credentials is not None and credentials is not self._counted:
+            self._counted = credentials
+            if self._tally is not None:
+                self._tally.logins[credentials.mechanism] += 1
+
+    def _on_start_tls(self) -> None:
+        self._count_login(self._session.credentials)  # STARTTLS makes the session forget them
+        self._tls_wanted = True
+
+    def _on_line(self, kind: str, speaker: str, line: str) -> None:
+        if self._transcript is not None:
+            self._transcript.add(monotonic(), speaker, line)
+        self._log.debug(kind, peer=self.remote_addr, connection=self.uuid, line=line)
+
+    # TLS
+
+    def _start_tls(self) -> None:
+        assert self._transport is not None
+        self._tls_wanted = False
+        self._pause(_TLS)
+        self._starting_tls = self._loop.create_task(self._upgrade(self._transport))
+
+    async def _upgrade(self, plain: asyncio.Transport) -> None:
+        """Do the handshake (RFC 3207); a failed one closes the connection."""
+        try:
+            encrypted = await self._shake_hands(plain)
+        except OSError as error:  # ssl.SSLError and every kind of timeout among them
+            plain.abort()
+            self.connection_lost(error)  # whether the loop calls it too depends on how the handshake failed
+            return
+        self._starting_tls = None
+        encrypted.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
+        self._transport = encrypted
+        # What held up the plain transport is no more: its resume_writing goes to the TLS layer.
+        self._hold = _NOTHING
+        self._blocked_since = 0.0
+        self._since = self._loop.time()
+        self._session.tls_established(tls_info(encrypted))
+        self._pump()
+
+    async def _shake_hands(self, plain: asyncio.Transport) -> asyncio.Transport:
+        """The transport that speaks TLS over `plain`. Raises OSError."""
+        context = self._listening.tls
+        assert context is not None
+        encrypted = await shake_hands(self._loop, plain, self, context, self._listening.read_timeout_s)
+        if self._transport is None:
+            raise ConnectionAbortedError("closed before it ended")
+        return encrypted

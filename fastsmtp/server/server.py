@@ -1,0 +1,393 @@
+"""Listeners, workers and connections of one process, from start to graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import resource
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
+from fastsmtp.capture.capture import Services
+from fastsmtp.config.settings import Config, Listener
+from fastsmtp.delivery.jobs import encode_job, read_answer
+from fastsmtp.goridge.rpc import RPC, Method
+from fastsmtp.ops.counters import Tally
+from fastsmtp.ops.httpserver import Endpoint
+from fastsmtp.ops.methods import Control
+from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
+from fastsmtp.server.starttls import tls_timeouts
+from fastsmtp.server.tls import make_context
+from fastsmtp.smtp.session import VERDICT_REPLIES, SessionSettings
+from fastsmtp.system.sockets import bind, listen, spell
+from fastsmtp.workers.launch import Identity, Launch, own_command
+from fastsmtp.workers.pool import Pool
+from fastsmtp.workers.resetter import Resets
+
+if TYPE_CHECKING:
+    from fastsmtp.ops.snapshot import Numbers
+
+_BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
+_SPARE_DESCRIPTORS = 64  # kept for tempfiles, logs and new workers
+_DESCRIPTORS_PER_WORKER = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a server has from its parent, where it is one of several processes."""
+
+    listeners: Mapping[str, socket.socket]  # bound; to be closed, but nothing in the file system is ours
+    spares: Sequence[Mapping[str, socket.socket]]  # those of each process, to stand in for it
+    rpc: str  # where workers call, "" = nowhere
+    counting: bool  # the parent shows our tally
+
+
+class Server:
+    """Captures mail as `config` says. One event loop, one thread."""
+
+    def __init__(self, config: Config, save: str = "", place: Place | None = None) -> None:
+        """`save` names the directory where the embedded default keeps mails, "" = nowhere."""
+        self._config = config
+        self._save = save
+        self._place = place
+        self.methods: Mapping[str, Method] = {}  # those of RPC, where somebody may call; from `start` on
+        self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
+        self._connections: set[SMTPProtocol] = set()
+        self._pool: Pool | None = None
+        self._rpc = RPC(self._log)
+        # Reply codes by verdict; the tally is kept only where metrics are asked for.
+        self._statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
+        counting = bool(config.metrics.address) if place is None else place.counting
+        self._tally = Tally(self._statuses) if counting else None
+        self._metrics: Endpoint | None = None
+        self._status: Endpoint | None = None
+        self._stopping = False
+        self._embedded = not (config.smtp.pool.command or config.server.command)
+        self._jobs = config.smtp.payload == "jobs" and not self._embedded  # the shape of the payload
+        self._tempfiles: TempfileStorage | None = None
+        self._servers: list[asyncio.AbstractServer] = []
+        self._listenings: dict[str, Listening] = {}
+        self._stood_in: dict[int, list[asyncio.AbstractServer]] = {}  # by number of the process that is missed
+        self._sockets: list[socket.socket] = []
+        self._unix_paths: list[str] = []
+        self._sweep: asyncio.TimerHandle | None = None
+        self._inflight = Inflight(config.smtp.max_inflight_bytes)
+        self._resets = Resets(self.renew, self._log)
+        self._next_cleaning = 0.0  # loop time
+        self._emptied = asyncio.Event()  # there are no connections any more
+        self.addresses: dict[str, list[str]] = {}
+
+    async def start(self) -> None:
+        """Bind, prepare the storage, start the workers, listen. Raises StartError, with nothing left running."""
+        try:
+            await self._start()
+        except BaseException:
+            self._close_listeners()
+            if self._pool is not None:
+                await self._pool.stop()
+            self._rpc.close()
+            self._abort_endpoints()
+            raise
+
+    async def _start(self) -> None:
+        smtp = self._config.smtp
+        listeners = smtp.listeners()
+        # What can be wrong is tried before any worker is started: the ports, the certificates, the directory.
+        bound = {name: self._bind(name, listener.addr) for name, listener in listeners.items()}
+        contexts = {name: make_context(listener.tls, listener.hostname) for name, listener in listeners.items()}
+        storage = self._make_storage()
+        self._bind_endpoints()
+        rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
+        pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
+        inflight, buffer = self._inflight, ReadBuffer()
+        max_connections = smtp.max_connections or self._connections_that_fit()
+        services = self._make_services(storage, pool)
+        if rpc_address or self._place is not None:
+            control = Control(self._config, {"smtp": pool}, self._connections, inflight, self._log)
+            self.methods = control.methods()
+        if rpc_address:
+            # Before the workers, which may call while they start.
+            await self._rpc.serve(self.methods)
+            self._log.info("RPC is listening", address=rpc_address)
+        await self._start_endpoints(pool, inflight)
+        await pool.start()
+        for name, listener in listeners.items():
+            listening = self._make_listening(name, listener, contexts[name], services, buffer, max_connections)
+            self._listenings[name] = listening
+            self._servers.append(await self._listen(bound[name], listening))
+            self.addresses[name] = [spell(bound[name])]
+        self._schedule_sweep()
+
+    def _make_listening(
+        self,
+        name: str,
+        listener: Listener,
+        context: ssl.SSLContext | None,
+        services: Services,
+        buffer: ReadBuffer,
+        max_connections: int,
+    ) -> Listening:
+        smtp = self._config.smtp
+        implicit_tls = context is not None and listener.tls is not None and listener.tls.mode == "implicit"
+        return Listening(
+            server=name,
+            settings=SessionSettings(
+                hostname=listener.hostname,
+                max_message_size=smtp.max_message_size,
+                max_recipients=smtp.max_recipients,
+                strict=smtp.strict,
+                tls_available=context is not None and not implicit_tls,
+                trace=smtp.include_transcript or self._config.logs.level == "debug",
+            ),
+            services=services,
+            inflight=self._inflight,
+            buffer=buffer,
+            connections=self._connections,
+            max_connections=max_connections,
+            read_timeout_s=smtp.read_timeout_s,
+            write_timeout_s=smtp.write_timeout_s,
+            tls=context,
+            implicit_tls=implicit_tls,
+            include_transcript=smtp.include_transcript,
+            on_closed=self._on_connection_closed,
+        )
+
+    async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:
+        listen(bound, _BACKLOG, spell(bound))
+        loop = asyncio.get_running_loop()
+        create = cast(
+            Callable[..., Awaitable[asyncio.AbstractServer]],
+            loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server,
+        )
+        options = {"ssl": listening.tls, **tls_timeouts(listening.read_timeout_s)} if listening.implicit_tls else {}
+        if bound.family == socket.AF_UNIX and sys.version_info >= (3, 13):
+            options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
+        return await create(functools.partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **options)
+
+    async def stand_in(self, missed: int) -> bool:
+        """Take the clients of another process, too; False when we stop ourselves. May be called twice."""
+        assert self._place is not None
+        if missed in self._stood_in or self._stopping:
+            return not self._stopping
+        servers = self._stood_in[missed] = []
+        for name, spare in self._place.spares[missed].items():
+            servers.append(await self._listen(spare.dup(), self._listenings[name]))
+        return True
+
+    def stand_back(self, missed: int) -> None:
+        """It is there again. Sessions of its clients stay here to their end."""
+        for server in self._stood_in.pop(missed, []):
+            server.close()
+
+    def _bind(self, name: str, address: str) -> socket.socket:
+        """A bound socket that is closed with the server. Raises StartError."""
+        if self._place is not None:
+            bound = self._place.listeners[name]
+            self._sockets += [bound, *(spares[name] for spares in self._place.spares if name in spares)]
+            return bound
+        bound = bind(address)
+        self._sockets.append(bound)
+        if bound.family == socket.AF_UNIX:
+            self._unix_paths.append(bound.getsockname())
+        return bound
+
+    def _make_storage(self) -> Storage:
+        settings = self._config.smtp.attachment_storage
+        checksum = settings.checksum == "sha256"
+        if settings.mode == "memory":
+            return MemoryStorage(checksum=checksum)
+        workers = Identity(self._config.server.user, self._config.server.group)
+        owner = (-1 if workers.uid is None else workers.uid, -1 if workers.gid is None else workers.gid)
+        self._tempfiles = TempfileStorage(settings.temp_dir, settings.cleanup_after_s, checksum=checksum, owner=owner)
+        self._tempfiles.prepare()
+        return self._tempfiles
+
+    def _make_services(self, storage: Storage, pool: Pool) -> Services:
+        smtp = self._config.smtp
+        if not self._jobs:
+            # What is kept as a file has to be there as it came.
+            include_raw = smtp.include_raw or bool(self._save)
+            return Services(storage, pool, include_raw, self._log, tally=self._tally)
+        encode = functools.partial(encode_job, pipeline=smtp.jobs.pipeline)
+        return Services(storage, pool, True, self._log, encode, self._tally)
+
+    def _make_pool(self, rpc_address: str) -> Pool:
+        settings = self._config.smtp.pool
+        mode, read_body = ("jobs", read_answer) if self._jobs else ("smtp", None)
+        embedded = own_command("fastsmtp.printer.main", *(("--save", self._save) if self._save else ()))
+        launch = Launch.from_settings(self._config.server, settings, command=embedded, rpc=rpc_address, mode=mode)
+        if self._embedded:
+            # One, so that mails are shown one after the other, in the order of their verdicts.
+            settings = msgspec.structs.replace(settings, num_workers=1)
+        return Pool(settings, launch, self._log, read_body)
+
+    def _connections_that_fit(self) -> int:
+        """How many connections the limit of open files leaves room for, once it is as high as we may have it."""
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):  # above what the kernel allows to anybody
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY:
+            return 0
+        return max(1, soft - _SPARE_DESCRIPTORS - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.num_workers)
+
+    # Endpoints for machines that watch
+
+    def _bind_endpoints(self) -> None:
+        """Raises StartError."""
+        if self._config.metrics.address:
+            self._metrics = Endpoint("metrics.address", self._config.metrics.address)
+        if self._config.status.address:
+            self._status = Endpoint("status.address", self._config.status.address)
+
+    async def _start_endpoints(self, pool: Pool, inflight: Inflight) -> None:
+        # What serves them is imported only here: most servers do without.
+        if self._metrics is not None and self._tally is not None:
+            from fastsmtp.ops import metrics
+
+            sources = metrics.Sources(
+                self._tally, self._statuses, pool, lambda: len(self._connections), lambda: inflight.held
+            )
+            await self._metrics.start(metrics.make_app(sources))
+            self._log.info("metrics are served", url=f"{self._metrics.url}/metrics")
+        if self._status is not None:
+            from fastsmtp.ops import health
+
+            checks = health.Checks(lambda: self._complain(pool.idle + pool.busy), lambda: self._complain(pool.idle))
+            unavailable = self._config.status.unavailable_status_code
+            await self._status.start(health.make_app({"smtp": checks}, lambda: self._stopping, unavailable))
+            self._log.info("status is served", url=f"{self._status.url}/health")
+
+    def _complain(self, workers: int) -> str:
+        """What keeps the server from its work, with so many workers for it; "" when nothing does."""
+        if not self.addresses:
+            return "not listening yet"
+        # In debug mode a worker is started with each email: none waits for it.
+        return "" if workers or self._config.smtp.pool.debug else "no worker available"
+
+    async def _stop_endpoints(self) -> None:
+        for endpoint in (self._metrics, self._status):
+            if endpoint is not None:
+                await endpoint.stop()
+
+    def _abort_endpoints(self) -> None:
+        for endpoint in (self._metrics, self._status):
+            if endpoint is not None:
+                endpoint.abort()
+
+    # The sweep: all timeouts of all connections, without a timer each
+
+    def _schedule_sweep(self) -> None:
+        smtp = self._config.smtp
+        shortest = min((t for t in (smtp.read_timeout_s, smtp.write_timeout_s) if t), default=4.0)
+        self._sweep = asyncio.get_running_loop().call_later(min(1.0, shortest / 4), self._on_sweep)
+
+    def _on_sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._connections):
+            connection.check_timeouts(now)
+        self._inflight.look(now)
+        if self._tempfiles is not None and now >= self._next_cleaning:
+            self._clean(self._tempfiles, now)
+        self._schedule_sweep()
+
+    def _clean(self, tempfiles: TempfileStorage, now: float) -> None:
+        age_s = self._config.smtp.attachment_storage.cleanup_after_s
+        self._next_cleaning = now + max(1.0, min(60.0, age_s / 4))
+        # In a thread: a directory of a million files takes seconds.
+        cleaning = asyncio.get_running_loop().run_in_executor(None, tempfiles.clean, time.time())
+        cleaning.add_done_callback(self._on_cleaned)
+
+    def _on_cleaned(self, cleaning: asyncio.Future[int]) -> None:
+        if not cleaning.cancelled() and cleaning.result():
+            self._log.info("old tempfiles deleted", count=cleaning.result())
+
+    # The end
+
+    async def stop(self) -> None:
+        """Stop accepting, let running transactions finish within the grace period, stop the workers."""
+        self._stopping = True
+        self._close_listeners()
+        grace_s = self._config.endure.grace_period_s
+        for connection in list(self._connections):
+            connection.shutdown()
+        if self._connections:
+            self._emptied.clear()
+            try:
+                await asyncio.wait_for(self._emptied.wait(), grace_s)
+            except asyncio.TimeoutError:
+                self._log.warning("grace period is over", connections=len(self._connections))
+        self._abort_connections()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        if self._pool is not None:
+            await self._pool.stop()
+        await self._stop_endpoints()
+        # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
+        self._rpc.close()
+
+    def abort(self) -> None:
+        """End at once: cut connections, kill workers."""
+        self._close_listeners()
+        self._abort_connections()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        if self._pool is not None:
+            self._pool.kill()
+        self._rpc.close()
+        self._abort_endpoints()
+
+    def reset(self) -> None:
+        """Replace the workers one by one; no session notices. Returns at once; what fails is logged."""
+        if self._pool is not None:
+            self._resets.ask()
+
+    async def renew(self) -> None:
+        """The same, to its end. Raises StartError."""
+        assert self._pool is not None
+        await self._pool.reset()
+
+    def reopen_logs(self) -> None:
+        """Nothing: there is no other process that writes them."""
+
+    def numbers(self) -> Numbers:
+        """What it did and does, for the parent of several."""
+        from fastsmtp.ops.snapshot import Numbers  # most servers are one process
+
+        assert self._pool is not None
+        return Numbers.of(self._pool, len(self._connections), self._inflight.held, self._tally)
+
+    def _abort_connections(self) -> None:
+        for connection in list(self._connections):
+            connection.abort()
+
+    def _on_connection_closed(self) -> None:
+        if not self._connections:
+            self._emptied.set()
+
+    def _close_listeners(self) -> None:
+        for missed in list(self._stood_in):
+            self.stand_back(missed)
+        for server in self._servers:
+            server.close()
+        for bound in self._sockets:
+            bound.close()
+        for path in self._unix_paths:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        self._servers.clear()
+        self._sockets.clear()
+        self._unix_paths.clear()

@@ -1,0 +1,240 @@
+"""The arguments of commands (RFC 5321 section 4.1.2): paths, ESMTP parameters, chunk sizes. Knows no session.
+
+Strategy: what well-behaved clients send matches one expression; everything else goes through the tolerant parser, which
+gives a meaning to what has one and says what it forgave. Whatever cannot be understood raises `ArgumentError`.
+Expressions are such that each character can be taken in one way only: matching is linear in the line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from fastsmtp.smtp import violations
+
+MAX_PARAMETERS: Final = 64  # of one command; all those ever registered are fewer than 20
+MAX_CHUNK_DIGITS: Final = 20  # RFC 3030 section 2 leaves it open; as size-value of RFC 1870 section 5
+
+
+class ArgumentError(ValueError):
+    """The argument of a command has no meaning: 501."""
+
+
+class Quirk(NamedTuple):
+    """Something forgiven: a code of `violations.RULES` and the text it was found in."""
+
+    code: str
+    detail: str
+
+
+# The argument of MAIL or RCPT: the path without angle brackets and source route, where "" is the null reverse-path;
+# the parameters as sent; what was forgiven. A bare tuple because there is one per command.
+PathArgument: TypeAlias = tuple[str, dict[str, str | None], Sequence[Quirk]]
+
+
+class ChunkArgument(NamedTuple):
+    """The argument of BDAT. `well_formed` is False where something else than LAST stands behind the size."""
+
+    size: int
+    last: bool
+    well_formed: bool = True
+
+
+_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+_LITERAL: Final = r"\[[!-Z^-~]+\]"
+# The usual argument: no quoting, no route, nothing forgiven. The first group is None for the null path. What it lets
+# through and the grammar does not is looked for in `_is_usual`: that is faster than an exact expression.
+_USUAL: Final = rf":<({_ATEXT}[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]*@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?"
+_usual_mail: Final = re.compile("(?i:FROM)" + _USUAL, re.DOTALL).fullmatch
+_usual_rcpt: Final = re.compile("(?i:TO)" + _USUAL, re.DOTALL).fullmatch
+
+# Mailbox with what RFC 6531 section 3.3 adds to atext and sub-domain.
+_NON_ASCII: Final = r"[^\x00-\x7f]"  # a range up to U+10FFFF takes `re` forty milliseconds to compile
+_U_ATEXT: Final = rf"(?:{_ATEXT}|{_NON_ASCII})"
+_U_LETTER: Final = rf"(?:[A-Za-z0-9]|{_NON_ASCII})"
+_U_LABEL: Final = rf"{_U_LETTER}(?:(?:[A-Za-z0-9-]|{_NON_ASCII})*{_U_LETTER})?"
+_LOCAL: Final = rf'(?:{_U_ATEXT}+(?:\.{_U_ATEXT}+)*|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
+_U_DOMAIN: Final = rf"(?:{_U_LABEL}(?:\.{_U_LABEL})*|{_LITERAL})"
+_is_mailbox: Final = re.compile(f"{_LOCAL}@{_U_DOMAIN}").fullmatch
+_route: Final = re.compile(rf"@{_U_DOMAIN}(?:,@{_U_DOMAIN})*:").match  # A-d-l ":" of RFC 5321 section 4.1.2
+_is_helo: Final = re.compile(rf"{_DOMAIN}\.?|{_LITERAL}").fullmatch
+
+_is_keyword: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*").fullmatch
+_is_value: Final = re.compile(rf"(?:[!-<>-~]|{_NON_ASCII})+").fullmatch
+
+# RFC 3461 section 4; RFC 6533 section 3 adds UTF-8.
+_XTEXT: Final = rf"(?:[!-*,-<>-~]|{_NON_ASCII}|\+[0-9A-Fa-f]{{2}})+"
+_NOTIFY: Final = "(?i:SUCCESS|FAILURE|DELAY)"
+
+_SIZE: Final = re.compile("[0-9]{1,20}")  # RFC 1870 section 5
+_is_size: Final = _SIZE.fullmatch
+
+# What the values of the parameters that we advertise look like; None where there is none.
+MAIL_PARAMETERS: Final[dict[str, re.Pattern[str] | None]] = {
+    "SIZE": _SIZE,
+    "BODY": re.compile("(?i:7BIT|8BITMIME|BINARYMIME)"),  # RFC 6152 section 2, RFC 3030 section 3
+    "SMTPUTF8": None,  # RFC 6531 section 3.4
+    "AUTH": re.compile(f"<>|{_XTEXT}"),  # RFC 4954 section 5
+    "RET": re.compile("(?i:FULL|HDRS)"),  # RFC 3461 section 4.3
+    "ENVID": re.compile(_XTEXT),  # RFC 3461 section 4.4
+}
+RCPT_PARAMETERS: Final[dict[str, re.Pattern[str] | None]] = {
+    "NOTIFY": re.compile(f"(?i:NEVER)|{_NOTIFY}(?:,{_NOTIFY})*"),  # RFC 3461 section 4.1
+    "ORCPT": re.compile(f"[A-Za-z0-9-]+;{_XTEXT}"),  # RFC 3461 section 4.2
+}
+
+
+def parse_mail(argument: str) -> PathArgument:
+    """What stands behind "MAIL " (RFC 5321 section 4.1.1.2). Raises ArgumentError."""
+    usual = _usual_mail(argument)
+    if usual is not None:
+        path, words = usual.groups()
+        if path is None or _is_usual(path):
+            if not words:
+                return path or "", {}, ()
+            # SIZE alone: what smtplib and most others send.
+            if words[5:].isdigit() and words[:5].upper() == "SIZE=" and words.isascii() and len(words) <= 25:
+                return path or "", {words[:4]: words[5:]}, ()
+            quirks: list[Quirk] = []
+            return path or "", parse_parameters(words, MAIL_PARAMETERS, quirks), quirks
+    return _parse_path_argument(argument, "FROM", MAIL_PARAMETERS)
+
+
+def parse_rcpt(argument: str) -> PathArgument:
+    """What stands behind "RCPT " (RFC 5321 section 4.1.1.3). Raises ArgumentError; so does the null path."""
+    usual = _usual_rcpt(argument)
+    if usual is not None:
+        path, words = usual.groups()
+        if path is not None and _is_usual(path):
+            if not words:
+                return path, {}, ()
+            quirks: list[Quirk] = []
+            return path, parse_parameters(words, RCPT_PARAMETERS, quirks), quirks
+    found = _parse_path_argument(argument, "TO", RCPT_PARAMETERS)
+    if not found[0]:
+        raise ArgumentError("null forward-path")
+    return found
+
+
+def _is_usual(path: str) -> bool:
+    """Whether no dot or hyphen of the path stands where the grammar does not want it, or may not want it."""
+    return not (".." in path or ".@" in path or ".-" in path or "-." in path or path[-1] in ".-")
+
+
+def parse_parameters(text: str, known: dict[str, re.Pattern[str] | None], quirks: list[Quirk]) -> dict[str, str | None]:
+    """Mail-parameters or Rcpt-parameters (RFC 5321 section 4.1.2), keywords and values as sent.
+
+    Of a keyword that comes twice the first value stands. Raises ArgumentError for more than `MAX_PARAMETERS`.
+    """
+    parameters: dict[str, str | None] = {}
+    seen: set[str] = set()
+    for word in (text.replace("\t", " ") if "\t" in text else text).split(" "):
+        if not word:
+            continue
+        if len(seen) == MAX_PARAMETERS:
+            raise ArgumentError("too many parameters")
+        keyword, equals, value = word.partition("=")
+        name = keyword.upper()
+        if name in seen:
+            quirks.append(Quirk(violations.DUPLICATE_PARAMETER, word))
+            continue
+        seen.add(name)
+        parameters[keyword] = value if equals else None
+        if name in known:
+            pattern = known[name]
+            valid = not equals if pattern is None else bool(equals) and pattern.fullmatch(value) is not None
+            if not valid:
+                quirks.append(Quirk(violations.INVALID_PARAMETER, word))
+        elif _is_keyword(keyword) and (not equals or _is_value(value)):
+            quirks.append(Quirk(violations.UNKNOWN_PARAMETER, word))
+        else:
+            quirks.append(Quirk(violations.INVALID_PARAMETER, word))
+    return parameters
+
+
+def parse_chunk(argument: str) -> ChunkArgument:
+    """What stands behind "BDAT " (RFC 3030 section 2). Raises ArgumentError where there is no size."""
+    size, _, end = argument.strip(" \t").partition(" ")
+    if not (size.isascii() and size.isdigit()) or len(size) > MAX_CHUNK_DIGITS:
+        raise ArgumentError("no chunk size")
+    end = end.strip(" \t").upper()
+    return ChunkArgument(int(size), end == "LAST", end in ("", "LAST"))
+
+
+def parse_size(value: str | None) -> int:
+    """The number in SIZE= (RFC 1870 section 5); 0 where it is none, which `parse_mail` has noted."""
+    return int(value) if value is not None and _is_size(value) else 0
+
+
+def is_helo(name: str) -> bool:
+    """Whether this is Domain or address-literal of RFC 5321 section 4.1.2, as HELO and EHLO want it."""
+    return _is_helo(name) is not None
+
+
+def _parse_path_argument(argument: str, keyword: str, known: dict[str, re.Pattern[str] | None]) -> PathArgument:
+    """The tolerant parser behind `parse_mail` and `parse_rcpt`."""
+    quirks: list[Quirk] = []
+    before, colon, text = argument.partition(":")
+    if not colon or before.strip(" \t").upper() != keyword:
+        raise ArgumentError(f"no {keyword}:")
+    stripped = text.lstrip(" \t")
+    # QUIRK: "MAIL FROM: <a@b>"; "spaces are not permitted on either side of the colon" (RFC 5321 section 3.3).
+    if len(stripped) != len(text) or len(before) != len(keyword):
+        quirks.append(Quirk(violations.MISPLACED_SPACE, argument))
+    if stripped.startswith("<"):
+        end = _find_path_end(stripped, 1, ">")
+        if end == len(stripped):
+            raise ArgumentError("unclosed path")
+        inner, words = stripped[1:end], stripped[end + 1 :]
+    else:
+        # QUIRK: "MAIL FROM:a@b".
+        end = _find_path_end(stripped, 0, " ")
+        inner, words = stripped[:end], stripped[end:]
+        if not inner or "<" in inner or ("@" not in inner and "<" in words):
+            raise ArgumentError("no path")
+        quirks.append(Quirk(violations.PATH_WITHOUT_BRACKETS, stripped))
+    path = _check_path(inner, keyword, quirks)
+    if words and words[0] not in " \t":
+        quirks.append(Quirk(violations.INVALID_PARAMETER, words))
+    return path, parse_parameters(words, known, quirks), quirks
+
+
+def _find_path_end(text: str, start: int, stop: str) -> int:
+    """Offset of the first `stop` at or behind `start` that is not inside a quoted string, else len(text).
+
+    A quote that is never closed quotes nothing.
+    """
+    at = text.find(stop, start)
+    quote = text.find('"', start)
+    if quote < 0 or at < quote:
+        return at if at >= 0 else len(text)
+    position, quoted = quote, False
+    while position < len(text):
+        character = text[position]
+        if character == "\\" and quoted:
+            position += 1
+        elif character == '"':
+            quoted = not quoted
+        elif character == stop and not quoted:
+            return position
+        position += 1
+    return at if quoted and at >= 0 else len(text)
+
+
+def _check_path(inner: str, keyword: str, quirks: list[Quirk]) -> str:
+    """The mailbox of what stood between angle brackets: its source route is ignored, blanks around it are forgiven."""
+    path = inner.strip(" \t")
+    if len(path) != len(inner):
+        quirks.append(Quirk(violations.MISPLACED_SPACE, inner))
+    route = _route(path)
+    if route is not None:
+        quirks.append(Quirk(violations.SOURCE_ROUTE, path))
+        path = path[route.end() :]
+        if not path:
+            raise ArgumentError("route without mailbox")
+    # RFC 5321 section 4.1.1.3: "RCPT TO:<Postmaster>" needs no domain.
+    if path and not _is_mailbox(path) and not (keyword == "TO" and path.lower() == "postmaster"):
+        quirks.append(Quirk(violations.INVALID_MAILBOX, path))
+    return path

@@ -1,0 +1,98 @@
+"""What a session tells its owner, in the order it happened, and what the owner decides about a mail."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from fastsmtp.smtp.envelope import Envelope
+
+HEADROOM: Final = 4096  # octets free before the first one of a read buffer; who unpacks a chunk may write there
+
+
+class Verdict(enum.Enum):
+    """The decision about one mail, given to `Session.decide`."""
+
+    ACCEPT = "accept"  # 250
+    ACCEPT_AND_CLOSE = "accept-and-close"  # 250, then 221 and closed
+    WORKER_FAILED = "worker-failed"  # 451 4.3.0
+    NO_WORKER = "no-worker"  # 451 4.3.2
+    STORAGE_FAILED = "storage-failed"  # 451 4.3.0
+    MALFORMED = "malformed"  # 554 5.6.0: strict mode, and the message has no header or cannot be parsed
+
+
+class AbortReason(str, enum.Enum):
+    """Why a mail was broken off after `MailBegin`."""
+
+    SIZE = "size"  # above max_message_size
+    EOF = "eof"  # the client is gone
+    RESET = "reset"  # RSET, HELO, EHLO or QUIT between chunks
+    CHUNK = "chunk"  # a BDAT command that cannot be used
+    STRICT = "strict"  # refused because of its lines
+
+
+@dataclass(init=False, slots=True)
+class MailBegin:
+    """DATA got 354, or the first BDAT was accepted."""
+
+    envelope: Envelope
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
+
+
+@dataclass(init=False, slots=True)
+class MailData:
+    """The next octets of mail data, dots unstuffed: `buf[start:end]`, never empty.
+
+    Valid until the session is fed or decided again. The receiver may overwrite them and everything before `start`.
+    """
+
+    buf: bytearray = field(repr=False)
+    start: int
+    end: int
+
+    def __init__(self, buf: bytearray, start: int, end: int) -> None:
+        self.buf = buf
+        self.start = start
+        self.end = end
+
+
+@dataclass(slots=True)
+class MailEnd:
+    """The mail is complete. The session parses nothing more until `Session.decide`."""
+
+
+@dataclass(slots=True)
+class MailAborted:
+    """The mail is not going to be complete; drop what there is of it."""
+
+    reason: AbortReason
+
+
+@dataclass(slots=True)
+class StartTLS:
+    """220 is in the output. Flush it, do the handshake, then call `Session.tls_established`."""
+
+
+@dataclass(slots=True)
+class Closed:
+    """The output is the last there is. Flush it and close."""
+
+
+@dataclass(slots=True)
+class Command:
+    """A command line or AUTH response as it came, passwords too. Only with `SessionSettings.trace`."""
+
+    line: str
+
+
+@dataclass(slots=True)
+class Replied:
+    """A line of a reply as it was queued. Only with `SessionSettings.trace`."""
+
+    line: str
+
+
+Event: TypeAlias = MailBegin | MailData | MailEnd | MailAborted | StartTLS | Closed | Command | Replied

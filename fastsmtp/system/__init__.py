@@ -1,0 +1,1 @@
+"""Sockets, addresses, processes and the event loop of this machine."""

@@ -1,0 +1,67 @@
+"""Text for people: tables, sizes, spans of time, and what is printable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+_GAP = "  "
+
+
+def lines(heads: Sequence[str], rows: Iterable[Sequence[object]], right: frozenset[str] = frozenset()) -> list[str]:
+    """One line for the heads and one for each row; the columns named in `right` end at the same place.
+
+    What does not print becomes an escape: names in a table come from whoever connects.
+    """
+    cells = [list(heads), *([printable(str(value)) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = []
+    for row in cells:
+        columns = zip(heads, row, widths, strict=True)
+        padded = (cell.rjust(width) if head in right else cell.ljust(width) for head, cell, width in columns)
+        shown.append(_GAP.join(padded).rstrip())
+    return shown
+
+
+def size(count: int) -> str:
+    """Bytes for people, `1.5 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.95 or unit == "GB":
+            break
+    return f"{value:.1f} {unit}"
+
+
+def span(seconds: float) -> str:
+    """A length of time for people: `45s`, `1h30m`, `500ms`, and `2d3h`; the two largest units."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.3g}ms"
+    if seconds < 60:
+        return f"{seconds:g}s" if seconds < 10 else f"{seconds:.0f}s"
+    steps = [("d", 86400), ("h", 3600), ("m", 60), ("s", 1)]
+    left, parts = round(seconds), []
+    for unit, length in steps:
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts[:2])
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 worker`, `2 workers`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(text: str) -> str:
+    """`text` with what does not print as escapes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+@lru_cache(maxsize=4)
+def timestamp(second: int) -> str:
+    """Unix time in the form of `received_at`: `2025-11-03T10:30:45Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))

@@ -1,0 +1,126 @@
+"""What `check` says about a configuration."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastsmtp.cli import summary
+from fastsmtp.config.file import load
+
+
+def test_defaults_in_words() -> None:
+    assert summary.explain(load(None)) == [
+        ("listen", '127.0.0.1:1025, greets as "buggregator.local", without TLS'),
+        ("accept", "every sender and every login; mails up to 10.5 MB, to up to 100 recipients"),
+        ("connections", "as many as the limit of open files leaves room for"),
+        ("disconnect", "a client silent for 1m, or not reading for 10s"),
+        ("workers", "none: server.command is not set, every mail is shown in the terminal"),
+        ("attachments", "in the JSON, as base64"),
+        ("payload", "one JSON object"),
+        ("memory", "up to 268.4 MB of mails on their way; above it, clients take turns"),
+        ("log", "info and above, to stderr"),
+        ("rpc", "off: `workers`, `connections`, `close` and `reset` need rpc.listen"),
+        ("metrics", "off"),
+        ("status", "off"),
+        ("stop", "running mails may take 30s to finish"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "row"),
+    [
+        ("smtp.servers={tls: {addr: ':465', tls: {cert: auto, mode: implicit}}}",
+         ("listen (tls)", ':465, greets as "buggregator.local", TLS with a self-signed certificate')),
+        ("smtp.tls={cert: /x.pem}",
+         ("listen", '127.0.0.1:1025, greets as "buggregator.local", STARTTLS with the certificate /x.pem')),
+        ("smtp.max_message_size=0",
+         ("accept", "every sender and every login; mails of any size, to up to 100 recipients")),
+        ("smtp.strict=true", ("strict", "what RFC 5321 says to refuse is refused, instead of recorded")),
+        ("smtp.max_connections=7", ("connections", "up to 7")),
+        ("smtp.read_timeout=0", ("disconnect", "nobody who is silent, or not reading for 10s")),
+        ("smtp.attachment_storage={mode: tempfile, temp_dir: /t}", ("attachments", "files in /t, deleted after 1h")),
+        ("smtp.attachment_storage={mode: tempfile, temp_dir: /t, cleanup_after: '0'}",
+         ("attachments", "files in /t, never deleted")),
+        ("smtp.payload=jobs", ("payload", "a job of the pipeline smtp with the raw message")),
+        ("smtp={include_raw: true, include_transcript: true}",
+         ("payload", "one JSON object with the raw message and the SMTP transcript")),
+        ("logs.mode='off'", ("log", "nothing")),
+        ("logs={level: warn, output: [stderr, /x.log]}", ("log", "warn and above, to stderr, /x.log")),
+        ("rpc.listen=tcp://127.0.0.1:6001", ("rpc", "tcp://127.0.0.1:6001")),
+        ("metrics.address=127.0.0.1:2112", ("metrics", "http://127.0.0.1:2112/metrics")),
+        ("status.address=127.0.0.1:2114", ("status", "http://127.0.0.1:2114/health and /ready")),
+        ("endure.grace_period=5s", ("stop", "running mails may take 5s to finish")),
+    ],
+)  # fmt: skip
+def test_settings_in_words(override: str, row: tuple[str, str]) -> None:
+    assert row in summary.explain(load(None, [override]))
+
+
+def test_workers_in_words() -> None:
+    pool = "smtp.pool={num_workers: 8, max_jobs: 100, supervisor: {exec_ttl: 90s, ttl: 1h, max_worker_memory: 64}}"
+    rows = summary.explain(load(None, ["server.command=php worker.php", "server.relay=pipes", pool]))
+    assert [row for row in rows if row[0] in ("workers", "wait", "answer", "replace")] == [
+        ("workers", "8 x php worker.php, over pipes"),
+        ("wait", "up to 1m for a free worker; then the client gets 451 4.3.2"),
+        ("answer", "within 1m30s; else the worker is killed and the client gets 451 4.3.0"),
+        ("replace", "after 100 mails, 1h old, above 64 MB of memory"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ([], []),
+        (["server.command=php worker.php", "smtp.processes=2"], ["2, with 2 workers each"]),
+        (["server.command=php worker.php", "smtp.processes=3"], ["3, with 1 or 2 workers each"]),
+        (["server.command=php worker.php", "smtp.processes=4"], ["4, with 1 worker each"]),
+        (["smtp.processes=2"], ["2, with a worker each"]),
+        (["smtp.processes=auto", "smtp.pool.num_workers=1"], []),
+    ],
+    ids=["one", "even", "uneven", "as many", "embedded", "auto"],
+)
+def test_processes_in_words(settings: list[str], told: list[str]) -> None:
+    config = load(None, settings)
+    rows = [text for label, text in summary.explain(config) if label == "processes"]
+    assert rows == [f"{text}; one that ends is started again" for text in told]
+    lines = summary.banner(config, "", {"default": ["127.0.0.1:1025"]}).splitlines()
+    assert [line for line in lines if line.startswith("  processes ")] == [f"  processes    {text}" for text in told]
+
+
+def test_nothing_to_warn_of() -> None:
+    assert summary.warnings(load(None, ["rpc.listen=unix://x.sock", "smtp.addr=[::1]:1025"])) == []
+
+
+def test_warnings() -> None:
+    config = load(
+        None,
+        ["smtp.addr=:1025", "rpc.listen=tcp://0.0.0.0:6001", "metrics.address=10.0.0.1:2112", "smtp.max_message_size=0",
+         "smtp.pool.supervisor.exec_ttl=0"],
+    )  # fmt: skip
+    assert summary.warnings(config) == [
+        ":1025 can be reached from other machines: every mail and every login is accepted, keep it off the internet",
+        "rpc.listen: tcp://0.0.0.0:6001 can be reached from other machines, and RPC asks nobody for a password",
+        "metrics.address: 10.0.0.1:2112 can be reached from other machines",
+        "smtp.max_message_size: 0 means no limit, and whole mails are held in memory",
+        "smtp.pool.supervisor.exec_ttl: 0s means that a worker that hangs holds its client for ever",
+    ]
+
+
+def test_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert summary.obstacles(load(None)) == []
+    assert summary.obstacles(load(None, ["server.command=no-such-program"])) == [
+        "server.command: there is no program no-such-program here"
+    ]
+    script = [f"server.command={sys.executable} worker.py"]
+    assert summary.obstacles(load(None, script)) == [f"server.command: there is no file worker.py in {tmp_path}"]
+    (tmp_path / "worker.py").touch()
+    assert summary.obstacles(load(None, script)) == []
+    assert summary.obstacles(load(None, ["smtp.tls.cert=/no/cert.pem"])) == ["smtp.tls: no such file: /no/cert.pem"]
+    path = f"server={{command: tool, env: {{PATH: {tmp_path}}}}}"
+    assert summary.obstacles(load(None, [path])) == ["server.command: there is no program tool here"]
+    (tmp_path / "tool").touch(0o755)
+    assert summary.obstacles(load(None, [path])) == []

@@ -1,0 +1,173 @@
+"""Relays over a socket pair and over pipes, on both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from functools import partial
+
+import pytest
+from pools import LOOPS, Run, run, until
+
+from fastsmtp.goridge.frame import CODEC_JSON, Frame, encode_frame
+from fastsmtp.goridge.relay import Relay, connect_pipes
+
+
+@pytest.fixture(params=LOOPS)
+def run_loop(request: pytest.FixtureRequest) -> Run:
+    return partial(run, LOOPS[request.param])
+
+
+class Owner:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def on_connected(self, relay: Relay) -> None:
+        self.told.append("connected")
+
+    def on_frames(self, relay: Relay, frames: list[Frame]) -> None:
+        self.told += frames
+
+    def on_broken(self, relay: Relay, reason: str) -> None:
+        self.told.append(f"broken: {reason}")
+
+    def on_closed(self, relay: Relay) -> None:
+        self.told.append("closed")
+
+
+async def connect(kind: str, owner: Owner) -> tuple[Relay, socket.socket | None, int, int]:
+    """Return a relay, and the other side's descriptors: to read from, to write to (and the socket that holds both)."""
+    if kind == "socket":
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        _, relay = await asyncio.get_running_loop().create_connection(lambda: Relay(owner), sock=ours)
+        return relay, theirs, theirs.fileno(), theirs.fileno()
+    relay = Relay(owner, pipes=True)
+    theirs_in, sink = os.pipe()
+    source, theirs_out = os.pipe()
+    await connect_pipes(relay, os.fdopen(source, "rb", 0), os.fdopen(sink, "wb", 0))
+    return relay, None, theirs_in, theirs_out
+
+
+class Theirs:
+    """The other side: plain reads and writes."""
+
+    def __init__(self, held: socket.socket | None, source: int, sink: int) -> None:
+        self._held, self.source, self.sink = held, source, sink
+
+    def stop_sending(self) -> None:
+        if self._held is not None:
+            self._held.shutdown(socket.SHUT_WR)
+        else:
+            os.close(self.sink)
+            self.sink = -1
+
+    def close(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            return
+        for fd in (self.source, self.sink):
+            if fd >= 0:
+                os.close(fd)
+
+
+async def pair(kind: str) -> tuple[Owner, Relay, Theirs]:
+    owner = Owner()
+    relay, *theirs = await connect(kind, owner)
+    await until(lambda: owner.told == ["connected"])
+    owner.told.clear()
+    return owner, relay, Theirs(*theirs)
+
+
+both = pytest.mark.parametrize("kind", ["socket", "pipes"])
+ANSWER = encode_frame(0, b"CONTINUE", (8,))
+
+
+@both
+def test_frames_both_ways(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        owner, relay, theirs = await pair(kind)
+        relay.send_payload(CODEC_JSON, [b"ab", bytearray(b"cd")], [b"ef"])
+        relay.send(1, b"{}")
+        expected = encode_frame(CODEC_JSON, b"abcdef", (4,)) + encode_frame(1, b"{}")
+        assert os.read(theirs.source, 100) == expected
+        assert relay.flushed
+        for byte in ANSWER + ANSWER:
+            os.write(theirs.sink, bytes([byte]))
+            await asyncio.sleep(0.001)
+        await until(lambda: owner.told == [Frame(0, 0, (8,), b"CONTINUE")] * 2)
+        relay.abort()
+        relay.abort()
+        await until(lambda: owner.told[2:] == ["closed"])
+        theirs.close()
+
+    run_loop(main())
+
+
+@both
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"", ["broken: closed the connection", "closed"]),
+        (ANSWER, [Frame(0, 0, (8,), b"CONTINUE"), "broken: closed the connection", "closed"]),
+        (ANSWER[:20], ["broken: closed the connection in the middle of a frame", "closed"]),
+    ],
+    ids=["nothing", "answer", "half"],
+)
+def test_other_side_stops_sending(run_loop: Run, kind: str, sent: bytes, told: list[object]) -> None:
+    async def main() -> None:
+        owner, relay, theirs = await pair(kind)
+        relay.send_payload(0, [b"x" * 10_000_000])  # which nobody will read
+        os.write(theirs.sink, sent)
+        theirs.stop_sending()
+        await until(lambda: owner.told[-1:] == ["closed"])
+        assert owner.told == told
+        theirs.close()
+
+    run_loop(main())
+
+
+@both
+def test_garbage(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        owner, _, theirs = await pair(kind)
+        os.write(theirs.sink, b"Notice: x")
+        await until(lambda: owner.told == ["broken: not a Goridge frame: b'Notice: x'", "closed"])
+        theirs.close()
+
+    run_loop(main())
+
+
+@both
+def test_other_side_is_gone_in_the_middle_of_a_large_payload(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        owner, relay, theirs = await pair(kind)
+        segments = [b"x" * 5_000_000, bytearray(5_000_000)]
+        relay.send_payload(0, segments)
+        assert not relay.flushed
+        theirs.close()
+        await until(lambda: owner.told == ["broken: closed the connection", "closed"])
+        relay.send(1, b"ignored")
+        segments[1] += b"free again"  # the transport has let go of it
+
+    run_loop(main())
+
+
+def test_abort_while_the_pipes_are_connected(run_loop: Run) -> None:
+    async def main() -> None:
+        owner = Owner()
+        relay = Relay(owner, pipes=True)
+        theirs_in, sink = os.pipe()
+        source, theirs_out = os.pipe()
+        connecting = asyncio.ensure_future(connect_pipes(relay, os.fdopen(source, "rb", 0), os.fdopen(sink, "wb", 0)))
+        await asyncio.sleep(0)
+        relay.abort()
+        await connecting
+        await until(lambda: owner.told == ["closed"])
+        os.close(theirs_in)
+        os.close(theirs_out)
+
+    run_loop(main())

@@ -1,0 +1,157 @@
+"""Real pools of real PHP workers, their log, and emails that remember their outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.workers.launch import Launch
+from fastsmtp.workers.pool import Outcome, Pool
+
+WORKERS = Path(__file__).parents[1] / "php"
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+RELAYS = ["unix", "pipes", "tcp://127.0.0.1:0"]
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+def run(make_loop: Callable[[], asyncio.AbstractEventLoop], main: Coroutine[Any, Any, None]) -> None:
+    """Run `main` in debug mode; nothing may end up in the loop's exception handler, no descriptor may stay open."""
+    loop = make_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 60
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    try:
+        loop.run_until_complete(_leaving_nothing(main))
+    finally:
+        loop.close()
+    assert complaints == []
+
+
+async def _leaving_nothing(main: Coroutine[Any, Any, None]) -> None:
+    await asyncio.sleep(0)  # uvloop opens its own descriptors with the first turn
+    before = descriptors()
+    await main
+    await asyncio.sleep(0)  # transports close theirs with the next one
+    await asyncio.sleep(0)
+    assert descriptors() == before
+    assert children() == []
+
+
+def descriptors() -> list[str]:
+    """Our open descriptors, by what they are open for; uvloop keeps one of /dev/null from its first stream on."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that listdir had open
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+    return sorted(name for name in found if name != "/dev/null")
+
+
+def children() -> list[int]:
+    """Processes of ours that are alive or not reaped."""
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+class Log:
+    """A structlog logger that keeps its records."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(None, processors=[self._keep])
+
+    def _keep(self, _: object, level: str, record: MutableMapping[str, Any]) -> str:
+        self.records.append({"level": level, **record})
+        raise structlog.DropEvent
+
+    def events(self, *levels: str) -> list[str]:
+        """The texts of the pool's records with these levels."""
+        return [r["event"] for r in self.records if r["level"] in levels and r["channel"] == "pool"]
+
+    def record(self, event: str) -> dict[str, Any]:
+        """The only record with this text, without its level, channel and pid."""
+        (found,) = [record for record in self.records if record["event"] == event]
+        return {key: value for key, value in found.items() if key not in ("level", "channel", "pid", "event")}
+
+    def lines(self) -> list[str]:
+        """What the workers printed."""
+        return [record["event"] for record in self.records if record["channel"] == "worker"]
+
+
+class Email:
+    """A job that is told its outcome exactly once."""
+
+    def __init__(
+        self, context: Sequence[bytes | bytearray] = (b"CONTINUE",), body: Sequence[bytes | bytearray] = ()
+    ) -> None:
+        self._context = context
+        self._body = body
+        self._told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.taken = 0
+
+    def take_payload(self) -> tuple[Sequence[bytes | bytearray], Sequence[bytes | bytearray]]:
+        self.taken += 1
+        return self._context, self._body
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        self._told.set_result(outcome)
+
+    async def outcome(self) -> Outcome:
+        return await asyncio.wait_for(asyncio.shield(self._told), 20)
+
+
+def launch(worker: str, relay: str = "unix", wrap: bool = False, **more: Any) -> Launch:
+    wrapper = (str(WORKERS / "wrapper.sh"),) if wrap else ()
+    return Launch((*wrapper, "php", str(WORKERS / f"{worker}.php")), relay, **more)
+
+
+@contextlib.asynccontextmanager
+async def running(pool: Pool) -> AsyncIterator[Pool]:
+    await pool.start()
+    try:
+        yield pool
+    except BaseException:
+        pool.kill()
+        raise
+    finally:
+        await pool.stop()
+
+
+def make_pool(worker: str, log: Log, relay: str = "unix", env: dict[str, str] | None = None, **settings: Any) -> Pool:
+    settings.setdefault("num_workers", 1)
+    return Pool(PoolSettings(**settings), launch(worker, relay, env=env or {}), log.logger)
+
+
+async def outcome(pool: Pool, context: bytes = b"CONTINUE") -> Outcome:
+    """Send one email through the pool."""
+    email = Email([context])
+    pool.exec(email)
+    return await email.outcome()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is true; the test's timeout is the limit."""
+    while not condition():
+        await asyncio.sleep(0.002)
+
+
+async def replaced(pool: Pool, pid: int) -> int:
+    """Wait until an idle worker with another pid than `pid`, and nobody else, is there; return its pid."""
+    await until(lambda: [w.status_text for w in pool.workers()] == ["ready"] and pool.workers()[0].pid != pid)
+    return pool.workers()[0].pid
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)

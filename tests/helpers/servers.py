@@ -1,0 +1,89 @@
+"""A real `fastsmtp serve` in a process of its own, and what its workers got."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+WORKERS = TESTS / "php"
+
+
+class Server:
+    """`fastsmtp serve`, ready for mail. `lines` is what it wrote to stderr so far."""
+
+    def __init__(self, command: list[str], directory: Path, ready_file: Path) -> None:
+        self.directory = directory
+        self.process = subprocess.Popen(
+            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.lines: list[str] = []
+        self.printed: list[str] = []
+        self.killed = False
+        self._changed = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self.printed)),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.lines)),
+        ]
+        for reader in self._readers:
+            reader.start()
+        try:
+            # The banner comes last, after the ready file.
+            self.wait_for(lambda: any(line.startswith("  config ") for line in self.lines))
+        except BaseException:
+            self.process.kill()
+            self.stop()
+            raise
+        self.listeners: dict[str, list[str]] = json.loads(ready_file.read_text())["listeners"]
+        host, _, port = self.listeners["default"][0].rpartition(":")
+        self.host, self.port = host, int(port)
+        self.exit_code = 0  # what the end of the test expects
+
+    def _read(self, stream: Any, lines: list[str]) -> None:
+        for line in stream:
+            with self._changed:
+                lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+        stream.close()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition`, looked at whenever the server writes a line, holds. Fails when it ends before."""
+        with self._changed:
+            while not condition():
+                if not any(reader.is_alive() for reader in self._readers):
+                    pytest.fail("the server ended:\n" + "\n".join(self.lines))
+                self._changed.wait(0.5)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(60)
+        for reader in self._readers:
+            reader.join()
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye to anybody."""
+        self.killed = True
+        self.stop(signal.SIGKILL)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The contexts that `record.php` workers got, in the order of their uuids: by time."""
+        lines = [line for path in self.directory.glob("records-*") for line in path.read_bytes().splitlines()]
+        found: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        return sorted(found, key=lambda context: str(context["uuid"]))
+
+
+Serve = Callable[..., Server]

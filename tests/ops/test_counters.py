@@ -1,0 +1,46 @@
+"""The numbers behind the metrics."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fastsmtp.ops.counters import BOUNDS, Histogram, Tally, TallyNumbers
+
+
+@pytest.mark.parametrize(
+    ("value", "bucket"),
+    [(0.0, 0), (0.0001, 0), (0.00011, 1), (0.001, 2), (59.9, 16), (60.0, 16), (60.1, 17), (1e9, 17)],
+)
+def test_a_bound_counts_below_itself(value: float, bucket: int) -> None:
+    histogram = Histogram()
+    histogram.observe(value)
+    assert histogram.counts == [int(index == bucket) for index in range(len(BOUNDS) + 1)]
+    assert histogram.total == value
+
+
+def test_bounds_ascend() -> None:
+    assert sorted(set(BOUNDS)) == list(BOUNDS)
+
+
+def test_every_verdict_has_its_histogram() -> None:
+    assert list(Tally(["accept", "no-worker"]).durations) == ["accept", "no-worker"]
+
+
+def test_what_another_one_counted_is_added() -> None:
+    one, sum_of_two = Tally(["accept"]), Tally(["accept"])
+    one.connections, one.turned_away, one.mail_bytes = 1, 2, 3
+    one.durations["accept"].observe(0.001)
+    one.wait.observe(90.0)
+    for counter in (one.aborted, one.logins, one.violations):
+        counter["x"] += 4
+    numbers = msgspec.json.decode(msgspec.json.encode(one.numbers()), type=TallyNumbers)
+    assert numbers == one.numbers()
+    for _ in range(2):
+        sum_of_two.add(numbers)
+    histogram, wait = [0] * (len(BOUNDS) + 1), [0] * (len(BOUNDS) + 1)
+    histogram[2], wait[-1] = 2, 2
+    assert sum_of_two.numbers() == TallyNumbers(
+        connections=2, turned_away=4, mail_bytes=6, durations={"accept": (histogram, 0.002)}, wait=(wait, 180.0),
+        aborted={"x": 8}, logins={"x": 8}, violations={"x": 8},
+    )  # fmt: skip

@@ -1,0 +1,288 @@
+"""Logs: what a record looks like in each encoding, where it goes, and that it cannot do harm."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from fastsmtp.config.settings import Logs
+from fastsmtp.errors import StartError
+from fastsmtp.ops import log
+from fastsmtp.ops.logoutput import LogOutput
+
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+class Outputs:
+    """Configures logging and closes it again."""
+
+    def __init__(self) -> None:
+        self.output: LogOutput | None = None
+
+    def configure(self, settings: Logs) -> structlog.typing.FilteringBoundLogger:
+        self.output = log.configure(settings)
+        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="smtp")
+        return logger
+
+
+@pytest.fixture
+def outputs() -> Iterator[Outputs]:
+    root = logging.getLogger()
+    before = root.handlers, root.level, logging.getLogger("asyncio").level
+    outputs = Outputs()
+    yield outputs
+    if outputs.output is not None:
+        outputs.output.close()
+    root.handlers, level, asyncio_level = before
+    root.setLevel(level)
+    logging.getLogger("asyncio").setLevel(asyncio_level)
+    structlog.reset_defaults()
+
+
+def without_stamps(text: str) -> str:
+    return re.sub(STAMP, "NOW", text)
+
+
+def test_console(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(Logs())
+    logger.info("new connection", remote_addr="[::1]:25", count=1)
+    logger.warning("odd %s", "argument", detail="two words", quote='a"b', empty="")
+    logger.debug("not shown")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert without_stamps(err) == (
+        "NOW  INFO   smtp  new connection  remote_addr=[::1]:25  count=1\n"
+        'NOW  WARN   smtp  odd argument  detail="two words"  quote="a\\"b"  empty=""\n'
+    )
+
+
+def test_control_characters_cannot_forge_a_line(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(Logs(output="stdout"))
+    logger.info("a\nb\x1b[2J", helo="x\r\n\u202ey \udcff")
+    assert without_stamps(capfd.readouterr().out) == (
+        'NOW  INFO   smtp  a\\nb\\x1b[2J  helo="x\\\\r\\\\n\\\\u202ey \\\\udcff"\n'
+    )
+
+
+def test_json(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(Logs(mode="production"))
+    logger.error("bad\n", path=Path("/x"), count=2)
+    line = capfd.readouterr().err
+    record = json.loads(line)
+    assert line.endswith("}\n")
+    assert re.fullmatch(STAMP, record.pop("ts"))
+    assert record == {"level": "error", "logger": "smtp", "msg": "bad\n", "path": "/x", "count": 2}
+
+
+@pytest.mark.parametrize("value", ["\udcff", 2**70, {1: "a"}, b"\xff"], ids=["surrogate", "integer", "keys", "bytes"])
+def test_json_of_odd_values_is_json(outputs: Outputs, capfd: pytest.CaptureFixture[str], value: object) -> None:
+    outputs.configure(Logs(encoding="json")).info("x", value=value)
+    assert json.loads(capfd.readouterr().err)["msg"] == "x"
+
+
+def test_raw_is_the_message_alone(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    outputs.configure(Logs(mode="raw")).info("from a worker", pid=1)
+    assert capfd.readouterr().err == "from a worker\n"
+
+
+@pytest.mark.parametrize("mode", ["none", "off"])
+def test_off(outputs: Outputs, capfd: pytest.CaptureFixture[str], mode: str) -> None:
+    logger = outputs.configure(Logs(mode=mode))  # type: ignore[arg-type]
+    logger.critical("x")
+    logging.getLogger("asyncio").critical("y")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["debug", "info", "warn", "error", "panic"]),
+        ("info", ["info", "warn", "error", "panic"]),
+        ("warn", ["warn", "error", "panic"]),
+        ("error", ["error", "panic"]),
+        ("panic", ["panic"]),
+    ],
+)
+def test_levels(outputs: Outputs, capfd: pytest.CaptureFixture[str], level: str, shown: list[str]) -> None:
+    logger = outputs.configure(Logs(level=level, encoding="json"))  # type: ignore[arg-type]
+    for method in (logger.debug, logger.info, logger.warning, logger.error, logger.critical):
+        method("x")
+    assert [json.loads(line)["level"] for line in capfd.readouterr().err.splitlines()] == shown
+
+
+def test_traceback(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(Logs())
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logger.exception("broken")
+        logging.getLogger("other").exception("broken too")
+    lines = without_stamps(capfd.readouterr().err).splitlines()
+    assert [line for line in lines if not line.startswith("      ")] == [
+        "NOW  ERROR  smtp  broken",
+        "    Traceback (most recent call last):",
+        "    ValueError: two",
+        "    lines",
+        "NOW  ERROR  other  broken too",
+        "    Traceback (most recent call last):",
+        "    ValueError: two",
+        "    lines",
+    ]
+
+
+def test_standard_library_logging_goes_the_same_way(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    outputs.configure(Logs())
+    logging.getLogger("asyncio").warning("slow: %d", 5)
+    logging.getLogger("asyncio").debug("selector")
+    assert without_stamps(capfd.readouterr().err) == "NOW  WARN   asyncio  slow: 5\n"
+
+
+def test_several_outputs_and_reopen(outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path, rotated = tmp_path / "fast.log", tmp_path / "fast.log.1"
+    logger = outputs.configure(Logs(mode="raw", output=["stderr", str(path)]))
+    assert outputs.output is not None
+    logger.info("one")
+    path.rename(rotated)
+    logger.info("two")
+    outputs.output.reopen()
+    logger.info("three")
+    assert rotated.read_text() == "one\ntwo\n"
+    assert path.read_text() == "three\n"
+    assert capfd.readouterr().err == "one\ntwo\nthree\n"
+
+
+def test_reopen_that_fails_keeps_the_file(outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    path = directory / "fast.log"
+    logger = outputs.configure(Logs(mode="raw", output=str(path)))
+    assert outputs.output is not None
+    directory.rename(tmp_path / "moved")
+    outputs.output.reopen()
+    logger.info("still here")
+    assert (tmp_path / "moved" / "fast.log").read_text() == "still here\n"
+    assert capfd.readouterr().err == f"fastsmtp: cannot reopen the log file {path}: No such file or directory\n"
+
+
+def test_output_that_cannot_be_written_is_told_once(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(Logs(mode="raw", output=["/dev/full", "stdout"]))
+    logger.info("one")
+    logger.info("two")
+    assert capfd.readouterr() == (
+        "one\ntwo\n",
+        "fastsmtp: cannot write the log to /dev/full: No space left on device\n",
+    )
+
+
+def test_file_that_cannot_be_opened(outputs: Outputs, tmp_path: Path) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(StartError) as caught:
+        outputs.configure(Logs(output=[str(tmp_path / "ok"), "/nowhere/x.log"]))
+    assert str(caught.value) == "cannot open the log file /nowhere/x.log: No such file or directory"
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[int]:
+    """The reading end, which does not block, of the named pipe `pipe`."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield reader
+    os.close(reader)
+
+
+def drain(pipe: int) -> bytes:
+    """Everything that is in the pipe now."""
+    return os.read(pipe, 1 << 20)
+
+
+def test_full_pipe_drops_records_and_tells_how_many(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
+    logger = outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe")))
+    for number in range(1000):
+        logger.info("x" * 1000, number=number)
+    read = [json.loads(line) for line in drain(pipe).splitlines()]
+    assert [record["number"] for record in read] == list(range(len(read)))
+    logger.info("last")
+    told, last = (json.loads(line) for line in drain(pipe).splitlines())
+    del told["ts"]
+    assert told == {
+        "level": "warn",
+        "logger": "log",
+        "msg": "nobody read the log, records dropped",
+        "count": 1000 - len(read),
+    }
+    assert last["msg"] == "last"
+
+
+def test_dropped_records_are_told_at_the_end(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
+    logger = outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe")))
+    for _ in range(1000):
+        logger.info("x" * 1000)
+    written = len(drain(pipe).splitlines())
+    assert outputs.output is not None
+    outputs.output.close()
+    assert json.loads(drain(pipe))["count"] == 1000 - written
+
+
+def test_long_line_loses_its_middle_in_a_pipe(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
+    outputs.configure(Logs(mode="raw", output=str(tmp_path / "pipe"))).info("\N{EURO SIGN}" * 2000 + "the end")
+    line = drain(pipe)
+    assert line.decode() == "\N{EURO SIGN}" * 680 + " ... [cut] ... " + "\N{EURO SIGN}" * 677 + "the end\n"
+    assert 4090 <= len(line) <= 4096
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "x" * 5000},
+        {"text": "\N{EURO SIGN}" * 5000},
+        {"text": "\0" * 5000},
+        {"text": "\ud800" * 5000},
+        {"one": "x" * 3000, "two": "y" * 3000},
+        {"items": [{"key": "x" * 500}] * 20},
+        {"x" * 5000: 1},
+        {str(number): 10**70 for number in range(500)},
+    ],
+    ids=["ascii", "wide", "escapes", "surrogates", "two", "list", "key", "many"],
+)
+def test_long_record_is_json_in_a_pipe_too(
+    outputs: Outputs, pipe: int, tmp_path: Path, fields: dict[str, object]
+) -> None:
+    outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe"))).info("hello", **fields)
+    line = drain(pipe)
+    record = json.loads(line)
+    assert len(line) <= 4096
+    assert (record["level"], record["logger"], record["msg"]) == ("info", "smtp", "hello")
+
+
+def test_long_record_keeps_both_ends_of_a_value(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
+    outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe"))).info("a" + 5000 * "x" + "z", after=1)
+    record = json.loads(drain(pipe))
+    assert (record["msg"], record["after"]) == (f"a{1527 * 'x'} ... [cut] ... {1527 * 'x'}z", 1)
+
+
+def test_record_that_the_disk_had_no_room_for_spoils_no_other(
+    outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log"
+    logger = outputs.configure(Logs(mode="raw", output=str(path)))
+    logger.info("one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        logger.info("x" * 300)
+        logger.info("lost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    logger.info("two")
+    assert path.read_text() == "one\n" + "x" * 196 + "\ntwo\n"
+    assert capfd.readouterr().err == f"fastsmtp: cannot write the log to {path}: File too large\n"

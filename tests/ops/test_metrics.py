@@ -1,0 +1,202 @@
+"""What a scrape shows of the numbers it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import Metric, ProcessCollector
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import CollectorRegistry
+
+from fastsmtp.ops.counters import BOUNDS, Tally
+from fastsmtp.ops.metrics import Metrics, Processes, Sources
+
+ROOT = Path(__file__).parents[2]
+STATUSES = {"accept": "250", "accept-and-close": "250", "no-worker": "451"}
+
+
+@dataclass
+class Worker:
+    pid: int
+    status_text: str
+    memory_bytes: int
+
+
+class Pool:
+    execs, errors, worker_failures, exec_timeouts, allocate_timeouts, starts, start_failures = range(1, 8)
+    waiting = 9
+
+    def __init__(self, *workers: Worker) -> None:
+        self._workers = workers
+
+    def workers(self) -> tuple[Worker, ...]:
+        return self._workers
+
+
+def scrape(tally: Tally, *workers: Worker) -> dict[str, Metric]:
+    """Families by name, through the text of the exposition and back."""
+    registry = CollectorRegistry()
+    registry.register(Metrics(Sources(tally, STATUSES, Pool(*workers), lambda: 3, lambda: 4096)))
+    return {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
+
+
+def values(family: Metric) -> dict[tuple[str, ...], float]:
+    """Values by name of the sample and its labels."""
+    return {(sample.name, *sample.labels.values()): sample.value for sample in family.samples}
+
+
+def test_workers_as_roadrunner_has_them() -> None:
+    workers = (Worker(11, "ready", 100), Worker(12, "working", 200), Worker(13, "errored", 300))
+    found = scrape(Tally(STATUSES), *workers)
+    assert values(found["rr_smtp_worker_memory_bytes"]) == {
+        ("rr_smtp_worker_memory_bytes", "11"): 100,
+        ("rr_smtp_worker_memory_bytes", "12"): 200,
+        ("rr_smtp_worker_memory_bytes", "13"): 300,
+    }
+    assert {
+        (item.labels["state"], item.labels["pid"], item.value) for item in found["rr_smtp_worker_state"].samples
+    } == {
+        ("ready", "11", 1),
+        ("working", "12", 1),
+        ("errored", "13", 1),
+    }
+    single = ("total_workers", "workers_memory_bytes", "workers_ready", "workers_working", "workers_invalid")
+    assert [values(found[f"rr_smtp_{name}"])[(f"rr_smtp_{name}",)] for name in single] == [3, 600, 1, 1, 1]
+    assert {found[f"rr_smtp_{name}"].type for name in single} == {"gauge"}
+
+
+def test_pool() -> None:
+    found = scrape(Tally(STATUSES))
+    counters = (
+        "worker_execs",
+        "worker_errors",
+        "worker_failures",
+        "worker_exec_timeouts",
+        "no_free_workers",
+        "worker_starts",
+        "worker_start_failures",
+    )
+    shown = [values(found[f"rr_smtp_{name}"])[(f"rr_smtp_{name}_total",)] for name in counters]
+    assert shown == [1, 2, 3, 4, 5, 6, 7]
+    assert values(found["rr_smtp_requests_queue"]) == {("rr_smtp_requests_queue",): 9}
+
+
+def test_emails() -> None:
+    tally = Tally(STATUSES)
+    for verdict, seconds in (("accept", 0.002), ("accept", 0.3), ("accept-and-close", 0.002), ("no-worker", 70.0)):
+        tally.durations[verdict].observe(seconds)
+    tally.mail_bytes = 1234
+    tally.aborted["eof"] += 2
+    found = scrape(tally)
+    assert values(found["rr_smtp_request"]) == {
+        ("rr_smtp_request_total", "250", "accept"): 2,
+        ("rr_smtp_request_total", "250", "accept-and-close"): 1,
+        ("rr_smtp_request_total", "451", "no-worker"): 1,
+    }
+    assert values(found["rr_smtp_mail_bytes"]) == {("rr_smtp_mail_bytes_total",): 1234}
+    assert values(found["rr_smtp_aborted"]) == {("rr_smtp_aborted_total", "eof"): 2}
+    assert values(found["rr_smtp_inflight_bytes"]) == {("rr_smtp_inflight_bytes",): 4096}
+    durations = {
+        (
+            item.name.removeprefix("rr_smtp_request_duration_seconds_"),
+            item.labels["status"],
+            item.labels.get("le"),
+        ): item.value
+        for item in found["rr_smtp_request_duration_seconds"].samples
+    }
+    assert [durations["bucket", "250", str(bound)] for bound in BOUNDS] == [
+        0 if bound < 0.002 else 2 if bound < 0.3 else 3 for bound in BOUNDS
+    ]
+    assert [durations["bucket", "451", str(bound)] for bound in BOUNDS] == [0] * len(BOUNDS)
+    assert (durations["bucket", "250", "+Inf"], durations["count", "250", None]) == (3, 3)
+    assert (durations["bucket", "451", "+Inf"], durations["sum", "451", None]) == (1, 70.0)
+
+
+def test_sessions() -> None:
+    tally = Tally(STATUSES)
+    tally.connections, tally.turned_away = 7, 2
+    tally.logins["PLAIN"] += 5
+    tally.violations["bare-lf-in-body"] += 6
+    tally.wait.observe(0.01)
+    found = scrape(tally)
+    assert values(found["rr_smtp_open_connections"]) == {("rr_smtp_open_connections",): 3}
+    assert values(found["rr_smtp_connections"]) == {("rr_smtp_connections_total",): 7}
+    assert values(found["rr_smtp_connections_turned_away"]) == {("rr_smtp_connections_turned_away_total",): 2}
+    assert values(found["rr_smtp_auth"]) == {("rr_smtp_auth_total", "PLAIN"): 5}
+    assert values(found["rr_smtp_violations"]) == {("rr_smtp_violations_total", "bare-lf-in-body"): 6}
+    assert values(found["rr_smtp_worker_wait_seconds"])["rr_smtp_worker_wait_seconds_sum",] == 0.01
+
+
+def all_samples() -> set[str]:
+    """Names of the samples of a server where everything has happened, those of its process too."""
+    tally = Tally(STATUSES)
+    tally.aborted["eof"] = tally.logins["PLAIN"] = tally.violations["bare-lf-in-body"] = 1
+    registry = CollectorRegistry()
+    registry.register(Metrics(Sources(tally, STATUSES, Pool(Worker(11, "ready", 100)), lambda: 3, lambda: 4096)))
+    ProcessCollector(registry=registry)
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {sample.name for family in families for sample in family.samples}
+
+
+def test_several_processes_look_like_one() -> None:
+    """Ourselves, twice: what two of the same have, and what remains of one that is gone."""
+    own = os.getpid()
+    pids = [own]
+    processes = Processes(lambda: pids)
+
+    def read() -> dict[str, float]:
+        return {sample.name: sample.value for family in processes.collect() for sample in family.samples}
+
+    names = {sample.name for family in ProcessCollector(registry=None).collect() for sample in family.samples}
+    one = read()
+    assert set(one) == names
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        pids = [own, other.pid]
+        two = read()
+        assert two["process_start_time_seconds"] == one["process_start_time_seconds"]
+        assert two["process_open_fds"] >= one["process_open_fds"] + 3
+        assert two["process_max_fds"] == 2 * one["process_max_fds"]
+        assert two["process_resident_memory_bytes"] > one["process_resident_memory_bytes"]
+        pids = [other.pid]
+        assert read()["process_cpu_seconds_total"] >= two["process_cpu_seconds_total"] > 0
+
+
+def test_the_document_names_every_metric_and_no_other() -> None:
+    document = (ROOT / "docs" / "operations.md").read_text()
+    table = document.partition("\n## Metrics\n")[2].partition("\nBeside them")[0]
+    rows = re.findall(r"^\| (`rr_.*?) \| \w+ \|", table, re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"rr_\w+", row)}
+    parts = re.compile(r"_(bucket|count|sum)$")
+    assert told == {parts.sub("", name) for name in all_samples() if name.startswith("rr_")}
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    dashboard = json.loads((ROOT / "grafana" / "fastsmtp.json").read_text())
+    panels = dashboard["panels"]
+    asked = {
+        name
+        for panel in panels
+        for target in panel.get("targets", [])
+        for name in re.findall(r"\b(?:rr_smtp|process)_\w+", target["expr"])
+    }
+    assert asked - all_samples() == set()
+    assert len(asked) > 25
+    assert sorted(panel["id"] for panel in panels) == list(range(1, len(panels) + 1))
+
+
+def test_panels_do_not_overlap() -> None:
+    dashboard = json.loads((ROOT / "grafana" / "fastsmtp.json").read_text())
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in dashboard["panels"])
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) == 23

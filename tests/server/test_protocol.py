@@ -1,0 +1,440 @@
+"""Transport and session brought together, on a fake transport, clock and worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from fastsmtp.capture.attachments import MemoryStorage, Sink
+from fastsmtp.capture.capture import Services
+from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer
+from fastsmtp.smtp.events import HEADROOM
+from fastsmtp.smtp.session import SessionSettings
+from fastsmtp.workers.pool import Job, Outcome
+
+GREETING = b"220 mx.test ESMTP fastsmtp\r\n"
+BEGIN = b"HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"
+BEGUN = b"".join(
+    [
+        b"250 mx.test\r\n",
+        b"250 2.1.0 Sender accepted\r\n",
+        b"250 2.1.5 Recipient accepted\r\n",
+        b"354 End data with <CR><LF>.<CR><LF>\r\n",
+    ]
+)
+MAIL = b"Subject: x\r\n\r\nx\r\n.\r\n"
+ACCEPTED = b"250 2.0.0 Message accepted\r\n"
+GOING_DOWN = b"421 4.3.2 Server is shutting down\r\n"
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written; `closed` is how it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.unwritten = 0
+        self.closed = ""
+        self.reading = True
+        self.writes = 0
+
+    def take(self) -> bytes:
+        written, self.written = self.written, b""
+        return written
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("192.0.2.1", 4321) if name == "peername" else default
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return self.unwritten
+
+    def write(self, octets: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
+        self.written += octets
+        self.writes += 1
+
+    def pause_reading(self) -> None:
+        assert self.reading
+        assert not self.closed
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        assert not self.reading
+        assert not self.closed
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return bool(self.closed)
+
+    def close(self) -> None:
+        self.closed = self.closed or "closed"
+
+    def abort(self) -> None:
+        self.closed = "aborted"
+
+
+class Workers:
+    """Keeps jobs until told how they ended."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def exec(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def end(self, outcome: Outcome = Outcome.CONTINUE) -> None:
+        job = self.jobs.pop(0)
+        job.take_payload()
+        job.on_outcome(outcome)
+
+
+class FullDisk(MemoryStorage):
+    def open(self, *_arguments: Any) -> Sink:
+        raise OSError(28, "No space left on device")
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """An event loop that is never run, and whose time stands still."""
+
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class House:
+    """A listener and its connections."""
+
+    def __init__(self, loop: Clock, **changes: Any) -> None:
+        self.loop = loop
+        self.workers = Workers()
+        self.lines: list[dict[str, Any]] = []
+        self.closed = 0
+        log = structlog.wrap_logger(None, processors=[self._log])
+        self.listening = Listening(
+            server="default",
+            settings=SessionSettings(hostname="mx.test"),
+            services=Services(changes.pop("storage", MemoryStorage()), self.workers, False, log),
+            inflight=Inflight(changes.pop("inflight", 0)),
+            buffer=ReadBuffer(),
+            connections=set(),
+            max_connections=changes.pop("max_connections", 0),
+            read_timeout_s=60.0,
+            write_timeout_s=10.0,
+            on_closed=self._on_closed,
+            **changes,
+        )
+
+    def _log(self, _logger: object, method: str, event: Any) -> Any:
+        self.lines.append({"level": method, **event})
+        raise structlog.DropEvent
+
+    def _on_closed(self) -> None:
+        self.closed += 1
+
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines]
+
+    def connect(self) -> Line:
+        return Line(self)
+
+
+class Line:
+    """One connection."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.transport = Transport()
+        self.protocol = SMTPProtocol(house.listening, house.loop)
+        self.protocol.connection_made(self.transport)
+
+    def send(self, octets: bytes) -> bytes:
+        """What comes back at once."""
+        buffer = self.protocol.get_buffer(-1)
+        buffer[: len(octets)] = octets
+        self.protocol.buffer_updated(len(octets))
+        return self.transport.take()
+
+    def begin(self) -> Line:
+        self.transport.take()
+        assert self.send(BEGIN) == BEGUN
+        return self
+
+    def after(self, seconds: float) -> str:
+        """How the transport is closed when it is looked at so much later."""
+        self.house.loop.now += seconds
+        self.protocol.check_timeouts(self.house.loop.now)
+        return self.transport.closed
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., House]]:
+    loop = Clock()
+    yield lambda **changes: House(loop, **changes)
+    loop.close()
+
+
+def test_one_write_per_read(make: Callable[..., House]) -> None:
+    line = make().connect()
+    assert line.transport.take() == GREETING
+    assert line.send(BEGIN) == BEGUN
+    assert line.transport.writes == 2
+
+
+def test_a_waiting_session_is_not_read(make: Callable[..., House]) -> None:
+    house = make()
+    line = house.connect().begin()
+    assert line.send(MAIL + b"NOOP\r\n") == b""
+    assert line.transport.reading  # most clients wait, too: stopping costs system calls
+    assert line.send(b"NOOP\r\n") == b""
+    assert not line.transport.reading
+    house.workers.end()
+    assert line.transport.take() == ACCEPTED + b"250 2.0.0 OK\r\n" * 2
+    assert line.transport.reading
+
+
+def test_a_verdict_that_starts_the_next_mail_keeps_the_session_unread(make: Callable[..., House]) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(MAIL + (BEGIN[8:] + MAIL) * 2)
+    line.send(b"NOOP\r\n")
+    for left in (2, 1, 0):
+        house.workers.end()
+        assert line.transport.reading == (left == 0)
+    assert line.transport.take().count(ACCEPTED) == 3
+
+
+def test_a_verdict_from_within_does_not_recurse(make: Callable[..., House]) -> None:
+    """A thousand pipelined mails that cannot be stored: each is refused while its events are carried out."""
+    house = make(storage=FullDisk())
+    line = house.connect()
+    line.transport.take()
+    attachment = b"Content-Type: application/x\r\n\r\nx\r\n.\r\n"
+    replies = line.send(b"HELO x\r\n" + (BEGIN[8:] + attachment) * 1000)
+    assert replies.count(b"451 4.3.0 Storage failed, try again later\r\n") == 1000
+    assert line.transport.reading
+    assert house.listening.inflight.held == 0
+
+
+def test_close_verdict(make: Callable[..., House]) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(MAIL + BEGIN + MAIL)
+    house.workers.end(Outcome.CLOSE)
+    assert line.transport.take() == ACCEPTED + b"221 2.0.0 Bye\r\n"
+    assert line.transport.closed == "closed"
+    assert house.workers.jobs == []
+
+
+@pytest.mark.parametrize("behind", [b"", BEGIN[8:] + MAIL])
+def test_a_mail_whose_client_is_gone_stays_with_its_worker(make: Callable[..., House], behind: bytes) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(MAIL + behind)
+    line.transport.closed = "gone"
+    line.protocol.connection_lost(ConnectionResetError())
+    assert (house.closed, house.listening.connections) == (1, set())
+    while house.workers.jobs:
+        house.workers.end()
+    assert house.events().count("email") == (2 if behind else 1)
+    assert line.transport.take() == b""
+    assert house.listening.inflight.held == 0
+
+
+def test_a_mail_without_its_end_is_dropped(make: Callable[..., House]) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(MAIL[:-3])
+    line.protocol.connection_lost(None)
+    assert house.workers.jobs == []
+    assert house.events() == ["connection", "mail broken off", "connection closed"]
+    line.protocol.connection_lost(None)  # once is enough
+    assert house.closed == 1
+
+
+@pytest.mark.parametrize(("sent", "stays"), [(MAIL, True), (b"half a li", False)], ids=["complete", "incomplete"])
+def test_half_closed(make: Callable[..., House], sent: bytes, stays: bool) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(sent)
+    assert line.protocol.eof_received() == stays
+    if stays:
+        house.workers.end()
+        assert line.transport.take() == ACCEPTED
+    assert line.transport.closed == "closed"
+
+
+def test_a_fault_of_ours_costs_one_connection(make: Callable[..., House]) -> None:
+    house = make()
+    line, other = house.connect().begin(), house.connect().begin()
+    house.workers.exec = None  # type: ignore[assignment,method-assign]
+    line.send(MAIL)
+    del house.workers.exec
+    assert line.transport.closed == "aborted"
+    assert house.lines[-1]["event"] == "connection given up"
+    assert other.send(MAIL) == b""
+    house.workers.end()
+    assert other.transport.take() == ACCEPTED
+
+
+# Time
+
+
+def test_silence_is_measured_from_the_last_reply(make: Callable[..., House]) -> None:
+    line = make().connect()
+    assert line.after(60) == ""
+    line.send(b"NOOP\r\n")
+    assert line.after(60) == ""
+    line.send(b"NOO")  # no reply, no new time
+    assert line.after(1) == "aborted"
+
+
+def test_mail_data_is_no_silence(make: Callable[..., House]) -> None:
+    line = make().connect().begin()
+    for _ in range(5):
+        assert line.after(60) == ""
+        line.send(b"x")
+    assert line.after(61) == "aborted"
+
+
+def test_waiting_for_a_worker_is_no_silence(make: Callable[..., House]) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(MAIL)
+    assert line.after(1000) == ""
+    house.workers.end()
+    assert line.after(60) == ""
+    assert line.after(1) == "aborted"
+
+
+def test_who_does_not_read_is_cut_and_who_reads_slowly_is_not(make: Callable[..., House]) -> None:
+    line = make().connect()
+    line.transport.unwritten = 20_000
+    line.protocol.pause_writing()
+    assert not line.transport.reading
+    for unwritten in (15_000, 14_000):
+        line.transport.unwritten = unwritten
+        assert line.after(11) == ""
+    assert line.after(10) == ""
+    assert line.after(1) == "aborted"
+
+
+def test_who_reads_again_is_read_again(make: Callable[..., House]) -> None:
+    line = make().connect()
+    line.transport.unwritten = 20_000
+    line.protocol.pause_writing()
+    line.transport.unwritten = 0
+    line.after(9)
+    line.protocol.resume_writing()
+    assert line.transport.reading
+    assert line.after(60) == ""
+    assert line.after(1) == "aborted"
+
+
+def test_a_last_reply_that_nobody_reads_does_not_keep_the_connection(make: Callable[..., House]) -> None:
+    line = make().connect()
+    line.transport.unwritten = 100
+    line.send(b"QUIT\r\n")
+    assert line.after(10) == "closed"
+    assert line.after(1) == "aborted"
+
+
+# Memory
+
+
+def test_who_is_paused_goes_on_when_the_oldest_ends(make: Callable[..., House]) -> None:
+    house = make(inflight=100)
+    oldest, other = house.connect().begin(), house.connect().begin()
+    oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
+    other.send(b"Subject: x\r\n\r\n" + b"x" * 200)
+    assert (oldest.transport.reading, other.transport.reading) == (True, False)
+    assert other.after(1000) == ""  # it is not its silence
+    oldest.protocol.connection_lost(None)
+    assert other.transport.reading
+    assert other.after(60) == ""
+
+
+def test_a_small_mail_above_the_limit_does_not_leave_its_connection_paused(make: Callable[..., House]) -> None:
+    house = make(inflight=100)
+    oldest, small = house.connect().begin(), house.connect().begin()
+    oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
+    small.send(MAIL)
+    house.workers.end()
+    assert small.transport.take() == ACCEPTED
+    assert small.transport.reading
+    assert oldest.transport.reading
+
+
+def test_memory_freed_before_the_end_frees_the_others(make: Callable[..., House]) -> None:
+    """The oldest holds less and less, as with tempfiles."""
+    house = make(inflight=100)
+    paused = house.connect().begin()
+    inflight = house.listening.inflight
+    oldest, youngest = house.connect().protocol, paused.protocol
+    inflight.end(youngest)
+    inflight.begin(oldest)
+    inflight.begin(youngest)
+    inflight.hold(oldest, 150)
+    inflight.hold(youngest, 10)
+    readings = [paused.transport.reading]
+    inflight.hold(oldest, 50)
+    assert [*readings, paused.transport.reading] == [False, True]
+    assert inflight.held == 60
+
+
+# The end
+
+
+def test_shutdown(make: Callable[..., House]) -> None:
+    house = make()
+    idle, busy = house.connect(), house.connect().begin()
+    idle.transport.take()
+    busy.send(MAIL)
+    for line in (idle, busy):
+        line.protocol.shutdown()
+        line.protocol.shutdown()
+    assert (idle.transport.take(), idle.transport.closed) == (GOING_DOWN, "closed")
+    assert (busy.transport.take(), busy.transport.closed) == (b"", "")
+    house.workers.end()
+    assert (busy.transport.take(), busy.transport.closed) == (ACCEPTED + GOING_DOWN, "closed")
+    for line in (idle, busy):
+        line.protocol.connection_lost(None)
+    assert house.closed == 2
+
+
+def test_too_many_connections(make: Callable[..., House]) -> None:
+    house = make(max_connections=1)
+    first, second = house.connect(), house.connect()
+    assert second.transport.take() == b"421 4.3.2 Too many connections\r\n"
+    assert second.transport.closed == "closed"
+    second.protocol.connection_lost(None)
+    assert house.listening.connections == {first.protocol}
+    assert house.closed == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (("192.0.2.1", 25), "192.0.2.1:25"),
+        (("2001:db8::1", 25, 0, 0), "[2001:db8::1]:25"),
+        (("::ffff:192.0.2.1", 25, 0, 0), "192.0.2.1:25"),
+        ("", "unix"),
+        (None, "unix"),
+    ],
+)
+def test_format_peer(address: object, shown: str) -> None:
+    assert format_peer(address) == shown
+
+
+def test_the_buffer_has_headroom() -> None:
+    buffer = ReadBuffer()
+    buffer.view[0:1] = b"x"
+    assert buffer.octets[HEADROOM : HEADROOM + 1] == b"x"

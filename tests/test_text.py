@@ -1,0 +1,51 @@
+"""Columns, and words for numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastsmtp import text
+
+
+def test_columns_are_as_wide_as_they_need_to_be() -> None:
+    rows = [("a", 5, "x"), ("long name", 12345, "")]
+    assert text.lines(("NAME", "N", "LAST"), rows, frozenset({"N"})) == [
+        "NAME           N  LAST",
+        "a              5  x",
+        "long name  12345",
+    ]
+
+
+def test_no_rows() -> None:
+    assert text.lines(("A", "B"), []) == ["A  B"]
+
+
+def test_nothing_reaches_the_terminal_as_a_control_character() -> None:
+    assert text.lines(("HELO",), [("\x1b[31mred\n\u202e",)]) == ["HELO", "\\x1b[31mred\\n\\u202e"]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (10485760, "10.5 MB"),
+        (999_960, "1.0 MB"),
+        (5 * 10**12, "5000.0 GB"),
+    ],
+)
+def test_size(count: int, shown: str) -> None:
+    assert text.size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0s"), (0.5, "500ms"), (1.5, "1.5s"), (59, "59s"), (60, "1m"), (5400, "1h30m"), (90061, "1d1h")],
+)
+def test_span(seconds: float, shown: str) -> None:
+    assert text.span(seconds) == shown
+
+
+def test_counted() -> None:
+    assert [text.counted(count, "mail") for count in (0, 1, 2)] == ["0 mails", "1 mail", "2 mails"]

@@ -1,0 +1,118 @@
+"""`fastsmtp.worker` against a real pool: Python workers as real processes, over every relay."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pools import LOOPS, RELAYS, Email, Log, Run, outcome, replaced, run, running, until
+
+import fastsmtp
+from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.errors import WorkerError
+from fastsmtp.worker import Worker
+from fastsmtp.workers.launch import Launch
+from fastsmtp.workers.pool import Outcome, Pool
+
+
+@pytest.fixture(params=LOOPS)
+def run_loop(request: pytest.FixtureRequest) -> Run:
+    return partial(run, LOOPS[request.param])
+
+
+@pytest.fixture(params=RELAYS, ids=["unix", "pipes", "tcp"])
+def relay(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+def make_pool(tmp_path: Path, relay: str, log: Log, body: str) -> Pool:
+    """A pool with one worker that runs `body` for each `email`."""
+    script = tmp_path / "worker.py"
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    script.write_text(f"from fastsmtp.worker import Worker\nfor email in Worker():\n{lines}print('bye')\n")
+    env = {"PYTHONPATH": str(Path(fastsmtp.__file__).parent.parent)}
+    return Pool(PoolSettings(num_workers=1), Launch((sys.executable, str(script)), relay, env=env), log.logger)
+
+
+ANSWERS = """\
+kind = email["kind"]
+if kind == "close":
+    email.close()
+if kind == "error":
+    email.error("täglich")
+if kind == "accept":
+    email.accept()
+    email.close()
+assert email.answered == (kind != "nothing")
+print("got", email.context, email.body)
+"""
+
+
+def test_answers(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(make_pool(tmp_path, relay, log, ANSWERS)) as pool:
+            assert await outcome(pool, b'{"kind":"nothing"}') is Outcome.CONTINUE
+            assert await outcome(pool, b'{"kind":"close"}') is Outcome.CLOSE
+            assert await outcome(pool, b'{"kind":"accept"}') is Outcome.CONTINUE
+            assert pool.errors == 0
+            assert await outcome(pool, b'{"kind":"error"}') is Outcome.CONTINUE
+            assert pool.errors == 1
+        assert log.lines() == [
+            *(f"got {{'kind': '{kind}'}} b''" for kind in ("nothing", "close", "accept", "error")),
+            "bye",
+        ]
+        (warning,) = [record for record in log.records if record["level"] == "warning"]
+        assert warning["error"] == "täglich"
+
+    run_loop(main())
+
+
+def test_large_email(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(make_pool(tmp_path, relay, log, "print(len(email['content']))")) as pool:
+            email = Email([b'{"content":"', b"x" * 14_000_000, b'"}'])
+            pool.exec(email)
+            assert await email.outcome() is Outcome.CONTINUE
+        assert log.lines() == ["14000000", "bye"]
+
+    run_loop(main())
+
+
+def test_restart(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> None:
+    flag = tmp_path / "restarted"
+    body = (
+        f"import pathlib\nflag = pathlib.Path({str(flag)!r})\n"
+        "if not flag.exists():\n    flag.touch()\n    email.restart()\n"
+    )
+
+    async def main() -> None:
+        async with running(make_pool(tmp_path, relay, log, body)) as pool:
+            (first,) = pool.workers()
+            assert await outcome(pool, b"{}") is Outcome.CONTINUE
+            await replaced(pool, first.pid)
+        assert log.lines() == ["bye", "bye"]
+
+    run_loop(main())
+
+
+def test_exception(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(make_pool(tmp_path, relay, log, "raise ValueError(email['why'])")) as pool:
+            (first,) = pool.workers()
+            assert await outcome(pool, b'{"why":"full"}') is Outcome.WORKER_FAILED
+            await replaced(pool, first.pid)
+            await until(lambda: "ValueError: full" in log.lines())
+
+    run_loop(main())
+
+
+def test_unknown_relay() -> None:
+    with pytest.raises(WorkerError, match=r'^unknown relay "carrier-pigeon"$'):
+        Worker("carrier-pigeon")
