@@ -50,7 +50,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
-from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import READ_BYTES, Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM
 from fastsmtp.smtp.session import SessionSettings
@@ -112,7 +112,7 @@ class Connection:
             server="default",
             settings=SessionSettings(hostname="bench.example.com", max_message_size=0),
             services=Services(storage, self.worker, False, log.bind()),
-            inflight=Inflight(0),
+            backpressure=Backpressure(0),
             buffer=self._buffer,
             connections=set(),
             max_connections=0,

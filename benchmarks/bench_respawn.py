@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.config.settings import PoolSettings
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Outcome, Pool
 

@@ -16,7 +16,7 @@ from servers import TESTS
 
 from fastsmtp.cli.main import main
 from fastsmtp.config.file import load
-from fastsmtp.config.settings import Config, Listener
+from fastsmtp.config.settings import Config, ListenerSettings
 
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
@@ -33,8 +33,8 @@ def keys(struct: type[msgspec.Struct], above: str = "") -> Iterator[str]:
             yield from keys(field.type, f"{key}.")
         else:
             yield key
-            if Listener in get_args(field.type):
-                yield from (f"{key}.<name>.{item.encode_name}" for item in msgspec.structs.fields(Listener))
+            if ListenerSettings in get_args(field.type):
+                yield from (f"{key}.<name>.{item.encode_name}" for item in msgspec.structs.fields(ListenerSettings))
 
 
 def test_every_key_is_documented_once() -> None:
@@ -52,7 +52,7 @@ def test_documented_defaults_of_a_listener() -> None:
         key.rpartition(".")[2]: yaml.safe_load(default.strip("`")) for key, _, default in ROWS if "<name>" in key
     }
     assert shown.pop("addr") == "required"
-    assert msgspec.structs.asdict(Listener(addr="")) == {"addr": "", **shown}
+    assert msgspec.structs.asdict(ListenerSettings(addr="")) == {"addr": "", **shown}
 
 
 def blocks(page: Path, language: str) -> list[str]:

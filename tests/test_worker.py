@@ -10,7 +10,7 @@ import pytest
 from pools import LOOPS, RELAYS, Email, Log, Run, outcome, replaced, run, running, until
 
 import fastsmtp
-from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.config.settings import PoolSettings
 from fastsmtp.errors import WorkerError
 from fastsmtp.worker import Worker
 from fastsmtp.workers.launch import Launch

@@ -10,7 +10,7 @@ _PER_OCTAVE = 64  # buckets from one time to its double: none is wider than 1.1 
 _UNIT_S = 1e-6  # what is shorter counts as that
 
 
-class Histogram:
+class LatencyHistogram:
     """Adds up times in seconds. A percentile is at most 1.1 % too high, never too low; the ends are exact."""
 
     __slots__ = ("_buckets", "count", "highest", "lowest", "total")
@@ -32,7 +32,7 @@ class Histogram:
         if seconds < self.lowest:
             self.lowest = seconds
 
-    def merge(self, other: Histogram) -> None:
+    def merge(self, other: LatencyHistogram) -> None:
         """Count all that `other` has counted."""
         self._buckets.update(other._buckets)
         self.count += other.count

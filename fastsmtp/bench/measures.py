@@ -6,7 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from fastsmtp.bench.dialogue import BETWEEN, Failure, Mail
-from fastsmtp.bench.histogram import Histogram
+from fastsmtp.bench.histogram import LatencyHistogram
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 _ENOUGH = 0.9  # of an interval: whoever looks now and then would else make each a bit longer
@@ -42,16 +42,16 @@ class Measures:
         self.failures: Counter[str] = Counter()  # by kind
         self.examples: dict[str, str] = {}  # the first reply of each kind
         # Times
-        self.mail = Histogram()  # from when it was due or its connection was free, to the 250
-        self.verdict = Histogram()  # from the last octet of mail data to the 250
-        self.opening = Histogram()  # of a connection, up to its first MAIL
+        self.mail = LatencyHistogram()  # from when it was due or its connection was free, to the 250
+        self.verdict = LatencyHistogram()  # from the last octet of mail data to the 250
+        self.opening = LatencyHistogram()  # of a connection, up to its first MAIL
         self.intervals: list[Interval] = []
         # The run
         self.began = 0.0
         self.seconds = 0.0  # from the start of the clock to the last outcome
         self.cpu_s = 0.0  # of the client
         self._start = 0.0
-        self._mail = Histogram()  # of the current interval
+        self._mail = LatencyHistogram()  # of the current interval
         self._before = (0, 0, 0)  # answered, failed and octets when it began
 
     @property
@@ -114,6 +114,6 @@ class Measures:
             )
         )
         self.mail.merge(current)
-        self._mail = Histogram()
+        self._mail = LatencyHistogram()
         self._start = at
         self._before = (self.answered, self.failed, self.octets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fastsmtp.bench.histogram import Histogram
+from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.ledger import Balance
 from fastsmtp.bench.measures import PERCENTILES, Measures
 from fastsmtp.text import lines, printable, size
@@ -70,13 +70,13 @@ def balance_report(balance: Balance) -> str:
     return "\n".join(shown)
 
 
-def _named(measures: Measures) -> Iterator[tuple[str, Histogram]]:
+def _named(measures: Measures) -> Iterator[tuple[str, LatencyHistogram]]:
     yield "mail", measures.mail
     yield "end of data", measures.verdict
     yield "opening", measures.opening
 
 
-def _summary(times: Histogram) -> dict[str, float | int]:
+def _summary(times: LatencyHistogram) -> dict[str, float | int]:
     percentiles = {f"p{percent:g}": _ms(times.percentile(percent)) for percent in PERCENTILES}
     lowest = _ms(times.lowest) if times.count else 0.0
     return {"count": times.count, "min": lowest, "mean": _ms(times.mean), **percentiles, "max": _ms(times.highest)}

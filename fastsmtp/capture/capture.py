@@ -18,7 +18,7 @@ from fastsmtp.mime.defects import INVALID_HEADER_LINE
 from fastsmtp.mime.entity import Entity, Role
 from fastsmtp.mime.splitter import Splitter
 from fastsmtp.mime.transfer import TransferDecoder, transfer_decoder
-from fastsmtp.ops.counters import Tally
+from fastsmtp.ops.counters import Counters
 from fastsmtp.smtp.command import parse_size
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.smtp.events import Verdict
@@ -50,7 +50,7 @@ class Services:
     include_raw: bool  # `encode` needs it
     log: FilteringBoundLogger  # bound once: structlog's lazy loggers are bound anew for every record
     encode: Callable[[Email], Payload] = encode_payload
-    tally: Tally | None = None  # for metrics; None where nobody asks for them
+    counters: Counters | None = None  # for metrics; None where nobody asks for them
 
 
 class Origin:
@@ -213,10 +213,10 @@ class Capture:
         self._transcript = transcript
         services = self._services
         services.pool.exec(self)
-        tally = services.tally
-        if tally is not None:
+        counters = services.counters
+        if counters is not None:
             if self._payload is not None:
-                tally.wait.counts[0] += 1  # a worker was free: 0 seconds, the most frequent value of all
+                counters.wait.counts[0] += 1  # a worker was free: 0 seconds, the most frequent value of all
             else:
                 self._waiting_since = time.monotonic()
 
@@ -363,9 +363,9 @@ class Capture:
 
     def _end_wait(self) -> None:
         """There is a worker, or none was free in time."""
-        tally = self._services.tally
-        assert tally is not None
-        tally.wait.observe(time.monotonic() - self._waiting_since)
+        counters = self._services.counters
+        assert counters is not None
+        counters.wait.observe(time.monotonic() - self._waiting_since)
         self._waiting_since = 0.0
 
     def _hand_over(self) -> None:

@@ -20,7 +20,7 @@ from fastsmtp import text
 from fastsmtp.cli.options import BAD_CONFIG, NOBODY_THERE, PID_FILE, chosen_path, config_options, fail, read_config
 
 if TYPE_CHECKING:
-    from fastsmtp.goridge.client import Client
+    from fastsmtp.goridge.client import RPCClient
 
 _ANSWER_TIMEOUT_S = 30.0
 _REFRESH_S = 1.0
@@ -41,20 +41,20 @@ _LISTEN_HINT = 'for example "tcp://127.0.0.1:6001"'
 @contextlib.contextmanager
 def _server(
     path: str | None, overrides: tuple[str, ...], timeout_s: float | None = _ANSWER_TIMEOUT_S, otherwise: str = ""
-) -> Iterator[Client]:
+) -> Iterator[RPCClient]:
     """Connected to the RPC of the server with this configuration; what fails is one line and an exit code.
 
     `otherwise` says what else the operator could do when RPC is off.
     """
     from fastsmtp.errors import CallError, FrameError
-    from fastsmtp.goridge.client import Client
+    from fastsmtp.goridge.client import RPCClient
 
     listen = read_config(path, overrides).rpc.listen
     if not listen:
         where = f"in {chosen_path(path)}" if chosen_path(path) else "without a configuration"
         fail(f"RPC is off {where}: set rpc.listen, {_LISTEN_HINT}{otherwise}", BAD_CONFIG)
     try:
-        client = Client(listen, timeout_s)
+        client = RPCClient(listen, timeout_s)
     except OSError as error:
         fail(f"no server answers at rpc.listen, {listen}: {error.strerror or error}", NOBODY_THERE)
     with client:
@@ -93,11 +93,11 @@ def workers(path: str | None, overrides: tuple[str, ...], interactive: bool, as_
             click.echo(_workers_text(client))
 
 
-def _pools(client: Client) -> dict[str, list[dict[str, Any]]]:
+def _pools(client: RPCClient) -> dict[str, list[dict[str, Any]]]:
     return {name: client.call("informer.Workers", name)["workers"] or [] for name in client.call("informer.List")}
 
 
-def _workers_text(client: Client) -> str:
+def _workers_text(client: RPCClient) -> str:
     stats = client.call("smtp.Stats")
     shown = []
     for name, states in _pools(client).items():

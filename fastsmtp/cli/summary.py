@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 
 from fastsmtp import __version__
-from fastsmtp.config.settings import TLS, Config, Listener
+from fastsmtp.config.settings import Config, ListenerSettings, TLSSettings
 from fastsmtp.errors import StartError
 from fastsmtp.processes.shares import process_count, split
 from fastsmtp.system.addresses import TCPAddress, parse_address
@@ -211,8 +211,8 @@ def _about_surroundings(config: Config) -> Iterator[tuple[str, str]]:
     yield "stop", f"running mails may take {span(config.endure.grace_period_s)} to finish"
 
 
-def _tls(listener: Listener) -> str:
-    tls = listener.tls or TLS()
+def _tls(listener: ListenerSettings) -> str:
+    tls = listener.tls or TLSSettings()
     if not tls.cert:
         return "without TLS"
     certificate = "a self-signed certificate" if tls.cert == "auto" else f"the certificate {tls.cert}"

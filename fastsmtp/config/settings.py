@@ -25,15 +25,15 @@ def _seconds(*keys: str) -> dict[str, str]:
     return {f"{key}_s": key for key in keys}
 
 
-class TLS(_Section, frozen=True):
-    """Certificate of a listener and when TLS begins."""
+class TLSSettings(_Section, frozen=True):
+    """Certificate of a listener and when TLSSettings begins."""
 
-    cert: rules.Text = ""  # PEM file, or "auto": self-signed, made at start; "" = no TLS
+    cert: rules.Text = ""  # PEM file, or "auto": self-signed, made at start; "" = no TLSSettings
     key: rules.Text = ""  # PEM file; "" = in the cert file
     mode: Literal["starttls", "implicit"] = "starttls"
 
 
-class AttachmentStorage(_Section, rename=_seconds("cleanup_after"), frozen=True):
+class AttachmentStorageSettings(_Section, rename=_seconds("cleanup_after"), frozen=True):
     """Where decoded attachments wait for the worker."""
 
     mode: Literal["memory", "tempfile"] = "memory"
@@ -42,7 +42,7 @@ class AttachmentStorage(_Section, rename=_seconds("cleanup_after"), frozen=True)
     checksum: Literal["", "sha256"] = ""
 
 
-class Supervisor(_Section, rename=_seconds("watch_tick", "ttl", "idle_ttl", "exec_ttl"), frozen=True):
+class SupervisorSettings(_Section, rename=_seconds("watch_tick", "ttl", "idle_ttl", "exec_ttl"), frozen=True):
     """When a worker is replaced though it did nothing wrong, and when it is killed."""
 
     watch_tick_s: rules.PositiveSeconds = 5.0  # how often the supervisor looks
@@ -52,37 +52,37 @@ class Supervisor(_Section, rename=_seconds("watch_tick", "ttl", "idle_ttl", "exe
     max_worker_memory: rules.Count = 0  # MB of resident memory above which a worker is replaced; 0 = no limit
 
 
-class Pool(_Section, rename=_seconds("allocate_timeout", "destroy_timeout"), frozen=True):
+class PoolSettings(_Section, rename=_seconds("allocate_timeout", "destroy_timeout"), frozen=True):
     """The worker processes of `smtp`."""
 
     num_workers: rules.Positive = 4
     max_jobs: rules.Count = 0  # emails per worker before it is replaced; 0 = no limit
     allocate_timeout_s: rules.PositiveSeconds = 60.0  # wait for a free worker, and for a new one to shake hands
     destroy_timeout_s: rules.Seconds = 60.0  # from the stop frame to the kill
-    supervisor: Supervisor = Supervisor()
+    supervisor: SupervisorSettings = SupervisorSettings()
     debug: rules.Flag = False  # a fresh worker per email
     command: rules.CommandLine | list[str] = ""  # overrides server.command for this pool
 
 
-class Listener(_Section, frozen=True):
+class ListenerSettings(_Section, frozen=True):
     """One of `smtp.servers`."""
 
     addr: rules.Address
     hostname: rules.OptionalHostName = ""  # "" = smtp.hostname
-    tls: TLS | None = None  # None = smtp.tls
+    tls: TLSSettings | None = None  # None = smtp.tls
 
 
-class Jobs(_Section, frozen=True):
+class JobsSettings(_Section, frozen=True):
     """The jobs shape of the payload."""
 
     pipeline: rules.Text = "smtp"
 
 
-class SMTP(_Section, rename=_seconds("read_timeout", "write_timeout"), frozen=True):
+class SMTPSettings(_Section, rename=_seconds("read_timeout", "write_timeout"), frozen=True):
     """What is listened to and what happens to a mail."""
 
     addr: rules.Address = "127.0.0.1:1025"  # "" after `load` where only `servers` are listened to
-    servers: dict[str, Listener] = {}
+    servers: dict[str, ListenerSettings] = {}
     hostname: rules.HostName = "buggregator.local"
     read_timeout_s: rules.Seconds = 60.0  # a whole command line; silence inside mail data; 0 = none
     write_timeout_s: rules.Seconds = 10.0
@@ -94,15 +94,15 @@ class SMTP(_Section, rename=_seconds("read_timeout", "write_timeout"), frozen=Tr
     include_transcript: rules.Flag = False
     strict: rules.Flag = False
     payload: Literal["smtp", "jobs"] = "smtp"
-    jobs: Jobs = Jobs()
+    jobs: JobsSettings = JobsSettings()
     processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory
-    tls: TLS = TLS()
-    attachment_storage: AttachmentStorage = AttachmentStorage()
-    pool: Pool = Pool()
+    tls: TLSSettings = TLSSettings()
+    attachment_storage: AttachmentStorageSettings = AttachmentStorageSettings()
+    pool: PoolSettings = PoolSettings()
 
-    def listeners(self) -> dict[str, Listener]:
-        """Every listener by name, `addr` as "default", with its own host name and TLS settings filled in."""
-        named = {"default": Listener(addr=self.addr)} if self.addr else {}
+    def listeners(self) -> dict[str, ListenerSettings]:
+        """Every listener by name, `addr` as "default", with its own host name and TLSSettings settings filled in."""
+        named = {"default": ListenerSettings(addr=self.addr)} if self.addr else {}
         return {
             name: msgspec.structs.replace(
                 listener,
@@ -113,7 +113,7 @@ class SMTP(_Section, rename=_seconds("read_timeout", "write_timeout"), frozen=Tr
         }
 
 
-class OnInit(_Section, rename=_seconds("exec_timeout"), frozen=True):
+class OnInitSettings(_Section, rename=_seconds("exec_timeout"), frozen=True):
     """A command run once before the workers start."""
 
     command: rules.CommandLine | list[str] = ""
@@ -123,7 +123,7 @@ class OnInit(_Section, rename=_seconds("exec_timeout"), frozen=True):
     user: rules.Text = ""
 
 
-class Server(_Section, rename=_seconds("relay_timeout"), frozen=True):
+class ServerSettings(_Section, rename=_seconds("relay_timeout"), frozen=True):
     """How a worker is started and spoken to. After `load`, `env` is one dict."""
 
     command: rules.CommandLine | list[str] = ""  # "" = the embedded default
@@ -132,16 +132,16 @@ class Server(_Section, rename=_seconds("relay_timeout"), frozen=True):
     user: rules.Text = ""
     group: rules.Text = ""
     env: dict[str, rules.Scalar] | list[dict[str, rules.Scalar]] = {}
-    on_init: OnInit = OnInit()
+    on_init: OnInitSettings = OnInitSettings()
 
 
-class RPC(_Section, frozen=True):
+class RPCSettings(_Section, frozen=True):
     """The Goridge RPC listener."""
 
     listen: rules.URL = ""  # "tcp://127.0.0.1:6001", "unix://path"; "" = off
 
 
-class Logs(_Section, frozen=True):
+class LogsSettings(_Section, frozen=True):
     """What is logged, how and where."""
 
     mode: Literal["development", "production", "raw", "none", "off"] = "development"
@@ -151,20 +151,20 @@ class Logs(_Section, frozen=True):
     err_output: rules.Text | list[str] = "stderr"
 
 
-class Metrics(_Section, frozen=True):
+class MetricsSettings(_Section, frozen=True):
     """The Prometheus endpoint."""
 
     address: rules.HTTPAddress = ""  # "" = off
 
 
-class Status(_Section, frozen=True):
+class StatusSettings(_Section, frozen=True):
     """The health and readiness endpoint."""
 
     address: rules.HTTPAddress = ""  # "" = off
     unavailable_status_code: rules.StatusCode = 503
 
 
-class Endure(_Section, rename=_seconds("grace_period"), frozen=True):
+class EndureSettings(_Section, rename=_seconds("grace_period"), frozen=True):
     """RoadRunner's container; of its settings only the grace period concerns us."""
 
     grace_period_s: rules.Seconds = 30.0
@@ -174,13 +174,13 @@ class Config(_Section, frozen=True):
     """The whole file: our sections; every other section is left alone."""
 
     version: rules.Scalar = "3"
-    server: Server = Server()
-    rpc: RPC = RPC()
-    logs: Logs = Logs()
-    metrics: Metrics = Metrics()
-    status: Status = Status()
-    endure: Endure = Endure()
-    smtp: SMTP = SMTP()
+    server: ServerSettings = ServerSettings()
+    rpc: RPCSettings = RPCSettings()
+    logs: LogsSettings = LogsSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    status: StatusSettings = StatusSettings()
+    endure: EndureSettings = EndureSettings()
+    smtp: SMTPSettings = SMTPSettings()
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
@@ -220,12 +220,12 @@ def _process_contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "smtp.max_connections", f"expected at least smtp.processes, {smtp.processes}, got {smtp.max_connections}"
 
 
-def _listener_contradictions(smtp: SMTP) -> Iterator[tuple[str, str]]:
+def _listener_contradictions(smtp: SMTPSettings) -> Iterator[tuple[str, str]]:
     if smtp.addr and "default" in smtp.servers:
         yield "smtp.servers.default", "smtp.addr has this name already"
     seen: dict[TCPAddress | UnixAddress, str] = {}
     tls = {"smtp.tls": smtp.tls}
-    listeners = {"smtp": Listener(addr=smtp.addr)} if smtp.addr else {}
+    listeners = {"smtp": ListenerSettings(addr=smtp.addr)} if smtp.addr else {}
     for key, listener in (listeners | {f"smtp.servers.{name}": item for name, item in smtp.servers.items()}).items():
         address = parse_address(listener.addr)
         first = seen.setdefault(address, key)

@@ -22,7 +22,7 @@ class _Call(NamedTuple):
     kind: Any  # the type of the result
 
 
-class Caller(asyncio.Protocol):
+class AsyncRPCClient(asyncio.Protocol):
     """A connection to a listener of Goridge RPC, or to one who answers the same."""
 
     def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:

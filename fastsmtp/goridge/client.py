@@ -19,7 +19,7 @@ _READ_BYTES = 65536
 
 
 @final
-class Client:
+class RPCClient:
     """A connection to a server's `rpc.listen`."""
 
     def __init__(self, listen: str, timeout_s: float | None = None) -> None:
@@ -71,7 +71,7 @@ class Client:
         """Close the connection. May be called twice."""
         self._socket.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> RPCClient:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

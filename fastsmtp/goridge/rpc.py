@@ -64,7 +64,7 @@ class Method(NamedTuple):
     argument: Any = Any
 
 
-class RPC:
+class RPCServer:
     """A listener, its methods, and whoever is connected to call them."""
 
     def __init__(self, log: FilteringBoundLogger, max_running: int = MAX_RUNNING) -> None:
@@ -72,7 +72,7 @@ class RPC:
         self.max_running = max_running
         self.log = log.bind(channel="rpc")
         self.methods: Mapping[str, Method] = {}
-        self.connections: set[Connection] = set()
+        self.connections: set[RPCConnection] = set()
         self.running: set[asyncio.Future[object]] = set()  # calls that take time; they outlive their connection
         self._bound: socket.socket | None = None
         self._server: asyncio.AbstractServer | None = None
@@ -100,7 +100,7 @@ class RPC:
         self.methods = methods
         loop = asyncio.get_running_loop()
         create = loop.create_unix_server if self._unix_path else loop.create_server
-        self._server = await create(lambda: Connection(self), sock=self._bound, backlog=_BACKLOG)
+        self._server = await create(lambda: RPCConnection(self), sock=self._bound, backlog=_BACKLOG)
 
     def close(self) -> None:
         """End the listener, all connections and calls. May be called twice, and whatever was done before."""
@@ -118,12 +118,12 @@ class RPC:
             self._unix_path = ""
 
 
-class Connection(asyncio.Protocol):
+class RPCConnection(asyncio.Protocol):
     """One caller."""
 
     __slots__ = ("_blocked", "_calls", "_decoder", "_draining", "_paused", "_rpc", "_running", "_transport", "peer")
 
-    def __init__(self, rpc: RPC) -> None:
+    def __init__(self, rpc: RPCServer) -> None:
         self.peer = ""
         self._rpc = rpc
         self._transport: asyncio.Transport | None = None

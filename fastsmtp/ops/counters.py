@@ -36,8 +36,8 @@ class Histogram:
         self.total += total
 
 
-class TallyNumbers(msgspec.Struct, frozen=True):
-    """A `Tally` on its way to another process; a histogram is its counts and its total."""
+class CountersSnapshot(msgspec.Struct, frozen=True):
+    """A `Counters` on its way to another process; a histogram is its counts and its total."""
 
     connections: int
     turned_away: int
@@ -49,7 +49,7 @@ class TallyNumbers(msgspec.Struct, frozen=True):
     violations: dict[str, int]
 
 
-class Tally:
+class Counters:
     """The numbers of one server."""
 
     __slots__ = ("aborted", "connections", "durations", "logins", "mail_bytes", "turned_away", "violations", "wait")
@@ -65,9 +65,9 @@ class Tally:
         self.logins: Counter[str] = Counter()  # by mechanism
         self.violations: Counter[str] = Counter()  # sessions, by code
 
-    def numbers(self) -> TallyNumbers:
+    def snapshot(self) -> CountersSnapshot:
         """What it has counted so far."""
-        return TallyNumbers(
+        return CountersSnapshot(
             connections=self.connections,
             turned_away=self.turned_away,
             mail_bytes=self.mail_bytes,
@@ -78,14 +78,14 @@ class Tally:
             violations=self.violations,
         )
 
-    def add(self, numbers: TallyNumbers) -> None:
+    def add(self, snapshot: CountersSnapshot) -> None:
         """Add what another one, of the same verdicts, has counted."""
-        self.connections += numbers.connections
-        self.turned_away += numbers.turned_away
-        self.mail_bytes += numbers.mail_bytes
-        for verdict, histogram in numbers.durations.items():
+        self.connections += snapshot.connections
+        self.turned_away += snapshot.turned_away
+        self.mail_bytes += snapshot.mail_bytes
+        for verdict, histogram in snapshot.durations.items():
             self.durations[verdict].add(*histogram)
-        self.wait.add(*numbers.wait)
-        self.aborted.update(numbers.aborted)
-        self.logins.update(numbers.logins)
-        self.violations.update(numbers.violations)
+        self.wait.add(*snapshot.wait)
+        self.aborted.update(snapshot.aborted)
+        self.logins.update(snapshot.logins)
+        self.violations.update(snapshot.violations)

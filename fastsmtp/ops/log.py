@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import orjson
 import structlog
 
-from fastsmtp.config.settings import Logs
+from fastsmtp.config.settings import LogsSettings
 from fastsmtp.ops.logoutput import PIPE_LINE, shorten
 from fastsmtp.ops.logoutput import LogOutput as LogOutput  # part of what `configure` returns
 
@@ -61,7 +61,7 @@ class _Bridge(logging.Handler):
         self._output.write(self._render(event))
 
 
-def configure(settings: Logs) -> LogOutput:
+def configure(settings: LogsSettings) -> LogOutput:
     """Set up structlog and `logging` for the whole process; return the outputs, to be reopened and closed.
 
     Raises StartError where a log file cannot be opened.
@@ -95,11 +95,11 @@ def configure(settings: Logs) -> LogOutput:
     return output
 
 
-def _encoding(settings: Logs) -> str:
+def _encoding(settings: LogsSettings) -> str:
     return settings.encoding or {"production": "json", "raw": "raw"}.get(settings.mode, "console")
 
 
-def _renderer(settings: Logs, *, colours: bool) -> _Render:
+def _renderer(settings: LogsSettings, *, colours: bool) -> _Render:
     encoding = _encoding(settings)
     if encoding == "json":
         return _render_json

@@ -29,7 +29,7 @@ _LEAVING = frozenset({"stopping", "stopped", "errored"})  # RoadRunner counts th
 _APP_LEVELS = {"Debug": "debug", "Info": "info", "Warning": "warning", "Error": "error", "Log": "info"}
 
 
-class Connection(Protocol):
+class SMTPConnection(Protocol):
     """A connected SMTP client."""
 
     @property
@@ -47,7 +47,7 @@ class Connection(Protocol):
         """Reply 421 and close, as soon as no transaction is open."""
 
 
-class Counters(Protocol):
+class PoolCounters(Protocol):
     """What a pool of workers counts."""
 
     execs: int
@@ -76,7 +76,7 @@ class Counters(Protocol):
         """Emails that wait for one."""
 
 
-class Pool(Counters, Protocol):
+class ManagedPool(PoolCounters, Protocol):
     """A pool of workers."""
 
     def workers(self) -> list[WorkerInfo]:
@@ -92,7 +92,7 @@ class Pool(Counters, Protocol):
         """Replace all workers. Raises StartError."""
 
 
-class Inflight(Protocol):
+class MailInMemory(Protocol):
     """Counts mail in memory."""
 
     held: int
@@ -118,9 +118,9 @@ class Control:
     def __init__(
         self,
         config: Config,
-        pools: Mapping[str, Pool],
-        connections: Collection[Connection],
-        inflight: Inflight,
+        pools: Mapping[str, ManagedPool],
+        connections: Collection[SMTPConnection],
+        inflight: MailInMemory,
         log: FilteringBoundLogger,
     ) -> None:
         self._config = config
@@ -199,7 +199,7 @@ class Control:
         self._log.info("workers were replaced by RPC", pool=name)
         return True
 
-    def _pool(self, name: str) -> Pool:
+    def _pool(self, name: str) -> ManagedPool:
         pool = self._pools.get(name)
         if pool is None:
             raise CallError(f"no such plugin: {name}")
@@ -266,7 +266,7 @@ def _names(env: dict[str, str] | list[dict[str, str]]) -> list[str]:
     return [name for part in parts for name in part]
 
 
-def pool_stats(pool: Counters) -> dict[str, int]:
+def pool_stats(pool: PoolCounters) -> dict[str, int]:
     """The counters of a pool as `smtp.Stats` shows them."""
     return {
         "workers": pool.num_workers,

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: the numbers of a `Tally` and of the workers under RoadRunner's names, `rr_smtp_*`.
+"""Metrics for Prometheus: the numbers of a `Counters` and of the workers under RoadRunner's names, `rr_smtp_*`.
 
 Nothing is kept here: a scrape pulls from what was handed in. Imported only where `metrics.address` asks for it.
 """
@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector, make_asgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fastsmtp.ops.counters import BOUNDS, Histogram, Tally
+from fastsmtp.ops.counters import BOUNDS, Counters, Histogram
 
 
-class WorkerInfo(Protocol):
+class WorkerFigures(Protocol):
     """One worker process."""
 
     @property
@@ -34,7 +34,7 @@ class WorkerInfo(Protocol):
         """Its resident memory."""
 
 
-class Pool(Protocol):
+class PoolFigures(Protocol):
     """A pool of workers, with its counters."""
 
     execs: int
@@ -49,7 +49,7 @@ class Pool(Protocol):
     def waiting(self) -> int:
         """Emails that wait for a worker."""
 
-    def workers(self) -> Sequence[WorkerInfo]:
+    def workers(self) -> Sequence[WorkerFigures]:
         """Describe each worker."""
 
 
@@ -57,14 +57,14 @@ class Pool(Protocol):
 class Sources:
     """Where a scrape finds its numbers."""
 
-    tally: Tally
+    counters: Counters
     statuses: Mapping[str, str]  # verdict -> code of the reply
-    pool: Pool
+    pool: PoolFigures
     open_connections: Callable[[], int]
     inflight_bytes: Callable[[], int]
 
 
-class Metrics(Collector):
+class MetricsCollector(Collector):
     """All metrics of one server but those of its process."""
 
     def __init__(self, sources: Sources) -> None:
@@ -113,16 +113,16 @@ class Metrics(Collector):
             ("worker_errors", "Emails answered by a worker with an error.", pool.errors),
             ("worker_failures", "Emails lost with their worker.", pool.worker_failures),
             ("worker_exec_timeouts", "Workers killed because they gave no answer in time.", pool.exec_timeouts),
-            ("worker_starts", "Workers that came on duty.", pool.starts),
+            ("worker_starts", "Workers that came in service.", pool.starts),
             ("worker_start_failures", "Workers that could not be started.", pool.start_failures),
         ):
             yield CounterMetricFamily(f"rr_smtp_{name}", text, value)
 
     def _emails(self) -> Iterator[Metric]:
-        tally, statuses = self.sources.tally, self.sources.statuses
+        counters, statuses = self.sources.counters, self.sources.statuses
         total = CounterMetricFamily("rr_smtp_request", "Emails, by the reply they got.", labels=("status", "verdict"))
         by_status: dict[str, list[Histogram]] = {}
-        for verdict, histogram in tally.durations.items():
+        for verdict, histogram in counters.durations.items():
             status = statuses[verdict]
             total.add_metric((status, verdict), sum(histogram.counts))
             by_status.setdefault(status, []).append(histogram)
@@ -134,23 +134,25 @@ class Metrics(Collector):
             duration.add_metric((status,), *_buckets(histograms))
         yield duration
         wait = HistogramMetricFamily("rr_smtp_worker_wait_seconds", "Time an email waited for a worker.")
-        wait.add_metric((), *_buckets([tally.wait]))
+        wait.add_metric((), *_buckets([counters.wait]))
         yield wait
-        yield _by_label("rr_smtp_aborted", "Emails broken off before their end.", "reason", tally.aborted)
-        yield CounterMetricFamily("rr_smtp_mail_bytes", "Octets of mail data received.", tally.mail_bytes)
+        yield _by_label("rr_smtp_aborted", "Emails broken off before their end.", "reason", counters.aborted)
+        yield CounterMetricFamily("rr_smtp_mail_bytes", "Octets of mail data received.", counters.mail_bytes)
         inflight = self.sources.inflight_bytes()
         yield GaugeMetricFamily("rr_smtp_inflight_bytes", "Octets of mail held in memory.", inflight)
 
     def _sessions(self) -> Iterator[Metric]:
-        tally = self.sources.tally
+        counters = self.sources.counters
         open_connections = self.sources.open_connections()
         yield GaugeMetricFamily("rr_smtp_open_connections", "Clients connected now.", open_connections)
-        yield CounterMetricFamily("rr_smtp_connections", "Connections accepted.", tally.connections)
+        yield CounterMetricFamily("rr_smtp_connections", "Connections accepted.", counters.connections)
         yield CounterMetricFamily(
-            "rr_smtp_connections_turned_away", "Connections above max_connections.", tally.turned_away
+            "rr_smtp_connections_turned_away", "Connections above max_connections.", counters.turned_away
         )
-        yield _by_label("rr_smtp_auth", "Logins; none is ever refused.", "mechanism", tally.logins)
-        yield _by_label("rr_smtp_violations", "Violations, counted when their session ends.", "code", tally.violations)
+        yield _by_label("rr_smtp_auth", "Logins; none is ever refused.", "mechanism", counters.logins)
+        yield _by_label(
+            "rr_smtp_violations", "Violations; counted when their session ends.", "code", counters.violations
+        )
 
 
 def _by_label(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
@@ -172,7 +174,7 @@ def _buckets(histograms: Sequence[Histogram]) -> tuple[list[tuple[str, float]], 
 
 def make_app(sources: Sources) -> Any:
     """The ASGI application that answers a scrape, under any path as RoadRunner does."""
-    return app_of(Metrics(sources), ProcessCollector(registry=None))
+    return app_of(MetricsCollector(sources), ProcessCollector(registry=None))
 
 
 def app_of(*collectors: Collector) -> Any:

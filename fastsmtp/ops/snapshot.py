@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fastsmtp.ops.counters import Tally, TallyNumbers
+from fastsmtp.ops.counters import Counters, CountersSnapshot
 
 if TYPE_CHECKING:
-    from fastsmtp.ops.methods import Pool
+    from fastsmtp.ops.methods import ManagedPool
 
 _COUNTERS: Final = (
     "execs", "errors", "unknown_answers", "worker_failures", "exec_timeouts", "allocate_timeouts", "starts",
@@ -26,8 +26,8 @@ class ShownWorker(msgspec.Struct, frozen=True):
     memory_bytes: int
 
 
-class Numbers(msgspec.Struct):
-    """One process at one moment, or the sum of several. The counters, and those in `tally`, only grow."""
+class Snapshot(msgspec.Struct):
+    """One process at one moment, or the sum of several. The counters, and those in `counters`, only grow."""
 
     num_workers: int = 0
     idle: int = 0
@@ -44,17 +44,17 @@ class Numbers(msgspec.Struct):
     starts: int = 0
     start_failures: int = 0
     shown: list[ShownWorker] = []
-    tally: TallyNumbers | None = None  # None: nobody asks for metrics
+    counters: CountersSnapshot | None = None  # None: nobody asks for metrics
 
     @classmethod
-    def of(cls, pool: Pool, connections: int, inflight_bytes: int, tally: Tally | None) -> Numbers:
+    def of(cls, pool: ManagedPool, connections: int, inflight_bytes: int, counters: Counters | None) -> Snapshot:
         """Those of this process."""
         counts = {name: getattr(pool, name) for name in (*_COUNTERS, "num_workers", "idle", "busy", "waiting")}
         return cls(
             connections=connections,
             inflight_bytes=inflight_bytes,
             shown=[ShownWorker(item.pid, item.status_text, item.memory_bytes) for item in pool.workers()],
-            tally=tally.numbers() if tally is not None else None,
+            counters=counters.snapshot() if counters is not None else None,
             **counts,
         )
 
@@ -62,28 +62,28 @@ class Numbers(msgspec.Struct):
         """Describe each worker."""
         return self.shown
 
-    def add(self, other: Numbers) -> None:
+    def add(self, other: Snapshot) -> None:
         """Add those of a process that is there."""
         for name in _GAUGES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.shown = [*self.shown, *other.shown]
-        self.bury(other)
+        self.add_counters(other)
 
-    def bury(self, other: Numbers) -> None:
+    def add_counters(self, other: Snapshot) -> None:
         """Add what remains of a process that is gone: its counters."""
         for name in _COUNTERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        if self.tally is None:
-            self.tally = other.tally
-        elif other.tally is not None:
-            whole = self.whole_tally()
-            whole.add(other.tally)
-            self.tally = whole.numbers()
+        if self.counters is None:
+            self.counters = other.counters
+        elif other.counters is not None:
+            whole = self.all_counters()
+            whole.add(other.counters)
+            self.counters = whole.snapshot()
 
-    def whole_tally(self) -> Tally:
-        """The tally as metrics want it."""
-        if self.tally is None:
-            return Tally(())
-        tally = Tally(self.tally.durations)
-        tally.add(self.tally)
-        return tally
+    def all_counters(self) -> Counters:
+        """The counters as metrics want them."""
+        if self.counters is None:
+            return Counters(())
+        counters = Counters(self.counters.durations)
+        counters.add(self.counters)
+        return counters

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import structlog
 
 from fastsmtp.errors import CallError, StartError
-from fastsmtp.goridge.rpc import RPC, Connection, Method
+from fastsmtp.goridge.rpc import Method, RPCConnection, RPCServer
 from fastsmtp.ops.log import LogOutput, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server.server import Place, Server
@@ -40,7 +40,7 @@ class Child:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._rpc = RPC(structlog.get_logger(), _MAX_RUNNING)
+        self._rpc = RPCServer(structlog.get_logger(), _MAX_RUNNING)
         self._rpc.methods = {
             "process.Start": Method(self._start, Assignment),
             "process.Stop": Method(self._stop),
@@ -123,7 +123,7 @@ class Child:
             return True
 
         return {
-            "process.Numbers": Method(lambda _: server.numbers()),
+            "process.Snapshot": Method(lambda _: server.snapshot()),
             "process.Renew": Method(renew),
             "process.Stopping": Method(stopping),
             "process.StandIn": Method(server.stand_in, int),
@@ -163,12 +163,12 @@ class Child:
                 os.rmdir(os.path.dirname(self._assignment.directory))
 
 
-class _Control(Connection):
+class _Control(RPCConnection):
     """The parent's calls."""
 
     __slots__ = ("_on_gone",)
 
-    def __init__(self, rpc: RPC, on_gone: Callable[[], None]) -> None:
+    def __init__(self, rpc: RPCServer, on_gone: Callable[[], None]) -> None:
         super().__init__(rpc)
         self._on_gone = on_gone
 

@@ -1,4 +1,4 @@
-"""One face for several processes: the methods of `rpc.listen`, the sums for metrics, the answers for status."""
+"""One facade for several processes: the methods of `rpc.listen`, the sums for metrics, the answers for status."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError
 from fastsmtp.goridge.rpc import Method
 from fastsmtp.ops.methods import common_methods, pool_stats
-from fastsmtp.ops.snapshot import Numbers
+from fastsmtp.ops.snapshot import Snapshot
 from fastsmtp.processes.slot import Slot
 from fastsmtp.text import timestamp
 
 _POOL = "smtp"
 
 
-class Face:
+class Facade:
     """Asks the children for what a caller wants to know or have done. A child that is gone has nothing to say."""
 
     def __init__(self, config: Config, slots: Sequence[Slot], log: FilteringBoundLogger) -> None:
@@ -30,7 +30,7 @@ class Face:
         self._slots = slots
         self._log = log
         self._started = time.time()
-        self._past = Numbers()  # what remains of those that are gone
+        self._past = Snapshot()  # what remains of those that are gone
 
     def methods(self) -> dict[str, Method]:
         """Return the methods by name, those of `Control`."""
@@ -47,25 +47,25 @@ class Face:
             **common_methods(self._config, self._log),
         }
 
-    # numbers
+    # what all of them did
 
     async def refresh(self, *, hurry: bool = False) -> None:
-        """Ask all for their numbers; in a `hurry` nobody who is stuck is waited for long."""
+        """Ask each process for its snapshot; in a `hurry` nobody who is stuck is waited for long."""
         await asyncio.gather(*(slot.refresh(hurry=hurry) for slot in self._slots))
 
-    def bury(self, slot: Slot) -> None:
+    def forget(self, slot: Slot) -> None:
         """Its child is gone; its counters still count, as far as they are known."""
-        numbers, slot.numbers = slot.numbers, None
-        if numbers is not None:
-            self._past.bury(numbers)
+        snapshot, slot.snapshot = slot.snapshot, None
+        if snapshot is not None:
+            self._past.add_counters(snapshot)
 
-    def total(self) -> Numbers:
+    def total(self) -> Snapshot:
         """The sum of what was heard last from each."""
-        total = Numbers()
-        total.bury(self._past)
+        total = Snapshot()
+        total.add_counters(self._past)
         for slot in self._slots:
-            if slot.numbers is not None:
-                total.add(slot.numbers)
+            if slot.snapshot is not None:
+                total.add(slot.snapshot)
         return total
 
     def pids(self) -> list[int]:
@@ -168,7 +168,7 @@ class Face:
         """The ASGI application for `metrics.address`."""
         from fastsmtp.ops import metrics
 
-        shown = metrics.Metrics(self._sources())
+        shown = metrics.MetricsCollector(self._sources())
 
         async def gather() -> None:
             await self.refresh()
@@ -183,7 +183,7 @@ class Face:
         total = self.total()
         statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
         return metrics.Sources(
-            total.whole_tally(), statuses, total, lambda: total.connections, lambda: total.inflight_bytes
+            total.all_counters(), statuses, total, lambda: total.connections, lambda: total.inflight_bytes
         )
 
     def status_app(self, stopping: Callable[[], bool]) -> Any:
@@ -196,7 +196,7 @@ class Face:
 
     def _complain(self, *, idle_only: bool) -> str:
         """What keeps all of them from their work; one that can do it is enough."""
-        found = [slot.numbers for slot in self._serving() if slot.numbers is not None and not slot.stuck]
+        found = [slot.snapshot for slot in self._serving() if slot.snapshot is not None and not slot.stuck]
         if not found:
             return "no process is serving"
         if self._config.smtp.pool.debug or any(item.idle or (item.busy and not idle_only) for item in found):

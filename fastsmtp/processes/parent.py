@@ -1,4 +1,4 @@
-"""The parent of several processes: listens for them, starts them, starts them again, and is their one face.
+"""The parent of several processes: listens for them, starts them, starts them again, and is the one facade of all.
 
 It takes no mail itself. To `service` it looks like a `Server`.
 """
@@ -19,20 +19,20 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
-from fastsmtp.goridge.rpc import RPC
+from fastsmtp.goridge.rpc import RPCServer
 from fastsmtp.ops.httpserver import Endpoint
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment, OwnFile
-from fastsmtp.processes.facade import Face
+from fastsmtp.processes.facade import Facade
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
 from fastsmtp.processes.shares import shares, with_certificates
 from fastsmtp.processes.slot import Slot
 from fastsmtp.server.tls import AUTO, make_context, self_signed
-from fastsmtp.system.backoff import Delays
-from fastsmtp.system.sockets import listen_several, spell
+from fastsmtp.system.backoff import Backoff
+from fastsmtp.system.sockets import format_address, listen_several
 from fastsmtp.workers.launch import run_on_init
 from fastsmtp.workers.resetter import Resets
 
-LOOK_S = 5.0  # between looks at the numbers of all: what a killed process has counted since is lost
+LOOK_S = 5.0  # between the snapshots of all processes: what a killed process has counted since is lost
 _STAND_IN_S = 2.0  # for a start, before another process takes the clients of the one that is missed
 _ABORT_S = 2.0  # for children to kill their workers
 
@@ -51,11 +51,11 @@ class Parent:
         self._directory = ""  # private; has one for each child
         self._listeners: dict[str, list[socket.socket]] = {}
         self._own_files: list[OwnFile] = []
-        self._rpc = RPC(self._log)
+        self._rpc = RPCServer(self._log)
         self._endpoints: list[Endpoint] = []
         self._slots: list[Slot] = []
-        self._face = Face(config, self._slots, self._log)
-        self._orphans = Orphans(self._face.pids, self._log)
+        self._facade = Facade(config, self._slots, self._log)
+        self._orphans = Orphans(self._facade.pids, self._log)
         self._resets = Resets(self._renew, self._log)
         self._tasks: list[asyncio.Task[None]] = []  # the keepers of the slots, and the look
         self._stopping = False
@@ -93,11 +93,11 @@ class Parent:
         self._make_slots(mode, certificates, rpc)
         if rpc:
             # Before the workers, which may call while they start.
-            await self._rpc.serve(self._face.methods())
+            await self._rpc.serve(self._facade.methods())
             self._log.info("RPC is listening", address=rpc)
         await self._start_children()
-        await self._face.refresh()
-        self.addresses = {name: [spell(bound[0])] for name, bound in self._listeners.items()}
+        await self._facade.refresh()
+        self.addresses = {name: [format_address(bound[0])] for name, bound in self._listeners.items()}
         await self._start_endpoints(metrics, status)
         self._tasks = [asyncio.ensure_future(work) for work in (*map(self._keep, self._slots), self._look())]
 
@@ -148,10 +148,10 @@ class Parent:
 
     async def _start_endpoints(self, metrics: Endpoint | None, status: Endpoint | None) -> None:
         if metrics is not None:
-            await metrics.start(self._face.metrics_app())
+            await metrics.start(self._facade.metrics_app())
             self._log.info("metrics are served", url=f"{metrics.url}/metrics")
         if status is not None:
-            await status.start(self._face.status_app(lambda: self._stopping))
+            await status.start(self._facade.status_app(lambda: self._stopping))
             self._log.info("status is served", url=f"{status.url}/health")
 
     async def _start_children(self) -> None:
@@ -171,7 +171,7 @@ class Parent:
     async def _keep(self, slot: Slot) -> None:
         """Start a child whenever the last one has ended."""
         loop = asyncio.get_running_loop()
-        delays = Delays()
+        delays = Backoff()
         while True:
             await self._until_gone(slot)
             delay_s = delays.after(loop.time() - slot.since if slot.starts else 0.0)
@@ -192,11 +192,11 @@ class Parent:
             "process lost, it is started again", pid=slot.last_pid, status=slot.status, delay=f"{delay_s:g}s"
         )
         self._expect_orphans(slot)
-        self._face.bury(slot)
+        self._facade.forget(slot)
 
     def _expect_orphans(self, slot: Slot) -> None:
         """Its child was killed, as far as we know."""
-        self._orphans.expect([worker.pid for worker in slot.numbers.workers()] if slot.numbers is not None else [])
+        self._orphans.expect([worker.pid for worker in slot.snapshot.workers()] if slot.snapshot is not None else [])
 
     async def _restart(self, slot: Slot) -> bool:
         starting = asyncio.ensure_future(slot.start())
@@ -237,7 +237,7 @@ class Parent:
             self._orphans.reap()
             for slot in self._slots:
                 slot.keep_directory()
-            await self._face.refresh()
+            await self._facade.refresh()
 
     def reset(self) -> None:
         """Replace the workers one by one; no session notices. Returns at once; what fails is logged."""
@@ -246,7 +246,7 @@ class Parent:
 
     async def _renew(self) -> None:
         try:
-            await self._face.renew()
+            await self._facade.renew()
         except CallError as error:
             raise StartError(str(error)) from None
 

@@ -7,10 +7,18 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from fastsmtp.config.settings import RPC, SMTP, TLS, Config, Metrics, OnInit, Status
+from fastsmtp.config.settings import (
+    Config,
+    MetricsSettings,
+    OnInitSettings,
+    RPCSettings,
+    SMTPSettings,
+    StatusSettings,
+    TLSSettings,
+)
 
 
-def process_count(smtp: SMTP) -> int:
+def process_count(smtp: SMTPSettings) -> int:
     """How many processes `smtp.processes` means here; `auto`: as many as cores, workers and connections allow."""
     if isinstance(smtp.processes, int):
         return smtp.processes
@@ -44,10 +52,10 @@ def shares(config: Config, count: int) -> list[Config]:
     return [
         replace(
             config,
-            server=replace(config.server, on_init=OnInit()),
-            rpc=RPC(),
-            metrics=Metrics(),
-            status=Status(),
+            server=replace(config.server, on_init=OnInitSettings()),
+            rpc=RPCSettings(),
+            metrics=MetricsSettings(),
+            status=StatusSettings(),
             smtp=replace(
                 smtp,
                 processes=1,
@@ -64,7 +72,7 @@ def shares(config: Config, count: int) -> list[Config]:
 def with_certificates(config: Config, files: Mapping[str, str]) -> Config:
     """The same, but listeners that `files` names have these certificates, and do not make their own."""
     listeners = {
-        name: replace(listener, tls=TLS(files[name], "", listener.tls.mode))
+        name: replace(listener, tls=TLSSettings(files[name], "", listener.tls.mode))
         if listener.tls is not None and name in files
         else listener
         for name, listener in config.smtp.listeners().items()

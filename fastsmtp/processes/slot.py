@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import CallError, StartError
-from fastsmtp.goridge.asyncclient import Caller
-from fastsmtp.ops.snapshot import Numbers
+from fastsmtp.goridge.asyncclient import AsyncRPCClient
+from fastsmtp.ops.snapshot import Snapshot
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.workers.launch import Identity, Process, own_command
 
@@ -39,16 +39,16 @@ class Slot:
         self._log = log
         self._process: Process | None = None
         self._control: socket.socket | None = None  # our end, until the caller has it
-        self._caller: Caller | None = None
+        self._caller: AsyncRPCClient | None = None
         self._exited = asyncio.Event()
         self._exited.set()
         self.num_workers = assignment.config.smtp.pool.num_workers  # a successor starts with as many
         self.serving = False  # it has started, and has not ended
-        self.stuck = False  # it did not answer when it was asked for its numbers
+        self.stuck = False  # it did not answer when it was asked for its snapshot
         self.since = 0.0  # loop time of the last start
         self.starts = 0
         self.status = "not started"  # how the last child ended, in words
-        self.numbers: Numbers | None = None  # the last it told
+        self.snapshot: Snapshot | None = None  # the last it told
 
     @property
     def pid(self) -> int:
@@ -94,7 +94,7 @@ class Slot:
             raise StartError(f"cannot prepare a process: {error}") from None
         with theirs:
             sockets = [self._assignment.listeners, *self._assignment.spares]
-            fds = {theirs.fileno(), *(fd for numbers in sockets for fd in numbers.values())}
+            fds = {theirs.fileno(), *(fd for snapshot in sockets for fd in snapshot.values())}
             try:
                 self._process = Process(
                     own_command("fastsmtp.processes.child", str(theirs.fileno())),
@@ -132,7 +132,7 @@ class Slot:
         config = self._assignment.config
         pool = replace(config.smtp.pool, num_workers=self.num_workers)
         assignment = replace(self._assignment, config=replace(config, smtp=replace(config.smtp, pool=pool)))
-        caller = self._caller = Caller()
+        caller = self._caller = AsyncRPCClient()
         loop = asyncio.get_running_loop()
         ours, self._control = self._control, None
         await loop.create_unix_connection(lambda: caller, sock=ours)
@@ -216,11 +216,11 @@ class Slot:
             raise CallError(f"the process {pid} gives no answer") from None
 
     async def refresh(self, *, hurry: bool = False) -> None:
-        """Ask for the numbers anew; the last ones stay where there is no answer."""
+        """Ask for a snapshot; the last one stays where there is no answer."""
         process = self._process
         timeout_s = _STUCK_TIMEOUT_S if self.stuck or hurry else ANSWER_TIMEOUT_S
         try:
-            numbers = await self.call("process.Numbers", kind=Numbers, timeout_s=timeout_s)
+            snapshot = await self.call("process.Snapshot", kind=Snapshot, timeout_s=timeout_s)
         except CallError:
             if not self.stuck and process is self._process:
                 self.stuck = True
@@ -229,7 +229,7 @@ class Slot:
             return
         else:
             if process is self._process and self.serving:
-                self.numbers = numbers
+                self.snapshot = snapshot
                 self.stuck = False
 
 

@@ -23,7 +23,7 @@ class Reader(Protocol):
         """Read on."""
 
 
-class Inflight:
+class Backpressure:
     """Counts octets held by transactions against `limit` (0 = unlimited).
 
     Above the limit only one transaction is read on, the oldest: it can come to its end and set free what it holds. If

@@ -17,8 +17,8 @@ from typing import Final, cast
 
 from fastsmtp.capture.capture import Capture, Origin, Services
 from fastsmtp.capture.identifier import uuid7
-from fastsmtp.ops.counters import BOUNDS, Tally
-from fastsmtp.server.backpressure import Inflight
+from fastsmtp.ops.counters import BOUNDS, Counters
+from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.starttls import shake_hands, tls_info
 from fastsmtp.smtp import replies
 from fastsmtp.smtp.envelope import Credentials
@@ -72,7 +72,7 @@ class Listening:
     server: str
     settings: SessionSettings
     services: Services
-    inflight: Inflight
+    backpressure: Backpressure
     buffer: ReadBuffer
     connections: set[SMTPProtocol]
     max_connections: int
@@ -101,6 +101,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_blocked_since",
         "_capture",
         "_counted",
+        "_counters",
         "_hold",
         "_listening",
         "_log",
@@ -110,7 +111,6 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_session",
         "_since",
         "_starting_tls",
-        "_tally",
         "_tls_wanted",
         "_transcript",
         "_transport",
@@ -125,7 +125,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         # Server
         self._listening = listening
         self._log = listening.services.log
-        self._tally = listening.services.tally
+        self._counters = listening.services.counters
         self._loop = loop
         # Connection
         self.uuid = ""
@@ -135,7 +135,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._session = Session(listening.settings)
         self._transcript: Transcript | None = None
-        self._counted: Credentials | None = None  # the login that is in the tally already
+        self._counted: Credentials | None = None  # the login that is in the counters already
         self._hold = _NOTHING
         self._since = 0.0  # loop time from which read_timeout runs
         self._blocked_since = 0.0  # loop time since which the client does not read, 0 = it does
@@ -159,8 +159,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self.remote_addr = format_peer(transport.get_extra_info("peername"))
         if listening.max_connections and len(listening.connections) >= listening.max_connections:
             self._log.warning("too many connections", peer=self.remote_addr)
-            if self._tally is not None:
-                self._tally.turned_away += 1
+            if self._counters is not None:
+                self._counters.turned_away += 1
             transport.write(replies.TOO_MANY_CONNECTIONS)  # any kernel takes that much
             transport.close()
             return
@@ -170,8 +170,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._wall_since = time.time()
         if listening.implicit_tls:
             self._session = Session(listening.settings, tls=tls_info(transport))
-        if self._tally is not None:
-            self._tally.connections += 1
+        if self._counters is not None:
+            self._counters.connections += 1
         if listening.include_transcript:
             self._transcript = Transcript(monotonic())
         self._log.info("connection", peer=self.remote_addr, connection=self.uuid)
@@ -231,8 +231,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
                 detail=violation.detail,
                 count=violation.count,
             )
-            if self._tally is not None:
-                self._tally.violations[violation.code] += violation.count
+            if self._counters is not None:
+                self._counters.violations[violation.code] += violation.count
 
     def pause_writing(self) -> None:
         """The client does not read its replies: do not read more of its commands."""
@@ -303,19 +303,19 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # Back-pressure: called by Inflight
+    # Back-pressure: called by Backpressure
 
     @property
     def complete(self) -> bool:
-        """See `inflight.Reader`."""
+        """See `backpressure.Reader`."""
         return self._session.waiting_for_decision
 
     def pause(self) -> None:
-        """See `inflight.Reader`."""
+        """See `backpressure.Reader`."""
         self._pause(_INFLIGHT)
 
     def resume(self) -> None:
-        """See `inflight.Reader`."""
+        """See `backpressure.Reader`."""
         self._since = self._loop.time()
         self._resume(_INFLIGHT)
 
@@ -391,20 +391,20 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         origin = Origin(self.uuid, self.remote_addr, listening.server, self._sequence)
         self._capture = Capture(listening.services, origin, event.envelope, self._on_verdict)
         self.email_uuid = self._capture.uuid
-        listening.inflight.begin(self)
+        listening.backpressure.begin(self)
         if event.envelope.credentials is not None:
             self._count_login(event.envelope.credentials)
 
     def _on_mail_data(self, event: MailData) -> None:
         capture = self._capture
         assert capture is not None
-        tally = self._tally
-        if tally is not None:
+        counters = self._counters
+        if counters is not None:
             if not self._began:
                 self._began = monotonic()
-            tally.mail_bytes += event.end - event.start
+            counters.mail_bytes += event.end - event.start
         capture.feed(event.buf, event.start, event.end)
-        self._listening.inflight.hold(self, capture.held)
+        self._listening.backpressure.hold(self, capture.held)
 
     def _on_mail_end(self) -> None:
         capture, session = self._capture, self._session
@@ -413,8 +413,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             session.record(violation)
             if self._listening.settings.strict:
                 self._end_transaction(capture)
-                if self._tally is not None:
-                    self._count(Verdict.MALFORMED, self._tally)
+                if self._counters is not None:
+                    self._count(Verdict.MALFORMED, self._counters)
                 session.decide(Verdict.MALFORMED)
                 return
         transcript = None if self._transcript is None else self._transcript.lines()
@@ -424,30 +424,30 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         assert self._capture is not None
         self._end_transaction(self._capture)
         self._began = 0.0
-        if self._tally is not None:
-            self._tally.aborted[event.reason.value] += 1
+        if self._counters is not None:
+            self._counters.aborted[event.reason.value] += 1
         self._log.warning("mail broken off", peer=self.remote_addr, connection=self.uuid, reason=event.reason.value)
 
     def _end_transaction(self, capture: Capture) -> None:
         self._capture = None
         capture.abort()
-        self._listening.inflight.end(self)
+        self._listening.backpressure.end(self)
 
     def _on_verdict(self, verdict: Verdict) -> None:
         """The worker has answered, or there is none that could."""
         self._capture = None
-        self._listening.inflight.end(self)
+        self._listening.backpressure.end(self)
         session = self._session
-        if self._tally is not None:
-            self._count(verdict, self._tally)
+        if self._counters is not None:
+            self._count(verdict, self._counters)
         session.decide(verdict)
         self._pump()
         if not session.waiting_for_decision:
             self._resume(_VERDICT)
 
-    def _count(self, verdict: Verdict, tally: Tally) -> None:
+    def _count(self, verdict: Verdict, counters: Counters) -> None:
         # _value_: before Python 3.11 `value` costs as much as all the rest.
-        histogram = tally.durations[verdict._value_]
+        histogram = counters.durations[verdict._value_]
         seconds = monotonic() - self._began if self._began else 0.0
         self._began = 0.0
         histogram.counts[bisect_left(BOUNDS, seconds)] += 1  # `observe`, without the call
@@ -457,8 +457,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         """Called with the first mail after a login, and at the latest when the login is forgotten."""
         if credentials is not None and credentials is not self._counted:
             self._counted = credentials
-            if self._tally is not None:
-                self._tally.logins[credentials.mechanism] += 1
+            if self._counters is not None:
+                self._counters.logins[credentials.mechanism] += 1
 
     def _on_start_tls(self) -> None:
         self._count_login(self._session.credentials)  # STARTTLS makes the session forget them

@@ -21,24 +21,24 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
-from fastsmtp.config.settings import Config, Listener
+from fastsmtp.config.settings import Config, ListenerSettings
 from fastsmtp.delivery.jobs import encode_job, read_answer
-from fastsmtp.goridge.rpc import RPC, Method
-from fastsmtp.ops.counters import Tally
+from fastsmtp.goridge.rpc import Method, RPCServer
+from fastsmtp.ops.counters import Counters
 from fastsmtp.ops.httpserver import Endpoint
 from fastsmtp.ops.methods import Control
-from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.server.starttls import tls_timeouts
 from fastsmtp.server.tls import make_context
 from fastsmtp.smtp.session import VERDICT_REPLIES, SessionSettings
-from fastsmtp.system.sockets import bind, listen, spell
+from fastsmtp.system.sockets import bind, format_address, listen
 from fastsmtp.workers.launch import Identity, Launch, own_command
 from fastsmtp.workers.pool import Pool
 from fastsmtp.workers.resetter import Resets
 
 if TYPE_CHECKING:
-    from fastsmtp.ops.snapshot import Numbers
+    from fastsmtp.ops.snapshot import Snapshot
 
 _BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
 _SPARE_DESCRIPTORS = 64  # kept for tempfiles, logs and new workers
@@ -52,7 +52,7 @@ class Place:
     listeners: Mapping[str, socket.socket]  # bound; to be closed, but nothing in the file system is ours
     spares: Sequence[Mapping[str, socket.socket]]  # those of each process, to stand in for it
     rpc: str  # where workers call, "" = nowhere
-    counting: bool  # the parent shows our tally
+    counting: bool  # the parent shows our counters
 
 
 class Server:
@@ -67,11 +67,11 @@ class Server:
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
         self._connections: set[SMTPProtocol] = set()
         self._pool: Pool | None = None
-        self._rpc = RPC(self._log)
-        # Reply codes by verdict; the tally is kept only where metrics are asked for.
+        self._rpc = RPCServer(self._log)
+        # Reply codes by verdict; counters are kept only where metrics are asked for.
         self._statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
         counting = bool(config.metrics.address) if place is None else place.counting
-        self._tally = Tally(self._statuses) if counting else None
+        self._counters = Counters(self._statuses) if counting else None
         self._metrics: Endpoint | None = None
         self._status: Endpoint | None = None
         self._stopping = False
@@ -84,7 +84,7 @@ class Server:
         self._sockets: list[socket.socket] = []
         self._unix_paths: list[str] = []
         self._sweep: asyncio.TimerHandle | None = None
-        self._inflight = Inflight(config.smtp.max_inflight_bytes)
+        self._backpressure = Backpressure(config.smtp.max_inflight_bytes)
         self._resets = Resets(self.renew, self._log)
         self._next_cleaning = 0.0  # loop time
         self._emptied = asyncio.Event()  # there are no connections any more
@@ -112,29 +112,29 @@ class Server:
         self._bind_endpoints()
         rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
         pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
-        inflight, buffer = self._inflight, ReadBuffer()
+        backpressure, buffer = self._backpressure, ReadBuffer()
         max_connections = smtp.max_connections or self._connections_that_fit()
         services = self._make_services(storage, pool)
         if rpc_address or self._place is not None:
-            control = Control(self._config, {"smtp": pool}, self._connections, inflight, self._log)
+            control = Control(self._config, {"smtp": pool}, self._connections, backpressure, self._log)
             self.methods = control.methods()
         if rpc_address:
             # Before the workers, which may call while they start.
             await self._rpc.serve(self.methods)
             self._log.info("RPC is listening", address=rpc_address)
-        await self._start_endpoints(pool, inflight)
+        await self._start_endpoints(pool, backpressure)
         await pool.start()
         for name, listener in listeners.items():
             listening = self._make_listening(name, listener, contexts[name], services, buffer, max_connections)
             self._listenings[name] = listening
             self._servers.append(await self._listen(bound[name], listening))
-            self.addresses[name] = [spell(bound[name])]
+            self.addresses[name] = [format_address(bound[name])]
         self._schedule_sweep()
 
     def _make_listening(
         self,
         name: str,
-        listener: Listener,
+        listener: ListenerSettings,
         context: ssl.SSLContext | None,
         services: Services,
         buffer: ReadBuffer,
@@ -153,7 +153,7 @@ class Server:
                 trace=smtp.include_transcript or self._config.logs.level == "debug",
             ),
             services=services,
-            inflight=self._inflight,
+            backpressure=self._backpressure,
             buffer=buffer,
             connections=self._connections,
             max_connections=max_connections,
@@ -166,7 +166,7 @@ class Server:
         )
 
     async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:
-        listen(bound, _BACKLOG, spell(bound))
+        listen(bound, _BACKLOG, format_address(bound))
         loop = asyncio.get_running_loop()
         create = cast(
             Callable[..., Awaitable[asyncio.AbstractServer]],
@@ -220,9 +220,9 @@ class Server:
         if not self._jobs:
             # What is kept as a file has to be there as it came.
             include_raw = smtp.include_raw or bool(self._save)
-            return Services(storage, pool, include_raw, self._log, tally=self._tally)
+            return Services(storage, pool, include_raw, self._log, counters=self._counters)
         encode = functools.partial(encode_job, pipeline=smtp.jobs.pipeline)
-        return Services(storage, pool, True, self._log, encode, self._tally)
+        return Services(storage, pool, True, self._log, encode, self._counters)
 
     def _make_pool(self, rpc_address: str) -> Pool:
         settings = self._config.smtp.pool
@@ -253,13 +253,13 @@ class Server:
         if self._config.status.address:
             self._status = Endpoint("status.address", self._config.status.address)
 
-    async def _start_endpoints(self, pool: Pool, inflight: Inflight) -> None:
+    async def _start_endpoints(self, pool: Pool, backpressure: Backpressure) -> None:
         # What serves them is imported only here: most servers do without.
-        if self._metrics is not None and self._tally is not None:
+        if self._metrics is not None and self._counters is not None:
             from fastsmtp.ops import metrics
 
             sources = metrics.Sources(
-                self._tally, self._statuses, pool, lambda: len(self._connections), lambda: inflight.held
+                self._counters, self._statuses, pool, lambda: len(self._connections), lambda: backpressure.held
             )
             await self._metrics.start(metrics.make_app(sources))
             self._log.info("metrics are served", url=f"{self._metrics.url}/metrics")
@@ -299,7 +299,7 @@ class Server:
         now = asyncio.get_running_loop().time()
         for connection in list(self._connections):
             connection.check_timeouts(now)
-        self._inflight.look(now)
+        self._backpressure.look(now)
         if self._tempfiles is not None and now >= self._next_cleaning:
             self._clean(self._tempfiles, now)
         self._schedule_sweep()
@@ -363,12 +363,12 @@ class Server:
     def reopen_logs(self) -> None:
         """Nothing: there is no other process that writes them."""
 
-    def numbers(self) -> Numbers:
+    def snapshot(self) -> Snapshot:
         """What it did and does, for the parent of several."""
-        from fastsmtp.ops.snapshot import Numbers  # most servers are one process
+        from fastsmtp.ops.snapshot import Snapshot  # most servers are one process
 
         assert self._pool is not None
-        return Numbers.of(self._pool, len(self._connections), self._inflight.held, self._tally)
+        return Snapshot.of(self._pool, len(self._connections), self._backpressure.held, self._counters)
 
     def _abort_connections(self) -> None:
         for connection in list(self._connections):

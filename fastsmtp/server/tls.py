@@ -1,4 +1,4 @@
-"""The TLS context of a listener: from PEM files, or with a self-signed certificate made at start."""
+"""The TLSSettings context of a listener: from PEM files, or with a self-signed certificate made at start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import ssl
 import tempfile
 
-from fastsmtp.config.settings import TLS
+from fastsmtp.config.settings import TLSSettings
 from fastsmtp.errors import StartError
 
 AUTO = "auto"
@@ -19,7 +19,7 @@ _ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
 _REASONS = {"KEY_VALUES_MISMATCH": "the key is of another certificate"}  # OpenSSL's -> ours
 
 
-def make_context(settings: TLS | None, hostname: str) -> ssl.SSLContext | None:
+def make_context(settings: TLSSettings | None, hostname: str) -> ssl.SSLContext | None:
     """The server-side context that `settings` ask for, None where they ask for none.
 
     Raises StartError when the certificate cannot be read or made.

@@ -22,7 +22,7 @@ class ArgumentError(ValueError):
 
 
 class Quirk(NamedTuple):
-    """Something forgiven: a code of `violations.RULES` and the text it was found in."""
+    """Something forgiven: a code of `violations.CLAUSES` and the text it was found in."""
 
     code: str
     detail: str

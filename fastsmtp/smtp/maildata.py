@@ -11,7 +11,7 @@ from fastsmtp.smtp.envelope import Credentials, Envelope, TLSInfo
 from fastsmtp.smtp.events import AbortReason, Closed, MailAborted, MailBegin, MailData, MailEnd
 from fastsmtp.smtp.outbox import Channel, SessionSettings
 from fastsmtp.smtp.transaction import Transaction, line_faults
-from fastsmtp.smtp.violations import RULES
+from fastsmtp.smtp.violations import CLAUSES
 
 # Who looks at the next octets.
 COMMANDS: Final = 0
@@ -186,7 +186,7 @@ class MailTransfer(Channel):
         for code in line_faults(lines):
             self.record(code)
             if self._settings.strict and not refusal:
-                refusal = RULES[code].refusal
+                refusal = CLAUSES[code].refusal
                 self._events.append(MailAborted(AbortReason.STRICT))
         return refusal
 

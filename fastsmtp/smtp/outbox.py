@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastsmtp.smtp.events import Event, Replied
-from fastsmtp.smtp.violations import MAX_DETAIL, RULES, Violation
+from fastsmtp.smtp.violations import CLAUSES, MAX_DETAIL, Violation
 
 
 def _random_nonce() -> str:
@@ -37,7 +37,7 @@ class Channel:
         self._trace = settings.trace
         self._events: list[Event] = []
         self._output: list[bytes] = []
-        self.violations: dict[str, Violation] = {}  # by code; the codes are those of RULES, so it cannot grow
+        self.violations: dict[str, Violation] = {}  # by code; the codes are those of CLAUSES, so it cannot grow
 
     def take_events(self) -> list[Event]:
         """What happened since the last call, in order."""
@@ -57,7 +57,7 @@ class Channel:
         return wire
 
     def record(self, code: str, detail: str = "") -> None:
-        """Record one of `violations.RULES`. Public for who sees what the session cannot: the message itself."""
+        """Record one of `violations.CLAUSES`. Public for who sees what the session cannot: the message itself."""
         seen = self.violations.get(code)
         if seen is None:
             self.violations[code] = Violation(code, detail[:MAX_DETAIL])
@@ -73,7 +73,7 @@ class Channel:
         """Record a violation. In strict mode reply with `refusal`, else the one of its rule, and return False."""
         self.record(code, detail)
         if self._settings.strict:
-            wire = refusal or RULES[code].refusal
+            wire = refusal or CLAUSES[code].refusal
             if wire:
                 self._reply(wire)
                 return False

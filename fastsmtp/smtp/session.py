@@ -4,7 +4,8 @@ Strategy: what is being read decides who looks at the next octets: command lines
 a chunk, or nobody (a decision is awaited, TLS is being started, the session is over). Complete lines in a read are
 handled where they stand; only a line cut off by the end of a read is copied. Mail data is never copied.
 
-Capture first: what has a meaning is accepted and recorded (`violations.RULES`); in strict mode the same places refuse.
+Capture first: what has a meaning is accepted and recorded (`violations.CLAUSES`); in strict mode the same
+places refuse.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fastsmtp.smtp.maildata import CHUNK, COMMANDS, DECISION, MAIL_DATA, OVER, T
 from fastsmtp.smtp.outbox import SessionSettings
 from fastsmtp.smtp.partialline import MAX_COMMAND_LINE, PartialLine
 from fastsmtp.smtp.transaction import Transaction
-from fastsmtp.smtp.violations import RULES
+from fastsmtp.smtp.violations import CLAUSES
 
 __all__ = ["Session", "SessionSettings"]
 
@@ -410,7 +411,7 @@ class Session(MailTransfer):
             self._reply(replies.TOO_MANY_RECIPIENTS)
             return
         for code, detail in quirks:
-            if not self._forgive(code, detail, RULES[code].rcpt_refusal):
+            if not self._forgive(code, detail, CLAUSES[code].rcpt_refusal):
                 return
         if parameters and not self._may_have(parameters):
             return

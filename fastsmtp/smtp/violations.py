@@ -56,7 +56,7 @@ MESSAGE_WITHOUT_HEADER: Final = "message-without-header"
 UNPARSABLE_MESSAGE: Final = "unparsable-message"
 
 
-class Rule(NamedTuple):
+class Clause(NamedTuple):
     """The broken rule: its section, the refusal in strict mode, and the one for RCPT where that differs."""
 
     section: str
@@ -64,34 +64,34 @@ class Rule(NamedTuple):
     rcpt_refusal: bytes = b""
 
 
-RULES: Final[dict[str, Rule]] = {
+CLAUSES: Final[dict[str, Clause]] = {
     # "Command verbs ... are not case sensitive": nothing is refused; recorded because clients differ here.
-    LOWER_CASE_VERB: Rule("RFC 5321 section 2.4"),
-    LEADING_SPACE: Rule("RFC 5321 section 4.1.1", replies.UNKNOWN_COMMAND),
-    BARE_LF_IN_COMMAND: Rule("RFC 5321 section 2.3.8", replies.BAD_LINE),
-    BARE_CR_IN_COMMAND: Rule("RFC 5321 section 2.3.8", replies.BAD_LINE),
-    EIGHT_BIT_COMMAND: Rule("RFC 5321 section 2.4", replies.BAD_LINE),
-    NOT_UTF8_COMMAND: Rule("RFC 6531 section 3.3", replies.BAD_LINE),
-    UNEXPECTED_ARGUMENT: Rule("RFC 5321 section 4.1.1", replies.BAD_ARGUMENT),
-    MAIL_WITHOUT_HELO: Rule("RFC 5321 section 4.1.4", replies.HELO_FIRST),
-    AUTH_WITHOUT_EHLO: Rule("RFC 4954 section 4", replies.EHLO_FIRST),
-    STARTTLS_WITHOUT_EHLO: Rule("RFC 3207 section 4", replies.EHLO_FIRST),
+    LOWER_CASE_VERB: Clause("RFC 5321 section 2.4"),
+    LEADING_SPACE: Clause("RFC 5321 section 4.1.1", replies.UNKNOWN_COMMAND),
+    BARE_LF_IN_COMMAND: Clause("RFC 5321 section 2.3.8", replies.BAD_LINE),
+    BARE_CR_IN_COMMAND: Clause("RFC 5321 section 2.3.8", replies.BAD_LINE),
+    EIGHT_BIT_COMMAND: Clause("RFC 5321 section 2.4", replies.BAD_LINE),
+    NOT_UTF8_COMMAND: Clause("RFC 6531 section 3.3", replies.BAD_LINE),
+    UNEXPECTED_ARGUMENT: Clause("RFC 5321 section 4.1.1", replies.BAD_ARGUMENT),
+    MAIL_WITHOUT_HELO: Clause("RFC 5321 section 4.1.4", replies.HELO_FIRST),
+    AUTH_WITHOUT_EHLO: Clause("RFC 4954 section 4", replies.EHLO_FIRST),
+    STARTTLS_WITHOUT_EHLO: Clause("RFC 3207 section 4", replies.EHLO_FIRST),
     # What came in plain text behind STARTTLS is dropped in both modes (CVE-2011-0411).
-    PLAINTEXT_AFTER_STARTTLS: Rule("RFC 3207 section 4"),
-    INVALID_HELO: Rule("RFC 5321 section 4.1.1.1", replies.BAD_ARGUMENT),
-    MISPLACED_SPACE: Rule("RFC 5321 section 3.3", replies.MAIL_SYNTAX, replies.RCPT_SYNTAX),
-    PATH_WITHOUT_BRACKETS: Rule("RFC 5321 section 4.1.2", replies.BAD_REVERSE_PATH, replies.BAD_FORWARD_PATH),
-    INVALID_MAILBOX: Rule("RFC 5321 section 4.1.2", replies.BAD_REVERSE_PATH, replies.BAD_FORWARD_PATH),
+    PLAINTEXT_AFTER_STARTTLS: Clause("RFC 3207 section 4"),
+    INVALID_HELO: Clause("RFC 5321 section 4.1.1.1", replies.BAD_ARGUMENT),
+    MISPLACED_SPACE: Clause("RFC 5321 section 3.3", replies.MAIL_SYNTAX, replies.RCPT_SYNTAX),
+    PATH_WITHOUT_BRACKETS: Clause("RFC 5321 section 4.1.2", replies.BAD_REVERSE_PATH, replies.BAD_FORWARD_PATH),
+    INVALID_MAILBOX: Clause("RFC 5321 section 4.1.2", replies.BAD_REVERSE_PATH, replies.BAD_FORWARD_PATH),
     # "source routes ... MUST be accepted" and ignored.
-    SOURCE_ROUTE: Rule("RFC 5321 section 4.1.1.3"),
-    UNKNOWN_PARAMETER: Rule("RFC 5321 section 4.1.1.11", replies.UNKNOWN_PARAMETER),
-    INVALID_PARAMETER: Rule("RFC 5321 section 4.1.2", replies.BAD_ARGUMENT),
-    DUPLICATE_PARAMETER: Rule("RFC 5321 section 4.1.1.11", replies.BAD_ARGUMENT),
-    PARAMETER_WITHOUT_EHLO: Rule("RFC 5321 section 4.1.1.11", replies.UNKNOWN_PARAMETER),
-    MALFORMED_CREDENTIALS: Rule("RFC 4954 section 4", replies.BAD_CREDENTIALS),
-    BARE_LF_IN_BODY: Rule("RFC 5321 section 2.3.8", replies.BARE_LINE_BREAK),
-    BARE_CR_IN_BODY: Rule("RFC 5321 section 2.3.8", replies.BARE_LINE_BREAK),
-    LONG_BODY_LINE: Rule("RFC 5321 section 4.5.3.1.6", replies.BODY_LINE_TOO_LONG),
-    MESSAGE_WITHOUT_HEADER: Rule("RFC 5322 section 3.6", replies.MALFORMED_MESSAGE),
-    UNPARSABLE_MESSAGE: Rule("RFC 5322 section 2.1", replies.MALFORMED_MESSAGE),
+    SOURCE_ROUTE: Clause("RFC 5321 section 4.1.1.3"),
+    UNKNOWN_PARAMETER: Clause("RFC 5321 section 4.1.1.11", replies.UNKNOWN_PARAMETER),
+    INVALID_PARAMETER: Clause("RFC 5321 section 4.1.2", replies.BAD_ARGUMENT),
+    DUPLICATE_PARAMETER: Clause("RFC 5321 section 4.1.1.11", replies.BAD_ARGUMENT),
+    PARAMETER_WITHOUT_EHLO: Clause("RFC 5321 section 4.1.1.11", replies.UNKNOWN_PARAMETER),
+    MALFORMED_CREDENTIALS: Clause("RFC 4954 section 4", replies.BAD_CREDENTIALS),
+    BARE_LF_IN_BODY: Clause("RFC 5321 section 2.3.8", replies.BARE_LINE_BREAK),
+    BARE_CR_IN_BODY: Clause("RFC 5321 section 2.3.8", replies.BARE_LINE_BREAK),
+    LONG_BODY_LINE: Clause("RFC 5321 section 4.5.3.1.6", replies.BODY_LINE_TOO_LONG),
+    MESSAGE_WITHOUT_HEADER: Clause("RFC 5322 section 3.6", replies.MALFORMED_MESSAGE),
+    UNPARSABLE_MESSAGE: Clause("RFC 5322 section 2.1", replies.MALFORMED_MESSAGE),
 }

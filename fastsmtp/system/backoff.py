@@ -9,7 +9,7 @@ LAST_S: Final = 5.0  # ... up to this: that soon is all well again once the caus
 FORGIVEN_S: Final = 60.0  # a life of this length counts as a success
 
 
-class Delays:
+class Backoff:
     """The delays of one process."""
 
     def __init__(self) -> None:

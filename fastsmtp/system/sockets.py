@@ -49,7 +49,7 @@ def listen_several(address: str, count: int) -> list[socket.socket]:
     return listening
 
 
-def spell(bound: socket.socket) -> str:
+def format_address(bound: socket.socket) -> str:
     """The address it is bound to, `host:port` or `unix:path`."""
     name = bound.getsockname()
     if bound.family == socket.AF_UNIX:

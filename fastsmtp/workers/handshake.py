@@ -79,7 +79,7 @@ def _answered_pid(frame: Frame) -> int | None:
     return pid if isinstance(pid, int) and pid > 0 else None
 
 
-class Listener:
+class RelayListener:
     """The shared socket of a pool, `unix`, `unix://path` or `tcp://host:port` (port 0: any free one)."""
 
     def __init__(self, relay: str, timeout_s: float, log: FilteringBoundLogger) -> None:

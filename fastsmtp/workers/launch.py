@@ -27,7 +27,7 @@ from typing import IO
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.config.settings import OnInit, Pool, Server
+from fastsmtp.config.settings import OnInitSettings, PoolSettings, ServerSettings
 from fastsmtp.errors import StartError
 
 MAX_LINE_BYTES = 2048  # a longer line of output is logged in pieces of this length, which a pipe takes whole
@@ -50,11 +50,17 @@ class Launch:
     group: str = ""
     relay_timeout_s: float = 60.0  # spawn to handshake
     inherit_output: bool = False  # what it prints goes where ours goes, not to the log
-    on_init: OnInit = field(default_factory=OnInit)  # run once before the first worker
+    on_init: OnInitSettings = field(default_factory=OnInitSettings)  # run once before the first worker
 
     @classmethod
     def from_settings(
-        cls, server: Server, pool: Pool, *, command: tuple[str, ...] = (), rpc: str = "", mode: str = "smtp"
+        cls,
+        server: ServerSettings,
+        pool: PoolSettings,
+        *,
+        command: tuple[str, ...] = (),
+        rpc: str = "",
+        mode: str = "smtp",
     ) -> Launch:
         """Build from the sections `server` and `pool`.
 
@@ -354,7 +360,7 @@ def _kill_group(pid: int) -> None:
             kill(pid, signal.SIGKILL)
 
 
-async def run_on_init(settings: OnInit, log: FilteringBoundLogger) -> None:
+async def run_on_init(settings: OnInitSettings, log: FilteringBoundLogger) -> None:
     """Run the command of `server.on_init` to its end. It failing is logged, or a StartError with `exit_on_error`."""
     command = split_command(settings.command)
     if not command:
@@ -367,7 +373,7 @@ async def run_on_init(settings: OnInit, log: FilteringBoundLogger) -> None:
         log.error("on_init failed", reason=str(error))
 
 
-async def _run_to_end(command: tuple[str, ...], settings: OnInit, log: FilteringBoundLogger) -> None:
+async def _run_to_end(command: tuple[str, ...], settings: OnInitSettings, log: FilteringBoundLogger) -> None:
     ended = asyncio.Event()
     env = {**os.environ, **_merged(settings.env)}
     process = Process(command, Identity(settings.user), env, pipes=False, on_line=log.info, on_change=ended.set)

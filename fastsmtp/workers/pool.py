@@ -1,7 +1,7 @@
-"""The pool: lends a worker for exactly one email; whoever is on duty, leaves it or is missing is known here.
+"""The pool: lends a worker for exactly one email; whoever is in service, leaves it or is missing is known here.
 
 The way of an email costs no task, future or timer: `exec` takes the worker used last (its memory is warm) or queues the
-job, first come first served; the answer calls the job back. The recruiter starts workers, the supervisor watches them.
+job, first come first served; the answer calls the job back. The spawner starts workers, the supervisor watches them.
 
 | what the worker does                              | outcome                  | the worker    |
 |---------------------------------------------------|--------------------------|---------------|
@@ -24,13 +24,13 @@ from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.config.settings import PoolSettings
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import Frame
 from fastsmtp.goridge.relay import Segments
 from fastsmtp.workers.answer import Answer, Outcome, ReadBody, read_answer
 from fastsmtp.workers.launch import Launch
-from fastsmtp.workers.spawner import Recruiter
+from fastsmtp.workers.spawner import Spawner
 from fastsmtp.workers.supervisor import Supervisor
 from fastsmtp.workers.worker import LINGER_S, State, Worker, WorkerInfo
 
@@ -78,14 +78,14 @@ class Pool:
         self._loop: asyncio.AbstractEventLoop | None = None
 
         self._processes: dict[Worker, None] = {}  # every worker not yet STOPPED, oldest first
-        self._workers: dict[Worker, int] = {}  # those on duty: READY or WORKING -> emails until replaced, 0 = no limit
-        self._retiring: set[Worker] = set()  # those on duty that leave after their present email
+        self._workers: dict[Worker, int] = {}  # those in service: READY or WORKING -> emails left, 0 = no limit
+        self._retiring: set[Worker] = set()  # those in service that leave after their present email
         self._idle: list[Worker] = []
         self._jobs: dict[Worker, _Waiter] = {}
         self._lost: set[Worker] = set()  # those not yet STOPPED that were lost: how they end is worth telling
         self._waiters: deque[_Waiter] = deque()
 
-        self._recruiter = Recruiter(self, launch, self._log, delays=not settings.debug)
+        self._spawner = Spawner(self, launch, self._log, delays=not settings.debug)
         self._supervisor = Supervisor(self, self._processes.keys(), settings, self._log)
         self._running = False
         self._empty = asyncio.Event()
@@ -97,7 +97,7 @@ class Pool:
         self.worker_failures = 0  # outcomes WORKER_FAILED
         self.exec_timeouts = 0  # of those: exec_ttl
         self.allocate_timeouts = 0  # outcomes NO_WORKER
-        self.starts = 0  # workers that came on duty
+        self.starts = 0  # workers that came in service
         self.start_failures = 0  # later ones; that of `start` is raised
 
     # life
@@ -109,17 +109,17 @@ class Pool:
             raise StartError("no worker command")
         if self._num_workers > MAX_WORKERS:
             raise StartError(f"{self._num_workers} workers are more than the possible {MAX_WORKERS}")
-        await self._recruiter.open()
+        await self._spawner.open()
         try:
             # In debug mode one is started to see that the command works.
-            workers = await self._recruiter.start_workers(1 if self._settings.debug else self._num_workers)
+            workers = await self._spawner.start_workers(1 if self._settings.debug else self._num_workers)
         except BaseException:
             await self._end()
             raise
         self._running = True
         self._supervisor.start()
         for worker in workers:
-            self.enlist(worker)
+            self.add(worker)
 
     async def stop(self) -> None:
         """End gracefully: workers finish their email and are asked to stop, after `destroy_timeout` they are killed.
@@ -143,22 +143,22 @@ class Pool:
         for worker in list(self._processes):
             waiter = self._jobs.pop(worker, None)
             worker.kill()
-            self._discharge(worker)
+            self._remove(worker)
             if waiter is not None:
                 self._worker_failed(waiter)
 
     async def reset(self) -> None:
-        """Replace all workers, one by one: a new one is on duty before its predecessor leaves after its email.
+        """Replace all workers, one by one: a new one is in service before its predecessor leaves after its email.
 
         Raises StartError when a new one does not start; the old ones not yet replaced then stay.
         """
         async with self._resetting:
             for old in list(self._workers):
                 if old in self._workers and old not in self._retiring and not self._settings.debug:
-                    new = await self._recruiter.start_worker()
+                    new = await self._spawner.start_worker()
                     # Was it lost meanwhile? Then it has a successor, and this one is one too many.
                     leaving = old if old in self._workers else new
-                    self.enlist(new)
+                    self.add(new)
                     if leaving in self._workers:  # the pool may have begun to stop: then it is leaving already
                         self._retire(leaving)
 
@@ -169,7 +169,7 @@ class Pool:
         if self._num_workers >= MAX_WORKERS:
             raise StartError(f"the pool has its maximum of {MAX_WORKERS} workers")
         if not self._settings.debug:
-            self.enlist(await self._recruiter.start_worker())
+            self.add(await self._spawner.start_worker())
         self._num_workers += 1
 
     def remove_worker(self) -> bool:
@@ -224,7 +224,7 @@ class Pool:
         else:
             self._waiters.append(waiter)
             if self._settings.debug:
-                self._recruiter.fill()
+                self._spawner.fill()
 
     def _lend(self, worker: Worker, waiter: _Waiter) -> bool:
         """Send the email to a worker; False when there is nothing to send: the worker is still free."""
@@ -275,7 +275,7 @@ class Pool:
         if outcome is None:
             self._pass_on(worker, waiter)
             return
-        self._recruiter.failed_starts = 0
+        self._spawner.failed_starts = 0
         if worker.state is State.READY:
             self._release(worker)
         self._settle(waiter.job, outcome)
@@ -284,7 +284,7 @@ class Pool:
         """`worker` asked for its restart instead of taking the email: another one shall, in the place it had."""
         assert self._loop is not None
         if worker.execs == 1:
-            self._recruiter.count_failure()  # it never took one: not a busy loop if its successors do the same
+            self._spawner.count_failure()  # it never took one: not a busy loop if its successors do the same
         timeout = self._settings.allocate_timeout_s
         if not self._running or (timeout and self._loop.time() - waiter.since >= timeout):
             self._no_worker(waiter)
@@ -323,39 +323,39 @@ class Pool:
     # workers come and go
 
     def missing(self) -> int:
-        """Called by the recruiter."""
+        """Called by the spawner."""
         if not self._running:
             return 0
         missing = self._num_workers - len(self._workers)
         return min(missing, len(self._waiters)) if self._settings.debug else missing
 
     def on_launched(self, worker: Worker) -> None:
-        """Called by the recruiter."""
+        """Called by the spawner."""
         self._processes[worker] = None
 
     def on_start_failure(self) -> None:
-        """Called by the recruiter."""
+        """Called by the spawner."""
         self.start_failures += 1
         if self._settings.debug and self._waiters:
             # Nobody else will come for this email; the next one tries again.
             self._worker_failed(self._waiters.popleft())
 
-    def enlist(self, worker: Worker) -> None:
-        """Put a started worker on duty. Called by the recruiter too."""
+    def add(self, worker: Worker) -> None:
+        """Put a started worker in service. Called by the spawner too."""
         self.starts += 1
         self._workers[worker] = _with_jitter(self._settings.max_jobs)
-        self._log.debug("worker is on duty", pid=worker.pid, max_jobs=self._workers[worker])
+        self._log.debug("worker is in service", pid=worker.pid, max_jobs=self._workers[worker])
         if not self._running:
             self._retiring.add(worker)
         self._release(worker)
 
-    def _discharge(self, worker: Worker) -> None:
-        """Take a worker off duty."""
+    def _remove(self, worker: Worker) -> None:
+        """Take a worker out of service."""
         self._workers.pop(worker, None)
         self._retiring.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
-        self._recruiter.fill()
+        self._spawner.fill()
 
     def _retire(self, worker: Worker) -> None:
         """Replace a worker, after its email if it has one."""
@@ -363,7 +363,7 @@ class Pool:
             self._retiring.add(worker)
             return
         worker.stop()
-        self._discharge(worker)
+        self._remove(worker)
         stopping = [other for other in self._processes if other.state is State.STOPPING]
         # Workers that ignore the stop frame must not pile up behind their successors.
         for other in stopping[: -(self._num_workers + MAX_STOPPING)]:
@@ -373,13 +373,13 @@ class Pool:
     def on_lost(self, worker: Worker, reason: str) -> None:
         """Called by a worker."""
         if worker not in self._workers:
-            return  # the recruiter hears it from `Worker.start`
+            return  # the spawner hears it from `Worker.start`
         waiter = self._jobs.pop(worker, None)
         self._lost.add(worker)
         self._log.error("worker lost", pid=worker.pid, reason=reason, with_email=waiter is not None)
         if waiter is None and worker.execs == 0:
-            self._recruiter.count_failure()
-        self._discharge(worker)
+            self._spawner.count_failure()
+        self._remove(worker)
         if waiter is not None:
             self._worker_failed(waiter)
 
@@ -413,7 +413,7 @@ class Pool:
 
     def _close_door(self) -> None:
         self._running = False
-        self._recruiter.close()
+        self._spawner.close()
         self._supervisor.retire()
         while self._waiters:
             self._no_worker(self._waiters.popleft())
@@ -427,7 +427,7 @@ class Pool:
             except asyncio.TimeoutError:
                 self._log.error("a killed worker does not end", pid=worker.pid)
         self._supervisor.end()
-        await self._recruiter.end()
+        await self._spawner.end()
 
 
 def _with_jitter(max_jobs: int) -> int:

@@ -1,4 +1,4 @@
-"""The recruiter: starts workers, all at once in the beginning, later those that are missing.
+"""The spawner: starts workers, all at once in the beginning, later those that are missing.
 
 After a worker that did not start or was of no use it starts one at a time, and waits before it does, longer each time.
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import StartError
-from fastsmtp.workers.handshake import Listener
+from fastsmtp.workers.handshake import RelayListener
 from fastsmtp.workers.launch import Identity, Launch, run_on_init
 from fastsmtp.workers.worker import State, Worker, WorkerOwner
 
@@ -21,26 +21,26 @@ LAST_RETRY_S = 5.0  # ... up to this: that soon is the pool well again once the 
 FORGIVEN_S = 60.0  # a failed start this long ago does not count
 
 
-class Employer(WorkerOwner, Protocol):
+class SpawnerOwner(WorkerOwner, Protocol):
     """Who needs workers, and owns them from their launch on."""
 
     def missing(self) -> int:
-        """How many more workers are wanted on duty now; those being started are not subtracted."""
+        """How many more workers are wanted in service now; those being started are not subtracted."""
 
     def on_launched(self, worker: Worker) -> None:
         """There is a process; until it has shaken hands it is of no use."""
 
-    def enlist(self, worker: Worker) -> None:
-        """Put a worker that was missing, and has shaken hands, on duty."""
+    def add(self, worker: Worker) -> None:
+        """Put a worker that was missing, and has shaken hands, in service."""
 
     def on_start_failure(self) -> None:
         """A worker that was missing did not start."""
 
 
-class Recruiter:
+class Spawner:
     """Starts the workers of one pool."""
 
-    def __init__(self, employer: Employer, launch: Launch, log: FilteringBoundLogger, *, delays: bool) -> None:
+    def __init__(self, employer: SpawnerOwner, launch: Launch, log: FilteringBoundLogger, *, delays: bool) -> None:
         """Without `delays` failures do not slow it down."""
         self._employer = employer
         self._launch = launch
@@ -52,7 +52,7 @@ class Recruiter:
         self._failed_at = 0.0
         self._retry: asyncio.TimerHandle | None = None
         self._closed = False
-        self.listener: Listener | None = None  # None: workers have pipes
+        self.listener: RelayListener | None = None  # None: workers have pipes
         self.failed_starts = 0  # in a row; set to 0 by the employer when a worker is of use
 
     @property
@@ -67,7 +67,7 @@ class Recruiter:
         self._identity = Identity(self._launch.user, self._launch.group)
         await run_on_init(self._launch.on_init, self._log)
         if self._launch.relay != "pipes":
-            self.listener = Listener(self._launch.relay, self._launch.relay_timeout_s, self._log)
+            self.listener = RelayListener(self._launch.relay, self._launch.relay_timeout_s, self._log)
             await self.listener.start(self._identity)
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class Recruiter:
         finally:
             self._tasks.discard(asyncio.current_task())
         if worker is not None:
-            self._employer.enlist(worker)
+            self._employer.add(worker)
         self.fill()
 
     def _fail(self, reason: str) -> None:

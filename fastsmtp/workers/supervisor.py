@@ -12,7 +12,7 @@ from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.config.settings import PoolSettings
 from fastsmtp.workers.worker import State, Worker
 
 _MB = 1024 * 1024

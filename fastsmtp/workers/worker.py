@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.relay import Relay, Segments, connect_pipes
-from fastsmtp.workers.handshake import Handshake, Listener
+from fastsmtp.workers.handshake import Handshake, RelayListener
 from fastsmtp.workers.launch import Identity, Launch, Process
 
 # Between the first sign of a worker's end (reaped, or its relay closed) and the last, which normally follow within a
@@ -101,7 +101,7 @@ class Worker:
         owner: WorkerOwner,
         launch: Launch,
         identity: Identity,
-        listener: Listener | None,
+        listener: RelayListener | None,
         log: FilteringBoundLogger,
     ) -> None:
         """Launch the process; without `listener` its stdin and stdout are the relay. Raises StartError."""

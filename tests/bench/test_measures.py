@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fastsmtp.bench.dialogue import Failure, Mail
-from fastsmtp.bench.histogram import Histogram
+from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.measures import Interval, Measures
 from fastsmtp.bench.message import Template
 
@@ -16,7 +16,7 @@ from fastsmtp.bench.message import Template
 def test_percentiles_are_never_too_low_and_little_too_high(percent: float) -> None:
     chooser = random.Random(5)
     times = sorted(chooser.lognormvariate(-6, 2) for _ in range(5000))
-    histogram = Histogram()
+    histogram = LatencyHistogram()
     for seconds in times:
         histogram.add(seconds)
     exact = times[max(0, -(-len(times) * int(percent * 10) // 1000) - 1)]
@@ -26,9 +26,9 @@ def test_percentiles_are_never_too_low_and_little_too_high(percent: float) -> No
 
 
 def test_histograms_without_times() -> None:
-    empty = Histogram()
+    empty = LatencyHistogram()
     assert (empty.percentile(50), empty.mean, list(empty.bars(5))) == (0.0, 0.0, [])
-    full = Histogram()
+    full = LatencyHistogram()
     full.add(0.0)
     full.add(2.0)
     full.merge(empty)
@@ -36,7 +36,7 @@ def test_histograms_without_times() -> None:
 
 
 def test_bars_count_everything_once() -> None:
-    histogram = Histogram()
+    histogram = LatencyHistogram()
     for exponent in range(20):
         histogram.add(1e-6 * 2**exponent)
     bars = list(histogram.bars(7))

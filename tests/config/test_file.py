@@ -10,7 +10,7 @@ import pytest
 from fastsmtp.config import settings
 from fastsmtp.config.file import load
 from fastsmtp.config.rules import parse_duration
-from fastsmtp.config.settings import Config, Listener
+from fastsmtp.config.settings import Config, ListenerSettings
 from fastsmtp.errors import ConfigError
 from fastsmtp.system.addresses import TCPAddress, UnixAddress, parse_address
 
@@ -92,7 +92,7 @@ def test_written_defaults_are_the_defaults() -> None:
 
 
 def test_roadrunner_style() -> None:
-    assert read(ROADRUNNER) == Config(server=settings.Server(command="php worker.php", relay="pipes"))
+    assert read(ROADRUNNER) == Config(server=settings.ServerSettings(command="php worker.php", relay="pipes"))
 
 
 def test_flow_style_and_unix_relay() -> None:
@@ -110,20 +110,20 @@ smtp:
   pool: {num_workers: 4}
 """
     assert read(text) == Config(
-        server=settings.Server(command="php /srv/worker.php", relay="unix:///run/w.sock"),
-        logs=settings.Logs(level="warn"),
-        smtp=settings.SMTP(
+        server=settings.ServerSettings(command="php /srv/worker.php", relay="unix:///run/w.sock"),
+        logs=settings.LogsSettings(level="warn"),
+        smtp=settings.SMTPSettings(
             addr="127.0.0.1:2701",
             hostname="bench.local",
             max_message_size=20971520,
-            attachment_storage=settings.AttachmentStorage(mode="tempfile", temp_dir="/tmp/att"),
+            attachment_storage=settings.AttachmentStorageSettings(mode="tempfile", temp_dir="/tmp/att"),
         ),
     )
 
 
 def test_other_sections_are_left_alone() -> None:
     text = "http: {address: '${NOT_SET}', pool: 7}\njobs: [1]\nkv:\nendure: {grace_period: 5s, log_level: x}\n"
-    assert read(text) == Config(endure=settings.Endure(grace_period_s=5.0))
+    assert read(text) == Config(endure=settings.EndureSettings(grace_period_s=5.0))
 
 
 def test_off_values_of_sections_to_come() -> None:
@@ -132,7 +132,7 @@ def test_off_values_of_sections_to_come() -> None:
 
 
 def test_environment_of_workers_as_map_and_as_list() -> None:
-    expected = Config(server=settings.Server(env={"DEBUG": "1", "ON": "true", "NAME": "x y"}))
+    expected = Config(server=settings.ServerSettings(env={"DEBUG": "1", "ON": "true", "NAME": "x y"}))
     assert read("server: {env: {DEBUG: 1, ON: true, NAME: x y}}") == expected
     assert read("server:\n  env:\n    - DEBUG: 1\n    - ON: true\n      NAME: x y\n") == expected
 
@@ -150,11 +150,11 @@ smtp:
     <<: [*one, *two]
     max_jobs: 7
 """
-    assert read(text).smtp.pool == settings.Pool(num_workers=1, max_jobs=7, debug=True)
+    assert read(text).smtp.pool == settings.PoolSettings(num_workers=1, max_jobs=7, debug=True)
 
 
 def test_merge_key_that_names_itself() -> None:
-    assert read("smtp: &s {<<: *s, strict: true}").smtp == settings.SMTP(strict=True)
+    assert read("smtp: &s {<<: *s, strict: true}").smtp == settings.SMTPSettings(strict=True)
 
 
 @pytest.mark.parametrize(
@@ -247,12 +247,12 @@ smtp:
     num_workers: ${N}
     max_jobs: ${EMPTY:-5}
 """
-    assert read(text).smtp == settings.SMTP(
+    assert read(text).smtp == settings.SMTPSettings(
         addr="127.0.0.1:2525",
         hostname="mail.test",
         strict=True,
         max_recipients=3,
-        pool=settings.Pool(num_workers=3, max_jobs=5),
+        pool=settings.PoolSettings(num_workers=3, max_jobs=5),
     )
 
 
@@ -289,12 +289,12 @@ def test_overrides_win_and_are_typed() -> None:
         "smtp.hostname='x.test'",
     )
     assert loaded == Config(
-        server=settings.Server(command=["php", "a b.php"], relay="pipes", env={"TOKEN": "a=b"}),
-        smtp=settings.SMTP(
+        server=settings.ServerSettings(command=["php", "a b.php"], relay="pipes", env={"TOKEN": "a=b"}),
+        smtp=settings.SMTPSettings(
             addr="[::1]:2525",
             hostname="x.test",
             strict=True,
-            pool=settings.Pool(num_workers=2, supervisor=settings.Supervisor(exec_ttl_s=60.0)),
+            pool=settings.PoolSettings(num_workers=2, supervisor=settings.SupervisorSettings(exec_ttl_s=60.0)),
         ),
     )
 
@@ -372,7 +372,10 @@ def test_faulty_overrides() -> None:
         ),
         ("pool: 4", "smtp.pool: expected a section with keys, got 4"),
         ("pool: {num_worker: 4}", "smtp.pool.num_worker: unknown key, did you mean num_workers?"),
-        ("zzz: 4", "smtp.zzz: unknown key, expected one of " + ", ".join(settings.SMTP.__struct_encode_fields__)),
+        (
+            "zzz: 4",
+            "smtp.zzz: unknown key, expected one of " + ", ".join(settings.SMTPSettings.__struct_encode_fields__),
+        ),
         (
             "processes: 0",
             'smtp.processes: expected an integer of 1 or more, or "auto", got 0',
@@ -492,16 +495,16 @@ def test_fault_shows_no_control_characters() -> None:
 def test_servers_replace_the_default_listener() -> None:
     smtp = read("smtp: {servers: {a: {addr: ':1'}, b: {addr: ':2', hostname: b.test, tls: {cert: auto}}}}").smtp
     assert smtp.listeners() == {
-        "a": Listener(addr=":1", hostname="buggregator.local", tls=settings.TLS()),
-        "b": Listener(addr=":2", hostname="b.test", tls=settings.TLS(cert="auto")),
+        "a": ListenerSettings(addr=":1", hostname="buggregator.local", tls=settings.TLSSettings()),
+        "b": ListenerSettings(addr=":2", hostname="b.test", tls=settings.TLSSettings(cert="auto")),
     }
 
 
 def test_servers_beside_addr() -> None:
     smtp = read("smtp: {addr: ':1', tls: {cert: auto}, servers: {a: {addr: ':2'}}}").smtp
     assert smtp.listeners() == {
-        "default": Listener(addr=":1", hostname="buggregator.local", tls=settings.TLS(cert="auto")),
-        "a": Listener(addr=":2", hostname="buggregator.local", tls=settings.TLS(cert="auto")),
+        "default": ListenerSettings(addr=":1", hostname="buggregator.local", tls=settings.TLSSettings(cert="auto")),
+        "a": ListenerSettings(addr=":2", hostname="buggregator.local", tls=settings.TLSSettings(cert="auto")),
     }
 
 
@@ -622,14 +625,14 @@ def test_override_with_a_key_twice() -> None:
 
 
 def test_merge_keys_in_a_circle() -> None:
-    assert read("smtp: &a {strict: true, <<: &b {max_recipients: 7, <<: *a}}").smtp == settings.SMTP(
+    assert read("smtp: &a {strict: true, <<: &b {max_recipients: 7, <<: *a}}").smtp == settings.SMTPSettings(
         strict=True, max_recipients=7
     )
 
 
 def test_merge_bomb() -> None:
     levels = "".join(f"a{level}: &a{level} {{<<: [*a{level - 1}, *a{level - 1}]}}\n" for level in range(1, 26))
-    assert read(f"a0: &a0 {{strict: true}}\n{levels}smtp: *a25\n").smtp == settings.SMTP(strict=True)
+    assert read(f"a0: &a0 {{strict: true}}\n{levels}smtp: *a25\n").smtp == settings.SMTPSettings(strict=True)
 
 
 def test_merge_chain_without_end() -> None:
@@ -646,5 +649,5 @@ def test_faults_cannot_paint_or_forge_a_line() -> None:
     assert caught.value.faults == [
         '-o: expected key=value, like smtp.addr=127.0.0.1:1025, got "x\\x1b\\n"',
         "a\\x1b[31mb\\nc.yaml:1: smtp.a\\x1b[31mb\\nfoo: unknown key, expected one of "
-        + ", ".join(field.encode_name for field in msgspec.structs.fields(settings.SMTP)),
+        + ", ".join(field.encode_name for field in msgspec.structs.fields(settings.SMTPSettings)),
     ]

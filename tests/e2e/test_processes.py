@@ -25,7 +25,7 @@ from servers import WORKERS, Serve, Server
 from wire import MAIL, PATIENCE_S, Wire, logged, wait_for_log
 
 from fastsmtp.errors import CallError
-from fastsmtp.goridge.client import Client
+from fastsmtp.goridge.client import RPCClient
 
 ACCEPTED = b"250 2.0.0 Message accepted\r\n"
 GOING_DOWN = b"421 4.3.2 Server is shutting down\r\n"
@@ -39,8 +39,8 @@ def rpc_address(server: Server) -> str:
     return line.rpartition("address=")[2]
 
 
-def rpc(server: Server) -> Client:
-    return Client(rpc_address(server), PATIENCE_S)
+def rpc(server: Server) -> RPCClient:
+    return RPCClient(rpc_address(server), PATIENCE_S)
 
 
 def call(server: Server, method: str, argument: object = None) -> Any:
@@ -461,7 +461,7 @@ def test_sigusr1_reopens_the_log_in_all(serve: Serve, tmp_path: Path) -> None:
     server = serve({"rpc": {"listen": listen}, "smtp": {"processes": 2}, "logs": {"output": str(log)}})
     moved = log.rename(tmp_path / "server.log.1")
     server.process.send_signal(signal.SIGUSR1)
-    with Client(listen, PATIENCE_S) as client:
+    with RPCClient(listen, PATIENCE_S) as client:
         while not log.exists():
             client.call("rpc.Version")
         client.call("smtp.Stats")  # each process has answered after it was told to reopen
@@ -482,7 +482,7 @@ def test_the_death_of_the_parent_leaves_nothing(serve: Serve, scratch: Path) -> 
         },
         arguments=["-o", "smtp.addr=127.0.0.1:0"],
     )
-    with Client(f"unix://{sockets[1]}", 30) as client:
+    with RPCClient(f"unix://{sockets[1]}", 30) as client:
         pids = [process["pid"] for process in client.call("smtp.Stats")["processes"]]
         pids += [worker["pid"] for worker in client.call("informer.Workers", "smtp")["workers"]]
     assert len(pids) == 4

@@ -11,12 +11,12 @@ import pytest
 import structlog
 
 from fastsmtp.errors import CallError
-from fastsmtp.goridge.asyncclient import Caller
-from fastsmtp.goridge.rpc import RPC, Connection, Method
+from fastsmtp.goridge.asyncclient import AsyncRPCClient
+from fastsmtp.goridge.rpc import Method, RPCConnection, RPCServer
 from fastsmtp.system.loop import run
 
 
-def with_caller(work: Callable[[Caller, Connection], Awaitable[None]]) -> list[str]:
+def with_caller(work: Callable[[AsyncRPCClient, RPCConnection], Awaitable[None]]) -> list[str]:
     """Do `work` with both ends; what else happened."""
     happened: list[str] = []
 
@@ -34,7 +34,7 @@ def with_caller(work: Callable[[Caller, Connection], Awaitable[None]]) -> list[s
             later.set()
             return True
 
-        rpc = RPC(structlog.get_logger())
+        rpc = RPCServer(structlog.get_logger())
         rpc.methods = {
             "echo": Method(lambda value: value),
             "wait": Method(wait),
@@ -43,8 +43,8 @@ def with_caller(work: Callable[[Caller, Connection], Awaitable[None]]) -> list[s
         }
         ours, theirs = socket.socketpair()
         loop = asyncio.get_running_loop()
-        caller = Caller(lambda: happened.append("lost"))
-        connection = Connection(rpc)
+        caller = AsyncRPCClient(lambda: happened.append("lost"))
+        connection = RPCConnection(rpc)
         await loop.create_unix_connection(lambda: connection, sock=theirs)
         await loop.create_unix_connection(lambda: caller, sock=ours)
         await asyncio.wait_for(work(caller, connection), 30)
@@ -56,7 +56,7 @@ def with_caller(work: Callable[[Caller, Connection], Awaitable[None]]) -> list[s
 
 
 def test_answers_come_to_their_calls_in_any_order() -> None:
-    async def work(caller: Caller, _: Connection) -> None:
+    async def work(caller: AsyncRPCClient, _: RPCConnection) -> None:
         later = caller.call("wait")
         assert await caller.call("echo", {"a": [1, None, "\u20ac"]}) == {"a": [1, None, "\u20ac"]}
         assert not later.done()
@@ -75,7 +75,7 @@ def test_answers_come_to_their_calls_in_any_order() -> None:
     ],
 )
 def test_a_call_that_fails_says_why(method: str, argument: object, kind: Any, text: str) -> None:
-    async def work(caller: Caller, _: Connection) -> None:
+    async def work(caller: AsyncRPCClient, _: RPCConnection) -> None:
         with pytest.raises(CallError) as caught:
             await caller.call(method, argument, kind)
         assert str(caught.value) == text
@@ -85,7 +85,7 @@ def test_a_call_that_fails_says_why(method: str, argument: object, kind: Any, te
 
 
 def test_who_is_gone_answers_nothing() -> None:
-    async def work(caller: Caller, connection: Connection) -> None:
+    async def work(caller: AsyncRPCClient, connection: RPCConnection) -> None:
         waiting = [caller.call("wait"), caller.call("wait")]
         waiting[1].cancel()
         connection.abort()
@@ -98,7 +98,7 @@ def test_who_is_gone_answers_nothing() -> None:
 
 
 def test_an_answer_that_nobody_waits_for_any_more_is_left_alone() -> None:
-    async def work(caller: Caller, _: Connection) -> None:
+    async def work(caller: AsyncRPCClient, _: RPCConnection) -> None:
         given_up = caller.call("wait")
         given_up.cancel()
         await caller.call("release")
@@ -109,7 +109,7 @@ def test_an_answer_that_nobody_waits_for_any_more_is_left_alone() -> None:
 
 @pytest.mark.parametrize("octets", [b"no frame at all", bytes(64)], ids=["text", "nothing"])
 def test_what_is_no_answer_ends_the_connection(octets: bytes) -> None:
-    async def work(caller: Caller, connection: Connection) -> None:
+    async def work(caller: AsyncRPCClient, connection: RPCConnection) -> None:
         waiting = caller.call("wait")
         assert connection._transport is not None
         connection._transport.write(octets)

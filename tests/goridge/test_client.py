@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from fastsmtp.errors import CallError, FrameError
-from fastsmtp.goridge.client import Client
-from fastsmtp.goridge.rpc import RPC, Method
+from fastsmtp.goridge.client import RPCClient
+from fastsmtp.goridge.rpc import Method, RPCServer
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def listening() -> Iterator[Callable[[str], str]]:
         started = threading.Event()
 
         async def serve() -> None:
-            rpc = RPC(structlog.get_logger())
+            rpc = RPCServer(structlog.get_logger())
             ready.append(rpc.bind(listen))
             await rpc.serve({"double": Method(lambda number: number * 2, int), "leave": Method(lambda _: rpc.close())})
             started.set()
@@ -48,7 +48,7 @@ def listening() -> Iterator[Callable[[str], str]]:
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_calls(listening: Callable[[str], str], tmp_path: Path, kind: str) -> None:
     listen = listening("tcp://127.0.0.1:0" if kind == "tcp" else f"unix://{tmp_path}/rpc.sock")
-    with Client(listen) as client:
+    with RPCClient(listen) as client:
         assert [client.call("double", number) for number in (1, 2)] == [2, 4]
         with pytest.raises(CallError, match=r"^rpc: can't find method triple$"):
             client.call("triple", 1)
@@ -57,18 +57,18 @@ def test_calls(listening: Callable[[str], str], tmp_path: Path, kind: str) -> No
 
 def test_everywhere_is_here(listening: Callable[[str], str]) -> None:
     port = listening("tcp://0.0.0.0:0").rpartition(":")[2]
-    with Client(f"tcp://:{port}") as client:
+    with RPCClient(f"tcp://:{port}") as client:
         assert client.call("double", 3) == 6
 
 
 def test_server_that_leaves(listening: Callable[[str], str]) -> None:
-    with Client(listening("tcp://127.0.0.1:0")) as client, pytest.raises(ConnectionError):
+    with RPCClient(listening("tcp://127.0.0.1:0")) as client, pytest.raises(ConnectionError):
         client.call("leave")
 
 
 def test_wait_for_its_end(listening: Callable[[str], str]) -> None:
     listen = listening("tcp://127.0.0.1:0")
-    with Client(listen) as waiting, Client(listen) as other:
+    with RPCClient(listen) as waiting, RPCClient(listen) as other:
         assert waiting.call("double", 1) == 2
         with pytest.raises(ConnectionError):
             other.call("leave")
@@ -78,18 +78,18 @@ def test_wait_for_its_end(listening: Callable[[str], str]) -> None:
 @pytest.mark.parametrize("listen", ["tcp://127.0.0.1:1", "unix:///no/such/rpc.sock"])
 def test_nobody_listens(listen: str) -> None:
     with pytest.raises(OSError, match=r"refused|No such"):
-        Client(listen)
+        RPCClient(listen)
 
 
 def test_no_answer_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with Client(address, timeout_s=0.01) as client, pytest.raises(TimeoutError):
+        with RPCClient(address, timeout_s=0.01) as client, pytest.raises(TimeoutError):
             client.call("double", 1)
 
 
 def test_who_does_not_speak_goridge() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as web, Client(f"tcp://127.0.0.1:{web.getsockname()[1]}") as client:
+    with socket.create_server(("127.0.0.1", 0)) as web, RPCClient(f"tcp://127.0.0.1:{web.getsockname()[1]}") as client:
         connection, _ = web.accept()
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         with connection, pytest.raises(FrameError, match="not a Goridge frame"):

@@ -21,7 +21,7 @@ from pools import LOOPS, run
 
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge import rpc as rpc_module
-from fastsmtp.goridge.asyncclient import Caller as AsyncCaller
+from fastsmtp.goridge.asyncclient import AsyncRPCClient as AsyncCaller
 from fastsmtp.goridge.frame import (
     CODEC_GOB,
     CODEC_JSON,
@@ -35,7 +35,7 @@ from fastsmtp.goridge.frame import (
     FrameDecoder,
     encode_frame,
 )
-from fastsmtp.goridge.rpc import MAX_CALL_BYTES, MAX_RUNNING, RPC, Method
+from fastsmtp.goridge.rpc import MAX_CALL_BYTES, MAX_RUNNING, Method, RPCServer
 
 RunLoop = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -50,7 +50,7 @@ class Under:
 
     def __init__(self) -> None:
         self.records: list[MutableMapping[str, Any]] = []
-        self.rpc = RPC(structlog.wrap_logger(None, processors=[self._keep]))
+        self.rpc = RPCServer(structlog.wrap_logger(None, processors=[self._keep]))
         self.gate = asyncio.Event()
         self.finished: list[str] = []
         self.methods = {
@@ -114,7 +114,7 @@ async def _within(seconds: float) -> AsyncIterator[None]:
         timer.cancel()
 
 
-class Caller:
+class AsyncRPCClient:
     """The other side: `send` and `receive` frames, `call` does both."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -123,7 +123,7 @@ class Caller:
         self._frames: list[Frame] = []
 
     @classmethod
-    async def connect(cls, path: Path) -> Caller:
+    async def connect(cls, path: Path) -> AsyncRPCClient:
         return cls(*await asyncio.open_unix_connection(str(path)))
 
     def send(self, sequence: int, method: str, argument: bytes, codec: int = CODEC_JSON) -> None:
@@ -169,7 +169,7 @@ def test_calls(run_loop: RunLoop, tmp_path: Path) -> None:
 
     async def main() -> None:
         async with serving(path) as under:
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             argument = '{"a":[1,null,"ü"]}'.encode()
             assert await caller.call("t.Echo", argument) == (CODEC_JSON, argument)
             assert await caller.call("t.Echo", b"") == (CODEC_JSON, b"null")
@@ -210,7 +210,7 @@ def test_error_frames(run_loop: RunLoop, tmp_path: Path, case: str) -> None:
 
     async def main() -> None:
         async with serving(path) as under:
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             assert await caller.call(method, argument) == (CODEC_JSON | ERROR, text.encode())
             assert await caller.call("t.Echo", b"1") == (CODEC_JSON, b"1")
             await caller.close()
@@ -225,7 +225,7 @@ def test_what_fails_unexpectedly_is_logged(run_loop: RunLoop, tmp_path: Path, me
 
     async def main() -> None:
         async with serving(path) as under:
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             answer = b"internal error, see the log of the server"
             assert await caller.call(method, b"1") == (CODEC_JSON | ERROR, answer)
             assert await caller.call("t.Echo", b"1") == (CODEC_JSON, b"1")
@@ -251,7 +251,7 @@ def test_other_codecs(run_loop: RunLoop, tmp_path: Path, codec: int, name: str) 
 
     async def main() -> None:
         async with serving(path):
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             answer = f"{name} is not supported, use JSON".encode()
             assert await caller.call("t.Echo", b"\0\xff", codec) == (codec | ERROR, answer)
             assert await caller.call("t.Echo", b"1") == (CODEC_JSON, b"1")
@@ -281,8 +281,8 @@ def test_what_is_no_call_ends_the_connection(run_loop: RunLoop, tmp_path: Path, 
 
     async def main() -> None:
         async with serving(path) as under:
-            other = await Caller.connect(path)
-            caller = await Caller.connect(path)
+            other = await AsyncRPCClient.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             caller.writer.write(octets)
             assert await caller.closed() == b""
             await caller.close()
@@ -300,7 +300,7 @@ def test_caller_leaves_in_the_middle(run_loop: RunLoop, tmp_path: Path) -> None:
 
     async def main() -> None:
         async with serving(path) as under:
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             caller.writer.write(call_frame(1, "t.Echo", b"1")[:-1])
             await caller.writer.drain()
             await until(lambda: len(under.rpc.connections) == 1)
@@ -318,7 +318,7 @@ def test_pipelined_calls_are_answered_in_order(run_loop: RunLoop, tmp_path: Path
 
     async def main() -> None:
         async with serving(path):
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             octets = b"".join(call_frame(number, "t.Echo", b"%d" % number) for number in range(count))
             for start in range(0, len(octets), piece):
                 caller.writer.write(octets[start : start + piece])
@@ -335,7 +335,7 @@ def test_calls_that_take_time(run_loop: RunLoop, tmp_path: Path) -> None:
 
     async def main() -> None:
         async with serving(path) as under:
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             caller.send(1, "t.Slow", b'"a"')
             caller.send(2, "t.SlowRefuse", b'"no"')
             caller.send(3, "t.Echo", b"3")
@@ -357,7 +357,7 @@ def test_calls_that_take_time_are_limited(run_loop: RunLoop, tmp_path: Path) -> 
 
     async def main() -> None:
         async with serving(path) as under:
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             for number in range(MAX_RUNNING + 1):
                 caller.send(number, "t.Slow", b'"x"')
             text = f"{MAX_RUNNING} calls of this connection are under way, wait for one of them".encode()
@@ -376,7 +376,7 @@ def test_a_call_outlives_its_connection(run_loop: RunLoop, tmp_path: Path) -> No
 
     async def main() -> None:
         async with serving(path) as under:
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             caller.send(1, "t.Slow", b'"a"')
             await until(lambda: len(under.rpc.running) == 1)
             await caller.close()
@@ -394,7 +394,7 @@ def test_close_ends_calls_and_connections(run_loop: RunLoop, tmp_path: Path) -> 
 
     async def main() -> None:
         async with serving(path) as under:
-            callers = [await Caller.connect(path) for _ in range(3)]
+            callers = [await AsyncRPCClient.connect(path) for _ in range(3)]
             callers[0].send(1, "t.Slow", b'"a"')
             await until(lambda: len(under.rpc.running) == 1 and len(under.rpc.connections) == 3)
             under.rpc.close()
@@ -443,7 +443,7 @@ def test_who_does_not_read_its_answers_is_read_no_further(run_loop: RunLoop, tmp
             assert accepted._transport.get_write_buffer_size() <= 3 * size
             connection.setblocking(False)
             reader, writer = await asyncio.open_unix_connection(sock=connection)
-            caller = Caller(reader, writer)
+            caller = AsyncRPCClient(reader, writer)
             for number in range(calls):
                 sequence, flags, _, answer = await caller.receive()
                 assert (sequence, flags, len(answer)) == (number, CODEC_JSON, size + 2)
@@ -458,7 +458,7 @@ def test_many_connections(run_loop: RunLoop, tmp_path: Path) -> None:
 
     async def main() -> None:
         async with serving(path) as under:
-            callers = await asyncio.gather(*(Caller.connect(path) for _ in range(200)))
+            callers = await asyncio.gather(*(AsyncRPCClient.connect(path) for _ in range(200)))
             for number, caller in enumerate(callers):
                 caller.send(number, "t.Echo", b"%d" % number)
             for number, caller in enumerate(callers):
@@ -479,11 +479,11 @@ def test_unix_socket_is_private_and_replaces_a_stale_one(run_loop: RunLoop, tmp_
     async def main() -> None:
         async with serving(path):
             assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-            second = RPC(structlog.get_logger())
+            second = RPCServer(structlog.get_logger())
             with pytest.raises(StartError, match=f"cannot listen on unix://{path}: Address already in use"):
                 second.bind(f"unix://{path}")
             second.close()
-            caller = await Caller.connect(path)
+            caller = await AsyncRPCClient.connect(path)
             assert await caller.call("t.Echo", b"1") == (CODEC_JSON, b"1")
             await caller.close()
 
@@ -497,11 +497,11 @@ def test_unix_socket_is_private_and_replaces_a_stale_one(run_loop: RunLoop, tmp_
 )
 def test_tcp(run_loop: RunLoop, listen: str, shown: str) -> None:
     async def main() -> None:
-        rpc = RPC(structlog.get_logger())
+        rpc = RPCServer(structlog.get_logger())
         address = rpc.bind(listen)
         assert address.startswith(shown)
         await rpc.serve({"t.Echo": Method(lambda value: value)})
-        caller = Caller(*await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2])))
+        caller = AsyncRPCClient(*await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2])))
         assert await caller.call("t.Echo", b"1") == (CODEC_JSON, b"1")
         await caller.close()
         rpc.close()
@@ -547,13 +547,13 @@ class Sink:
     )
 )
 def test_every_call_has_one_answer(calls: list[tuple[bytes, bytes, int]]) -> None:
-    rpc = RPC(structlog.wrap_logger(None, processors=[]))
+    rpc = RPCServer(structlog.wrap_logger(None, processors=[]))
     rpc.methods = {
         "t.Echo": Method(lambda value: value),
         "t.Length": Method(len, str),
         "t.Refuse": Method(lambda text: (_ for _ in ()).throw(CallError(text)), str),
     }
-    connection, sink = rpc_module.Connection(rpc), Sink()
+    connection, sink = rpc_module.RPCConnection(rpc), Sink()
     connection.connection_made(sink)  # type: ignore[arg-type]
     for number, (method, argument, flags) in enumerate(calls):
         connection.data_received(encode_frame(flags, method + argument, (number, len(method))))

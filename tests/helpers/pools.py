@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.config.settings import PoolSettings
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Outcome, Pool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fastsmtp.ops.counters import BOUNDS, Histogram, Tally, TallyNumbers
+from fastsmtp.ops.counters import BOUNDS, Counters, CountersSnapshot, Histogram
 
 
 @pytest.mark.parametrize(
@@ -24,23 +24,23 @@ def test_bounds_ascend() -> None:
 
 
 def test_every_verdict_has_its_histogram() -> None:
-    assert list(Tally(["accept", "no-worker"]).durations) == ["accept", "no-worker"]
+    assert list(Counters(["accept", "no-worker"]).durations) == ["accept", "no-worker"]
 
 
 def test_what_another_one_counted_is_added() -> None:
-    one, sum_of_two = Tally(["accept"]), Tally(["accept"])
+    one, sum_of_two = Counters(["accept"]), Counters(["accept"])
     one.connections, one.turned_away, one.mail_bytes = 1, 2, 3
     one.durations["accept"].observe(0.001)
     one.wait.observe(90.0)
     for counter in (one.aborted, one.logins, one.violations):
         counter["x"] += 4
-    numbers = msgspec.json.decode(msgspec.json.encode(one.numbers()), type=TallyNumbers)
-    assert numbers == one.numbers()
+    numbers = msgspec.json.decode(msgspec.json.encode(one.snapshot()), type=CountersSnapshot)
+    assert numbers == one.snapshot()
     for _ in range(2):
         sum_of_two.add(numbers)
     histogram, wait = [0] * (len(BOUNDS) + 1), [0] * (len(BOUNDS) + 1)
     histogram[2], wait[-1] = 2, 2
-    assert sum_of_two.numbers() == TallyNumbers(
+    assert sum_of_two.snapshot() == CountersSnapshot(
         connections=2, turned_away=4, mail_bytes=6, durations={"accept": (histogram, 0.002)}, wait=(wait, 180.0),
         aborted={"x": 8}, logins={"x": 8}, violations={"x": 8},
     )  # fmt: skip

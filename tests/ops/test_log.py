@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from fastsmtp.config.settings import Logs
+from fastsmtp.config.settings import LogsSettings
 from fastsmtp.errors import StartError
 from fastsmtp.ops import log
 from fastsmtp.ops.logoutput import LogOutput
@@ -27,7 +27,7 @@ class Outputs:
     def __init__(self) -> None:
         self.output: LogOutput | None = None
 
-    def configure(self, settings: Logs) -> structlog.typing.FilteringBoundLogger:
+    def configure(self, settings: LogsSettings) -> structlog.typing.FilteringBoundLogger:
         self.output = log.configure(settings)
         logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="smtp")
         return logger
@@ -52,7 +52,7 @@ def without_stamps(text: str) -> str:
 
 
 def test_console(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
-    logger = outputs.configure(Logs())
+    logger = outputs.configure(LogsSettings())
     logger.info("new connection", remote_addr="[::1]:25", count=1)
     logger.warning("odd %s", "argument", detail="two words", quote='a"b', empty="")
     logger.debug("not shown")
@@ -65,7 +65,7 @@ def test_console(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_control_characters_cannot_forge_a_line(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
-    logger = outputs.configure(Logs(output="stdout"))
+    logger = outputs.configure(LogsSettings(output="stdout"))
     logger.info("a\nb\x1b[2J", helo="x\r\n\u202ey \udcff")
     assert without_stamps(capfd.readouterr().out) == (
         'NOW  INFO   smtp  a\\nb\\x1b[2J  helo="x\\\\r\\\\n\\\\u202ey \\\\udcff"\n'
@@ -73,7 +73,7 @@ def test_control_characters_cannot_forge_a_line(outputs: Outputs, capfd: pytest.
 
 
 def test_json(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
-    logger = outputs.configure(Logs(mode="production"))
+    logger = outputs.configure(LogsSettings(mode="production"))
     logger.error("bad\n", path=Path("/x"), count=2)
     line = capfd.readouterr().err
     record = json.loads(line)
@@ -84,18 +84,18 @@ def test_json(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("value", ["\udcff", 2**70, {1: "a"}, b"\xff"], ids=["surrogate", "integer", "keys", "bytes"])
 def test_json_of_odd_values_is_json(outputs: Outputs, capfd: pytest.CaptureFixture[str], value: object) -> None:
-    outputs.configure(Logs(encoding="json")).info("x", value=value)
+    outputs.configure(LogsSettings(encoding="json")).info("x", value=value)
     assert json.loads(capfd.readouterr().err)["msg"] == "x"
 
 
 def test_raw_is_the_message_alone(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
-    outputs.configure(Logs(mode="raw")).info("from a worker", pid=1)
+    outputs.configure(LogsSettings(mode="raw")).info("from a worker", pid=1)
     assert capfd.readouterr().err == "from a worker\n"
 
 
 @pytest.mark.parametrize("mode", ["none", "off"])
 def test_off(outputs: Outputs, capfd: pytest.CaptureFixture[str], mode: str) -> None:
-    logger = outputs.configure(Logs(mode=mode))  # type: ignore[arg-type]
+    logger = outputs.configure(LogsSettings(mode=mode))  # type: ignore[arg-type]
     logger.critical("x")
     logging.getLogger("asyncio").critical("y")
     assert capfd.readouterr() == ("", "")
@@ -112,14 +112,14 @@ def test_off(outputs: Outputs, capfd: pytest.CaptureFixture[str], mode: str) -> 
     ],
 )
 def test_levels(outputs: Outputs, capfd: pytest.CaptureFixture[str], level: str, shown: list[str]) -> None:
-    logger = outputs.configure(Logs(level=level, encoding="json"))  # type: ignore[arg-type]
+    logger = outputs.configure(LogsSettings(level=level, encoding="json"))  # type: ignore[arg-type]
     for method in (logger.debug, logger.info, logger.warning, logger.error, logger.critical):
         method("x")
     assert [json.loads(line)["level"] for line in capfd.readouterr().err.splitlines()] == shown
 
 
 def test_traceback(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
-    logger = outputs.configure(Logs())
+    logger = outputs.configure(LogsSettings())
     try:
         raise ValueError("two\nlines")
     except ValueError:
@@ -139,7 +139,7 @@ def test_traceback(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_standard_library_logging_goes_the_same_way(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
-    outputs.configure(Logs())
+    outputs.configure(LogsSettings())
     logging.getLogger("asyncio").warning("slow: %d", 5)
     logging.getLogger("asyncio").debug("selector")
     assert without_stamps(capfd.readouterr().err) == "NOW  WARN   asyncio  slow: 5\n"
@@ -147,7 +147,7 @@ def test_standard_library_logging_goes_the_same_way(outputs: Outputs, capfd: pyt
 
 def test_several_outputs_and_reopen(outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path, rotated = tmp_path / "fast.log", tmp_path / "fast.log.1"
-    logger = outputs.configure(Logs(mode="raw", output=["stderr", str(path)]))
+    logger = outputs.configure(LogsSettings(mode="raw", output=["stderr", str(path)]))
     assert outputs.output is not None
     logger.info("one")
     path.rename(rotated)
@@ -163,7 +163,7 @@ def test_reopen_that_fails_keeps_the_file(outputs: Outputs, tmp_path: Path, capf
     directory = tmp_path / "logs"
     directory.mkdir()
     path = directory / "fast.log"
-    logger = outputs.configure(Logs(mode="raw", output=str(path)))
+    logger = outputs.configure(LogsSettings(mode="raw", output=str(path)))
     assert outputs.output is not None
     directory.rename(tmp_path / "moved")
     outputs.output.reopen()
@@ -173,7 +173,7 @@ def test_reopen_that_fails_keeps_the_file(outputs: Outputs, tmp_path: Path, capf
 
 
 def test_output_that_cannot_be_written_is_told_once(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
-    logger = outputs.configure(Logs(mode="raw", output=["/dev/full", "stdout"]))
+    logger = outputs.configure(LogsSettings(mode="raw", output=["/dev/full", "stdout"]))
     logger.info("one")
     logger.info("two")
     assert capfd.readouterr() == (
@@ -185,7 +185,7 @@ def test_output_that_cannot_be_written_is_told_once(outputs: Outputs, capfd: pyt
 def test_file_that_cannot_be_opened(outputs: Outputs, tmp_path: Path) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(StartError) as caught:
-        outputs.configure(Logs(output=[str(tmp_path / "ok"), "/nowhere/x.log"]))
+        outputs.configure(LogsSettings(output=[str(tmp_path / "ok"), "/nowhere/x.log"]))
     assert str(caught.value) == "cannot open the log file /nowhere/x.log: No such file or directory"
     assert sorted(os.listdir("/proc/self/fd")) == before
 
@@ -206,7 +206,7 @@ def drain(pipe: int) -> bytes:
 
 
 def test_full_pipe_drops_records_and_tells_how_many(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
-    logger = outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe")))
+    logger = outputs.configure(LogsSettings(encoding="json", output=str(tmp_path / "pipe")))
     for number in range(1000):
         logger.info("x" * 1000, number=number)
     read = [json.loads(line) for line in drain(pipe).splitlines()]
@@ -224,7 +224,7 @@ def test_full_pipe_drops_records_and_tells_how_many(outputs: Outputs, pipe: int,
 
 
 def test_dropped_records_are_told_at_the_end(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
-    logger = outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe")))
+    logger = outputs.configure(LogsSettings(encoding="json", output=str(tmp_path / "pipe")))
     for _ in range(1000):
         logger.info("x" * 1000)
     written = len(drain(pipe).splitlines())
@@ -234,7 +234,7 @@ def test_dropped_records_are_told_at_the_end(outputs: Outputs, pipe: int, tmp_pa
 
 
 def test_long_line_loses_its_middle_in_a_pipe(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
-    outputs.configure(Logs(mode="raw", output=str(tmp_path / "pipe"))).info("\N{EURO SIGN}" * 2000 + "the end")
+    outputs.configure(LogsSettings(mode="raw", output=str(tmp_path / "pipe"))).info("\N{EURO SIGN}" * 2000 + "the end")
     line = drain(pipe)
     assert line.decode() == "\N{EURO SIGN}" * 680 + " ... [cut] ... " + "\N{EURO SIGN}" * 677 + "the end\n"
     assert 4090 <= len(line) <= 4096
@@ -257,7 +257,7 @@ def test_long_line_loses_its_middle_in_a_pipe(outputs: Outputs, pipe: int, tmp_p
 def test_long_record_is_json_in_a_pipe_too(
     outputs: Outputs, pipe: int, tmp_path: Path, fields: dict[str, object]
 ) -> None:
-    outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe"))).info("hello", **fields)
+    outputs.configure(LogsSettings(encoding="json", output=str(tmp_path / "pipe"))).info("hello", **fields)
     line = drain(pipe)
     record = json.loads(line)
     assert len(line) <= 4096
@@ -265,7 +265,9 @@ def test_long_record_is_json_in_a_pipe_too(
 
 
 def test_long_record_keeps_both_ends_of_a_value(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
-    outputs.configure(Logs(encoding="json", output=str(tmp_path / "pipe"))).info("a" + 5000 * "x" + "z", after=1)
+    outputs.configure(LogsSettings(encoding="json", output=str(tmp_path / "pipe"))).info(
+        "a" + 5000 * "x" + "z", after=1
+    )
     record = json.loads(drain(pipe))
     assert (record["msg"], record["after"]) == (f"a{1527 * 'x'} ... [cut] ... {1527 * 'x'}z", 1)
 
@@ -274,7 +276,7 @@ def test_record_that_the_disk_had_no_room_for_spoils_no_other(
     outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "log"
-    logger = outputs.configure(Logs(mode="raw", output=str(path)))
+    logger = outputs.configure(LogsSettings(mode="raw", output=str(path)))
     logger.info("one")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))

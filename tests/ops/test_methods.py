@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from fastsmtp.config.file import load
-from fastsmtp.config.settings import Config, OnInit, Server
+from fastsmtp.config.settings import Config, OnInitSettings, ServerSettings
 from fastsmtp.ops.methods import shown_config
 
 
 def test_config_has_the_keys_of_the_file_and_shows_no_secrets() -> None:
     config = Config(
-        server=Server(env={"A": "secret", "B": "secret"}, on_init=OnInit(env=[{"C": "secret"}, {"D": "secret"}]))
+        server=ServerSettings(
+            env={"A": "secret", "B": "secret"}, on_init=OnInitSettings(env=[{"C": "secret"}, {"D": "secret"}])
+        )
     )
     assert shown_config(config)["server"] == {
         "command": "",

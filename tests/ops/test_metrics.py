@@ -14,8 +14,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-from fastsmtp.ops.counters import BOUNDS, Tally
-from fastsmtp.ops.metrics import Metrics, Processes, Sources
+from fastsmtp.ops.counters import BOUNDS, Counters
+from fastsmtp.ops.metrics import MetricsCollector, Processes, Sources
 
 ROOT = Path(__file__).parents[2]
 STATUSES = {"accept": "250", "accept-and-close": "250", "no-worker": "451"}
@@ -39,10 +39,10 @@ class Pool:
         return self._workers
 
 
-def scrape(tally: Tally, *workers: Worker) -> dict[str, Metric]:
+def scrape(counters: Counters, *workers: Worker) -> dict[str, Metric]:
     """Families by name, through the text of the exposition and back."""
     registry = CollectorRegistry()
-    registry.register(Metrics(Sources(tally, STATUSES, Pool(*workers), lambda: 3, lambda: 4096)))
+    registry.register(MetricsCollector(Sources(counters, STATUSES, Pool(*workers), lambda: 3, lambda: 4096)))
     return {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
 
 
@@ -53,7 +53,7 @@ def values(family: Metric) -> dict[tuple[str, ...], float]:
 
 def test_workers_as_roadrunner_has_them() -> None:
     workers = (Worker(11, "ready", 100), Worker(12, "working", 200), Worker(13, "errored", 300))
-    found = scrape(Tally(STATUSES), *workers)
+    found = scrape(Counters(STATUSES), *workers)
     assert values(found["rr_smtp_worker_memory_bytes"]) == {
         ("rr_smtp_worker_memory_bytes", "11"): 100,
         ("rr_smtp_worker_memory_bytes", "12"): 200,
@@ -72,7 +72,7 @@ def test_workers_as_roadrunner_has_them() -> None:
 
 
 def test_pool() -> None:
-    found = scrape(Tally(STATUSES))
+    found = scrape(Counters(STATUSES))
     counters = (
         "worker_execs",
         "worker_errors",
@@ -88,12 +88,12 @@ def test_pool() -> None:
 
 
 def test_emails() -> None:
-    tally = Tally(STATUSES)
+    counters = Counters(STATUSES)
     for verdict, seconds in (("accept", 0.002), ("accept", 0.3), ("accept-and-close", 0.002), ("no-worker", 70.0)):
-        tally.durations[verdict].observe(seconds)
-    tally.mail_bytes = 1234
-    tally.aborted["eof"] += 2
-    found = scrape(tally)
+        counters.durations[verdict].observe(seconds)
+    counters.mail_bytes = 1234
+    counters.aborted["eof"] += 2
+    found = scrape(counters)
     assert values(found["rr_smtp_request"]) == {
         ("rr_smtp_request_total", "250", "accept"): 2,
         ("rr_smtp_request_total", "250", "accept-and-close"): 1,
@@ -119,12 +119,12 @@ def test_emails() -> None:
 
 
 def test_sessions() -> None:
-    tally = Tally(STATUSES)
-    tally.connections, tally.turned_away = 7, 2
-    tally.logins["PLAIN"] += 5
-    tally.violations["bare-lf-in-body"] += 6
-    tally.wait.observe(0.01)
-    found = scrape(tally)
+    counters = Counters(STATUSES)
+    counters.connections, counters.turned_away = 7, 2
+    counters.logins["PLAIN"] += 5
+    counters.violations["bare-lf-in-body"] += 6
+    counters.wait.observe(0.01)
+    found = scrape(counters)
     assert values(found["rr_smtp_open_connections"]) == {("rr_smtp_open_connections",): 3}
     assert values(found["rr_smtp_connections"]) == {("rr_smtp_connections_total",): 7}
     assert values(found["rr_smtp_connections_turned_away"]) == {("rr_smtp_connections_turned_away_total",): 2}
@@ -135,10 +135,11 @@ def test_sessions() -> None:
 
 def all_samples() -> set[str]:
     """Names of the samples of a server where everything has happened, those of its process too."""
-    tally = Tally(STATUSES)
-    tally.aborted["eof"] = tally.logins["PLAIN"] = tally.violations["bare-lf-in-body"] = 1
+    counters = Counters(STATUSES)
+    counters.aborted["eof"] = counters.logins["PLAIN"] = counters.violations["bare-lf-in-body"] = 1
     registry = CollectorRegistry()
-    registry.register(Metrics(Sources(tally, STATUSES, Pool(Worker(11, "ready", 100)), lambda: 3, lambda: 4096)))
+    sources = Sources(counters, STATUSES, Pool(Worker(11, "ready", 100)), lambda: 3, lambda: 4096)
+    registry.register(MetricsCollector(sources))
     ProcessCollector(registry=registry)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
@@ -169,7 +170,7 @@ def test_several_processes_look_like_one() -> None:
 
 def test_the_document_names_every_metric_and_no_other() -> None:
     document = (ROOT / "docs" / "operations.md").read_text()
-    table = document.partition("\n## Metrics\n")[2].partition("\nBeside them")[0]
+    table = document.partition("\n## MetricsCollector\n")[2].partition("\nBeside them")[0]
     rows = re.findall(r"^\| (`rr_.*?) \| \w+ \|", table, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"rr_\w+", row)}
     parts = re.compile(r"_(bucket|count|sum)$")

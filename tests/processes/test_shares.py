@@ -7,7 +7,15 @@ import os
 import pytest
 
 from fastsmtp.config.file import load
-from fastsmtp.config.settings import RPC, TLS, Config, Listener, Metrics, OnInit, Status
+from fastsmtp.config.settings import (
+    Config,
+    ListenerSettings,
+    MetricsSettings,
+    OnInitSettings,
+    RPCSettings,
+    StatusSettings,
+    TLSSettings,
+)
 from fastsmtp.processes.shares import process_count, shares, split, with_certificates
 
 
@@ -40,7 +48,12 @@ def test_what_there_is_once_is_divided_or_left_to_the_parent() -> None:
     assert [item.smtp.max_inflight_bytes for item in found] == [34, 33, 33]
     assert [item.smtp.attachment_storage.cleanup_after_s for item in found] == [3600.0, 0.0, 0.0]
     for item in found:
-        assert (item.rpc, item.metrics, item.status, item.server.on_init) == (RPC(), Metrics(), Status(), OnInit())
+        assert (item.rpc, item.metrics, item.status, item.server.on_init) == (
+            RPCSettings(),
+            MetricsSettings(),
+            StatusSettings(),
+            OnInitSettings(),
+        )
         assert (item.server.env, item.logs, item.smtp.processes) == ({"A": "b"}, config.logs, 1)
         assert item.smtp.listeners() == config.smtp.listeners()
 
@@ -60,8 +73,10 @@ def test_a_certificate_made_at_start_is_a_file_that_all_read() -> None:
     share = with_certificates(config, {"default": "/run/0.pem"})
     hostname = config.smtp.hostname
     assert share.smtp.listeners() == {
-        "default": Listener(addr=":1025", hostname=hostname, tls=TLS(cert="/run/0.pem", mode="implicit")),
-        "b": Listener(addr=":2", hostname=hostname, tls=TLS(cert="b.pem")),
+        "default": ListenerSettings(
+            addr=":1025", hostname=hostname, tls=TLSSettings(cert="/run/0.pem", mode="implicit")
+        ),
+        "b": ListenerSettings(addr=":2", hostname=hostname, tls=TLSSettings(cert="b.pem")),
     }
 
 

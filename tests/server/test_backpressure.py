@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.backpressure import Backpressure
 
 
 class Reader:
@@ -28,11 +28,11 @@ def readers() -> list[Reader]:
     return [Reader() for _ in range(3)]
 
 
-def begun(limit: int, readers: list[Reader]) -> Inflight:
-    inflight = Inflight(limit)
+def begun(limit: int, readers: list[Reader]) -> Backpressure:
+    backpressure = Backpressure(limit)
     for reader in readers:
-        inflight.begin(reader)
-    return inflight
+        backpressure.begin(reader)
+    return backpressure
 
 
 def paused(readers: list[Reader]) -> list[bool]:
@@ -40,77 +40,77 @@ def paused(readers: list[Reader]) -> list[bool]:
 
 
 def test_above_the_limit_only_the_oldest_is_read(readers: list[Reader]) -> None:
-    inflight = begun(100, readers)
+    backpressure = begun(100, readers)
     for reader in readers:
-        inflight.hold(reader, 40)
+        backpressure.hold(reader, 40)
     assert paused(readers) == [False, False, True]
-    inflight.hold(readers[1], 50)
-    inflight.hold(readers[0], 1000)
+    backpressure.hold(readers[1], 50)
+    backpressure.hold(readers[0], 1000)
     assert paused(readers) == [False, True, True]
-    assert inflight.held == 1090
+    assert backpressure.held == 1090
 
 
 def test_the_next_oldest_is_read_when_the_oldest_has_ended(readers: list[Reader]) -> None:
-    inflight = begun(100, readers)
+    backpressure = begun(100, readers)
     for reader in reversed(readers):
-        inflight.hold(reader, 80)
-    inflight.hold(readers[2], 81)
+        backpressure.hold(reader, 80)
+    backpressure.hold(readers[2], 81)
     assert paused(readers) == [False, True, True]
-    inflight.end(readers[0])
+    backpressure.end(readers[0])
     assert paused(readers) == [False, False, True]
-    inflight.end(readers[1])
+    backpressure.end(readers[1])
     assert paused(readers) == [False, False, False]
-    assert inflight.held == 81
+    assert backpressure.held == 81
 
 
 def test_all_are_read_when_a_transaction_gives_memory_back(readers: list[Reader]) -> None:
-    inflight = begun(100, readers)
-    inflight.hold(readers[0], 90)
-    inflight.hold(readers[1], 20)
+    backpressure = begun(100, readers)
+    backpressure.hold(readers[0], 90)
+    backpressure.hold(readers[1], 20)
     assert paused(readers) == [False, True, False]
-    inflight.hold(readers[0], 0)  # written to a file, or dropped
+    backpressure.hold(readers[0], 0)  # written to a file, or dropped
     assert paused(readers) == [False, False, False]
 
 
 def test_who_was_paused_with_its_last_octets_is_read_after_its_transaction(readers: list[Reader]) -> None:
-    inflight = begun(100, readers)
-    inflight.hold(readers[0], 200)
-    inflight.hold(readers[1], 1)
+    backpressure = begun(100, readers)
+    backpressure.hold(readers[0], 200)
+    backpressure.hold(readers[1], 1)
     assert paused(readers) == [False, True, False]
-    inflight.end(readers[1])
+    backpressure.end(readers[1])
     assert paused(readers) == [False, False, False]
 
 
 def test_without_a_limit_nobody_waits(readers: list[Reader]) -> None:
-    inflight = begun(0, readers)
+    backpressure = begun(0, readers)
     for reader in readers:
-        inflight.hold(reader, 10**12)
+        backpressure.hold(reader, 10**12)
     assert paused(readers) == [False, False, False]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nobody_is_left_paused_whatever_happens(seed: int) -> None:
     chooser = random.Random(seed)
-    inflight = Inflight(1000)
+    backpressure = Backpressure(1000)
     running: list[Reader] = []
     ended: list[Reader] = []
     for _ in range(2000):
         if not running or chooser.random() < 0.1:
             running.append(Reader())
-            inflight.begin(running[-1])
+            backpressure.begin(running[-1])
         reader = chooser.choice(running)
         if chooser.random() < 0.1:
-            inflight.end(reader)
+            backpressure.end(reader)
             running.remove(reader)
             ended.append(reader)
         elif not reader.paused:
-            inflight.hold(reader, chooser.randrange(800))
+            backpressure.hold(reader, chooser.randrange(800))
         assert not any(reader.paused for reader in ended)
         assert not running or not running[0].paused  # somebody is always read
-        assert inflight.held > 1000 or not any(paused(running))
+        assert backpressure.held > 1000 or not any(paused(running))
     for reader in running:
-        inflight.end(reader)
-    assert inflight.held == 0
+        backpressure.end(reader)
+    assert backpressure.held == 0
     assert not any(paused(running))
 
 
@@ -118,43 +118,43 @@ class TestTurns:
     """Above the limit one transaction is read on; which one, when its client only trickles."""
 
     def test_who_trickles_loses_the_turn_to_who_waits_longest(self, readers: list[Reader]) -> None:
-        inflight = begun(100, readers)
-        inflight.hold(readers[0], 10)
-        inflight.hold(readers[2], 100_000)
-        inflight.hold(readers[1], 100_000)
+        backpressure = begun(100, readers)
+        backpressure.hold(readers[0], 10)
+        backpressure.hold(readers[2], 100_000)
+        backpressure.hold(readers[1], 100_000)
         assert paused(readers) == [False, True, True]
-        inflight.look(10.0)
-        inflight.hold(readers[0], 20)
-        inflight.look(11.0)  # too soon to judge
+        backpressure.look(10.0)
+        backpressure.hold(readers[0], 20)
+        backpressure.look(11.0)  # too soon to judge
         assert paused(readers) == [False, True, True]
-        inflight.look(12.5)
+        backpressure.look(12.5)
         assert paused(readers) == [False, True, False]
-        inflight.hold(readers[0], 30)
-        inflight.hold(readers[2], 200_000)
+        backpressure.hold(readers[0], 30)
+        backpressure.hold(readers[2], 200_000)
         assert paused(readers) == [True, True, False]
-        inflight.end(readers[2])
+        backpressure.end(readers[2])
         assert paused(readers) == [False, True, False]
 
     def test_who_gets_on_keeps_the_turn(self, readers: list[Reader]) -> None:
-        inflight = begun(100, readers)
-        inflight.hold(readers[1], 1000)
+        backpressure = begun(100, readers)
+        backpressure.hold(readers[1], 1000)
         for second in range(0, 30, 3):
-            inflight.hold(readers[0], second * 100_000)
-            inflight.look(float(second))
+            backpressure.hold(readers[0], second * 100_000)
+            backpressure.look(float(second))
             assert paused(readers) == [False, True, False]
 
     def test_who_waits_for_a_worker_keeps_the_turn(self, readers: list[Reader]) -> None:
-        inflight = begun(100, readers)
-        inflight.hold(readers[0], 1000)
-        inflight.hold(readers[1], 1000)
+        backpressure = begun(100, readers)
+        backpressure.hold(readers[0], 1000)
+        backpressure.hold(readers[1], 1000)
         readers[0].complete = True
         for second in range(0, 30, 3):
-            inflight.look(float(second))
+            backpressure.look(float(second))
             assert paused(readers) == [False, True, False]
 
     def test_nobody_has_a_turn_below_the_limit(self, readers: list[Reader]) -> None:
-        inflight = begun(100, readers)
+        backpressure = begun(100, readers)
         for second in range(0, 30, 3):
-            inflight.look(float(second))
-            inflight.hold(readers[2], second)
+            backpressure.look(float(second))
+            backpressure.hold(readers[2], second)
             assert paused(readers) == [False, False, False]

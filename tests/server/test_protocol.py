@@ -11,7 +11,7 @@ import structlog
 
 from fastsmtp.capture.attachments import MemoryStorage, Sink
 from fastsmtp.capture.capture import Services
-from fastsmtp.server.backpressure import Inflight
+from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer
 from fastsmtp.smtp.events import HEADROOM
 from fastsmtp.smtp.session import SessionSettings
@@ -123,7 +123,7 @@ class House:
             server="default",
             settings=SessionSettings(hostname="mx.test"),
             services=Services(changes.pop("storage", MemoryStorage()), self.workers, False, log),
-            inflight=Inflight(changes.pop("inflight", 0)),
+            backpressure=Backpressure(changes.pop("inflight", 0)),
             buffer=ReadBuffer(),
             connections=set(),
             max_connections=changes.pop("max_connections", 0),
@@ -221,7 +221,7 @@ def test_a_verdict_from_within_does_not_recurse(make: Callable[..., House]) -> N
     replies = line.send(b"HELO x\r\n" + (BEGIN[8:] + attachment) * 1000)
     assert replies.count(b"451 4.3.0 Storage failed, try again later\r\n") == 1000
     assert line.transport.reading
-    assert house.listening.inflight.held == 0
+    assert house.listening.backpressure.held == 0
 
 
 def test_close_verdict(make: Callable[..., House]) -> None:
@@ -246,7 +246,7 @@ def test_a_mail_whose_client_is_gone_stays_with_its_worker(make: Callable[..., H
         house.workers.end()
     assert house.events().count("email") == (2 if behind else 1)
     assert line.transport.take() == b""
-    assert house.listening.inflight.held == 0
+    assert house.listening.backpressure.held == 0
 
 
 def test_a_mail_without_its_end_is_dropped(make: Callable[..., House]) -> None:
@@ -351,7 +351,7 @@ def test_a_last_reply_that_nobody_reads_does_not_keep_the_connection(make: Calla
 
 
 def test_who_is_paused_goes_on_when_the_oldest_ends(make: Callable[..., House]) -> None:
-    house = make(inflight=100)
+    house = make(backpressure=100)
     oldest, other = house.connect().begin(), house.connect().begin()
     oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
     other.send(b"Subject: x\r\n\r\n" + b"x" * 200)
@@ -363,7 +363,7 @@ def test_who_is_paused_goes_on_when_the_oldest_ends(make: Callable[..., House]) 
 
 
 def test_a_small_mail_above_the_limit_does_not_leave_its_connection_paused(make: Callable[..., House]) -> None:
-    house = make(inflight=100)
+    house = make(backpressure=100)
     oldest, small = house.connect().begin(), house.connect().begin()
     oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
     small.send(MAIL)
@@ -375,19 +375,19 @@ def test_a_small_mail_above_the_limit_does_not_leave_its_connection_paused(make:
 
 def test_memory_freed_before_the_end_frees_the_others(make: Callable[..., House]) -> None:
     """The oldest holds less and less, as with tempfiles."""
-    house = make(inflight=100)
+    house = make(backpressure=100)
     paused = house.connect().begin()
-    inflight = house.listening.inflight
+    backpressure = house.listening.backpressure
     oldest, youngest = house.connect().protocol, paused.protocol
-    inflight.end(youngest)
-    inflight.begin(oldest)
-    inflight.begin(youngest)
-    inflight.hold(oldest, 150)
-    inflight.hold(youngest, 10)
+    backpressure.end(youngest)
+    backpressure.begin(oldest)
+    backpressure.begin(youngest)
+    backpressure.hold(oldest, 150)
+    backpressure.hold(youngest, 10)
     readings = [paused.transport.reading]
-    inflight.hold(oldest, 50)
+    backpressure.hold(oldest, 50)
     assert [*readings, paused.transport.reading] == [False, True]
-    assert inflight.held == 60
+    assert backpressure.held == 60
 
 
 # The end

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from fastsmtp.config.settings import TLS
+from fastsmtp.config.settings import TLSSettings
 from fastsmtp.errors import StartError
 from fastsmtp.server.tls import make_context, self_signed
 
@@ -32,14 +32,14 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("settings", [None, TLS(), TLS(key="key.pem")])
-def test_no_certificate_no_context(settings: TLS | None) -> None:
+@pytest.mark.parametrize("settings", [None, TLSSettings(), TLSSettings(key="key.pem")])
+def test_no_certificate_no_context(settings: TLSSettings | None) -> None:
     assert make_context(settings, "localhost") is None
 
 
 @pytest.mark.parametrize(("cert", "key"), [("cert.pem", "key.pem"), ("both.pem", "")])
 def test_own_certificate(pem: Path, cert: str, key: str) -> None:
-    context = make_context(TLS(cert=str(pem / cert), key=key and str(pem / key)), "localhost")
+    context = make_context(TLSSettings(cert=str(pem / cert), key=key and str(pem / key)), "localhost")
     assert context is not None
     assert context.verify_mode is ssl.CERT_NONE
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -59,7 +59,7 @@ def test_own_certificate(pem: Path, cert: str, key: str) -> None:
 )
 def test_what_cannot_be_used_is_said(pem: Path, cert: str, key: str, fault: str) -> None:
     with pytest.raises(StartError) as raised:
-        make_context(TLS(cert=f"{pem}/{cert}", key=key and f"{pem}/{key}"), "localhost")
+        make_context(TLSSettings(cert=f"{pem}/{cert}", key=key and f"{pem}/{key}"), "localhost")
     assert str(raised.value) == "smtp.tls: " + fault.format(pem)
 
 
@@ -82,5 +82,5 @@ def test_self_signed(hostname: str, names: list[str], addresses: list[str]) -> N
 
 def test_self_signed_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    make_context(TLS(cert="auto"), "localhost")
+    make_context(TLSSettings(cert="auto"), "localhost")
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 from fastsmtp.smtp import replies
 from fastsmtp.smtp.command import MAIL_PARAMETERS, RCPT_PARAMETERS
 from fastsmtp.smtp.session import _VERBS
-from fastsmtp.smtp.violations import RULES
+from fastsmtp.smtp.violations import CLAUSES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "smtp.md").read_text()
 REPLIES = {name: wire for name, wire in vars(replies).items() if name.isupper() and isinstance(wire, bytes)}
@@ -29,9 +29,9 @@ def test_every_reply_has_a_row_and_a_section(name: str) -> None:
     assert section.startswith("RFC ")
 
 
-@pytest.mark.parametrize("code", RULES)
+@pytest.mark.parametrize("code", CLAUSES)
 def test_every_violation_has_a_row_that_tells_its_refusal(code: str) -> None:
-    rule = RULES[code]
+    rule = CLAUSES[code]
     _code, meaning, default, strict, section = row(f"`{code}` |")
     assert meaning
     assert default in ("accepted", "dropped")

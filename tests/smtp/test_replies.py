@@ -122,11 +122,11 @@ def test_ehlo() -> None:
 
 
 def test_every_refusal_of_strict_mode_is_a_5xx() -> None:
-    refusals = [wire for rule in violations.RULES.values() for wire in (rule.refusal, rule.rcpt_refusal) if wire]
+    refusals = [wire for rule in violations.CLAUSES.values() for wire in (rule.refusal, rule.rcpt_refusal) if wire]
     assert {wire[:1] for wire in refusals} == {b"5"}
     assert set(refusals) <= set(REPLIES.values())
 
 
 def test_violation_codes_are_named_once() -> None:
     named = [value for name, value in vars(violations).items() if name.isupper() and isinstance(value, str)]
-    assert sorted(named) == sorted(violations.RULES)
+    assert sorted(named) == sorted(violations.CLAUSES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastsmtp.errors import StartError
-from fastsmtp.system.sockets import bind, listen_several, spell
+from fastsmtp.system.sockets import bind, format_address, listen_several
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_others_share_is_not_shared_with_us(theirs: int) -> None:
     with contextlib.ExitStack() as stack:
         for bound in listen_several("127.0.0.1:0", theirs):
             stack.enter_context(bound)
-        address = spell(bound)
+        address = format_address(bound)
         for bind_again in (bind, lambda text: listen_several(text, 2)):
             with pytest.raises(StartError) as caught:
                 bind_again(address)
@@ -130,10 +130,10 @@ def test_all_have_one_socket_at_a_unix_path(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/smtp.sock"
     [bound] = listen_several(address, 3)
     with bound:
-        assert spell(bound) == address
+        assert format_address(bound) == address
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
 def test_an_address_is_spelled_as_it_is_configured(address: str) -> None:
     with bind(f"{address}:0") as bound:
-        assert spell(bound) == f"{address}:{bound.getsockname()[1]}"
+        assert format_address(bound) == f"{address}:{bound.getsockname()[1]}"

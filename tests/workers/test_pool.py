@@ -26,8 +26,7 @@ from pools import (
     until,
 )
 
-from fastsmtp.config.settings import OnInit, Supervisor
-from fastsmtp.config.settings import Pool as PoolSettings
+from fastsmtp.config.settings import OnInitSettings, PoolSettings, SupervisorSettings
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import frame_header
 from fastsmtp.workers import launch as launch_module
@@ -313,7 +312,7 @@ def _alive(pid: int) -> bool:
 
 def test_exec_ttl(run_loop: Run, log: Log, relay: str) -> None:
     async def main() -> None:
-        settings = {"supervisor": Supervisor(exec_ttl_s=0.1)}
+        settings = {"supervisor": SupervisorSettings(exec_ttl_s=0.1)}
         async with running(make_pool("hangs", log, relay, **settings)) as pool:
             (first,) = pool.workers()
             assert await outcome(pool) is WORKER_FAILED
@@ -391,13 +390,13 @@ def test_max_jobs_jitter() -> None:
 @pytest.mark.parametrize(
     ("worker", "supervisor", "reason"),
     [
-        ("accepts", Supervisor(watch_tick_s=0.05, ttl_s=0.3), "ttl"),
-        ("accepts", Supervisor(watch_tick_s=0.05, idle_ttl_s=0.1), "idle_ttl"),
-        ("leaks_memory", Supervisor(watch_tick_s=0.05, max_worker_memory=80), "max_worker_memory"),
+        ("accepts", SupervisorSettings(watch_tick_s=0.05, ttl_s=0.3), "ttl"),
+        ("accepts", SupervisorSettings(watch_tick_s=0.05, idle_ttl_s=0.1), "idle_ttl"),
+        ("leaks_memory", SupervisorSettings(watch_tick_s=0.05, max_worker_memory=80), "max_worker_memory"),
     ],
     ids=["ttl", "idle_ttl", "max_worker_memory"],
 )
-def test_supervisor(run_loop: Run, log: Log, worker: str, supervisor: Supervisor, reason: str) -> None:
+def test_supervisor(run_loop: Run, log: Log, worker: str, supervisor: SupervisorSettings, reason: str) -> None:
     async def main() -> None:
         async with running(make_pool(worker, log, supervisor=supervisor)) as pool:
             (first,) = pool.workers()
@@ -538,7 +537,7 @@ def test_dies_idle_is_no_busy_loop(run_loop: Run, log: Log, relay: str, tmp_path
             script.write_text((WORKERS / "crashes_idle.php").read_text().replace("__DIR__", f"'{WORKERS}'"))
             since = asyncio.get_running_loop().time()
             kill(first.pid)
-            await until(lambda: pool._recruiter.failed_starts == 4)
+            await until(lambda: pool._spawner.failed_starts == 4)
             assert asyncio.get_running_loop().time() - since >= 0.7  # 0.1 + 0.2 + 0.4
 
     run_loop(main())
@@ -555,7 +554,7 @@ def test_debug_is_a_fresh_worker_per_email(run_loop: Run, log: Log, relay: str, 
             emails = [Email() for _ in range(5)]
             for email in emails:
                 pool.exec(email)
-                assert pool._recruiter.starting <= 2
+                assert pool._spawner.starting <= 2
             assert [await email.outcome() for email in emails] == [CONTINUE] * 5
             assert pool.idle == 0
         assert len(set((tmp_path / "pids").read_text().split())) == 5
@@ -787,7 +786,7 @@ def test_environment(run_loop: Run, log: Log, relay: str, monkeypatch: pytest.Mo
     async def main() -> None:
         env = {"RR_RPC": "tcp://127.0.0.1:6001", "COLOUR": "green", "RR_VERSION": "1.2", "RR_MODE": "smtp"}
         async with running(make_pool("prints", log, relay, env)) as pool:
-            address = pool._recruiter.listener.address if pool._recruiter.listener else "pipes"
+            address = pool._spawner.listener.address if pool._spawner.listener else "pipes"
             assert await outcome(pool) is CONTINUE
         said = [] if relay == "pipes" else ["stdout speaking"]
         assert sorted(log.lines()) == sorted(
@@ -914,7 +913,7 @@ def test_removed_socket_stays_removed_after_the_end(run_loop: Run, log: Log) -> 
         async with running(make_pool("accepts", log)) as pool:
             path = socket_of(pool)
         with pytest.raises(StartError):
-            await pool._recruiter.start_worker()
+            await pool._spawner.start_worker()
         assert socket_of(pool) == path
         assert not path.parent.exists()
 
@@ -922,8 +921,8 @@ def test_removed_socket_stays_removed_after_the_end(run_loop: Run, log: Log) -> 
 
 
 def socket_of(pool: Pool) -> Path:
-    assert pool._recruiter.listener is not None
-    return Path(pool._recruiter.listener.address.removeprefix("unix://"))
+    assert pool._spawner.listener is not None
+    return Path(pool._spawner.listener.address.removeprefix("unix://"))
 
 
 async def kill_all(pool: Pool) -> None:
@@ -992,7 +991,7 @@ def test_user(run_loop: Run, log: Log, relay: str, tmp_path: Path) -> None:
 def test_on_init(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def main() -> None:
         command = ["sh", "-c", 'echo "$GREETING"; echo done > "$0"', str(tmp_path / "done")]
-        on_init = OnInit(command=command, env={"GREETING": "hello"})
+        on_init = OnInitSettings(command=command, env={"GREETING": "hello"})
         async with running(Pool(PoolSettings(num_workers=1), launch("accepts", on_init=on_init), log.logger)):
             assert (tmp_path / "done").read_text() == "done\n"
         assert [r["event"] for r in log.records if r["channel"] == "on_init"] == ["hello"]
@@ -1009,11 +1008,11 @@ def test_on_init(run_loop: Run, log: Log, tmp_path: Path) -> None:
 )
 def test_on_init_fails(run_loop: Run, log: Log, command: str, reason: str) -> None:
     async def main() -> None:
-        strict = OnInit(command=command, exec_timeout_s=0.2, exit_on_error=True)
+        strict = OnInitSettings(command=command, exec_timeout_s=0.2, exit_on_error=True)
         with pytest.raises(StartError) as caught:
             await Pool(PoolSettings(), launch("accepts", on_init=strict), log.logger).start()
         assert str(caught.value) == f'on_init "{command}" {reason}'
-        lenient = OnInit(command=command, exec_timeout_s=0.2)
+        lenient = OnInitSettings(command=command, exec_timeout_s=0.2)
         async with running(Pool(PoolSettings(num_workers=1), launch("accepts", on_init=lenient), log.logger)):
             assert log.record("on_init failed") == {"reason": f'on_init "{command}" {reason}'}
 

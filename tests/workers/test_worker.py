@@ -13,7 +13,7 @@ from pools import Log, Run, kill, launch, until
 
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame, FrameDecoder, encode_frame
-from fastsmtp.workers.handshake import Listener
+from fastsmtp.workers.handshake import RelayListener
 from fastsmtp.workers.launch import Identity
 from fastsmtp.workers.worker import State, Worker
 
@@ -39,7 +39,7 @@ async def worker_of(name: str, relay: str, log: Log) -> AsyncIterator[tuple[Work
     """A worker that has shaken hands; it is killed at the end."""
     owner, listener = Owner(), None
     if relay != "pipes":
-        listener = Listener(relay, 5, log.logger)
+        listener = RelayListener(relay, 5, log.logger)
         await listener.start(Identity())
     worker = Worker(owner, launch(name, relay), Identity(), listener, log.logger)
     assert worker.state is State.INACTIVE
@@ -119,7 +119,7 @@ def test_killed_while_it_starts(run_loop: Run, log: Log, relay: str) -> None:
     async def main() -> None:
         listener = None
         if relay != "pipes":
-            listener = Listener(relay, 5, log.logger)
+            listener = RelayListener(relay, 5, log.logger)
             await listener.start(Identity())
         owner = Owner()
         worker = Worker(owner, launch("never_connects", relay), Identity(), listener, log.logger)
@@ -141,7 +141,7 @@ def test_ends_right_after_the_handshake(run_loop: Run, log: Log, relay: str) -> 
     async def main() -> None:
         listener = None
         if relay != "pipes":
-            listener = Listener(relay, 5, log.logger)
+            listener = RelayListener(relay, 5, log.logger)
             await listener.start(Identity())
         for _ in range(20):
             owner = Owner()
@@ -183,7 +183,7 @@ def test_who_has_connected(
     run_loop: Run, log: Log, awaited: list[int], answered: int, arrived: list[tuple[int, int]]
 ) -> None:
     async def main() -> None:
-        listener = Listener("tcp://127.0.0.1:0", 5, log.logger)
+        listener = RelayListener("tcp://127.0.0.1:0", 5, log.logger)
         await listener.start(Identity())
         found: list[tuple[int, int]] = []
         for launched in awaited:
@@ -203,7 +203,7 @@ def test_who_has_connected(
 
 def test_who_never_answers_is_dropped(run_loop: Run, log: Log) -> None:
     async def main() -> None:
-        listener = Listener("tcp://127.0.0.1:0", 0.05, log.logger)
+        listener = RelayListener("tcp://127.0.0.1:0", 0.05, log.logger)
         await listener.start(Identity())
         host, _, port = listener.address.removeprefix("tcp://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
