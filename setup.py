@@ -25,6 +25,8 @@ CYTHON = (
     "fastsmtp.mime._quoted_printable",
 )
 # The way of a mail, in the order in which it takes it. One group: calls between these modules are calls of C functions.
+# None of them has a coroutine. When one that is compiled is cancelled, it calls throw() of what it awaits with three
+# arguments, which Python 3.12 and later warn of; what is awaited is in modules that are not compiled.
 MYPYC = (
     "fastsmtp.protocol",
     "fastsmtp.session",
