@@ -296,8 +296,8 @@ _CONSTRUCTED = frozenset({_NULL, *(f"tag:yaml.org,2002:{name}" for name in ("boo
 class _TooDeep(yaml.MarkedYAMLError):
     """Brackets, braces or indentation beyond our limit."""
 
-    def __init__(self, mark: yaml.Mark | None) -> None:
-        super().__init__(problem=f"nested over more than {_DEEPEST} levels", problem_mark=mark)  # type: ignore[arg-type]
+    def __init__(self, mark: Any) -> None:
+        super().__init__(problem=f"nested over more than {_DEEPEST} levels", problem_mark=mark)
 
 
 def _composed(text: bytes | str) -> yaml.Node | None:

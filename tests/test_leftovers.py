@@ -1,4 +1,4 @@
-"""A test that fails leaves no worker, no process and no loop behind that a later test, or the end of the run, waits for."""
+"""A test that fails leaves no worker, process or loop behind for which a later test, or the end of the run, waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 
-SUITE = '''
+SUITE = """
 import asyncio
 import subprocess
 
@@ -56,7 +56,7 @@ def test_leaves_a_process():
 
 def test_finds_nothing_left():
     assert children() == []
-'''
+"""
 
 
 def test_failing_tests_end(tmp_path: Path) -> None:
