@@ -6,15 +6,27 @@ A mail of 1 KB then costs 87 us of user CPU instead of 58, in one run on a busy 
 """
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from Cython.Build import cythonize
 from mypyc.build import mypycify
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # FASTSMTP_LINETRACE=1 builds Cython code with line tracing, for coverage and profilers.
 linetrace = os.environ.get("FASTSMTP_LINETRACE") == "1"
 compiled = os.environ.get("FASTSMTP_MYPYC") != "0"
+# Where to tell how far it is: the number of a descriptor. ci/install shows that, and keeps the noise.
+progress = os.environ.get("FASTSMTP_PROGRESS")
+
+CORES = len(os.sched_getaffinity(0))
+BUILD = Path(os.environ.get("FASTSMTP_BUILD", "build"))  # for generated C code; ci/install has one for each interpreter
+TELL_EVERY_S = 4.0
+# Debug information doubles what the compiler writes, and generated code is full of unused labels.
+QUICK = ["-g0", "-w"]
 
 CYTHON = (
     "fastsmtp.capture._json",
@@ -25,6 +37,8 @@ CYTHON = (
     "fastsmtp.mime._quoted_printable",
 )
 # The way of a mail, in the order in which it takes it. One group: calls between these modules are calls of C functions.
+# None of them has a coroutine. When one that is compiled is cancelled, it calls throw() of what it awaits with three
+# arguments, which Python 3.12 and later warn of; what is awaited is in modules that are not compiled.
 MYPYC = (
     "fastsmtp.server.protocol",
     "fastsmtp.smtp.session",
@@ -57,19 +71,26 @@ MYPYC = (
 )
 
 
+def tell(text: str) -> None:
+    if progress:
+        os.write(int(progress), f"  {text}\n".encode())
+
+
 def cython_extensions() -> list[Extension]:
+    tell(f"Cython: {len(CYTHON)} modules")
     extensions = [
         Extension(
             name,
             [name.replace(".", "/") + ".pyx"],
-            extra_compile_args=["-O3"],
+            extra_compile_args=["-O3", *QUICK],
             define_macros=[("CYTHON_TRACE_NOGIL", "1")] if linetrace else [],
         )
         for name in CYTHON
     ]
     return cythonize(
         extensions,
-        build_dir="build/cython",
+        build_dir=str(BUILD / "cython"),
+        nthreads=CORES,
         compiler_directives={
             "language_level": "3",
             "linetrace": linetrace,
@@ -84,21 +105,61 @@ def cython_extensions() -> list[Extension]:
 
 
 def mypyc_extensions() -> list[Extension]:
-    Path("build/mypyc").mkdir(parents=True, exist_ok=True)
-    return mypycify(
+    tell(f"mypyc: {len(MYPYC)} modules")
+    generated = BUILD / "mypyc"
+    generated.mkdir(parents=True, exist_ok=True)
+    extensions: list[Extension] = mypycify(
         [
             # Lint is who checks types. Here libraries may be missing: what is theirs is then any object.
             "--config-file=",
             "--ignore-missing-imports",
             "--follow-imports=silent",
-            "--cache-dir=build/mypyc/cache",
+            # No cache: mypy looks at seconds and sizes to tell whether a file has changed, and it saves little.
+            f"--cache-dir={os.devnull}",
             *(name.replace(".", "/") + ".py" for name in MYPYC),
         ],
         opt_level="2",
         debug_level="0",
-        target_dir="build/mypyc",
+        target_dir=str(generated),
         group_name="fastsmtp",
+        # A C file for each module, so that several are compiled at a time.
+        multi_file=True,
     )
+    for extension in extensions:
+        # Hidden symbols are called directly. bench_session takes 4.6 % less CPU than with a single file and all symbols
+        # open to others, and 0.8 % more with a file for each module alone.
+        extension.extra_compile_args += [*QUICK, "-fvisibility=hidden"]
+    return extensions
 
 
-setup(ext_modules=cython_extensions() + (mypyc_extensions() if compiled else []))
+class BuildExtensions(build_ext):
+    """Runs as many C compilers as there are cores; setuptools gives the files of one extension to one after another."""
+
+    def build_extensions(self) -> None:
+        began = told = time.monotonic()
+        files = sum(len(extension.sources) for extension in self.extensions)
+        done = 0
+        self.parallel = CORES
+        compile_in_turn = self.compiler.compile
+        tell(f"C compiler: {files} files")
+
+        def compile_at_once(sources: list[str], **options: Any) -> list[str]:
+            nonlocal done, told
+            jobs = {pool.submit(compile_in_turn, [source], **options): source for source in sources}
+            for job in as_completed(jobs):
+                job.result()
+                done += 1
+                if time.monotonic() - told > TELL_EVERY_S:
+                    told = time.monotonic()
+                    tell(f"C compiler: {done} of {files}, {told - began:.0f} s")
+            return [name for job in jobs for name in job.result()]
+
+        with ThreadPoolExecutor(CORES) as pool:
+            self.compiler.compile = compile_at_once
+            super().build_extensions()
+
+
+setup(
+    ext_modules=cython_extensions() + (mypyc_extensions() if compiled else []),
+    cmdclass={"build_ext": BuildExtensions},
+)

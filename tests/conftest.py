@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from leftovers import no_leftovers  # noqa: F401
 
 from fastsmtp.capture.attachments import TempfileStorage
 

@@ -293,19 +293,44 @@ _RESOLVER = yaml.SafeLoader("")  # stateless as it is used here
 _CONSTRUCTED = frozenset({_NULL, *(f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))})
 
 
+class _TooDeep(yaml.MarkedYAMLError):
+    """Brackets, braces or indentation beyond our limit."""
+
+    def __init__(self, mark: Any) -> None:
+        super().__init__(problem=f"nested over more than {_DEEPEST} levels", problem_mark=mark)
+
+
 def _composed(text: bytes | str) -> yaml.Node | None:
     """The root node, None where there is none. Raises YAMLError, or ValueError for text that is no Unicode."""
+    try:
+        _check_depth(text, _LOADER)
+        node: yaml.Node | None = yaml.compose(text, _LOADER)
+    except _TooDeep:
+        raise
+    except RecursionError:
+        raise _TooDeep(None) from None
+    except yaml.YAMLError:
+        # libyaml reads ahead and may complain of depth in its own words, before we have counted to our limit. The
+        # reader written in Python has no limit; any other complaint of it is less exact.
+        try:
+            _check_depth(text, yaml.SafeLoader)
+        except _TooDeep:
+            raise
+        except (yaml.YAMLError, ValueError):
+            pass
+        raise
+    return node
+
+
+def _check_depth(text: bytes | str, loader: type[yaml.SafeLoader | yaml.CSafeLoader]) -> None:
     level = 0
-    for event in yaml.parse(text, _LOADER):
+    for event in yaml.parse(text, loader):
         if isinstance(event, yaml.CollectionStartEvent):
             level += 1
             if level > _DEEPEST:
-                problem = f"nested over more than {_DEEPEST} levels"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]
+                raise _TooDeep(event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             level -= 1
-    node: yaml.Node | None = yaml.compose(text, _LOADER)
-    return node
 
 
 def _plain_node(text: str) -> yaml.ScalarNode:

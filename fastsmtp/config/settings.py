@@ -1,6 +1,6 @@
 """The settings: each is one field, whose type says what is accepted and whose default what holds without it.
 
-`configfile.load` reads them from RoadRunner's `.rr.yaml`.
+`config.file.load` reads them from RoadRunner's `.rr.yaml`.
 """
 
 from __future__ import annotations

@@ -83,12 +83,20 @@ class Relay(asyncio.Protocol):
         """Close at once; what was not flushed is dropped. May be called twice."""
         self._closing = True
         if self._connecting:
-            return  # asyncio in debug mode cannot bear a pipe that is closed while it is connected; see `connect_pipes`
+            return  # asyncio in debug mode cannot bear a pipe that is closed while it is connected; see `pipes`
         # A transport that is closing already is left alone: asyncio's pipes would report the end of it twice.
         if self._writer is not None and not self._writer.is_closing():
             self._writer.abort()
         if self._pipes and self._reader is not None and not self._reader.is_closing():
             self._reader.close()
+
+    def pipes_connected(self) -> None:
+        """Both pipes are attached: tell the owner, or close them if the relay was aborted meanwhile."""
+        self._connecting = False
+        if self._closing:
+            self.abort()
+        else:
+            self.owner.on_connected(self)
 
     def _break(self, reason: str) -> None:
         if not self._closing:
@@ -128,7 +136,7 @@ class Relay(asyncio.Protocol):
             self.owner.on_closed(self)
 
 
-class _WriteSide(asyncio.BaseProtocol):
+class WriteSide(asyncio.BaseProtocol):
     """The sending pipe of a relay over a pair of pipes."""
 
     def __init__(self, relay: Relay) -> None:
@@ -139,18 +147,3 @@ class _WriteSide(asyncio.BaseProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._relay.connection_lost(exc)
-
-
-async def connect_pipes(relay: Relay, source: object, sink: object) -> None:
-    """Attach `relay`, made with `pipes=True`, to the file objects it reads from and writes to; it owns them now.
-
-    Not to be cancelled: a relay with one side open cannot be closed. It takes two turns of the loop.
-    """
-    loop = asyncio.get_running_loop()
-    await loop.connect_write_pipe(lambda: _WriteSide(relay), sink)
-    await loop.connect_read_pipe(lambda: relay, source)
-    relay._connecting = False
-    if relay._closing:
-        relay.abort()
-    else:
-        relay.owner.on_connected(relay)

@@ -19,7 +19,7 @@ from fastsmtp.capture.capture import Capture, Origin, Services
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.starttls import shake_hands, tls_info
+from fastsmtp.server.starttls import tls_info, upgrade
 from fastsmtp.smtp import replies
 from fastsmtp.smtp.envelope import Credentials
 from fastsmtp.smtp.events import (
@@ -475,15 +475,21 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         assert self._transport is not None
         self._tls_wanted = False
         self._pause(_TLS)
-        self._starting_tls = self._loop.create_task(self._upgrade(self._transport))
+        plain, listening = self._transport, self._listening
+        assert listening.tls is not None
+        self._starting_tls = self._loop.create_task(
+            upgrade(self, self._loop, plain, self, listening.tls, listening.read_timeout_s)
+        )
 
-    async def _upgrade(self, plain: asyncio.Transport) -> None:
-        """Do the handshake (RFC 3207); a failed one closes the connection."""
-        try:
-            encrypted = await self._shake_hands(plain)
-        except OSError as error:  # ssl.SSLError and every kind of timeout among them
-            plain.abort()
-            self.connection_lost(error)  # whether the loop calls it too depends on how the handshake failed
+    def on_tls_failure(self, plain: asyncio.Transport, error: OSError) -> None:
+        """Close the connection: its handshake (RFC 3207) failed."""
+        plain.abort()
+        self.connection_lost(error)  # whether the loop calls it too depends on how the handshake failed
+
+    def on_tls(self, encrypted: asyncio.Transport) -> None:
+        """Go on over TLS: the handshake (RFC 3207) is done."""
+        if self._transport is None:
+            self.on_tls_failure(encrypted, ConnectionAbortedError("closed before it ended"))
             return
         self._starting_tls = None
         encrypted.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
@@ -494,12 +500,3 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._since = self._loop.time()
         self._session.tls_established(tls_info(encrypted))
         self._pump()
-
-    async def _shake_hands(self, plain: asyncio.Transport) -> asyncio.Transport:
-        """The transport that speaks TLS over `plain`. Raises OSError."""
-        context = self._listening.tls
-        assert context is not None
-        encrypted = await shake_hands(self._loop, plain, self, context, self._listening.read_timeout_s)
-        if self._transport is None:
-            raise ConnectionAbortedError("closed before it ended")
-        return encrypted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from fastsmtp.smtp.envelope import TLSInfo
 
@@ -26,6 +26,33 @@ def tls_info(transport: asyncio.BaseTransport) -> TLSInfo:
     name, version, _bits = transport.get_extra_info("cipher") or ("", "", 0)
     protocol = transport.get_extra_info("ssl_object")
     return TLSInfo(protocol.version() if protocol is not None else version, name)
+
+
+class Upgraded(Protocol):
+    """The connection that is to speak TLS."""
+
+    def on_tls(self, encrypted: asyncio.Transport) -> None:
+        """The handshake is done."""
+
+    def on_tls_failure(self, plain: asyncio.Transport, error: OSError) -> None:
+        """The handshake failed; ssl.SSLError and every kind of timeout are among the errors."""
+
+
+async def upgrade(
+    owner: Upgraded,
+    loop: asyncio.AbstractEventLoop,
+    plain: asyncio.Transport,
+    protocol: asyncio.BaseProtocol,
+    context: ssl.SSLContext,
+    read_timeout_s: float,
+) -> None:
+    """Do the handshake and tell the owner how it ended."""
+    try:
+        encrypted = await shake_hands(loop, plain, protocol, context, read_timeout_s)
+    except OSError as error:
+        owner.on_tls_failure(plain, error)
+    else:
+        owner.on_tls(encrypted)
 
 
 async def shake_hands(

@@ -21,11 +21,12 @@ import socket
 import stat
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.errors import StartError
+from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.relay import Relay
 from fastsmtp.workers.launch import Identity
@@ -77,6 +78,44 @@ def _answered_pid(frame: Frame) -> int | None:
         return None
     pid = answer.get("pid") if isinstance(answer, dict) else None
     return pid if isinstance(pid, int) and pid > 0 else None
+
+
+class Starting(Protocol):
+    """A worker that was launched and has not told its pid yet; `Worker` says what its methods do."""
+
+    def open_relay(self) -> Coroutine[Any, Any, None] | None: ...
+    def stop_expecting(self) -> None: ...
+    def give_up(self) -> None: ...
+    def kill(self) -> None: ...
+    def gone(self) -> Coroutine[Any, Any, object]: ...
+    def start_error(self, reason: str) -> StartError: ...
+
+
+async def await_handshake(worker: Starting, started: asyncio.Future[None], timeout_s: float) -> None:
+    """Wait until `started` is done, at most `timeout_s` (0: for ever). Raises StartError when the worker is gone.
+
+    Cancelled it kills the worker.
+    """
+    try:
+        connecting = worker.open_relay()
+        if connecting is not None:
+            # Shielded: a relay with one side open could not be closed. It takes one turn of the loop.
+            await asyncio.shield(connecting)
+        await asyncio.wait_for(started, timeout_s or None)
+    except asyncio.TimeoutError:
+        worker.give_up()
+        worker.kill()
+        await worker.gone()
+        raise worker.start_error(f"no handshake within {timeout_s:g} s") from None
+    except WorkerError as error:
+        worker.give_up()
+        await worker.gone()
+        raise worker.start_error(str(error)) from None
+    except BaseException:
+        worker.kill()
+        raise
+    finally:
+        worker.stop_expecting()
 
 
 class RelayListener:

@@ -20,7 +20,8 @@ import asyncio
 import os
 import random
 from collections import deque
-from typing import Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -30,9 +31,10 @@ from fastsmtp.goridge.frame import Frame
 from fastsmtp.goridge.relay import Segments
 from fastsmtp.workers.answer import Answer, Outcome, ReadBody, read_answer
 from fastsmtp.workers.launch import Launch
+from fastsmtp.workers.lifecycle import Lifecycle
 from fastsmtp.workers.spawner import Spawner
 from fastsmtp.workers.supervisor import Supervisor
-from fastsmtp.workers.worker import LINGER_S, State, Worker, WorkerInfo
+from fastsmtp.workers.worker import State, Worker, WorkerInfo
 
 __all__ = ["Job", "Outcome", "Pool", "ReadBody", "WorkerInfo"]
 
@@ -87,9 +89,8 @@ class Pool:
 
         self._spawner = Spawner(self, launch, self._log, delays=not settings.debug)
         self._supervisor = Supervisor(self, self._processes.keys(), settings, self._log)
+        self._lifecycle = Lifecycle(self, self._spawner, self._supervisor, settings, self._log)
         self._running = False
-        self._empty = asyncio.Event()
-        self._resetting = asyncio.Lock()
 
         self.execs = 0  # emails sent to a worker
         self.errors = 0  # answers that were errors
@@ -102,40 +103,39 @@ class Pool:
 
     # life
 
-    async def start(self) -> None:
+    def start(self) -> Coroutine[Any, Any, None]:
         """Start all workers. Raises StartError when one does not start; then nothing is left running."""
+        return self._lifecycle.start()
+
+    def on_starting(self) -> int:
+        """Called by the lifecycle: return how many workers to start. Raises StartError."""
         self._loop = asyncio.get_running_loop()
         if not self._launch.command:
             raise StartError("no worker command")
         if self._num_workers > MAX_WORKERS:
             raise StartError(f"{self._num_workers} workers are more than the possible {MAX_WORKERS}")
-        await self._spawner.open()
-        try:
-            # In debug mode one is started to see that the command works.
-            workers = await self._spawner.start_workers(1 if self._settings.debug else self._num_workers)
-        except BaseException:
-            await self._end()
-            raise
+        # In debug mode one is started to see that the command works.
+        return 1 if self._settings.debug else self._num_workers
+
+    def on_started(self, workers: list[Worker]) -> None:
+        """Called by the lifecycle."""
         self._running = True
         self._supervisor.start()
         for worker in workers:
             self.add(worker)
 
-    async def stop(self) -> None:
+    def stop(self) -> Coroutine[Any, Any, None]:
         """End gracefully: workers finish their email and are asked to stop, after `destroy_timeout` they are killed.
 
         Jobs that wait for a worker get NO_WORKER, as do later ones.
         """
+        return self._lifecycle.stop()
+
+    def on_stopping(self) -> None:
+        """Called by the lifecycle."""
         self._close_door()
         for worker in list(self._workers):
             self._retire(worker)
-        if self._processes:
-            self._empty.clear()
-            try:
-                await asyncio.wait_for(self._empty.wait(), self._settings.destroy_timeout_s)
-            except asyncio.TimeoutError:
-                self._log.warning("workers did not stop in time, killed", workers=len(self._processes))
-        await self._end()
 
     def kill(self) -> None:
         """End at once; `stop` still has to be awaited, but does not take long any more."""
@@ -147,29 +147,40 @@ class Pool:
             if waiter is not None:
                 self._worker_failed(waiter)
 
-    async def reset(self) -> None:
+    def reset(self) -> Coroutine[Any, Any, None]:
         """Replace all workers, one by one: a new one is in service before its predecessor leaves after its email.
 
         Raises StartError when a new one does not start; the old ones not yet replaced then stay.
         """
-        async with self._resetting:
-            for old in list(self._workers):
-                if old in self._workers and old not in self._retiring and not self._settings.debug:
-                    new = await self._spawner.start_worker()
-                    # Was it lost meanwhile? Then it has a successor, and this one is one too many.
-                    leaving = old if old in self._workers else new
-                    self.add(new)
-                    if leaving in self._workers:  # the pool may have begun to stop: then it is leaving already
-                        self._retire(leaving)
+        return self._lifecycle.reset()
 
-    async def add_worker(self) -> None:
+    def stays(self, worker: Worker) -> bool:
+        """Called by the lifecycle: whether the worker is in service, and is not leaving after its email."""
+        return worker in self._workers and worker not in self._retiring
+
+    def replace(self, old: Worker, new: Worker) -> None:
+        """Called by the lifecycle: put `new` in service; the old worker leaves."""
+        # Was it lost meanwhile? Then it has a successor, and this one is one too many.
+        leaving = old if old in self._workers else new
+        self.add(new)
+        if leaving in self._workers:  # the pool may have begun to stop: then it is leaving already
+            self._retire(leaving)
+
+    def add_worker(self) -> Coroutine[Any, Any, None]:
         """Make the pool larger by one. Raises StartError."""
+        return self._lifecycle.add_worker()
+
+    def on_growing(self) -> None:
+        """Called by the lifecycle. Raises StartError when the pool cannot grow."""
         if not self._running:
             raise StartError("the pool is not running")
         if self._num_workers >= MAX_WORKERS:
             raise StartError(f"the pool has its maximum of {MAX_WORKERS} workers")
-        if not self._settings.debug:
-            self.add(await self._spawner.start_worker())
+
+    def on_grown(self, worker: Worker | None) -> None:
+        """Called by the lifecycle; in debug mode there is no worker until there is an email."""
+        if worker is not None:
+            self.add(worker)
         self._num_workers += 1
 
     def remove_worker(self) -> bool:
@@ -203,6 +214,10 @@ class Pool:
     def waiting(self) -> int:
         """Jobs that wait for a worker now."""
         return len(self._waiters)
+
+    def processes(self) -> list[Worker]:
+        """Called by the lifecycle: every worker process there is, oldest first."""
+        return list(self._processes)
 
     def workers(self) -> list[WorkerInfo]:
         """Describe every worker process there is, oldest first."""
@@ -390,7 +405,7 @@ class Pool:
         log("worker has ended", pid=worker.pid, status=worker.status, execs=worker.execs)
         self._lost.discard(worker)
         if not self._processes:
-            self._empty.set()
+            self._lifecycle.empty.set()
 
     def on_exec_timeout(self) -> None:
         """Called by the supervisor."""
@@ -417,17 +432,6 @@ class Pool:
         self._supervisor.retire()
         while self._waiters:
             self._no_worker(self._waiters.popleft())
-
-    async def _end(self) -> None:
-        """Kill what is left, wait until it is gone, give everything back."""
-        self.kill()
-        for worker in list(self._processes):
-            try:
-                await asyncio.wait_for(worker.gone(), 2 * LINGER_S)
-            except asyncio.TimeoutError:
-                self._log.error("a killed worker does not end", pid=worker.pid)
-        self._supervisor.end()
-        await self._spawner.end()
 
 
 def _with_jitter(max_jobs: int) -> int:

@@ -10,14 +10,16 @@ import asyncio
 import enum
 import os
 import time
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
-from fastsmtp.goridge.relay import Relay, Segments, connect_pipes
-from fastsmtp.workers.handshake import Handshake, RelayListener
+from fastsmtp.goridge.pipes import connect_pipes
+from fastsmtp.goridge.relay import Relay, Segments
+from fastsmtp.workers.handshake import Handshake, RelayListener, await_handshake
 from fastsmtp.workers.launch import Identity, Launch, Process
 
 # Between the first sign of a worker's end (reaped, or its relay closed) and the last, which normally follow within a
@@ -131,31 +133,13 @@ class Worker:
         self.execs = 0  # emails answered
         # `since`: when the present state began: READY, WORKING and STOPPING are limited in time by the owner
 
-    async def start(self) -> None:
+    def start(self) -> Coroutine[Any, Any, None]:
         """Wait for the handshake. Raises StartError with command, reason, exit status and output, when all is gone."""
-        try:
-            if self._listener is None:
-                relay = Relay(Handshake(self._shaken, self._unshaken, self.on_closed), pipes=True)
-                self._adopt(relay)
-                # Shielded: a relay with one side open could not be closed. It takes one turn of the loop.
-                await asyncio.shield(connect_pipes(relay, *self._process.take_pipes()))
-            else:
-                self._listener.expect(self._process.pid, self._shaken)
-            await asyncio.wait_for(self._started, self._launch.relay_timeout_s or None)
-        except asyncio.TimeoutError:
-            await self._give_up(f"no handshake within {self._launch.relay_timeout_s:g} s")
-        except WorkerError as error:
-            await self._give_up(str(error))
-        except BaseException:
-            self.kill()
-            raise
-        finally:
-            if self._listener is not None:
-                self._listener.forget(self._process.pid)
+        return await_handshake(self, self._started, self._launch.relay_timeout_s)
 
-    async def gone(self) -> None:
+    def gone(self) -> Coroutine[Any, Any, object]:
         """Wait until nothing of the worker is left."""
-        await self._gone.wait()
+        return self._gone.wait()
 
     def exec(self, context: Segments, body: Segments, now: float) -> None:
         """Send an email; the answer, or the loss, is told to the owner. The worker must be READY.
@@ -230,6 +214,21 @@ class Worker:
 
     # the handshake
 
+    def open_relay(self) -> Coroutine[Any, Any, None] | None:
+        """Called by `await_handshake` first: expect the worker on the socket, or return what connects its pipes."""
+        if self._listener is not None:
+            self._listener.expect(self._process.pid, self._shaken)
+            return None
+        relay = Relay(Handshake(self._shaken, self._unshaken, self.on_closed), pipes=True)
+        self._adopt(relay)
+        source, sink = self._process.take_pipes()
+        return connect_pipes(relay, source, sink)
+
+    def stop_expecting(self) -> None:
+        """Called by `await_handshake` last."""
+        if self._listener is not None:
+            self._listener.forget(self._process.pid)
+
     def _adopt(self, relay: Relay) -> None:
         self._relay = relay
         self._relay_open = True
@@ -254,16 +253,17 @@ class Worker:
             self._started.set_exception(WorkerError(reason))
             self._started.exception()  # no complaint when nobody asks any more
 
-    async def _give_up(self, reason: str) -> None:
-        """Let the process end, at most for the linger time, so that its own exit status is told; raise StartError."""
+    def give_up(self) -> None:
+        """Called by `await_handshake`: let the process end, at most for the linger time, so that its own exit status
+        is told."""
         if self.state is State.INACTIVE:
             self._move(State.ERRORED)
-        if reason.startswith("no handshake"):
-            self.kill()
         self._check_end()
-        await self._gone.wait()
+
+    def start_error(self, reason: str) -> StartError:
+        """Called by `await_handshake` when all is gone: what is told of a worker that did not start."""
         output = "".join(f"\n  {line}" for line in self._process.tail)
-        raise StartError(f'worker "{self._launch}" did not start: {reason}; {self.status}{output}')
+        return StartError(f'worker "{self._launch}" did not start: {reason}; {self.status}{output}')
 
     # relay callbacks
 

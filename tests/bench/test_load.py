@@ -101,7 +101,7 @@ def serve() -> Iterator[Serve]:
 
     def start(told: dict[str, Replies]) -> Peer:
         peer = Peer(told)
-        thread = threading.Thread(target=peer.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=peer.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         started.append((peer, thread))
         return peer

@@ -48,7 +48,7 @@ def play() -> Iterator[Play]:
                     if line:
                         heard.append(line.decode("latin-1"))
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         started.append((listener, thread))
         return Peer(f"127.0.0.1:{listener.getsockname()[1]}", heard, thread)

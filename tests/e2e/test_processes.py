@@ -122,7 +122,7 @@ def test_what_was_accepted_is_at_a_worker_though_a_process_was_killed_under_load
                 if after < 10:
                     broken[connection] += 1
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(16)]
+    threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(16)]
     for thread in threads:
         thread.start()
     victim = children(server)[0]

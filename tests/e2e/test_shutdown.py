@@ -147,7 +147,7 @@ def test_the_end_in_the_middle_of_traffic_loses_and_doubles_nothing(serve: Serve
                     accepted[name] += 1
                     del unanswered[name]
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(16)]
+    threads = [threading.Thread(target=send, args=(number,), daemon=True) for number in range(16)]
     for thread in threads:
         thread.start()
     busy.wait()

@@ -33,7 +33,7 @@ def listening() -> Iterator[Callable[[str], str]]:
             await asyncio.get_running_loop().run_in_executor(None, ended.wait)
             rpc.close()
 
-        thread = threading.Thread(target=asyncio.run, args=(serve(),))
+        thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
         threads.append(thread)
         thread.start()
         started.wait()

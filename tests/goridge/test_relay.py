@@ -11,7 +11,8 @@ import pytest
 from pools import LOOPS, Run, run, until
 
 from fastsmtp.goridge.frame import CODEC_JSON, Frame, encode_frame
-from fastsmtp.goridge.relay import Relay, connect_pipes
+from fastsmtp.goridge.pipes import connect_pipes
+from fastsmtp.goridge.relay import Relay
 
 
 @pytest.fixture(params=LOOPS)

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import os
 import signal
+import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import structlog
 import uvloop
+from leftovers import children, kill_children
 
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.workers.launch import Launch
@@ -22,6 +25,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
+UNWIND_S = 5.0  # what a test that failed may take to end its tasks, and its loop to hear of killed workers
 RELAYS = ["unix", "pipes", "tcp://127.0.0.1:0"]
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -33,12 +37,48 @@ def run(make_loop: Callable[[], asyncio.AbstractEventLoop], main: Coroutine[Any,
     loop.set_debug(True)
     loop.slow_callback_duration = 60
     complaints: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    spared = children()
+
+    def complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        complaints.append(context)
+        # The time limit of the test is raised by a signal: asyncio lets it through, uvloop brings it here and goes on.
+        if isinstance(context.get("exception"), pytest.fail.Exception):
+            loop.stop()
+
+    loop.set_exception_handler(complain)
     try:
         loop.run_until_complete(_leaving_nothing(main))
-    finally:
-        loop.close()
+    except BaseException:
+        limits = [c["exception"] for c in complaints if isinstance(c.get("exception"), pytest.fail.Exception)]
+        _unwind(loop, spared)
+        if limits:
+            raise limits[0] from None
+        raise
+    loop.close()
     assert complaints == []
+
+
+def _unwind(loop: asyncio.AbstractEventLoop, spared: list[int]) -> None:
+    """Kill the workers that a failed test left, end its tasks, close the loop."""
+
+    async def unwind() -> None:
+        kill_children(spared)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=UNWIND_S)
+        kill_children(spared)  # those started meanwhile
+        until = loop.time() + UNWIND_S
+        while children() != spared and loop.time() < until:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # transports close in the next turn
+
+    loop.run_until_complete(unwind())
+    with warnings.catch_warnings():
+        # uvloop warns of a server that is still open; as an error that keeps its `close` from ever coming back.
+        warnings.simplefilter("ignore", ResourceWarning)
+        loop.close()
 
 
 async def _leaving_nothing(main: Coroutine[Any, Any, None]) -> None:
@@ -58,11 +98,6 @@ def descriptors() -> list[str]:
         with contextlib.suppress(OSError):  # the one that listdir had open
             found.append(os.readlink(f"/proc/self/fd/{fd}"))
     return sorted(name for name in found if name != "/dev/null")
-
-
-def children() -> list[int]:
-    """Processes of ours that are alive or not reaped."""
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
 class Log:

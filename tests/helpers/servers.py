@@ -31,8 +31,8 @@ class Server:
         self.killed = False
         self._changed = threading.Condition()
         self._readers = [
-            threading.Thread(target=self._read, args=(self.process.stdout, self.printed)),
-            threading.Thread(target=self._read, args=(self.process.stderr, self.lines)),
+            threading.Thread(target=self._read, args=(self.process.stdout, self.printed), daemon=True),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.lines), daemon=True),
         ]
         for reader in self._readers:
             reader.start()
@@ -69,9 +69,14 @@ class Server:
         """Send a signal and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(60)
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
         for reader in self._readers:
-            reader.join()
+            reader.join(60)  # a worker that outlives the server has its outputs, too
         return code
 
     def kill(self) -> None:

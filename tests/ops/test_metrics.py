@@ -170,7 +170,7 @@ def test_several_processes_look_like_one() -> None:
 
 def test_the_document_names_every_metric_and_no_other() -> None:
     document = (ROOT / "docs" / "operations.md").read_text()
-    table = document.partition("\n## MetricsCollector\n")[2].partition("\nBeside them")[0]
+    table = document.partition("\n## Metrics\n")[2].partition("\nBeside them")[0]
     rows = re.findall(r"^\| (`rr_.*?) \| \w+ \|", table, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"rr_\w+", row)}
     parts = re.compile(r"_(bucket|count|sum)$")

@@ -351,7 +351,7 @@ def test_a_last_reply_that_nobody_reads_does_not_keep_the_connection(make: Calla
 
 
 def test_who_is_paused_goes_on_when_the_oldest_ends(make: Callable[..., House]) -> None:
-    house = make(backpressure=100)
+    house = make(inflight=100)
     oldest, other = house.connect().begin(), house.connect().begin()
     oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
     other.send(b"Subject: x\r\n\r\n" + b"x" * 200)
@@ -363,7 +363,7 @@ def test_who_is_paused_goes_on_when_the_oldest_ends(make: Callable[..., House]) 
 
 
 def test_a_small_mail_above_the_limit_does_not_leave_its_connection_paused(make: Callable[..., House]) -> None:
-    house = make(backpressure=100)
+    house = make(inflight=100)
     oldest, small = house.connect().begin(), house.connect().begin()
     oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
     small.send(MAIL)
@@ -375,7 +375,7 @@ def test_a_small_mail_above_the_limit_does_not_leave_its_connection_paused(make:
 
 def test_memory_freed_before_the_end_frees_the_others(make: Callable[..., House]) -> None:
     """The oldest holds less and less, as with tempfiles."""
-    house = make(backpressure=100)
+    house = make(inflight=100)
     paused = house.connect().begin()
     backpressure = house.listening.backpressure
     oldest, youngest = house.connect().protocol, paused.protocol

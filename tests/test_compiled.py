@@ -1,0 +1,26 @@
+"""What the modules that mypyc compiles must not contain."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def compiled_modules() -> list[str]:
+    for node in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "MYPYC":
+            modules: list[str] = list(ast.literal_eval(node.value))
+            return modules
+    raise AssertionError("setup.py has no list MYPYC")
+
+
+@pytest.mark.parametrize("module", compiled_modules())
+def test_no_coroutine_is_compiled(module: str) -> None:
+    """A compiled coroutine that is cancelled calls throw() with three arguments: DeprecationWarning since 3.12."""
+    tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text())
+    coroutines = [node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
+    assert coroutines == []
