@@ -50,11 +50,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
+from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import READ_BYTES, Listening, ReadBuffer, SMTPProtocol
-from fastsmtp.smtp.events import HEADROOM
+from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.session import SessionSettings
-from fastsmtp.workers.pool import Job, Outcome
+from fastsmtp.workers.pool import Job
 
 OCTETS = 10_000_000
 FILES = Path("/dev/shm/fastsmtp-bench")
@@ -98,7 +99,7 @@ class Worker:
 
     def answer(self) -> None:
         assert self.job is not None
-        self.job.on_outcome(Outcome.CONTINUE)
+        self.job.on_verdict(Verdict.ACCEPT, 0.0)
 
 
 class Connection:
@@ -111,7 +112,9 @@ class Connection:
         listening = Listening(
             server="default",
             settings=SessionSettings(hostname="bench.example.com", max_message_size=0),
-            services=Services(storage, self.worker, False, log.bind()),
+            services=Services(storage, False, log.bind()),
+            destination=Workers(self.worker),
+            counters=None,
             backpressure=Backpressure(0),
             buffer=self._buffer,
             connections=set(),

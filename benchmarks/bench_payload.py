@@ -8,19 +8,16 @@ be copied: the mail of 10 MB must not take longer than that of 100 KB.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import corpus
 import pytest
-import structlog
-from captures import ENVELOPE, ORIGIN, Worker
+from captures import capture_email
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from fastsmtp.capture.attachments import MemoryStorage
-from fastsmtp.capture.capture import Capture, Services
+from fastsmtp.capture.email import Email
 from fastsmtp.delivery.jobs import encode_job
-from fastsmtp.delivery.payload import Email, Payload, encode_payload
+from fastsmtp.delivery.payload import encode_payload
 
 MANY_RECIPIENTS = ",\r\n ".join(f"Person {number} <person{number}@example.com>" for number in range(100))
 MESSAGES: dict[str, Callable[[], bytes]] = {
@@ -35,22 +32,11 @@ MESSAGES: dict[str, Callable[[], bytes]] = {
 
 
 def captured(message: bytes, *, raw: bool) -> Email:
-    """What `Capture` makes of it."""
-    emails: list[Email] = []
-
-    def keep(email: Email) -> Payload:
-        emails.append(email)
-        return [b"{}"], []
-
-    log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    services = Services(MemoryStorage(), Worker(), raw, log.bind(), encode=keep)
-    capture = Capture(services, ORIGIN, ENVELOPE, lambda verdict: None)
-    for start in range(0, len(message), 65536):
-        buffer = bytearray(4096) + message[start : start + 65536]
-        capture.feed(buffer, 4096, len(buffer))
-    capture.close()
-    capture.deliver([])
-    return emails[0]
+    """What `Capture` makes of it, with its texts joined."""
+    email = capture_email(message, 65536, include_raw=raw)
+    assert email is not None
+    encode_payload(email)
+    return email
 
 
 @pytest.mark.parametrize("name", MESSAGES)

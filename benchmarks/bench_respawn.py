@@ -17,28 +17,29 @@ import structlog
 import uvloop
 
 from fastsmtp.config.settings import PoolSettings
+from fastsmtp.smtp.events import Verdict
 from fastsmtp.workers.launch import Launch
-from fastsmtp.workers.pool import Outcome, Pool
+from fastsmtp.workers.pool import Pool
 
 WORKER = Path(__file__).parents[1] / "tests" / "php" / "accepts.php"
 
 
 class Emails:
-    """Keeps so many jobs waiting until all have their outcome."""
+    """Keeps so many jobs waiting until all have their verdict."""
 
     def __init__(self, pool: Pool, total: int) -> None:
         self._pool = pool
         self._left = total
-        self.outcomes: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        self.verdicts: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
         self.done = asyncio.Event()
 
     def take_payload(self) -> tuple[list[bytes], list[bytes]]:
         """See `workers.pool.Job`."""
         return [b"{}"], []
 
-    def on_outcome(self, outcome: Outcome) -> None:
+    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
         """See `workers.pool.Job`."""
-        self.outcomes[outcome] += 1
+        self.verdicts[verdict] += 1
         self._left -= 1
         if self._left > 0:
             self._pool.exec(self)
@@ -77,7 +78,7 @@ async def run(respawns: int, relay: str) -> None:
         pool.exec(emails)
         await emails.done.wait()
         show(f"{(quarter + 1) * respawns // 4} respawns")
-        assert emails.outcomes[Outcome.CONTINUE] == respawns // 4, emails.outcomes
+        assert emails.verdicts[Verdict.ACCEPT] == respawns // 4, emails.verdicts
     print(f"{pool.starts} workers in {time.perf_counter() - began:.1f} s")
     await pool.stop()
     show("stopped")

@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from pools import LOOPS, RELAYS, Email, Log, Run, outcome, replaced, run, running, until
+from pools import LOOPS, RELAYS, Email, Log, Run, replaced, run, running, until, verdict
 
 import fastsmtp
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.errors import WorkerError
+from fastsmtp.smtp.events import Verdict
 from fastsmtp.worker import Worker
 from fastsmtp.workers.launch import Launch
-from fastsmtp.workers.pool import Outcome, Pool
+from fastsmtp.workers.pool import Pool
 
 
 @pytest.fixture(params=LOOPS)
@@ -58,11 +59,11 @@ print("got", email.context, email.body)
 def test_answers(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> None:
     async def main() -> None:
         async with running(make_pool(tmp_path, relay, log, ANSWERS)) as pool:
-            assert await outcome(pool, b'{"kind":"nothing"}') is Outcome.CONTINUE
-            assert await outcome(pool, b'{"kind":"close"}') is Outcome.CLOSE
-            assert await outcome(pool, b'{"kind":"accept"}') is Outcome.CONTINUE
+            assert await verdict(pool, b'{"kind":"nothing"}') is Verdict.ACCEPT
+            assert await verdict(pool, b'{"kind":"close"}') is Verdict.ACCEPT_AND_CLOSE
+            assert await verdict(pool, b'{"kind":"accept"}') is Verdict.ACCEPT
             assert pool.errors == 0
-            assert await outcome(pool, b'{"kind":"error"}') is Outcome.CONTINUE
+            assert await verdict(pool, b'{"kind":"error"}') is Verdict.ACCEPT
             assert pool.errors == 1
         assert log.lines() == [
             *(f"got {{'kind': '{kind}'}} b''" for kind in ("nothing", "close", "accept", "error")),
@@ -79,7 +80,7 @@ def test_large_email(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> Non
         async with running(make_pool(tmp_path, relay, log, "print(len(email['content']))")) as pool:
             email = Email([b'{"content":"', b"x" * 14_000_000, b'"}'])
             pool.exec(email)
-            assert await email.outcome() is Outcome.CONTINUE
+            assert await email.verdict() is Verdict.ACCEPT
         assert log.lines() == ["14000000", "bye"]
 
     run_loop(main())
@@ -95,7 +96,7 @@ def test_restart(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> None:
     async def main() -> None:
         async with running(make_pool(tmp_path, relay, log, body)) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool, b"{}") is Outcome.CONTINUE
+            assert await verdict(pool, b"{}") is Verdict.ACCEPT
             await replaced(pool, first.pid)
         assert log.lines() == ["bye", "bye"]
 
@@ -106,7 +107,7 @@ def test_exception(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> None:
     async def main() -> None:
         async with running(make_pool(tmp_path, relay, log, "raise ValueError(email['why'])")) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool, b'{"why":"full"}') is Outcome.WORKER_FAILED
+            assert await verdict(pool, b'{"why":"full"}') is Verdict.WORKER_FAILED
             await replaced(pool, first.pid)
             await until(lambda: "ValueError: full" in log.lines())
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from fastsmtp.delivery.payload import Attachment, Email, Payload, attachment_document, email_document, encode_document
+from fastsmtp.capture.email import Attachment, Email
+from fastsmtp.delivery.payload import Payload, attachment_document, email_document, encode_document
 
 # Types of answers: no error, error, ACK, NACK, requeue.
 _DONE = frozenset({0, 2})

@@ -1,117 +1,25 @@
-"""A finished transaction as JSON: the context a worker gets. Every key of it is spelled here and nowhere else."""
+"""An email as JSON: the context a worker gets. Every key of it is spelled here and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import orjson
 import pybase64
 
+from fastsmtp.capture.email import Attachment, Attachments, Email, Segment, Text
 from fastsmtp.mime.address import parse_addresses
-from fastsmtp.mime.entity import Entity
 from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.words import decode_words
 from fastsmtp.smtp.envelope import Envelope
+from fastsmtp.text import timestamp
 
-Segment = bytes | bytearray
-Text: TypeAlias = str | bytes  # bytes: a JSON string already, quotes included
 Payload: TypeAlias = tuple[list[Segment], list[Segment]]  # context and body of one frame, in segments
 
 # Up to this size a content is copied into its segment: one larger write is cheaper than three small ones.
 _JOIN_BYTES: Final = 32 * 1024
 _ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
-
-
-@dataclass(init=False, slots=True)
-class Attachment:
-    """One attachment as the worker sees it.
-
-    `size` counts decoded octets. Either `content` is a JSON string, quotes included, of its base64 text, or `path`
-    names its file. `sha256` is None where no checksum was asked for.
-    """
-
-    entity: Entity
-    size: int
-    content: Segment | None
-    path: str | None
-    sha256: str | None
-    defects: Sequence[str]
-
-    def __init__(
-        self,
-        entity: Entity,
-        size: int,
-        content: Segment | None,
-        path: str | None,
-        sha256: str | None,
-        defects: Sequence[str],
-    ) -> None:
-        self.entity = entity
-        self.size = size
-        self.content = content
-        self.path = path
-        self.sha256 = sha256
-        self.defects = defects
-
-
-@dataclass(init=False, slots=True)
-class Email:
-    """All that is known of one email when its last octet has arrived. Texts are None where there is no such body."""
-
-    uuid: str
-    connection_uuid: str
-    sequence: int
-    remote_addr: str
-    received_at: str
-    server: str
-    envelope: Envelope
-    violations: Sequence[tuple[str, str, int]]
-    transcript: Sequence[tuple[int, str, str]] | None  # ms, speaker, line; None where it is not asked for
-    message: Entity
-    text: Text | None
-    html: Text | None
-    size: int
-    raw: bytearray | None
-    defects: list[str]
-    attachments: Sequence[Attachment]
-
-    def __init__(
-        self,
-        uuid: str,
-        connection_uuid: str,
-        sequence: int,
-        remote_addr: str,
-        received_at: str,
-        server: str,
-        envelope: Envelope,
-        violations: Sequence[tuple[str, str, int]],
-        transcript: Sequence[tuple[int, str, str]] | None,
-        message: Entity,
-        text: Text | None,
-        html: Text | None,
-        size: int,
-        raw: bytearray | None,
-        defects: list[str],
-        attachments: Sequence[Attachment],
-    ) -> None:
-        self.uuid = uuid
-        self.connection_uuid = connection_uuid
-        self.sequence = sequence
-        self.remote_addr = remote_addr
-        self.received_at = received_at
-        self.server = server
-        self.envelope = envelope
-        self.violations = violations
-        self.transcript = transcript
-        self.message = message
-        self.text = text
-        self.html = html
-        self.size = size
-        self.raw = raw
-        self.defects = defects
-        self.attachments = attachments
 
 
 def encode_payload(email: Email) -> Payload:
@@ -128,7 +36,7 @@ def encode_context(email: Email) -> list[Segment]:
 
 
 def encode_document(
-    document: dict[str, Any], attachments: Sequence[Attachment], describe: Callable[[Attachment], dict[str, Any]]
+    document: dict[str, Any], attachments: Attachments, describe: Callable[[Attachment], dict[str, Any]]
 ) -> list[Segment]:
     """`document`, with what `describe` makes of each attachment, and its content, under the key `attachments`."""
     if not attachments:
@@ -159,15 +67,15 @@ def encode_document(
 
 def email_document(email: Email) -> dict[str, Any]:
     """The JSON of one email but for its attachments."""
-    envelope = email.envelope
+    envelope, origin = email.envelope, email.origin
     return {
         "event": "EMAIL_RECEIVED",
         "uuid": email.uuid,
-        "connection_uuid": email.connection_uuid,
-        "sequence": email.sequence,
-        "remote_addr": email.remote_addr,
-        "received_at": email.received_at,
-        "server": email.server,
+        "connection_uuid": origin.connection_uuid,
+        "sequence": origin.sequence,
+        "remote_addr": origin.remote_addr,
+        "received_at": timestamp(email.received_at),
+        "server": origin.server,
         "envelope": {
             "from": envelope.reverse_path,
             "to": envelope.forward_paths,
@@ -209,6 +117,7 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
 
 
 def _message(email: Email) -> dict[str, Any]:
+    text, html = _text(email.text), _text(email.html)
     found = email.defects
     headers: dict[str, str] = {}
     addresses: dict[str, list[dict[str, str]]] = {"from": [], "to": [], "cc": [], "bcc": [], "reply_to": []}
@@ -223,7 +132,6 @@ def _message(email: Email) -> dict[str, Any]:
         if field is not None:
             addresses[field].extend(_addresses(value, found))
     message_id = headers.get("Message-ID")
-    text, html = _text(email.text), _text(email.html)
     document = {
         "headers": headers,
         "raw_headers": email.message.fields,
@@ -255,7 +163,7 @@ def _addresses(value: str, found: list[str]) -> list[dict[str, str]]:
     return [{"name": name, "address": address} for name, address in parse_addresses(value, found)]
 
 
-def _raw(octets: bytearray) -> tuple[str, str]:
+def _raw(octets: Segment) -> tuple[str, str]:
     try:
         return octets.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:

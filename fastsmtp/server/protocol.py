@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, cast
 
-from fastsmtp.capture.capture import Capture, Origin, Services
+from fastsmtp.capture.capture import Capture, Services
+from fastsmtp.capture.email import Attachments, Origin
 from fastsmtp.capture.identifier import uuid7
+from fastsmtp.delivery.destination import ACCEPTED, Destination
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.starttls import tls_info, upgrade
@@ -72,6 +74,8 @@ class Listening:
     server: str
     settings: SessionSettings
     services: Services
+    destination: Destination
+    counters: Counters | None  # for metrics; None without
     backpressure: Backpressure
     buffer: ReadBuffer
     connections: set[SMTPProtocol]
@@ -97,6 +101,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     """One connection: feeds the session, carries out its events, writes its replies, one write per read."""
 
     __slots__ = (
+        "_attachments",
         "_began",
         "_blocked_since",
         "_capture",
@@ -107,9 +112,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_log",
         "_loop",
         "_pumping",
+        "_recipients",
         "_sequence",
         "_session",
         "_since",
+        "_size",
         "_starting_tls",
         "_tls_wanted",
         "_transcript",
@@ -125,7 +132,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         # Server
         self._listening = listening
         self._log = listening.services.log
-        self._counters = listening.services.counters
+        self._counters = listening.counters
         self._loop = loop
         # Connection
         self.uuid = ""
@@ -144,7 +151,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._tls_wanted = False  # a handshake is to begin once the replies are written
         self._starting_tls: asyncio.Task[None] | None = None
         # Transaction
-        self._capture: Capture | None = None
+        self._capture: Capture | None = None  # of a mail that arrives
+        self._attachments: Attachments | None = None  # of an email that is being decided; ours to release or discard
+        self._size = 0  # of that email, in octets
+        self._recipients = 0
         self._sequence = 0
         self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or nobody asks
 
@@ -389,7 +399,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._sequence += 1
         listening = self._listening
         origin = Origin(self.uuid, self.remote_addr, listening.server, self._sequence)
-        self._capture = Capture(listening.services, origin, event.envelope, self._on_verdict)
+        self._capture = Capture(listening.services, origin, event.envelope)
+        self._recipients = len(event.envelope.forward_paths)
         self.email_uuid = self._capture.uuid
         listening.backpressure.begin(self)
         if event.envelope.credentials is not None:
@@ -412,13 +423,19 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         for violation in capture.close():
             session.record(violation)
             if self._listening.settings.strict:
-                self._end_transaction(capture)
-                if self._counters is not None:
-                    self._count(Verdict.MALFORMED, self._counters)
-                session.decide(Verdict.MALFORMED)
+                capture.abort()
+                self._decide(Verdict.MALFORMED)
                 return
         transcript = None if self._transcript is None else self._transcript.lines()
-        capture.deliver([(item.code, item.detail, item.count) for item in session.violations.values()], transcript)
+        violations = [(item.code, item.detail, item.count) for item in session.violations.values()]
+        email = capture.finish(violations, transcript)
+        if email is None:
+            self._decide(Verdict.STORAGE_FAILED)
+            return
+        self._capture = None
+        self._attachments = email.attachments
+        self._size = email.size
+        self._listening.destination.deliver(email, self._on_verdict)
 
     def _on_mail_aborted(self, event: MailAborted) -> None:
         assert self._capture is not None
@@ -434,16 +451,32 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._listening.backpressure.end(self)
 
     def _on_verdict(self, verdict: Verdict) -> None:
-        """The worker has answered, or there is none that could."""
+        """All destinations have decided about the email. Called by them, never while events are carried out."""
+        attachments, self._attachments = self._attachments, None
+        assert attachments is not None
+        if verdict in ACCEPTED:
+            attachments.release()
+            self._log.info(
+                "email",
+                uuid=self.email_uuid,
+                peer=self.remote_addr,
+                size=self._size,
+                recipients=self._recipients,
+                attachments=len(attachments),
+            )
+        else:
+            attachments.discard()
+        self._decide(verdict)
+        self._pump()
+        if not self._session.waiting_for_decision:
+            self._resume(_VERDICT)
+
+    def _decide(self, verdict: Verdict) -> None:
         self._capture = None
         self._listening.backpressure.end(self)
-        session = self._session
         if self._counters is not None:
             self._count(verdict, self._counters)
-        session.decide(verdict)
-        self._pump()
-        if not session.waiting_for_decision:
-            self._resume(_VERDICT)
+        self._session.decide(verdict)
 
     def _count(self, verdict: Verdict, counters: Counters) -> None:
         # _value_: before Python 3.11 `value` costs as much as all the rest.

@@ -22,7 +22,10 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
 from fastsmtp.config.settings import Config, ListenerSettings
+from fastsmtp.delivery.destination import Destination, Together
 from fastsmtp.delivery.jobs import encode_job, read_answer
+from fastsmtp.delivery.payload import encode_payload
+from fastsmtp.delivery.workers import Workers
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.ops.counters import Counters
 from fastsmtp.ops.httpserver import Endpoint
@@ -84,6 +87,7 @@ class Server:
         self._sockets: list[socket.socket] = []
         self._unix_paths: list[str] = []
         self._sweep: asyncio.TimerHandle | None = None
+        self._buffer = ReadBuffer()
         self._backpressure = Backpressure(config.smtp.max_inflight_bytes)
         self._resets = Resets(self.renew, self._log)
         self._next_cleaning = 0.0  # loop time
@@ -112,9 +116,9 @@ class Server:
         self._bind_endpoints()
         rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
         pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
-        backpressure, buffer = self._backpressure, ReadBuffer()
+        backpressure = self._backpressure
         max_connections = smtp.max_connections or self._connections_that_fit()
-        services = self._make_services(storage, pool)
+        services, destination = self._make_services(storage), self._make_destination(pool)
         if rpc_address or self._place is not None:
             control = Control(self._config, {"smtp": pool}, self._connections, backpressure, self._log)
             self.methods = control.methods()
@@ -125,7 +129,7 @@ class Server:
         await self._start_endpoints(pool, backpressure)
         await pool.start()
         for name, listener in listeners.items():
-            listening = self._make_listening(name, listener, contexts[name], services, buffer, max_connections)
+            listening = self._make_listening(name, listener, contexts[name], services, destination, max_connections)
             self._listenings[name] = listening
             self._servers.append(await self._listen(bound[name], listening))
             self.addresses[name] = [format_address(bound[name])]
@@ -137,7 +141,7 @@ class Server:
         listener: ListenerSettings,
         context: ssl.SSLContext | None,
         services: Services,
-        buffer: ReadBuffer,
+        destination: Destination,
         max_connections: int,
     ) -> Listening:
         smtp = self._config.smtp
@@ -153,8 +157,10 @@ class Server:
                 trace=smtp.include_transcript or self._config.logs.level == "debug",
             ),
             services=services,
+            destination=destination,
+            counters=self._counters,
             backpressure=self._backpressure,
-            buffer=buffer,
+            buffer=self._buffer,
             connections=self._connections,
             max_connections=max_connections,
             read_timeout_s=smtp.read_timeout_s,
@@ -215,14 +221,18 @@ class Server:
         self._tempfiles.prepare()
         return self._tempfiles
 
-    def _make_services(self, storage: Storage, pool: Pool) -> Services:
+    def _make_services(self, storage: Storage) -> Services:
         smtp = self._config.smtp
-        if not self._jobs:
-            # What is kept as a file has to be there as it came.
-            include_raw = smtp.include_raw or bool(self._save)
-            return Services(storage, pool, include_raw, self._log, counters=self._counters)
-        encode = functools.partial(encode_job, pipeline=smtp.jobs.pipeline)
-        return Services(storage, pool, True, self._log, encode, self._counters)
+        # Jobs carry the octets always; what is kept as a file has to be there as it came.
+        return Services(storage, smtp.include_raw or self._jobs or bool(self._save), self._log)
+
+    def _make_destination(self, pool: Pool) -> Destination:
+        """Who takes the emails: the first one decides, the others are told what it decided."""
+        encode = encode_payload
+        if self._jobs:
+            encode = functools.partial(encode_job, pipeline=self._config.smtp.jobs.pipeline)
+        destinations: list[Destination] = [Workers(pool, encode, self._counters)]
+        return destinations[0] if len(destinations) == 1 else Together(*destinations)
 
     def _make_pool(self, rpc_address: str) -> Pool:
         settings = self._config.smtp.pool

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-import enum
 import json
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from fastsmtp.errors import WorkerError
 from fastsmtp.goridge.frame import ERROR, STREAM, Frame
+from fastsmtp.smtp.events import Verdict
 
 # Reads an answer in a body: the text of an error, None when all is well. Raises ValueError when it is no answer.
 ReadBody = Callable[[bytes], "str | None"]
 
 
-class Outcome(enum.Enum):
-    """What became of an email."""
-
-    CONTINUE = enum.auto()
-    CLOSE = enum.auto()
-    WORKER_FAILED = enum.auto()
-    NO_WORKER = enum.auto()
-
-
 class Answer(NamedTuple):
     """What a worker said."""
 
-    outcome: Outcome | None  # None: it asks for its restart
+    verdict: Verdict | None  # None: it asks for its restart
     error: str | None = None  # an error of its own, told to the log only
     unknown: bytes | None = None  # what nobody understands
 
 
 # Made once: nearly every answer is the first of them.
-_CONTINUE: Final = Answer(Outcome.CONTINUE)
-_CLOSE: Final = Answer(Outcome.CLOSE)
+_CONTINUE: Final = Answer(Verdict.ACCEPT)
+_CLOSE: Final = Answer(Verdict.ACCEPT_AND_CLOSE)
 _RESTART: Final = Answer(None)
 
 
 def read_answer(frame: Frame, read_body: ReadBody | None = None) -> Answer:
     """Read a frame; with `read_body` an answer without a context is in the body. Raises WorkerError if it is none."""
     if frame.flags & ERROR:
-        return Answer(Outcome.CONTINUE, error=frame.payload.decode("utf-8", "replace"))
+        return Answer(Verdict.ACCEPT, error=frame.payload.decode("utf-8", "replace"))
     if len(frame.options) != 1 or frame.options[0] > len(frame.payload) or frame.stream & STREAM:
         raise WorkerError(f"sent a frame that is no answer: {frame.payload[:256]!r}")
     context = frame.payload[: frame.options[0]].strip()
@@ -52,15 +43,15 @@ def read_answer(frame: Frame, read_body: ReadBody | None = None) -> Answer:
         return _CLOSE
     if context.startswith(b"{") and _asks_for_restart(context):
         return _RESTART
-    return Answer(Outcome.CONTINUE, unknown=context)
+    return Answer(Verdict.ACCEPT, unknown=context)
 
 
 def _read_body_answer(read_body: ReadBody, body: bytes) -> Answer:
     try:
         error = read_body(body)
     except (ValueError, RecursionError):
-        return Answer(Outcome.CONTINUE, unknown=body)
-    return _CONTINUE if error is None else Answer(Outcome.CONTINUE, error=error)
+        return Answer(Verdict.ACCEPT, unknown=body)
+    return _CONTINUE if error is None else Answer(Verdict.ACCEPT, error=error)
 
 
 def _asks_for_restart(context: bytes) -> bool:

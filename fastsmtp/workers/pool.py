@@ -3,11 +3,11 @@
 The way of an email costs no task, future or timer: `exec` takes the worker used last (its memory is warm) or queues the
 job, first come first served; the answer calls the job back. The spawner starts workers, the supervisor watches them.
 
-| what the worker does                              | outcome                  | the worker    |
+| what the worker does                              | verdict                  | the worker    |
 |---------------------------------------------------|--------------------------|---------------|
-| context CONTINUE, empty, or unknown (logged)      | CONTINUE                 | back          |
-| context CLOSE                                     | CLOSE                    | back          |
-| ERROR frame (logged)                              | CONTINUE                 | back          |
+| context CONTINUE, empty, or unknown (logged)      | ACCEPT                   | back          |
+| context CLOSE                                     | ACCEPT_AND_CLOSE         | back          |
+| ERROR frame (logged)                              | ACCEPT                   | back          |
 | context {"stop":true}                             | that of another worker   | replaced      |
 | ends, closes, sends what is no answer             | WORKER_FAILED            | replaced      |
 | no answer in `exec_ttl`                           | WORKER_FAILED            | killed        |
@@ -29,14 +29,15 @@ from fastsmtp.config.settings import PoolSettings
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import Frame
 from fastsmtp.goridge.relay import Segments
-from fastsmtp.workers.answer import Answer, Outcome, ReadBody, read_answer
+from fastsmtp.smtp.events import Verdict
+from fastsmtp.workers.answer import Answer, ReadBody, read_answer
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.lifecycle import Lifecycle
 from fastsmtp.workers.spawner import Spawner
 from fastsmtp.workers.supervisor import Supervisor
 from fastsmtp.workers.worker import State, Worker, WorkerInfo
 
-__all__ = ["Job", "Outcome", "Pool", "ReadBody", "WorkerInfo"]
+__all__ = ["Job", "Pool", "ReadBody", "WorkerInfo"]
 
 MAX_WORKERS: Final = 500  # as in RoadRunner
 MAX_JOBS_JITTER_PERCENT: Final = 15  # as in RoadRunner: workers started together are not replaced together
@@ -51,18 +52,22 @@ class Job(Protocol):
     """One email on its way to a worker."""
 
     def take_payload(self) -> tuple[Segments, Segments]:
-        """Return context and body in segments, unchanged until `on_outcome`. Called anew for another worker."""
+        """Return context and body in segments, unchanged until `on_verdict`. Called again for another worker."""
 
-    def on_outcome(self, outcome: Outcome) -> None:
-        """Called exactly once, and never from within the `exec` of the same job."""
+    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+        """Called exactly once, and never from within the `exec` of the same job.
+
+        `waited_s` is how long the job waited for a worker, 0.0 where one was free.
+        """
 
 
 class _Waiter:
-    __slots__ = ("job", "since")
+    __slots__ = ("job", "since", "waited_s")
 
     def __init__(self, since: float, job: Job) -> None:
         self.since = since
         self.job = job
+        self.waited_s = -1.0  # for its first worker; below 0 = it waits
 
 
 class Pool:
@@ -95,9 +100,9 @@ class Pool:
         self.execs = 0  # emails sent to a worker
         self.errors = 0  # answers that were errors
         self.unknown_answers = 0
-        self.worker_failures = 0  # outcomes WORKER_FAILED
+        self.worker_failures = 0  # verdicts WORKER_FAILED
         self.exec_timeouts = 0  # of those: exec_ttl
-        self.allocate_timeouts = 0  # outcomes NO_WORKER
+        self.allocate_timeouts = 0  # verdicts NO_WORKER
         self.starts = 0  # workers that came in service
         self.start_failures = 0  # later ones; that of `start` is raised
 
@@ -226,13 +231,13 @@ class Pool:
     # the way of an email
 
     def exec(self, job: Job) -> None:
-        """Hand the email to a worker, as soon as one is free; `job.on_outcome` tells how it ended."""
+        """Hand the email to a worker, as soon as one is free; `job.on_verdict` tells how it ended."""
         assert self._loop is not None
-        if not self._running:
-            self._loop.call_soon(self._settle, job, Outcome.NO_WORKER)
-            return
         waiter = _Waiter(self._loop.time(), job)
-        if self._idle and not self._waiters:
+        if not self._running:
+            self._loop.call_soon(self._settle, waiter, Verdict.NO_WORKER)
+        elif self._idle and not self._waiters:
+            waiter.waited_s = 0.0
             worker = self._idle.pop()
             if not self._lend(worker, waiter):
                 self._release(worker)
@@ -244,20 +249,23 @@ class Pool:
     def _lend(self, worker: Worker, waiter: _Waiter) -> bool:
         """Send the email to a worker; False when there is nothing to send: the worker is still free."""
         assert self._loop is not None
+        now = self._loop.time()
+        if waiter.waited_s < 0:
+            waiter.waited_s = now - waiter.since
         try:
             context, body = waiter.job.take_payload()
         except Exception:
             self._log.exception("an email cannot be handed to a worker")
             self.worker_failures += 1
-            self._loop.call_soon(self._settle, waiter.job, Outcome.WORKER_FAILED)
+            self._loop.call_soon(self._settle, waiter, Verdict.WORKER_FAILED)
             return False
         self._jobs[worker] = waiter
         self.execs += 1
         try:
-            worker.exec(context, body, self._loop.time())
+            worker.exec(context, body, now)
         except Exception:
             self._log.exception("an email cannot be sent to a worker")
-            # Later, for nobody may be told an outcome from within `exec`. What has left already is unknown.
+            # Later, for no verdict may be told from within `exec`. What has left already is unknown.
             self._loop.call_soon(worker.fail, "an email could not be sent to it")
         return True
 
@@ -280,20 +288,20 @@ class Pool:
             if worker.state is State.READY:
                 worker.fail(str(error))
             return
-        outcome = answer.outcome
+        verdict = answer.verdict
         if answer.error is not None or answer.unknown is not None:
             self._count_complaint(worker, answer)
         waiter = self._jobs.pop(worker)
         limit = self._workers[worker]
-        if outcome is None or (limit and worker.execs >= limit):
+        if verdict is None or (limit and worker.execs >= limit):
             self._retiring.add(worker)
-        if outcome is None:
+        if verdict is None:
             self._pass_on(worker, waiter)
             return
         self._spawner.failed_starts = 0
         if worker.state is State.READY:
             self._release(worker)
-        self._settle(waiter.job, outcome)
+        self._settle(waiter, verdict)
 
     def _pass_on(self, worker: Worker, waiter: _Waiter) -> None:
         """`worker` asked for its restart instead of taking the email: another one shall, in the place it had."""
@@ -321,19 +329,23 @@ class Pool:
             shown = answer.unknown[:256]
             self._log.warning("a worker gave an unknown answer, taken as CONTINUE", pid=worker.pid, answer=shown)
 
-    def _settle(self, job: Job, outcome: Outcome) -> None:
+    def _settle(self, waiter: _Waiter, verdict: Verdict) -> None:
+        assert self._loop is not None
+        waited_s = waiter.waited_s
+        if waited_s < 0:
+            waited_s = self._loop.time() - waiter.since
         try:
-            job.on_outcome(outcome)
+            waiter.job.on_verdict(verdict, waited_s)
         except Exception:
-            self._log.exception("the outcome of an email could not be told")
+            self._log.exception("the verdict on an email could not be told")
 
     def _worker_failed(self, waiter: _Waiter) -> None:
         self.worker_failures += 1
-        self._settle(waiter.job, Outcome.WORKER_FAILED)
+        self._settle(waiter, Verdict.WORKER_FAILED)
 
     def _no_worker(self, waiter: _Waiter) -> None:
         self.allocate_timeouts += 1
-        self._settle(waiter.job, Outcome.NO_WORKER)
+        self._settle(waiter, Verdict.NO_WORKER)
 
     # workers come and go
 

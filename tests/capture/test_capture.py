@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import json
 import os
 import random
 from email.message import EmailMessage
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 import structlog
-from captures import ENVELOPE, ORIGIN, Worker, capture
+from captures import ENVELOPE, ORIGIN, capture, capture_email
 from damage import DAMAGE, multipart
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,9 +24,7 @@ from fastsmtp.capture.attachments import MemoryStorage, Sink, Storage, TempfileS
 from fastsmtp.capture.capture import Capture, Services
 from fastsmtp.mime import defects
 from fastsmtp.mime.entity import Entity
-from fastsmtp.smtp.events import Verdict
 from fastsmtp.smtp.violations import MESSAGE_WITHOUT_HEADER, UNPARSABLE_MESSAGE
-from fastsmtp.workers.pool import Job, Outcome
 
 TWO_FILES = multipart(
     "--b\nContent-Type: image/png\n\n" + "x" * 2000 + "\n--b\nContent-Type: image/png\n\n" + "y" * 2000 + "\n--b--\n"
@@ -36,7 +33,6 @@ TWO_FILES = multipart(
 
 def settled(context: dict[str, Any] | None) -> dict[str, Any]:
     """A context without what no two emails have in common."""
-    assert context is not None
     return {**context, "uuid": "", "received_at": ""}
 
 
@@ -52,10 +48,8 @@ def tempfiles(directory: Path) -> TempfileStorage:
     return storage
 
 
-def begin(storage: Storage, outcome: Outcome = Outcome.CONTINUE, **envelope: Any) -> tuple[Capture, list[Verdict]]:
-    verdicts: list[Verdict] = []
-    services = Services(storage, Worker(outcome), False, structlog.get_logger())
-    return Capture(services, ORIGIN, dataclasses.replace(ENVELOPE, **envelope), verdicts.append), verdicts
+def begin(storage: Storage, **envelope: Any) -> Capture:
+    return Capture(Services(storage, False, structlog.get_logger()), ORIGIN, dataclasses.replace(ENVELOPE, **envelope))
 
 
 def feed(under_test: Capture, octets: bytes) -> None:
@@ -69,16 +63,14 @@ def feed(under_test: Capture, octets: bytes) -> None:
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damage_is_named_and_never_stops_a_capture(name: str) -> None:
     octets, of_message, of_attachments = DAMAGE[name]
-    context, verdict = capture(octets, include_raw=True)
-    assert context is not None
-    assert verdict is Verdict.ACCEPT
+    context = capture(octets, include_raw=True)
     assert context["message"]["defects"] == of_message
     assert [item["defects"] for item in context["attachments"]] == of_attachments
     raw = context["message"]["raw"].encode()
     assert (raw if context["message"]["raw_encoding"] == "utf-8" else base64.b64decode(raw)) == octets
     assert context["message"]["size"] == len(octets)
     # In pieces of 997: 1000 and its divisors fall together with too many lengths here.
-    assert settled(capture(octets, 997, include_raw=True)[0]) == settled(context)
+    assert settled(capture(octets, 997, include_raw=True)) == settled(context)
 
 
 def test_every_defect_has_an_example() -> None:
@@ -89,7 +81,7 @@ def test_every_defect_has_an_example() -> None:
 def test_the_violations_that_only_the_message_shows(tempfiles: TempfileStorage) -> None:
     seen = {}
     for octets in (b"", b"\r\ntext\r\n", b"no field\r\n", b"Subject: x\r\nno field\r\n", b"Subject: x\r\n\r\nno field"):
-        under_test, _ = begin(tempfiles)
+        under_test = begin(tempfiles)
         feed(under_test, octets)
         seen[octets] = under_test.close()
     assert list(seen.values()) == [
@@ -122,9 +114,8 @@ def test_the_violations_that_only_the_message_shows(tempfiles: TempfileStorage) 
 @settings(max_examples=300, deadline=None)
 def test_whatever_the_octets_there_is_a_payload(octets: bytes, piece: int) -> None:
     with capture_logs():
-        context, verdict = capture(octets, include_raw=True)
-        assert verdict is Verdict.ACCEPT
-        assert settled(capture(octets, piece, include_raw=True)[0]) == settled(context)
+        context = capture(octets, include_raw=True)
+        assert settled(capture(octets, piece, include_raw=True)) == settled(context)
 
 
 # A second opinion: trees built by the standard library
@@ -198,7 +189,7 @@ def filled_lines(text: str) -> list[str]:
 def test_every_leaf_of_a_random_tree_comes_back(seed: int, piece: int) -> None:
     octets, wanted, text = random_message(seed)
     with capture_logs():
-        in_memory, _ = capture(octets, piece, storage=MemoryStorage(checksum=True), include_raw=True)
+        in_memory = capture(octets, piece, storage=MemoryStorage(checksum=True), include_raw=True)
     assert in_memory is not None
     assert in_memory["message"]["raw"].encode() == octets
     assert in_memory["message"]["defects"] == []
@@ -222,8 +213,8 @@ def test_every_leaf_of_a_random_tree_comes_back(seed: int, piece: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_both_storages_agree_on_a_random_tree(tempfiles: TempfileStorage, seed: int) -> None:
     octets, _, _ = random_message(seed)
-    in_memory = settled(capture(octets, 1000)[0])
-    on_disk = settled(capture(octets, 1000, storage=tempfiles)[0])
+    in_memory = settled(capture(octets, 1000))
+    on_disk = settled(capture(octets, 1000, storage=tempfiles))
     for item in on_disk["attachments"]:
         item["content"] = base64.b64encode(Path(item.pop("path")).read_bytes()).decode()
     assert on_disk == in_memory
@@ -251,8 +242,7 @@ TEXTS: dict[str, tuple[str, str | None, str | None, str]] = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_bodies(name: str) -> None:
     body, text, html, shown = TEXTS[name]
-    context, _ = capture(multipart(body))
-    assert context is not None
+    context = capture(multipart(body))
     message = context["message"]
     assert (message["text"], message["html"], message["body"]) == (text, html, shown)
 
@@ -260,8 +250,7 @@ def test_bodies(name: str) -> None:
 def test_a_message_inside_a_message_is_one_attachment_as_it_is() -> None:
     inner = b"Subject: inner\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\none\r\n--c--\r\n"
     octets = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
-    context, _ = capture(octets + inner + b"\r\n--b--\r\n")
-    assert context is not None
+    context = capture(octets + inner + b"\r\n--b--\r\n")
     [attachment] = context["attachments"]
     assert attachment == {
         "filename": "part-1.eml",
@@ -277,49 +266,29 @@ def test_a_message_inside_a_message_is_one_attachment_as_it_is() -> None:
 # Storage, verdicts, and what is left behind
 
 
-def test_files_of_an_accepted_email_are_the_workers(tempfiles: TempfileStorage, directory: Path) -> None:
-    context, verdict = capture(TWO_FILES, storage=tempfiles)
-    assert verdict is Verdict.ACCEPT
-    assert context is not None
+def test_files_of_an_email_are_named_in_its_payload(tempfiles: TempfileStorage, directory: Path) -> None:
+    context = capture(TWO_FILES, storage=tempfiles)
     paths = [item["path"] for item in context["attachments"]]
     assert paths == [str(directory / f"smtp-att-{context['uuid']}-{place}.png") for place in (1, 2)]
     assert [Path(path).read_bytes() for path in paths] == [b"x" * 2000, b"y" * 2000]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.WORKER_FAILED, Outcome.NO_WORKER])
-def test_files_of_a_refused_email_are_deleted(tempfiles: TempfileStorage, directory: Path, outcome: Outcome) -> None:
-    _, verdict = capture(TWO_FILES, storage=tempfiles, outcome=outcome)
-    assert verdict is {Outcome.WORKER_FAILED: Verdict.WORKER_FAILED, Outcome.NO_WORKER: Verdict.NO_WORKER}[outcome]
-    assert list(directory.iterdir()) == []
-
-
-def test_files_of_a_refused_email_may_be_gone(tempfiles: TempfileStorage, directory: Path) -> None:
-    under_test, verdicts = begin(tempfiles, Outcome.WORKER_FAILED)
-    feed(under_test, TWO_FILES)
-    under_test.close()
-    for number, path in enumerate(directory.iterdir()):
-        path.rename(directory.parent / f"moved-{number}")
-    under_test.deliver([])
-    assert verdicts == [Verdict.WORKER_FAILED]
-    assert sorted(path.name for path in directory.parent.glob("moved-*")) == ["moved-0", "moved-1"]
-
-
 @pytest.mark.parametrize("length", range(0, len(TWO_FILES), 331))
 def test_a_broken_off_email_leaves_nothing(tempfiles: TempfileStorage, directory: Path, length: int) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
-    under_test, verdicts = begin(tempfiles)
+    under_test = begin(tempfiles)
     feed(under_test, TWO_FILES[:length])
     under_test.abort()
-    assert (list(directory.iterdir()), verdicts, under_test.held) == ([], [], 0)
+    assert (list(directory.iterdir()), under_test.held) == ([], 0)
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_an_email_broken_off_at_its_end_leaves_nothing(tempfiles: TempfileStorage, directory: Path) -> None:
-    under_test, verdicts = begin(tempfiles)
+    under_test = begin(tempfiles)
     feed(under_test, TWO_FILES)
     under_test.close()
     under_test.abort()  # strict mode refused it
-    assert (list(directory.iterdir()), verdicts) == ([], [])
+    assert list(directory.iterdir()) == []
 
 
 @pytest.mark.parametrize("piece", [0, 100])
@@ -328,23 +297,22 @@ def test_an_email_that_cannot_be_stored_leaves_nothing(
 ) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     with capture_logs() as logs:
-        context, verdict = capture(TWO_FILES, piece, storage=tempfiles)
-    assert (context, verdict) == (None, Verdict.STORAGE_FAILED)
+        assert capture_email(TWO_FILES, piece, storage=tempfiles) is None
     assert [(item["log_level"], item["event"], item["error"]) for item in logs] == [
         ("error", "mail could not be stored", "No space left on device")
     ]
     assert list(directory.iterdir()) == []
     assert sorted(os.listdir("/proc/self/fd")) == before
     full_disk.undo()
-    assert capture(TWO_FILES, piece, storage=tempfiles)[1] is Verdict.ACCEPT
+    assert capture_email(TWO_FILES, piece, storage=tempfiles) is not None
 
 
 def test_a_directory_that_cannot_be_made_again_is_a_refusal(tempfiles: TempfileStorage, directory: Path) -> None:
     directory.rmdir()
     directory.touch()
-    assert capture(TWO_FILES, storage=tempfiles) == (None, Verdict.STORAGE_FAILED)
+    assert capture_email(TWO_FILES, storage=tempfiles) is None
     directory.unlink()
-    assert capture(TWO_FILES, storage=tempfiles)[1] is Verdict.ACCEPT
+    assert capture_email(TWO_FILES, storage=tempfiles) is not None
 
 
 class BrokenStorage(MemoryStorage):
@@ -356,14 +324,14 @@ class BrokenStorage(MemoryStorage):
 
 def test_a_fault_of_ours_is_a_refusal_with_a_traceback() -> None:
     with capture_logs() as logs:
-        assert capture(TWO_FILES, storage=BrokenStorage()) == (None, Verdict.STORAGE_FAILED)
+        assert capture_email(TWO_FILES, storage=BrokenStorage()) is None
     assert [(item["log_level"], item["event"], item["exc_info"]) for item in logs] == [
         ("error", "mail could not be taken apart", True)
     ]
 
 
 def test_what_is_held_is_counted() -> None:
-    under_test, _ = begin(MemoryStorage())
+    under_test = begin(MemoryStorage())
     held = []
     for octets in (b"Subject: x\r\n\r\n", b"x" * 1000, b"y" * 500):
         feed(under_test, octets)
@@ -397,34 +365,8 @@ HINTS: dict[str, tuple[dict[str, str | None], list[int]]] = {
 def test_the_size_of_the_mail_is_a_hint(name: str) -> None:
     parameters, hints = HINTS[name]
     storage = HintStorage()
-    under_test, verdicts = begin(storage, mail_parameters=parameters)
+    under_test = begin(storage, mail_parameters=parameters)
     feed(under_test, TWO_FILES[:SECOND_PART])
     feed(under_test, TWO_FILES[SECOND_PART:])
     under_test.close()
-    under_test.deliver([])
     assert storage.hints == hints
-    assert verdicts == [Verdict.ACCEPT]
-
-
-class PatientPool:
-    """Gives the email to a second worker when the first one did not want it, as `{"stop":true}` asks for."""
-
-    def __init__(self) -> None:
-        self.contexts: list[bytes] = []
-
-    def exec(self, job: Job) -> None:
-        self.contexts = [b"".join(job.take_payload()[0]) for _ in range(2)]
-        job.on_outcome(Outcome.CLOSE)
-
-
-def test_another_worker_gets_the_same_context(tempfiles: TempfileStorage) -> None:
-    pool = PatientPool()
-    verdicts: list[Verdict] = []
-    under_test = Capture(Services(tempfiles, pool, True, structlog.get_logger()), ORIGIN, ENVELOPE, verdicts.append)
-    feed(under_test, TWO_FILES)
-    under_test.close()
-    under_test.deliver([("bare-lf", "", 2)])
-    assert verdicts == [Verdict.ACCEPT_AND_CLOSE]
-    first, second = pool.contexts
-    assert first == second
-    assert json.loads(first)["session"]["violations"] == [{"code": "bare-lf", "detail": "", "count": 2}]

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import base64
-import functools
 import json
 from typing import Any
 
 import pytest
-import structlog
-from captures import ENVELOPE, ORIGIN, capture
+from captures import capture, capture_email
 
-from fastsmtp.capture.attachments import MemoryStorage
-from fastsmtp.capture.capture import Capture, Services
 from fastsmtp.delivery.jobs import encode_job, read_answer
-from fastsmtp.workers.pool import Job, Outcome
 
 MESSAGE = (
     "From: Zoë <zoe@example.com>\r\nTo: Bob <bob@example.com>, carol@example.com\r\nCc: dave@example.com\r\n"
@@ -26,30 +21,12 @@ MESSAGE = (
 ).encode()
 
 
-class Worker:
-    """Takes every job at once and keeps what it got."""
-
-    def __init__(self) -> None:
-        self.context: dict[str, Any] = {}
-        self.body: dict[str, Any] = {}
-
-    def exec(self, job: Job) -> None:
-        context, body = job.take_payload()
-        self.context, self.body = json.loads(b"".join(context)), json.loads(b"".join(body))
-        job.on_outcome(Outcome.CONTINUE)
-
-
 def captured_job(octets: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """Context and body of the job that a message becomes."""
-    worker = Worker()
-    encode = functools.partial(encode_job, pipeline="mails")
-    services = Services(MemoryStorage(), worker, True, structlog.get_logger(), encode)
-    under_test = Capture(services, ORIGIN, ENVELOPE, lambda _: None)
-    buf = bytearray(8) + octets
-    under_test.feed(buf, 8, len(buf))
-    under_test.close()
-    under_test.deliver([])
-    return worker.context, worker.body
+    email = capture_email(octets, include_raw=True)
+    assert email is not None
+    context, body = encode_job(email, "mails")
+    return json.loads(b"".join(context)), json.loads(b"".join(body))
 
 
 def test_job() -> None:
@@ -88,7 +65,7 @@ def test_job() -> None:
 
 
 def test_the_rest_is_as_in_the_usual_payload() -> None:
-    usual, _ = capture(MESSAGE, include_raw=True)
+    usual = capture(MESSAGE, include_raw=True)
     assert usual is not None
     _, body = captured_job(MESSAGE)
     for document in (usual, body):

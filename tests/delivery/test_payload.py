@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from captures import ENVELOPE, capture
 from damage import crlf, multipart
 
 from fastsmtp.capture.attachments import MemoryStorage, TempfileStorage
-from fastsmtp.delivery.payload import Attachment, Email, encode_context, encode_payload
+from fastsmtp.capture.email import Attachment, Attachments, Email, Origin
+from fastsmtp.delivery.payload import encode_context, encode_payload
 from fastsmtp.mime.defects import MEANINGS
 from fastsmtp.mime.entity import read_entity
 from fastsmtp.smtp.envelope import Credentials, TLSInfo
@@ -23,32 +25,28 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "payload.md").read_text()
 
 
 def message_of(header: str) -> dict[str, Any]:
-    context, _ = capture(crlf(header + "\n\n"))
+    context = capture(crlf(header + "\n\n"))
     assert context is not None
     message: dict[str, Any] = context["message"]
     return message
 
 
-def email_of(**changes: Any) -> Email:
-    email = Email(
-        uuid="u",
-        connection_uuid="c",
-        sequence=1,
-        remote_addr="[::1]:1",
-        received_at="2025-11-03T10:30:45Z",
-        server="default",
-        envelope=ENVELOPE,
-        violations=(),
-        transcript=None,
-        message=read_entity(b"\r\n", "", None)[0],
-        text=None,
-        html=None,
-        size=2,
-        raw=None,
-        defects=[],
-        attachments=(),
-    )
-    return dataclasses.replace(email, **changes)
+def email_of(attachments: Sequence[Attachment] = (), **changes: Any) -> Email:
+    fields: dict[str, Any] = {
+        "uuid": "u",
+        "origin": Origin("c", "[::1]:1", "default", 1),
+        "received_at": 1762165845,
+        "envelope": ENVELOPE,
+        "violations": (),
+        "transcript": None,
+        "message": read_entity(b"\r\n", "", None)[0],
+        "bodies": (),
+        "size": 2,
+        "raw": None,
+        "defects": [],
+        "attachments": Attachments(list(attachments), MemoryStorage()),
+    }
+    return Email(**{**fields, **changes})
 
 
 def encoded(**changes: Any) -> dict[str, Any]:
@@ -212,7 +210,7 @@ DISPOSITIONS = {
 @pytest.mark.parametrize("name", DISPOSITIONS)
 def test_disposition(name: str) -> None:
     header, disposition = DISPOSITIONS[name]
-    context, _ = capture(crlf(f"Content-Type: image/png\n{header}\nx\n"))
+    context = capture(crlf(f"Content-Type: image/png\n{header}\nx\n"))
     assert context is not None
     assert context["attachments"][0]["disposition"] == disposition
 
@@ -234,7 +232,7 @@ def test_large_contents_are_segments_of_their_own(sizes: list[int]) -> None:
 def test_keys_of_an_attachment(tmp_path: Path, mode: str, checksum: bool) -> None:
     in_memory = mode == "memory"
     storage = MemoryStorage(checksum=checksum) if in_memory else TempfileStorage(str(tmp_path), 0, checksum=checksum)
-    context, _ = capture(multipart("--b\nContent-Type: image/png\n\nx\n--b--\n"), storage=storage)
+    context = capture(multipart("--b\nContent-Type: image/png\n\nx\n--b--\n"), storage=storage)
     assert context is not None
     [attachment] = context["attachments"]
     assert list(attachment) == [
@@ -264,7 +262,7 @@ def test_every_key_is_documented(tmp_path: Path) -> None:
     keys = {f"session.{key}" for key in encoded(transcript=[(0, "S", "220 x")])["session"]}
     keys |= {f"authentication.{key}" for key in AUTHENTICATION_WITH_CHALLENGE}
     for storage in (MemoryStorage(checksum=True), TempfileStorage(str(tmp_path), 0)):
-        context, _ = capture(octets, storage=storage, include_raw=True)
+        context = capture(octets, storage=storage, include_raw=True)
         assert context is not None
         keys |= names(context)
     told = set()

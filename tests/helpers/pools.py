@@ -1,4 +1,4 @@
-"""Real pools of real PHP workers, their log, and emails that remember their outcome."""
+"""Real pools of real PHP workers, their log, and emails that remember their verdict."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import uvloop
 from leftovers import children, kill_children
 
 from fastsmtp.config.settings import PoolSettings
+from fastsmtp.smtp.events import Verdict
 from fastsmtp.workers.launch import Launch
-from fastsmtp.workers.pool import Outcome, Pool
+from fastsmtp.workers.pool import Pool
 
 WORKERS = Path(__file__).parents[1] / "php"
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -126,24 +127,24 @@ class Log:
 
 
 class Email:
-    """A job that is told its outcome exactly once."""
+    """A job that is told its verdict exactly once."""
 
     def __init__(
         self, context: Sequence[bytes | bytearray] = (b"CONTINUE",), body: Sequence[bytes | bytearray] = ()
     ) -> None:
         self._context = context
         self._body = body
-        self._told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._told: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self.taken = 0
 
     def take_payload(self) -> tuple[Sequence[bytes | bytearray], Sequence[bytes | bytearray]]:
         self.taken += 1
         return self._context, self._body
 
-    def on_outcome(self, outcome: Outcome) -> None:
-        self._told.set_result(outcome)
+    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+        self._told.set_result(verdict)
 
-    async def outcome(self) -> Outcome:
+    async def verdict(self) -> Verdict:
         return await asyncio.wait_for(asyncio.shield(self._told), 20)
 
 
@@ -169,11 +170,11 @@ def make_pool(worker: str, log: Log, relay: str = "unix", env: dict[str, str] | 
     return Pool(PoolSettings(**settings), launch(worker, relay, env=env or {}), log.logger)
 
 
-async def outcome(pool: Pool, context: bytes = b"CONTINUE") -> Outcome:
+async def verdict(pool: Pool, context: bytes = b"CONTINUE") -> Verdict:
     """Send one email through the pool."""
     email = Email([context])
     pool.exec(email)
-    return await email.outcome()
+    return await email.verdict()
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -11,11 +11,12 @@ import structlog
 
 from fastsmtp.capture.attachments import MemoryStorage, Sink
 from fastsmtp.capture.capture import Services
+from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer
-from fastsmtp.smtp.events import HEADROOM
+from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.session import SessionSettings
-from fastsmtp.workers.pool import Job, Outcome
+from fastsmtp.workers.pool import Job
 
 GREETING = b"220 mx.test ESMTP fastsmtp\r\n"
 BEGIN = b"HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"
@@ -81,7 +82,7 @@ class Transport(asyncio.Transport):
         self.closed = "aborted"
 
 
-class Workers:
+class Pool:
     """Keeps jobs until told how they ended."""
 
     def __init__(self) -> None:
@@ -90,10 +91,10 @@ class Workers:
     def exec(self, job: Job) -> None:
         self.jobs.append(job)
 
-    def end(self, outcome: Outcome = Outcome.CONTINUE) -> None:
+    def end(self, verdict: Verdict = Verdict.ACCEPT) -> None:
         job = self.jobs.pop(0)
         job.take_payload()
-        job.on_outcome(outcome)
+        job.on_verdict(verdict, 0.0)
 
 
 class FullDisk(MemoryStorage):
@@ -115,14 +116,16 @@ class House:
 
     def __init__(self, loop: Clock, **changes: Any) -> None:
         self.loop = loop
-        self.workers = Workers()
+        self.workers = Pool()
         self.lines: list[dict[str, Any]] = []
         self.closed = 0
         log = structlog.wrap_logger(None, processors=[self._log])
         self.listening = Listening(
             server="default",
             settings=SessionSettings(hostname="mx.test"),
-            services=Services(changes.pop("storage", MemoryStorage()), self.workers, False, log),
+            services=Services(changes.pop("storage", MemoryStorage()), False, log),
+            destination=changes.pop("destination", Workers(self.workers)),
+            counters=changes.pop("counters", None),
             backpressure=Backpressure(changes.pop("inflight", 0)),
             buffer=ReadBuffer(),
             connections=set(),
@@ -228,7 +231,7 @@ def test_close_verdict(make: Callable[..., House]) -> None:
     house = make()
     line = house.connect().begin()
     line.send(MAIL + BEGIN + MAIL)
-    house.workers.end(Outcome.CLOSE)
+    house.workers.end(Verdict.ACCEPT_AND_CLOSE)
     assert line.transport.take() == ACCEPTED + b"221 2.0.0 Bye\r\n"
     assert line.transport.closed == "closed"
     assert house.workers.jobs == []

@@ -6,9 +6,10 @@ import pytest
 
 from fastsmtp.errors import WorkerError
 from fastsmtp.goridge.frame import ERROR, STREAM, Frame
-from fastsmtp.workers.answer import Answer, Outcome, read_answer
+from fastsmtp.smtp.events import Verdict
+from fastsmtp.workers.answer import Answer, read_answer
 
-CONTINUE = Answer(Outcome.CONTINUE)
+CONTINUE = Answer(Verdict.ACCEPT)
 
 
 DEEP = b'{"stop":' * 200_000
@@ -30,13 +31,13 @@ def read_number(body: bytes) -> str | None:
         (answer(b" CONTINUE\n", b"with a body"), CONTINUE),
         (answer(b""), CONTINUE),
         (answer(b"", b"7"), CONTINUE),
-        (answer(b"CLOSE"), Answer(Outcome.CLOSE)),
+        (answer(b"CLOSE"), Answer(Verdict.ACCEPT_AND_CLOSE)),
         (answer(b'{"stop":true}'), Answer(None)),
-        (answer(b'{"stop":false}'), Answer(Outcome.CONTINUE, unknown=b'{"stop":false}')),
-        (answer(b"{CLOSE"), Answer(Outcome.CONTINUE, unknown=b"{CLOSE")),
-        (answer(DEEP), Answer(Outcome.CONTINUE, unknown=DEEP)),
-        (answer(b"close"), Answer(Outcome.CONTINUE, unknown=b"close")),
-        (Frame(ERROR, 0, (), b"no \xff"), Answer(Outcome.CONTINUE, error="no \N{REPLACEMENT CHARACTER}")),
+        (answer(b'{"stop":false}'), Answer(Verdict.ACCEPT, unknown=b'{"stop":false}')),
+        (answer(b"{CLOSE"), Answer(Verdict.ACCEPT, unknown=b"{CLOSE")),
+        (answer(DEEP), Answer(Verdict.ACCEPT, unknown=DEEP)),
+        (answer(b"close"), Answer(Verdict.ACCEPT, unknown=b"close")),
+        (Frame(ERROR, 0, (), b"no \xff"), Answer(Verdict.ACCEPT, error="no \N{REPLACEMENT CHARACTER}")),
     ],
     ids=lambda value: repr(value.payload[:32]) if isinstance(value, Frame) else None,
 )
@@ -48,9 +49,9 @@ def test_answer(frame: Frame, expected: Answer) -> None:
     ("frame", "expected"),
     [
         (answer(b"", b"0"), CONTINUE),
-        (answer(b"", b"7"), Answer(Outcome.CONTINUE, error="error 7")),
-        (answer(b"", b"seven"), Answer(Outcome.CONTINUE, unknown=b"seven")),
-        (answer(b"CLOSE", b"7"), Answer(Outcome.CLOSE)),
+        (answer(b"", b"7"), Answer(Verdict.ACCEPT, error="error 7")),
+        (answer(b"", b"seven"), Answer(Verdict.ACCEPT, unknown=b"seven")),
+        (answer(b"CLOSE", b"7"), Answer(Verdict.ACCEPT_AND_CLOSE)),
     ],
     ids=lambda value: repr(value.payload) if isinstance(value, Frame) else None,
 )

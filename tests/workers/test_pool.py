@@ -20,22 +20,23 @@ from pools import (
     kill,
     launch,
     make_pool,
-    outcome,
     replaced,
     running,
     until,
+    verdict,
 )
 
 from fastsmtp.config.settings import OnInitSettings, PoolSettings, SupervisorSettings
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import frame_header
+from fastsmtp.smtp.events import Verdict
 from fastsmtp.workers import launch as launch_module
 from fastsmtp.workers.launch import Launch
-from fastsmtp.workers.pool import MAX_JOBS_JITTER_PERCENT, MAX_STOPPING, Outcome, Pool, _with_jitter
+from fastsmtp.workers.pool import MAX_JOBS_JITTER_PERCENT, MAX_STOPPING, Pool, _with_jitter
 from fastsmtp.workers.spawner import retry_delay
 
-CONTINUE, CLOSE = Outcome.CONTINUE, Outcome.CLOSE
-WORKER_FAILED, NO_WORKER = Outcome.WORKER_FAILED, Outcome.NO_WORKER
+CONTINUE, CLOSE = Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE
+WORKER_FAILED, NO_WORKER = Verdict.WORKER_FAILED, Verdict.NO_WORKER
 
 # Answers
 
@@ -50,11 +51,11 @@ WORKER_FAILED, NO_WORKER = Outcome.WORKER_FAILED, Outcome.NO_WORKER
         (b'{"stop":false}', CONTINUE),
     ],
 )
-def test_answer(run_loop: Run, log: Log, relay: str, answer: bytes, expected: Outcome) -> None:
+def test_answer(run_loop: Run, log: Log, relay: str, answer: bytes, expected: Verdict) -> None:
     async def main() -> None:
         async with running(make_pool("echo", log, relay)) as pool:
             (before,) = pool.workers()
-            assert await outcome(pool, answer) is expected
+            assert await verdict(pool, answer) is expected
             (after,) = pool.workers()
             assert (after.pid, after.status_text, after.execs) == (before.pid, "ready", 1)
 
@@ -64,7 +65,7 @@ def test_answer(run_loop: Run, log: Log, relay: str, answer: bytes, expected: Ou
 def test_unknown_answer(run_loop: Run, log: Log) -> None:
     async def main() -> None:
         async with running(make_pool("echo", log)) as pool:
-            assert await outcome(pool, b"QUARANTINE") is CONTINUE
+            assert await verdict(pool, b"QUARANTINE") is CONTINUE
             assert pool.unknown_answers == 1
             assert log.record("a worker gave an unknown answer, taken as CONTINUE") == {"answer": b"QUARANTINE"}
 
@@ -74,8 +75,8 @@ def test_unknown_answer(run_loop: Run, log: Log) -> None:
 def test_error_frame(run_loop: Run, log: Log, relay: str) -> None:
     async def main() -> None:
         async with running(make_pool("error", log, relay)) as pool:
-            assert await outcome(pool) is CONTINUE
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             assert (pool.errors, pool.starts, pool.worker_failures) == (2, 1, 0)
         warnings = [record for record in log.records if record["level"] == "warning"]
         assert [(record["event"], record["error"]) for record in warnings] == [
@@ -90,7 +91,7 @@ def test_large_context_in_segments(run_loop: Run, log: Log, relay: str) -> None:
         async with running(make_pool("accepts", log, relay)) as pool:
             email = Email([b"{", bytearray(7_000_000), b"x" * 7_000_000, b"}"])
             pool.exec(email)
-            assert await email.outcome() is CONTINUE
+            assert await email.verdict() is CONTINUE
 
     run_loop(main())
 
@@ -102,7 +103,7 @@ def test_restart_asked_for(run_loop: Run, log: Log, relay: str, tmp_path: Path) 
             (first,) = pool.workers()
             email = Email()
             pool.exec(email)
-            assert await email.outcome() is CONTINUE
+            assert await email.verdict() is CONTINUE
             assert email.taken == 2
             await replaced(pool, first.pid)
             assert (pool.starts, pool.worker_failures) == (2, 0)
@@ -114,7 +115,7 @@ def test_restart_asked_for(run_loop: Run, log: Log, relay: str, tmp_path: Path) 
 def test_restart_asked_for_without_end(run_loop: Run, log: Log) -> None:
     async def main() -> None:
         async with running(make_pool("restarts_always", log, allocate_timeout_s=0.5)) as pool:
-            assert await outcome(pool) is NO_WORKER
+            assert await verdict(pool) is NO_WORKER
             assert 2 <= pool.starts <= 5  # the delay grows
 
     run_loop(main())
@@ -141,9 +142,9 @@ def test_worker_fails(run_loop: Run, log: Log, relay: str, worker: str) -> None:
     async def main() -> None:
         async with running(make_pool(worker, log, relay)) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             await replaced(pool, first.pid)
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             assert (pool.execs, pool.worker_failures, pool.start_failures) == (2, 2, 0)
         lost = [(r["reason"], r["with_email"]) for r in log.records if r["event"] == "worker lost"]
         assert lost == [(FAILURES[worker], True)] * 2
@@ -155,7 +156,7 @@ def test_exit_status_and_last_words_are_logged(run_loop: Run, log: Log, relay: s
     async def main() -> None:
         async with running(make_pool("crashes", log, relay)) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             await replaced(pool, first.pid)
             (ended,) = [record for record in log.records if record["event"] == "worker has ended"]
             assert ended == {
@@ -175,7 +176,7 @@ def test_floods_stdout(run_loop: Run, log: Log) -> None:
     async def main() -> None:
         async with running(make_pool("floods_stdout", log, "pipes")) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             await replaced(pool, first.pid)
         shown = (b"debugging ...\n" * 20)[:256]
         assert log.record("worker lost") == {"reason": f"not a Goridge frame: {shown!r}", "with_email": True}
@@ -190,7 +191,7 @@ def test_answers_twice(run_loop: Run, log: Log, relay: str) -> None:
             emails = [Email(), Email()]
             for email in emails:
                 pool.exec(email)
-            assert [await email.outcome() for email in emails] == [CONTINUE, CONTINUE]
+            assert [await email.verdict() for email in emails] == [CONTINUE, CONTINUE]
             await until(lambda: pool.starts == 3)
             assert first.pid not in [worker.pid for worker in pool.workers()]
         lost = [(r["reason"], r["with_email"]) for r in log.records if r["event"] == "worker lost"]
@@ -219,7 +220,7 @@ def test_answers_unasked(run_loop: Run, log: Log, relay: str, tmp_path: Path) ->
 def test_answers_before_it_has_read(run_loop: Run, log: Log, relay: str) -> None:
     async def main() -> None:
         async with running(make_pool("answers_early", log, relay)) as pool:
-            assert await outcome(pool, b"x" * 14_000_000) is WORKER_FAILED
+            assert await verdict(pool, b"x" * 14_000_000) is WORKER_FAILED
             pool.kill()
         assert log.record("worker lost") == {"reason": "answered before it had read the email", "with_email": True}
 
@@ -233,7 +234,7 @@ def test_killed_while_it_is_sent_a_large_email(run_loop: Run, log: Log, relay: s
             email = Email([b"x" * 14_000_000])
             pool.exec(email)
             kill(pool.workers()[0].pid)
-            assert await email.outcome() is WORKER_FAILED
+            assert await email.verdict() is WORKER_FAILED
             pool.kill()
 
     run_loop(main())
@@ -248,10 +249,10 @@ def test_killed_with_an_email(run_loop: Run, log: Log, relay: str) -> None:
             pool.exec(next_email)
             assert (pool.busy, pool.idle, pool.waiting) == (1, 0, 1)
             kill(first.pid)
-            assert await email.outcome() is WORKER_FAILED
+            assert await email.verdict() is WORKER_FAILED
             await until(lambda: pool.busy == 1)
             kill(pool.workers()[-1].pid)
-            assert await next_email.outcome() is WORKER_FAILED
+            assert await next_email.verdict() is WORKER_FAILED
             pool.kill()
 
     run_loop(main())
@@ -263,7 +264,7 @@ def test_killed_while_idle(run_loop: Run, log: Log, relay: str) -> None:
             (first,) = pool.workers()
             kill(first.pid)
             await replaced(pool, first.pid)
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             assert pool.worker_failures == 0
         assert log.record("worker lost") in (
             {"reason": "closed the connection", "with_email": False},
@@ -277,7 +278,7 @@ def test_forks(run_loop: Run, log: Log, relay: str, tmp_path: Path) -> None:
     async def main() -> None:
         async with running(make_pool("forks", log, relay, {"CHILD": str(tmp_path / "child")})) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             await replaced(pool, first.pid)
             child = int((tmp_path / "child").read_text())
             await until(lambda: not _alive(child))
@@ -292,7 +293,7 @@ def test_daemonises(run_loop: Run, log: Log, relay: str, tmp_path: Path) -> None
     async def main() -> None:
         async with running(make_pool("daemonises", log, relay, {"CHILD": str(child)})) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             await replaced(pool, first.pid)
             await until(lambda: child.exists() and child.read_text() and not _alive(int(child.read_text())))
         assert log.record("worker lost") == {"reason": "exit status 3", "with_email": True}
@@ -315,7 +316,7 @@ def test_exec_ttl(run_loop: Run, log: Log, relay: str) -> None:
         settings = {"supervisor": SupervisorSettings(exec_ttl_s=0.1)}
         async with running(make_pool("hangs", log, relay, **settings)) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             await replaced(pool, first.pid)
             assert (pool.exec_timeouts, pool.worker_failures) == (1, 1)
             pool.kill()
@@ -333,10 +334,10 @@ def test_allocate_timeout(run_loop: Run, log: Log, tmp_path: Path) -> None:
             first, second = Email(), Email()
             pool.exec(first)
             pool.exec(second)
-            assert await second.outcome() is NO_WORKER
+            assert await second.verdict() is NO_WORKER
             assert (second.taken, pool.allocate_timeouts, pool.execs) == (0, 1, 1)
             (tmp_path / "gate").write_text("go\n")
-            assert await first.outcome() is CONTINUE
+            assert await first.verdict() is CONTINUE
         assert log.record("no worker was free for an email") == {"allocate_timeout": 0.1, "waiting": 1}
 
     run_loop(main())
@@ -350,7 +351,7 @@ def test_waiters_are_served_in_order(run_loop: Run, log: Log, relay: str) -> Non
             for number, email in enumerate(emails):
                 email._told.add_done_callback(lambda _, number=number: order.append(number))
                 pool.exec(email)
-            assert [await email.outcome() for email in emails] == [CONTINUE] * 50
+            assert [await email.verdict() for email in emails] == [CONTINUE] * 50
             await until(lambda: len(order) == 50)
             assert order == list(range(50))
             assert pool.workers()[0].execs == 50
@@ -362,7 +363,7 @@ def test_worker_used_last_is_used_next(run_loop: Run, log: Log) -> None:
     async def main() -> None:
         async with running(make_pool("accepts", log, num_workers=3)) as pool:
             for _ in range(5):
-                assert await outcome(pool) is CONTINUE
+                assert await verdict(pool) is CONTINUE
             assert sorted(worker.execs for worker in pool.workers()) == [0, 0, 5]
 
     run_loop(main())
@@ -374,7 +375,7 @@ def test_max_jobs(run_loop: Run, log: Log, relay: str) -> None:
             emails = [Email() for _ in range(6)]
             for email in emails:
                 pool.exec(email)
-            assert [await email.outcome() for email in emails] == [CONTINUE] * 6
+            assert [await email.verdict() for email in emails] == [CONTINUE] * 6
             await until(lambda: pool.starts == 4)
         assert log.events("warning", "error") == []
 
@@ -402,7 +403,7 @@ def test_supervisor(run_loop: Run, log: Log, worker: str, supervisor: Supervisor
             (first,) = pool.workers()
             while not (found := [r for r in log.records if r["event"] == "worker is replaced"]):
                 if reason != "idle_ttl" or pool.execs == 0:
-                    assert await outcome(pool) is CONTINUE
+                    assert await verdict(pool) is CONTINUE
                 await asyncio.sleep(0.01)
             assert (found[0]["reason"], found[0]["pid"]) == (reason, first.pid)
             await until(lambda: first.pid not in [worker.pid for worker in pool.workers()])
@@ -415,7 +416,7 @@ def test_ignores_stop(run_loop: Run, log: Log, relay: str) -> None:
     async def main() -> None:
         async with running(make_pool("ignores_stop", log, relay, max_jobs=1, destroy_timeout_s=0.2)) as pool:
             (first,) = pool.workers()
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             await replaced(pool, first.pid)
             assert log.record("worker did not stop in time, killed") == {"destroy_timeout": 0.2}
         assert log.events("warning")[1:] == ["workers did not stop in time, killed"]
@@ -427,7 +428,7 @@ def test_ignored_stops_do_not_pile_up(run_loop: Run, log: Log) -> None:
     async def main() -> None:
         async with running(make_pool("ignores_stop", log, max_jobs=1)) as pool:
             for _ in range(MAX_STOPPING + 5):
-                assert await outcome(pool) is CONTINUE
+                assert await verdict(pool) is CONTINUE
             expected = ["stopping"] * (MAX_STOPPING + 1) + ["ready"]
             await until(lambda: [worker.status_text for worker in pool.workers()] == expected)
             pool.kill()
@@ -520,7 +521,7 @@ def test_start_failures_later(run_loop: Run, log: Log, tmp_path: Path) -> None:
             email = Email()
             pool.exec(email)
             script.write_text(code)
-            assert await email.outcome() is CONTINUE
+            assert await email.verdict() is CONTINUE
             await until(lambda: pool.idle == 2)
         failed = [r for r in log.records if r["event"] == "a worker cannot be started"]
         assert [r["in_a_row"] for r in failed] == [3, 4]
@@ -555,7 +556,7 @@ def test_debug_is_a_fresh_worker_per_email(run_loop: Run, log: Log, relay: str, 
             for email in emails:
                 pool.exec(email)
                 assert pool._spawner.starting <= 2
-            assert [await email.outcome() for email in emails] == [CONTINUE] * 5
+            assert [await email.verdict() for email in emails] == [CONTINUE] * 5
             assert pool.idle == 0
         assert len(set((tmp_path / "pids").read_text().split())) == 5
         assert log.events("warning", "error") == []
@@ -571,9 +572,9 @@ def test_debug_with_a_worker_that_does_not_start(run_loop: Run, log: Log, tmp_pa
         pool = Pool(PoolSettings(debug=True), Launch(("php", str(script))), log.logger)
         async with running(pool):
             script.write_text("<?php exit(1);")
-            assert await outcome(pool) is WORKER_FAILED
+            assert await verdict(pool) is WORKER_FAILED
             script.write_text(code)
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
 
     run_loop(main())
 
@@ -588,18 +589,18 @@ def test_reset_under_load(run_loop: Run, log: Log, relay: str, tmp_path: Path) -
             while resets < 2:
                 await pool.reset()
                 resets += 1
-            outcomes = [outcome for outcomes in await asyncio.gather(*load) for outcome in outcomes]
-            assert set(outcomes) == {CONTINUE}
+            verdicts = [verdict for verdicts in await asyncio.gather(*load) for verdict in verdicts]
+            assert set(verdicts) == {CONTINUE}
             assert before & {worker.pid for worker in pool.workers() if worker.status_text == "ready"} == set()
             assert (pool.idle, pool.starts) == (2, 6)
-        assert len((tmp_path / "pids").read_text().split()) == len(outcomes)
+        assert len((tmp_path / "pids").read_text().split()) == len(verdicts)
         assert log.events("warning", "error") == []
 
-    async def _load(pool: Pool, wanted: object) -> list[Outcome]:
-        outcomes = []
+    async def _load(pool: Pool, wanted: object) -> list[Verdict]:
+        verdicts = []
         while wanted():  # type: ignore[operator]
-            outcomes.append(await outcome(pool))
-        return outcomes
+            verdicts.append(await verdict(pool))
+        return verdicts
 
     run_loop(main())
 
@@ -614,7 +615,7 @@ def test_reset_with_a_worker_that_does_not_start(run_loop: Run, log: Log, tmp_pa
             with pytest.raises(StartError):
                 await pool.reset()
             assert [worker.pid for worker in pool.workers()] == [worker.pid for worker in before]
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
 
     run_loop(main())
 
@@ -655,11 +656,11 @@ def test_stop_lets_workers_finish(run_loop: Run, log: Log, relay: str, tmp_path:
         pool.exec(email)
         pool.exec(waiting)
         stop = asyncio.ensure_future(pool.stop())
-        assert await waiting.outcome() is NO_WORKER
+        assert await waiting.verdict() is NO_WORKER
         pool.exec(late)
-        assert await late.outcome() is NO_WORKER
+        assert await late.verdict() is NO_WORKER
         (tmp_path / "gate").write_text("go\n")
-        assert await email.outcome() is CONTINUE
+        assert await email.verdict() is CONTINUE
         await stop
         assert log.events("warning", "error") == []
 
@@ -673,7 +674,7 @@ def test_kill(run_loop: Run, log: Log, relay: str) -> None:
         email = Email()
         pool.exec(email)
         pool.kill()
-        assert await email.outcome() is WORKER_FAILED
+        assert await email.verdict() is WORKER_FAILED
         await pool.stop()
 
     run_loop(main())
@@ -689,11 +690,11 @@ def test_job_that_cannot_be_written(run_loop: Run, log: Log) -> None:
             emails = [Email(), Broken(), Broken(), Email()]
             for email in emails:
                 pool.exec(email)
-            assert [await email.outcome() for email in emails] == [CONTINUE, WORKER_FAILED, WORKER_FAILED, CONTINUE]
+            assert [await email.verdict() for email in emails] == [CONTINUE, WORKER_FAILED, WORKER_FAILED, CONTINUE]
             broken = Broken()
             pool.exec(broken)
             assert not broken._told.done()
-            assert await broken.outcome() is WORKER_FAILED
+            assert await broken.verdict() is WORKER_FAILED
             assert (pool.idle, pool.starts) == (1, 1)
 
     run_loop(main())
@@ -706,9 +707,9 @@ def test_job_that_is_too_large_for_a_frame(run_loop: Run, log: Log, relay: str) 
             huge = Email([bytes(1 << 20)] * (1 << 12))
             pool.exec(huge)
             assert not huge._told.done()
-            assert await huge.outcome() is WORKER_FAILED
+            assert await huge.verdict() is WORKER_FAILED
             await replaced(pool, first.pid)
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             assert (pool.busy, pool.idle, pool.worker_failures) == (0, 1, 1)
         assert log.events("error") == ["an email cannot be sent to a worker", "worker lost"]
         assert log.record("worker lost") == {"reason": "an email could not be sent to it", "with_email": True}
@@ -718,17 +719,17 @@ def test_job_that_is_too_large_for_a_frame(run_loop: Run, log: Log, relay: str) 
 
 def test_job_that_raises_on_its_outcome(run_loop: Run, log: Log) -> None:
     class Broken(Email):
-        def on_outcome(self, outcome: Outcome) -> None:
-            super().on_outcome(outcome)
+        def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+            super().on_verdict(verdict, waited_s)
             raise ValueError("not interested")
 
     async def main() -> None:
         async with running(make_pool("accepts", log)) as pool:
             broken = Broken()
             pool.exec(broken)
-            assert await broken.outcome() is CONTINUE
-            assert await outcome(pool) is CONTINUE
-        assert log.events("error") == ["the outcome of an email could not be told"]
+            assert await broken.verdict() is CONTINUE
+            assert await verdict(pool) is CONTINUE
+        assert log.events("error") == ["the verdict on an email could not be told"]
 
     run_loop(main())
 
@@ -737,19 +738,19 @@ def test_outcome_may_exec_the_next_email(run_loop: Run, log: Log, relay: str) ->
     class Chain(Email):
         left = 100
 
-        def on_outcome(self, outcome: Outcome) -> None:
+        def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
             self.left -= 1
             if self.left:
                 pool.exec(self)
             else:
-                super().on_outcome(outcome)
+                super().on_verdict(verdict, waited_s)
 
     async def main() -> None:
         nonlocal pool
         async with running(pool):
             chain = Chain()
             pool.exec(chain)
-            assert await chain.outcome() is CONTINUE
+            assert await chain.verdict() is CONTINUE
             assert (chain.taken, pool.execs) == (100, 100)
 
     pool = make_pool("accepts", log, relay)
@@ -765,11 +766,11 @@ def test_no_zombie_no_descriptor_after_50_respawns(
 
     async def main() -> None:
         async with running(make_pool("accepts", log, relay, max_jobs=1)) as pool:
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             await until(lambda: pool.idle == len(pool.workers()) == 1)
             before = len(os.listdir("/proc/self/fd"))
             for _ in range(50):
-                assert await outcome(pool) is CONTINUE
+                assert await verdict(pool) is CONTINUE
             await until(lambda: pool.idle == len(pool.workers()) == 1)
             assert (len(os.listdir("/proc/self/fd")), len(children())) == (before, 1)
 
@@ -787,7 +788,7 @@ def test_environment(run_loop: Run, log: Log, relay: str, monkeypatch: pytest.Mo
         env = {"RR_RPC": "tcp://127.0.0.1:6001", "COLOUR": "green", "RR_VERSION": "1.2", "RR_MODE": "smtp"}
         async with running(make_pool("prints", log, relay, env)) as pool:
             address = pool._spawner.listener.address if pool._spawner.listener else "pipes"
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
         said = [] if relay == "pipes" else ["stdout speaking"]
         assert sorted(log.lines()) == sorted(
             [
@@ -807,7 +808,7 @@ def test_environment(run_loop: Run, log: Log, relay: str, monkeypatch: pytest.Mo
 def test_long_lines_are_logged_in_pieces(run_loop: Run, log: Log, relay: str) -> None:
     async def main() -> None:
         async with running(make_pool("floods_stderr", log, relay)) as pool:
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
         lengths = [len(line) for line in log.lines()]
         assert (sum(lengths), max(lengths)) == (100_000, launch_module.MAX_LINE_BYTES)
 
@@ -818,7 +819,7 @@ def test_wrapper_script(run_loop: Run, log: Log, relay: str, tmp_path: Path) -> 
     async def main() -> None:
         started = launch("pid", relay, wrap=True, env={"PIDS": str(tmp_path / "pids")})
         async with running(Pool(PoolSettings(num_workers=3), started, log.logger)) as pool:
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             worker = int((tmp_path / "pids").read_text())
             (info,) = [info for info in pool.workers() if info.execs]
             assert info.pid == worker
@@ -859,7 +860,7 @@ def test_named_socket(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def main() -> None:
         async with running(make_pool("accepts", log, f"unix://{path}")) as pool:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             with pytest.raises(StartError) as caught:
                 await make_pool("accepts", log, f"unix://{path}").start()
             assert str(caught.value) == f'cannot listen for workers on "unix://{path}": another server listens there'
@@ -874,7 +875,7 @@ def test_private_socket_is_removed(run_loop: Run, log: Log) -> None:
             old = socket_of(pool)
             shutil.rmtree(old.parent)
             await kill_all(pool)
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
             new = socket_of(pool)
             assert stat.S_IMODE(new.stat().st_mode) == 0o600
             assert stat.S_IMODE(new.parent.stat().st_mode) == 0o700
@@ -893,14 +894,14 @@ def test_named_socket_is_removed(run_loop: Run, log: Log, tmp_path: Path) -> Non
         async with running(make_pool("accepts", log, f"unix://{path}", num_workers=2)) as pool:
             path.unlink()
             await kill_all(pool)
-            assert (await outcome(pool), pool.idle, pool.start_failures) == (CONTINUE, 2, 0)
+            assert (await verdict(pool), pool.idle, pool.start_failures) == (CONTINUE, 2, 0)
             shutil.rmtree(path.parent)
             for worker in pool.workers():
                 kill(worker.pid)
             await until(lambda: pool.start_failures > 0)
             path.parent.mkdir()
             await until(lambda: pool.idle == 2)
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
         assert not path.exists()
         reasons = {r["reason"] for r in log.records if r["event"] == "a worker cannot be started"}
         assert reasons == {f'cannot listen for workers on "unix://{path}": No such file or directory'}
@@ -942,7 +943,7 @@ def test_socket_left_behind(run_loop: Run, log: Log, tmp_path: Path) -> None:
 
     async def main() -> None:
         async with running(make_pool("accepts", log, f"unix://{path}")) as pool:
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
 
     run_loop(main())
 
@@ -969,7 +970,7 @@ def test_stranger_on_the_socket(run_loop: Run, log: Log, tmp_path: Path) -> None
             while await reader.read(100):
                 pass
             writer.close()
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
         assert log.record("handshake on the workers' socket failed") == {
             "reason": "not a Goridge frame: b'GET / HTTP/1.1\\r\\n\\r\\n'"
         }
@@ -983,7 +984,7 @@ def test_user(run_loop: Run, log: Log, relay: str, tmp_path: Path) -> None:
             await Pool(PoolSettings(), Launch(("php",), relay, user="nobody-of-that-name"), log.logger).start()
         ours = str(os.getuid())
         async with running(Pool(PoolSettings(num_workers=1), launch("accepts", relay, user=ours), log.logger)) as pool:
-            assert await outcome(pool) is CONTINUE
+            assert await verdict(pool) is CONTINUE
 
     run_loop(main())
 

@@ -1,0 +1,219 @@
+"""A captured mail: all that is known of it when its last octet has arrived.
+
+An `Email` does not change: several destinations may look at one at the same time. What costs time is done when it is
+first asked for, and once: texts are joined and their charsets undone then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
+
+from fastsmtp.capture.attachments import Storage
+from fastsmtp.capture.body import Body
+from fastsmtp.mime.entity import Entity, Role
+from fastsmtp.smtp.envelope import Envelope
+from fastsmtp.smtp.events import Verdict
+
+Segment: TypeAlias = bytes | bytearray
+Text: TypeAlias = str | bytes  # bytes: a JSON string already, quotes included
+
+
+class Origin:
+    """Where an email came from: the connection, the listener's name, and its place among the connection's emails."""
+
+    __slots__ = ("connection_uuid", "remote_addr", "sequence", "server")
+
+    def __init__(self, connection_uuid: str, remote_addr: str, server: str, sequence: int) -> None:
+        self.connection_uuid: Final = connection_uuid
+        self.remote_addr: Final = remote_addr
+        self.server: Final = server
+        self.sequence: Final = sequence
+
+
+class Attachment:
+    """One attachment.
+
+    `size` counts decoded octets. Either `content` is a JSON string, quotes included, of its base64 text, or `path`
+    names its file. `sha256` is None where no checksum was asked for.
+    """
+
+    __slots__ = ("content", "defects", "entity", "path", "sha256", "size")
+
+    def __init__(
+        self,
+        entity: Entity,
+        size: int,
+        content: Segment | None,
+        path: str | None,
+        sha256: str | None,
+        defects: Sequence[str],
+    ) -> None:
+        self.entity: Final = entity
+        self.size: Final = size
+        self.content: Final = content
+        self.path: Final = path
+        self.sha256: Final = sha256
+        self.defects: Final = defects
+
+
+class Attachments:
+    """The attachments of one email, in order, and the owner of their files: these are released or discarded once."""
+
+    __slots__ = ("_items", "_owned", "_storage")
+
+    def __init__(self, items: list[Attachment], storage: Storage) -> None:
+        self._items = items
+        self._storage = storage
+        self._owned = True
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Attachment]:
+        return iter(self._items)
+
+    def release(self) -> None:
+        """The email was accepted: its files are left to the worker that has it, and to `cleanup_after`."""
+        for path in self._disown():
+            self._storage.hand_over(path)
+
+    def discard(self) -> None:
+        """The email was not accepted: delete its files."""
+        for path in self._disown():
+            self._storage.delete(path)
+
+    def _disown(self) -> list[str]:
+        """The paths of the files, the first time; none later."""
+        owned, self._owned = self._owned, False
+        return [item.path for item in self._items if item.path is not None] if owned else []
+
+
+class Email:
+    """One email, as destinations get it.
+
+    `received_at` is a Unix time in seconds. `violations` are triples of code, detail and count. `transcript` has
+    milliseconds, speaker and line of everything said, None where it is not asked for. `size` counts the octets of mail
+    data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first of
+    several destinations has decided, None until then.
+    """
+
+    __slots__ = (
+        "_bodies",
+        "_defects",
+        "_html",
+        "_text",
+        "attachments",
+        "envelope",
+        "message",
+        "origin",
+        "raw",
+        "received_at",
+        "size",
+        "transcript",
+        "uuid",
+        "verdict",
+        "violations",
+    )
+
+    def __init__(
+        self,
+        uuid: str,
+        origin: Origin,
+        received_at: int,
+        envelope: Envelope,
+        violations: Sequence[tuple[str, str, int]],
+        transcript: Sequence[tuple[int, str, str]] | None,
+        message: Entity,
+        bodies: Sequence[Body],
+        size: int,
+        raw: Segment | None,
+        defects: list[str],
+        attachments: Attachments,
+        verdict: Verdict | None = None,
+    ) -> None:
+        """`defects` are those of the message as a whole, without those of charsets."""
+        self.uuid: Final = uuid
+        self.origin: Final = origin
+        self.received_at: Final = received_at
+        self.envelope: Final = envelope
+        self.violations: Final = violations
+        self.transcript: Final = transcript
+        self.message: Final = message
+        self.size: Final = size
+        self.raw: Final = raw
+        self.attachments: Final = attachments
+        self.verdict: Final = verdict
+        self._defects = defects
+        self._bodies: Sequence[Body] | None = bodies  # None once they are joined
+        self._text: Text | None = None
+        self._html: Text | None = None
+
+    @property
+    def text(self) -> Text | None:
+        """All plain text bodies in order, each on lines of its own."""
+        self._join()
+        return self._text
+
+    @property
+    def html(self) -> Text | None:
+        """All HTML bodies in order, each on lines of its own."""
+        self._join()
+        return self._html
+
+    @property
+    def defects(self) -> list[str]:
+        """What was wrong with the message and with its texts, in the order it was found; codes may recur."""
+        self._join()
+        return list(self._defects)
+
+    def decided(self, verdict: Verdict) -> Email:
+        """Return this email with the verdict of the first destination."""
+        self._join()
+        email = Email(
+            self.uuid,
+            self.origin,
+            self.received_at,
+            self.envelope,
+            self.violations,
+            self.transcript,
+            self.message,
+            (),
+            self.size,
+            self.raw,
+            self._defects,
+            self.attachments,
+            verdict,
+        )
+        email._bodies = None
+        email._text = self._text
+        email._html = self._html
+        return email
+
+    def _join(self) -> None:
+        bodies, self._bodies = self._bodies, None
+        if bodies:
+            self._text = _join(bodies, Role.TEXT, self._defects)
+            self._html = _join(bodies, Role.HTML, self._defects)
+
+
+def _join(bodies: Sequence[Body], role: Role, found: list[str]) -> Text | None:
+    """The text of all bodies of this kind, None without any; defects of their charsets go to `found`."""
+    chosen = [body for body in bodies if body.entity.role is role]
+    if not chosen:
+        return None
+    if len(chosen) == 1:
+        quoted = chosen[0].quote()
+        return chosen[0].decode(found) if quoted is None else quoted
+    # One join: adding text to text would copy all that is there with each body.
+    parts: list[str] = []
+    open_line = False  # what is joined so far does not end with a line end
+    for body in chosen:
+        if open_line:
+            parts.append("\r\n")
+            open_line = False
+        text = body.decode(found)
+        if text:
+            open_line = not text.endswith("\n")
+            parts.append(text)
+    return "".join(parts)

@@ -1,0 +1,74 @@
+"""Who takes a finished email: one destination, or several together.
+
+A new destination is a class like `workers.Workers`, and a line in `Server._make_destination`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from fastsmtp.capture.email import Email
+from fastsmtp.smtp.events import Verdict
+
+ACCEPTED: Final = frozenset({Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE})  # the client was told 250
+
+
+class Destination(Protocol):
+    """Takes emails: workers, a store, a broker."""
+
+    def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
+        """Take the email, then call `decided` exactly once, and never from within this call.
+
+        Does not raise. After `decided` the files of the attachments may be gone.
+        """
+
+
+class Together:
+    """Several destinations as one: the first decides, the others are then given the email with its verdict.
+
+    The reply waits for all of them. A verdict other than an acceptance stands whatever the others say; an acceptance
+    stands when all accept, else the first of the other verdicts in the order of their arrival does.
+    """
+
+    def __init__(self, first: Destination, *others: Destination) -> None:
+        self._first: Final = first
+        self._others: Final = others
+
+    def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
+        """See `Destination.deliver`."""
+        delivery = _Delivery(email, self._others, decided)
+        self._first.deliver(email, delivery.on_first)
+
+
+class _Delivery:
+    """One email on its way to several destinations."""
+
+    __slots__ = ("_awaited", "_decided", "_email", "_others", "_verdict")
+
+    def __init__(self, email: Email, others: tuple[Destination, ...], decided: Callable[[Verdict], None]) -> None:
+        self._email = email
+        self._others = others
+        self._decided = decided
+        self._verdict = Verdict.ACCEPT
+        self._awaited = len(others)
+
+    def on_first(self, verdict: Verdict) -> None:
+        """The first destination has decided."""
+        self._verdict = verdict
+        email = self._email.decided(verdict)
+        for other in self._others:
+            other.deliver(email, self.on_other)
+        if not self._others:
+            self._decided(verdict)
+
+    def on_other(self, verdict: Verdict) -> None:
+        """One of the others has decided."""
+        if verdict not in ACCEPTED:
+            if self._verdict in ACCEPTED:
+                self._verdict = verdict
+        elif verdict is Verdict.ACCEPT_AND_CLOSE and self._verdict is Verdict.ACCEPT:
+            self._verdict = verdict
+        self._awaited -= 1
+        if not self._awaited:
+            self._decided(self._verdict)

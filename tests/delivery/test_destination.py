@@ -1,0 +1,89 @@
+"""Several destinations as one: who is asked when, and what becomes of their verdicts."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+from captures import capture_email
+from destinations import Shelf
+
+from fastsmtp.capture.email import Email
+from fastsmtp.delivery.destination import ACCEPTED, Together
+from fastsmtp.smtp.events import Verdict
+
+ACCEPT, CLOSE = Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE
+FAILED, NONE, STORE = Verdict.WORKER_FAILED, Verdict.NO_WORKER, Verdict.STORAGE_FAILED
+
+
+def an_email() -> Email:
+    email = capture_email(b"Subject: x\r\n\r\ny")
+    assert email is not None
+    return email
+
+
+def test_accepted_verdicts() -> None:
+    assert {verdict: verdict in ACCEPTED for verdict in Verdict} == {
+        ACCEPT: True, CLOSE: True, FAILED: False, NONE: False, STORE: False, Verdict.MALFORMED: False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_one_destination_decides_alone(verdict: Verdict) -> None:
+    first, verdicts = Shelf(), list[Verdict]()
+    Together(first).deliver(an_email(), verdicts.append)
+    assert verdicts == []
+    first.decide(verdict)
+    assert verdicts == [verdict]
+
+
+def test_the_others_are_asked_when_the_first_has_decided() -> None:
+    first, second, third, verdicts = Shelf(), Shelf(), Shelf(), list[Verdict]()
+    email = an_email()
+    Together(first, second, third).deliver(email, verdicts.append)
+    assert (first.emails, second.emails, third.emails) == ([email], [], [])
+    first.decide(FAILED)
+    assert [(other.uuid, other.verdict) for other in (*second.emails, *third.emails)] == 2 * [(email.uuid, FAILED)]
+    second.decide(ACCEPT)
+    assert verdicts == []
+    third.decide(ACCEPT)
+    assert verdicts == [FAILED]
+
+
+VERDICTS: dict[str, tuple[Verdict, list[Verdict], Verdict]] = {
+    "all accept": (ACCEPT, [ACCEPT, ACCEPT], ACCEPT),
+    "the first closes": (CLOSE, [ACCEPT, ACCEPT], CLOSE),
+    "another one closes": (ACCEPT, [ACCEPT, CLOSE], CLOSE),
+    "another one fails": (ACCEPT, [ACCEPT, STORE], STORE),
+    "another one fails, and the first closes": (CLOSE, [ACCEPT, STORE], STORE),
+    "the first fails": (NONE, [ACCEPT, ACCEPT], NONE),
+    "the first and another one fail": (NONE, [STORE, ACCEPT], NONE),
+    "the first fails, and another one closes": (NONE, [CLOSE, ACCEPT], NONE),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_one_verdict_of_several(name: str) -> None:
+    decided, others, expected = VERDICTS[name]
+    for order in permutations(range(len(others))):
+        first, shelves, verdicts = Shelf(), [Shelf() for _ in others], list[Verdict]()
+        Together(first, *shelves).deliver(an_email(), verdicts.append)
+        first.decide(decided)
+        for index in order:
+            assert verdicts == []
+            shelves[index].decide(others[index])
+        assert verdicts == [expected]
+
+
+def test_emails_do_not_wait_for_each_other() -> None:
+    first, second, verdicts = Shelf(), Shelf(), list[tuple[str, Verdict]]()
+    emails = [an_email(), an_email()]
+    together = Together(first, second)
+    for name, email in zip("ab", emails, strict=True):
+        together.deliver(email, lambda verdict, name=name: verdicts.append((name, verdict)))  # type: ignore[misc]
+    first.decide(ACCEPT, emails[1])
+    second.decide(STORE, emails[1])
+    assert verdicts == [("b", STORE)]
+    first.decide(ACCEPT)
+    second.decide(ACCEPT)
+    assert verdicts == [("b", STORE), ("a", ACCEPT)]

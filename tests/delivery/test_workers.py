@@ -1,0 +1,66 @@
+"""Emails as jobs of a pool: when they are encoded, what is counted, and who hears the verdict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from captures import capture_email
+
+from fastsmtp.capture.email import Email
+from fastsmtp.delivery.payload import Payload, encode_payload
+from fastsmtp.delivery.workers import Workers
+from fastsmtp.ops.counters import BOUNDS, Counters
+from fastsmtp.smtp.events import Verdict
+from fastsmtp.workers.pool import Job
+
+
+class Pool:
+    """Keeps jobs."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def exec(self, job: Job) -> None:
+        self.jobs.append(job)
+
+
+def an_email() -> Email:
+    email = capture_email(b"Subject: x\r\n\r\ny")
+    assert email is not None
+    return email
+
+
+def test_an_email_is_encoded_when_a_worker_is_there_and_once() -> None:
+    encoded: list[Email] = []
+
+    def encode(email: Email) -> Payload:
+        encoded.append(email)
+        return encode_payload(email)
+
+    pool, email, verdicts = Pool(), an_email(), list[Verdict]()
+    Workers(pool, encode).deliver(email, verdicts.append)
+    [job] = pool.jobs
+    assert encoded == []
+    first = job.take_payload()
+    assert job.take_payload() == first  # for another worker, when the first one asks for its restart
+    assert (encoded, verdicts) == ([email], [])
+    assert json.loads(b"".join(first[0]))["uuid"] == email.uuid
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_verdict_of_the_pool_is_that_of_the_destination(verdict: Verdict) -> None:
+    pool, verdicts = Pool(), list[Verdict]()
+    Workers(pool).deliver(an_email(), verdicts.append)
+    pool.jobs[0].on_verdict(verdict, 0.0)
+    assert verdicts == [verdict]
+
+
+def test_the_wait_for_a_worker_is_counted() -> None:
+    pool, counters = Pool(), Counters([])
+    for waited_s in (0.0, 0.0, 0.5, 99.0):
+        Workers(pool, counters=counters).deliver(an_email(), lambda verdict: None)
+        pool.jobs.pop().on_verdict(Verdict.ACCEPT, waited_s)
+    counts = [0] * (len(BOUNDS) + 1)
+    counts[0], counts[BOUNDS.index(0.5)], counts[-1] = 2, 1, 1
+    assert (counters.wait.counts, counters.wait.total) == (counts, 99.5)
