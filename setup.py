@@ -44,6 +44,7 @@ MYPYC = (
     "fastsmtp.smtp.session",
     "fastsmtp.smtp.maildata",
     "fastsmtp.smtp.outbox",
+    "fastsmtp.smtp.policy",
     "fastsmtp.smtp.command",
     "fastsmtp.smtp.partialline",
     "fastsmtp.smtp.replies",

@@ -118,7 +118,6 @@ class Connection:
             backpressure=Backpressure(0),
             buffer=self._buffer,
             connections=set(),
-            max_connections=0,
             read_timeout_s=60,
             write_timeout_s=10,
         )

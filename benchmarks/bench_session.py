@@ -16,8 +16,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from fastsmtp.smtp.events import HEADROOM, Verdict
-from fastsmtp.smtp.outbox import SessionSettings
-from fastsmtp.smtp.session import Session
+from fastsmtp.smtp.session import Session, SessionSettings
 
 SETTINGS = SessionSettings(hostname="bench.example.com", max_message_size=0)
 BUFFER = bytearray(HEADROOM + 256 * 1024)

@@ -22,7 +22,6 @@ from fastsmtp.delivery.destination import ACCEPTED, Destination
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.starttls import tls_info, upgrade
-from fastsmtp.smtp import replies
 from fastsmtp.smtp.envelope import Credentials
 from fastsmtp.smtp.events import (
     HEADROOM,
@@ -31,8 +30,8 @@ from fastsmtp.smtp.events import (
     Event,
     MailAborted,
     MailBegin,
-    MailData,
     MailEnd,
+    MailOctets,
     Replied,
     StartTLS,
     Verdict,
@@ -79,7 +78,6 @@ class Listening:
     backpressure: Backpressure
     buffer: ReadBuffer
     connections: set[SMTPProtocol]
-    max_connections: int
     read_timeout_s: float
     write_timeout_s: float
     tls: ssl.SSLContext | None = None
@@ -167,26 +165,30 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
         self.remote_addr = format_peer(transport.get_extra_info("peername"))
-        if listening.max_connections and len(listening.connections) >= listening.max_connections:
-            self._log.warning("too many connections", peer=self.remote_addr)
-            if self._counters is not None:
-                self._counters.turned_away += 1
-            transport.write(replies.TOO_MANY_CONNECTIONS)  # any kernel takes that much
-            transport.close()
+        if listening.implicit_tls:
+            self._session = Session(listening.settings, tls=tls_info(transport))
+        self._session.greet(len(listening.connections))
+        if self._session.closing:
+            self._turn_away(transport)
             return
         self.uuid = uuid7()
         listening.connections.add(self)
         self._since = self._loop.time()
         self._wall_since = time.time()
-        if listening.implicit_tls:
-            self._session = Session(listening.settings, tls=tls_info(transport))
         if self._counters is not None:
             self._counters.connections += 1
         if listening.include_transcript:
             self._transcript = Transcript(monotonic())
         self._log.info("connection", peer=self.remote_addr, connection=self.uuid)
-        self._session.greet()
         self._pump()
+
+    def _turn_away(self, transport: asyncio.Transport) -> None:
+        """The session refused the client before its greeting."""
+        self._log.warning("too many connections", peer=self.remote_addr)
+        if self._counters is not None:
+            self._counters.turned_away += 1
+        transport.write(self._session.take_output())  # any kernel takes that much
+        transport.close()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop reads to: the buffer shared by all connections."""
@@ -378,7 +380,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _carry_out(self, event: Event) -> None:
         # The most frequent first.
-        if isinstance(event, MailData):
+        if isinstance(event, MailOctets):
             self._on_mail_data(event)
         elif isinstance(event, MailBegin):
             self._on_mail_begin(event)
@@ -406,7 +408,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if event.envelope.credentials is not None:
             self._count_login(event.envelope.credentials)
 
-    def _on_mail_data(self, event: MailData) -> None:
+    def _on_mail_data(self, event: MailOctets) -> None:
         capture = self._capture
         assert capture is not None
         counters = self._counters
@@ -420,12 +422,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     def _on_mail_end(self) -> None:
         capture, session = self._capture, self._session
         assert capture is not None
-        for violation in capture.close():
-            session.record(violation)
-            if self._listening.settings.strict:
-                capture.abort()
-                self._decide(Verdict.MALFORMED)
-                return
+        verdict = session.judge(capture.close())
+        if verdict is not None:
+            capture.abort()
+            self._decide(verdict)
+            return
         transcript = None if self._transcript is None else self._transcript.lines()
         violations = [(item.code, item.detail, item.count) for item in session.violations.values()]
         email = capture.finish(violations, transcript)

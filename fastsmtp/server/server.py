@@ -34,6 +34,7 @@ from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.server.starttls import tls_timeouts
 from fastsmtp.server.tls import make_context
+from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.session import VERDICT_REPLIES, SessionSettings
 from fastsmtp.system.sockets import bind, format_address, listen
 from fastsmtp.workers.launch import Identity, Launch, own_command
@@ -153,6 +154,8 @@ class Server:
                 max_message_size=smtp.max_message_size,
                 max_recipients=smtp.max_recipients,
                 strict=smtp.strict,
+                max_connections=max_connections,
+                policies=self._policies(),
                 tls_available=context is not None and not implicit_tls,
                 trace=smtp.include_transcript or self._config.logs.level == "debug",
             ),
@@ -162,7 +165,6 @@ class Server:
             backpressure=self._backpressure,
             buffer=self._buffer,
             connections=self._connections,
-            max_connections=max_connections,
             read_timeout_s=smtp.read_timeout_s,
             write_timeout_s=smtp.write_timeout_s,
             tls=context,
@@ -233,6 +235,10 @@ class Server:
             encode = functools.partial(encode_job, pipeline=self._config.smtp.jobs.pipeline)
         destinations: list[Destination] = [Workers(pool, encode, self._counters)]
         return destinations[0] if len(destinations) == 1 else Together(*destinations)
+
+    def _policies(self) -> list[Policy]:
+        """What may refuse commands beside limits and strict mode, in the order in which it is asked."""
+        return []
 
     def _make_pool(self, rpc_address: str) -> Pool:
         settings = self._config.smtp.pool

@@ -30,6 +30,7 @@ class AbortReason(str, enum.Enum):
     RESET = "reset"  # RSET, HELO, EHLO or QUIT between chunks
     CHUNK = "chunk"  # a BDAT command that cannot be used
     STRICT = "strict"  # refused because of its lines
+    POLICY = "policy"  # refused by a policy
 
 
 @dataclass(init=False, slots=True)
@@ -43,7 +44,7 @@ class MailBegin:
 
 
 @dataclass(init=False, slots=True)
-class MailData:
+class MailOctets:
     """The next octets of mail data, dots unstuffed: `buf[start:end]`, never empty.
 
     Valid until the session is fed or decided again. The receiver may overwrite them and everything before `start`.
@@ -95,4 +96,4 @@ class Replied:
     line: str
 
 
-Event: TypeAlias = MailBegin | MailData | MailEnd | MailAborted | StartTLS | Closed | Command | Replied
+Event: TypeAlias = MailBegin | MailOctets | MailEnd | MailAborted | StartTLS | Closed | Command | Replied

@@ -10,20 +10,45 @@ places refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from fastsmtp._parse import DataDecoder, take_line
-from fastsmtp.smtp import auth, command, replies, violations
-from fastsmtp.smtp.envelope import TLSInfo
-from fastsmtp.smtp.events import HEADROOM, AbortReason, Command, StartTLS, Verdict
-from fastsmtp.smtp.maildata import CHUNK, COMMANDS, DECISION, MAIL_DATA, OVER, TLS, Decoder, MailTransfer
-from fastsmtp.smtp.outbox import SessionSettings
+from fastsmtp._parse import BodyLines, DataDecoder, take_line
+from fastsmtp.smtp import auth, command, policy, replies, violations
+from fastsmtp.smtp.envelope import Credentials, Envelope, TLSInfo
+from fastsmtp.smtp.events import (
+    HEADROOM,
+    AbortReason,
+    Closed,
+    Command,
+    Event,
+    MailAborted,
+    MailBegin,
+    MailEnd,
+    MailOctets,
+    StartTLS,
+    Verdict,
+)
+from fastsmtp.smtp.maildata import Decoder, MailData, line_faults
+from fastsmtp.smtp.outbox import Outbox
 from fastsmtp.smtp.partialline import MAX_COMMAND_LINE, PartialLine
+from fastsmtp.smtp.policy import Facts, Policies, Policy
 from fastsmtp.smtp.transaction import Transaction
-from fastsmtp.smtp.violations import CLAUSES
+from fastsmtp.smtp.violations import CLAUSES, Violation
 
-__all__ = ["Session", "SessionSettings"]
+# What is being read: who looks at the next octets. The transitions:
+#
+#   COMMANDS --DATA--> MAIL_DATA --CRLF.CRLF--> DECISION --decide--> COMMANDS
+#   COMMANDS --BDAT--> CHUNK --its last octet--> COMMANDS, after LAST: DECISION
+#   COMMANDS --STARTTLS--> TLS --tls_established--> COMMANDS
+#   any but DECISION --QUIT, end of input, a refusal that closes--> OVER; DECISION gets there after `decide`
+COMMANDS: Final = 0
+MAIL_DATA: Final = 1
+CHUNK: Final = 2
+DECISION: Final = 3  # octets are kept until `decide`
+TLS: Final = 4  # octets are dropped until `tls_established`
+OVER: Final = 5  # octets are dropped
 
 VERDICT_REPLIES: Final = {
     Verdict.ACCEPT: replies.MESSAGE_ACCEPTED,
@@ -33,9 +58,47 @@ VERDICT_REPLIES: Final = {
     Verdict.STORAGE_FAILED: replies.STORAGE_FAILED,
     Verdict.MALFORMED: replies.MALFORMED_MESSAGE,
 }
+_MAIL_END: Final = MailEnd()
 
 
-class Session(MailTransfer):
+def _random_nonce() -> str:
+    return secrets.token_hex(12)
+
+
+class SessionSettings:
+    """What a listener's sessions have in common."""
+
+    __slots__ = ("hostname", "make_nonce", "max_message_size", "policies", "tls_available", "trace")
+
+    def __init__(
+        self,
+        hostname: str = "localhost",
+        max_message_size: int = 10 * 1024 * 1024,
+        max_recipients: int = 100,
+        strict: bool = False,
+        tls_available: bool = False,
+        trace: bool = False,
+        make_nonce: Callable[[], str] = _random_nonce,
+        max_connections: int = 0,
+        policies: Sequence[Policy] = (),
+    ) -> None:
+        """Limits of 0 are none; `max_message_size` counts octets of mail data after dot-unstuffing.
+
+        `strict` refuses what is otherwise accepted and recorded, `tls_available` offers STARTTLS, `trace` emits
+        `Command` and `Replied`, `make_nonce` returns the unique part of a CRAM-MD5 challenge.
+        """
+        self.hostname: Final = hostname
+        self.max_message_size: Final = max_message_size
+        self.tls_available: Final = tls_available
+        self.trace: Final = trace
+        self.make_nonce: Final = make_nonce
+        wanted = max_message_size or max_recipients or max_connections or strict or policies
+        self.policies: Final = (
+            Policies(max_message_size, max_recipients, max_connections, strict, policies) if wanted else None
+        )
+
+
+class Session:
     """One connection's side of the protocol.
 
     Feed it with `receive`, `receive_eof` and `decide`; after each take `take_events` and `take_output`. Nothing a
@@ -43,7 +106,27 @@ class Session(MailTransfer):
     waits for.
     """
 
-    __slots__ = ("_eof", "_exchange", "_held", "_held_start", "_partial")
+    __slots__ = (
+        "_connections",
+        "_data",
+        "_eof",
+        "_exchange",
+        "_held",
+        "_held_start",
+        "_out",
+        "_partial",
+        "_policies",
+        "_reading",
+        "_settings",
+        "_stopping",
+        "_trace",
+        "_transaction",
+        "auth_attempted",
+        "credentials",
+        "esmtp",
+        "helo",
+        "tls",
+    )
 
     def __init__(
         self,
@@ -53,17 +136,45 @@ class Session(MailTransfer):
         make_decoder: Callable[[], Decoder] = DataDecoder,
     ) -> None:
         """`make_decoder` is for tests, which have a slow one that is obviously right."""
-        super().__init__(settings, tls, make_decoder)
+        self._settings = settings
+        self._policies = settings.policies
+        self._trace = settings.trace
+        self._out = Outbox(settings.trace)
+        self._data = MailData(make_decoder)
+        # Connection
+        self.tls = tls
+        self._connections = 0  # open when this one was accepted
+        self._reading = COMMANDS
+        self._stopping = False  # the server is: close as soon as no transaction is open
         self._eof = False  # the client is gone, but a decision about its mail is still awaited
+        # What the client said about itself; forgotten when TLS starts
+        self.helo = ""
+        self.esmtp = False
+        self.auth_attempted = False
+        self.credentials: Credentials | None = None
+        # Input
         self._partial: PartialLine | None = None  # a command line whose end has not come
         self._exchange: auth.Exchange | None = None  # lines are AUTH responses
         self._held: bytearray | None = None  # octets behind the mail that is being decided, from _held_start on
         self._held_start = 0
+        self._transaction: Transaction | None = None
 
     # What the owner feeds ---------------------------------------------------------------------------------------------
 
-    def greet(self) -> None:
-        """Queue the greeting."""
+    def greet(self, connections: int = 0) -> None:
+        """Queue the greeting, or the refusal of a client that comes when so many connections are open already."""
+        self._connections = connections
+        policies = self._policies
+        if policies is not None:
+            refusal = policies.limit_connections(connections)
+            if refusal:
+                self._reply(refusal)
+                self._close()
+                return
+            if self._refused(policies, policy.CONNECT, ""):
+                if self._reading != OVER:
+                    self._close()  # without a greeting there is no session
+                return
         self._reply(replies.greeting(self._settings.hostname))
 
     def receive(self, buf: bytearray, start: int, end: int) -> None:
@@ -80,8 +191,8 @@ class Session(MailTransfer):
                 self._hold(buf, start, end)
                 return
             else:
-                if reading == TLS and violations.PLAINTEXT_AFTER_STARTTLS not in self.violations:
-                    self.record(violations.PLAINTEXT_AFTER_STARTTLS)
+                if reading == TLS and violations.PLAINTEXT_AFTER_STARTTLS not in self._out.violations:
+                    self._out.record(violations.PLAINTEXT_AFTER_STARTTLS)
                 return
 
     def receive_eof(self) -> None:
@@ -107,6 +218,18 @@ class Session(MailTransfer):
         if self._eof:
             self.receive_eof()
 
+    def judge(self, codes: Sequence[str]) -> Verdict | None:
+        """Record violations that only the complete message shows; the verdict that refuses it, None to go on.
+
+        Asked between `MailEnd` and `decide`; a verdict is to be given to `decide`.
+        """
+        for code in codes:
+            self._out.record(code)
+        policies = self._policies
+        if codes and policies is not None and policies.refuse_violation(codes[0], b""):
+            return Verdict.MALFORMED
+        return None
+
     def shutdown(self) -> None:
         """The server is stopping: 421 now, or as soon as the open transaction has ended."""
         self._stopping = True
@@ -126,6 +249,19 @@ class Session(MailTransfer):
             self._stop_if_idle()
 
     # What the owner asks ----------------------------------------------------------------------------------------------
+
+    def take_events(self) -> list[Event]:
+        """What happened since the last call, in order."""
+        return self._out.take_events()
+
+    def take_output(self) -> bytes:
+        """All replies since the last call, in one piece."""
+        return self._out.take_output()
+
+    @property
+    def violations(self) -> dict[str, Violation]:
+        """What was recorded so far, by code."""
+        return self._out.violations
 
     @property
     def waiting_for_decision(self) -> bool:
@@ -170,7 +306,7 @@ class Session(MailTransfer):
                 self._on_odd_line(buf[start : next_line - 1])
             else:
                 if self._trace:
-                    self._events.append(Command(text))
+                    self._out.events.append(Command(text))
                 self._on_text(text)
             start = next_line
             if self._stopping:
@@ -217,7 +353,7 @@ class Session(MailTransfer):
         except UnicodeDecodeError:
             text, utf8 = line.decode("latin-1"), False
         if self._trace:
-            self._events.append(Command(text))
+            self._out.events.append(Command(text))
         if bare_lf or not text.isascii() or "\r" in text:
             if not self._forgive_line(text, bare_lf, utf8):
                 self._exchange = None
@@ -237,7 +373,7 @@ class Session(MailTransfer):
             if perform is None:
                 self._on_unusual_verb(text)
                 return
-            self.record(violations.LOWER_CASE_VERB, verb[:4])  # never refused (RFC 5321 section 2.4)
+            self._out.record(violations.LOWER_CASE_VERB, verb[:4])  # never refused (RFC 5321 section 2.4)
         perform(self, text[5:])
 
     def _forgive_line(self, text: str, bare_lf: bool, utf8: bool) -> bool:
@@ -266,7 +402,7 @@ class Session(MailTransfer):
         if len(stripped) != len(text) and not self._forgive(violations.LEADING_SPACE, name):
             return
         if verb != name:
-            self.record(violations.LOWER_CASE_VERB, verb)
+            self._out.record(violations.LOWER_CASE_VERB, verb)
         perform(self, argument)
 
     # Greeting, TLS, authentication ------------------------------------------------------------------------------------
@@ -288,6 +424,9 @@ class Session(MailTransfer):
             return False
         if not command.is_helo(name) and not self._forgive(violations.INVALID_HELO, name):
             return False
+        policies = self._policies
+        if policies is not None and self._refused(policies, policy.EHLO, name):
+            return False
         self._abort(AbortReason.RESET)  # "exactly as if a RSET command had been issued" (RFC 5321 section 4.1.4)
         self.helo = name
         self.esmtp = esmtp
@@ -303,9 +442,12 @@ class Session(MailTransfer):
         elif self._transaction is not None:
             self._reply(replies.NOT_IN_TRANSACTION)
         elif self.esmtp or self._forgive(violations.STARTTLS_WITHOUT_EHLO):
+            policies = self._policies
+            if policies is not None and self._refused(policies, policy.STARTTLS, ""):
+                return
             self._reply(replies.READY_FOR_TLS)
             self._reading = TLS
-            self._events.append(StartTLS())
+            self._out.events.append(StartTLS())
 
     def _on_auth(self, argument: str) -> None:
         if self._transaction is not None:
@@ -349,6 +491,9 @@ class Session(MailTransfer):
         if not isinstance(answer, auth.Captured):
             self._challenge(exchange, answer)
         elif answer.well_formed or self._forgive(violations.MALFORMED_CREDENTIALS, answer.credentials.mechanism):
+            policies = self._policies
+            if policies is not None and self._refused(policies, policy.AUTH, answer.credentials.mechanism):
+                return
             self.credentials = answer.credentials
             self._reply(replies.AUTHENTICATED)
 
@@ -373,6 +518,9 @@ class Session(MailTransfer):
             return
         if not transaction.utf8 and not self._forgive_utf8(argument, replies.UTF8_REVERSE_PATH):
             return
+        policies = self._policies
+        if policies is not None and self._refused(policies, policy.MAIL, path, transaction):
+            return
         self._transaction = transaction
         self._reply(replies.MAIL_OK)
 
@@ -380,14 +528,15 @@ class Session(MailTransfer):
         """Give the parameters of MAIL their effect. False when one was refused."""
         if not self._may_have(transaction.mail_parameters):
             return False
-        limit = self._settings.max_message_size
+        policies = self._policies
+        if policies is not None:
+            refusal = policies.limit_announced_size(transaction.mail_parameters)
+            if refusal:
+                self._reply(refusal)
+                return False
         for keyword, value in transaction.mail_parameters.items():
             name = keyword.upper()
-            if name == "SIZE":
-                if limit and command.parse_size(value) > limit:
-                    self._reply(replies.TOO_BIG)
-                    return False
-            elif name == "BODY":
+            if name == "BODY":
                 transaction.binary = value is not None and value.upper() == "BINARYMIME"
             elif name == "SMTPUTF8":
                 transaction.utf8 = True
@@ -406,16 +555,20 @@ class Session(MailTransfer):
         except command.ArgumentError:
             self._reply(replies.RCPT_SYNTAX)
             return
-        limit = self._settings.max_recipients
-        if limit and len(transaction.forward_paths) >= limit:
-            self._reply(replies.TOO_MANY_RECIPIENTS)
-            return
+        policies = self._policies
+        if policies is not None:
+            refusal = policies.limit_recipients(transaction)
+            if refusal:
+                self._reply(refusal)
+                return
         for code, detail in quirks:
             if not self._forgive(code, detail, CLAUSES[code].rcpt_refusal):
                 return
         if parameters and not self._may_have(parameters):
             return
         if not transaction.utf8 and not self._forgive_utf8(argument, replies.UTF8_FORWARD_PATH):
+            return
+        if policies is not None and self._refused(policies, policy.RCPT, path, transaction):
             return
         transaction.forward_paths.append(path)
         transaction.rcpt_parameters.append(parameters)
@@ -453,7 +606,258 @@ class Session(MailTransfer):
             self._reply(replies.BYE)
             self._close()
 
-    # Helpers ----------------------------------------------------------------------------------------------------------
+    # Mail data --------------------------------------------------------------------------------------------------------
+
+    def _on_data(self, argument: str) -> None:
+        transaction = self._transaction
+        if argument and not self._without(argument):
+            return
+        if transaction is None:
+            self._reply(replies.MAIL_FIRST)
+        elif transaction.chunked:
+            self._reply(replies.CHUNKS_STARTED)
+        elif not transaction.forward_paths:
+            self._reply(replies.RCPT_FIRST)
+        elif transaction.binary:
+            self._reply(replies.BINARY_NEEDS_BDAT)
+        else:
+            policies = self._policies
+            if policies is not None and self._refused(policies, policy.DATA, "", transaction):
+                return
+            self._begin_mail(transaction)
+            self._data.start_data()
+            self._reading = MAIL_DATA
+            self._reply(replies.START_MAIL_INPUT)
+
+    def _on_bdat(self, argument: str) -> None:
+        transaction = self._transaction
+        try:
+            chunk = command.parse_chunk(argument)
+        except command.ArgumentError:
+            if transaction is not None and transaction.chunked:
+                self._abort(AbortReason.CHUNK)
+            self._reply(replies.BDAT_SYNTAX)
+            return
+        refusal = self._refuse_chunk(transaction, chunk)
+        if transaction is not None and not refusal and not transaction.chunked:
+            transaction.chunked = True
+            self._begin_mail(transaction)
+        # Whatever the answer: the octets of the chunk come, and are no commands (RFC 3030 section 2).
+        self._data.start_chunk(chunk.size, chunk.last, refusal)
+        if chunk.size:
+            self._reading = CHUNK
+        else:
+            self._on_chunk_end()
+
+    def _refuse_chunk(self, transaction: Transaction | None, chunk: command.ChunkArgument) -> bytes:
+        """The refusal of a chunk, or b"". Without one of its chunks a mail is broken: the transaction is over."""
+        if transaction is None:
+            return replies.MAIL_FIRST
+        if not transaction.forward_paths:
+            return replies.RCPT_FIRST
+        if not chunk.well_formed:
+            self._abort(AbortReason.CHUNK)
+            return replies.BDAT_SYNTAX
+        policies = self._policies
+        if policies is None:
+            return b""
+        octets = transaction.octets + chunk.size
+        refusal = policies.limit_size(octets)
+        reason = AbortReason.SIZE
+        if not refusal and policies.others:
+            stage = policy.BODY if transaction.chunked else policy.DATA
+            asked = policies.ask(self._facts(stage, "", octets, transaction))
+            if asked is not None:
+                refusal, reason = asked.reply, AbortReason.POLICY
+        if refusal:
+            self._abort(reason)
+        return refusal
+
+    def _begin_mail(self, transaction: Transaction) -> None:
+        if not transaction.binary:
+            transaction.lines = BodyLines()
+        envelope = Envelope(
+            self.helo,
+            self.esmtp,
+            transaction.reverse_path,
+            tuple(transaction.forward_paths),
+            transaction.mail_parameters,
+            tuple(transaction.rcpt_parameters),
+            self.auth_attempted,
+            self.credentials,
+            self.tls,
+        )
+        self._out.events.append(MailBegin(envelope))
+
+    def _read_mail_data(self, buf: bytearray, start: int, end: int) -> int:
+        data = self._data
+        next_start = data.read_data(buf, start, end)
+        if data.begin < data.end:
+            self._on_octets(buf, data.begin, data.end)
+        if data.done:
+            self._on_mail_end()
+        return next_start
+
+    def _read_chunk(self, buf: bytearray, start: int, end: int) -> int:
+        data = self._data
+        stop = data.read_chunk(start, end)
+        if not data.refusal:
+            self._on_octets(buf, start, stop)
+        if data.done:
+            self._on_chunk_end()
+        return stop
+
+    def _on_octets(self, buf: bytearray, start: int, end: int) -> None:
+        """Content of the mail: `buf[start:end]`."""
+        transaction = self._transaction
+        assert transaction is not None
+        if transaction.failed:
+            return
+        transaction.octets += end - start
+        policies = self._policies
+        if policies is not None and self._fails(policies, transaction):
+            return
+        if transaction.lines is not None:
+            transaction.lines.feed(buf, start, end)
+        self._out.events.append(MailOctets(buf, start, end))
+
+    def _fails(self, policies: Policies, transaction: Transaction) -> bool:
+        """Whether a policy refuses the mail while it arrives: the rest is swallowed, the reply comes at the end."""
+        refusal = policies.limit_size(transaction.octets)
+        reason = AbortReason.SIZE
+        if not refusal and policies.others:
+            asked = policies.ask(self._facts(policy.BODY, "", transaction.octets, transaction))
+            if asked is not None:
+                refusal, reason = asked.reply, AbortReason.POLICY
+        if not refusal:
+            return False
+        transaction.failed = refusal
+        self._out.events.append(MailAborted(reason))
+        return True
+
+    def _on_chunk_end(self) -> None:
+        data = self._data
+        self._reading = COMMANDS
+        if data.refusal:
+            self._reply(data.refusal)
+        elif data.last:
+            self._on_mail_end()
+        else:
+            self._reply(replies.CHUNK_ACCEPTED)
+        if self._stopping:
+            self._stop_if_idle()
+
+    def _on_mail_end(self) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        refusal = transaction.failed
+        if not refusal and transaction.lines is not None:
+            refusal = self._judge_lines(transaction.lines)
+        policies = self._policies
+        if not refusal and (policies is None or not self._refused_at_end(policies, transaction)):
+            self._reading = DECISION
+            self._out.events.append(_MAIL_END)
+            return
+        self._transaction = None
+        if self._reading != OVER:
+            self._reading = COMMANDS
+            if refusal:
+                self._reply(refusal)
+            if self._stopping:
+                self._stop_if_idle()
+
+    def _judge_lines(self, lines: BodyLines) -> bytes:
+        """Record what was wrong with the lines of the mail; the refusal of the first fault in strict mode."""
+        refusal = b""
+        for code in line_faults(lines):
+            self._out.record(code)
+            policies = self._policies
+            if policies is not None and not refusal:
+                refusal = policies.refuse_violation(code, b"")
+                if refusal:
+                    self._out.events.append(MailAborted(AbortReason.STRICT))
+        return refusal
+
+    def _refused_at_end(self, policies: Policies, transaction: Transaction) -> bool:
+        """Whether a further policy refuses the complete mail; its reply is queued then."""
+        if not policies.others:
+            return False
+        asked = policies.ask(self._facts(policy.DATA_END, "", transaction.octets, transaction))
+        if asked is None:
+            return False
+        self._out.events.append(MailAborted(AbortReason.POLICY))
+        self._reply(asked.reply)
+        if asked.close:
+            self._close()
+        return True
+
+    # Policies ---------------------------------------------------------------------------------------------------------
+
+    def _refused(self, policies: Policies, stage: str, subject: str, transaction: Transaction | None = None) -> bool:
+        """Ask the further policies about a command that is in order. True: its refusal is queued."""
+        if not policies.others:
+            return False
+        asked = policies.ask(self._facts(stage, subject, 0, transaction))
+        if asked is None:
+            return False
+        self._reply(asked.reply)
+        if asked.close:
+            self._abort(AbortReason.POLICY)
+            self._close()
+        return True
+
+    def _facts(self, stage: str, subject: str, octets: int, transaction: Transaction | None) -> Facts:
+        return Facts(
+            stage=stage,
+            subject=subject,
+            octets=octets,
+            connections=self._connections,
+            helo=self.helo,
+            esmtp=self.esmtp,
+            tls=self.tls,
+            credentials=self.credentials,
+            transaction=transaction,
+        )
+
+    def _forgive(self, code: str, detail: str = "", refusal: bytes = b"") -> bool:
+        """Record a violation. In strict mode reply with `refusal`, else the one of its clause, and return False."""
+        self._out.record(code, detail)
+        policies = self._policies
+        if policies is not None:
+            wire = policies.refuse_violation(code, refusal)
+            if wire:
+                self._reply(wire)
+                return False
+        return True
+
+    def _without(self, argument: str) -> bool:
+        """Whether a command that takes no argument may go on; blanks at the end are none (RFC 5321 section 4.1.1)."""
+        extra = argument.strip(" \t")
+        return not extra or self._forgive(violations.UNEXPECTED_ARGUMENT, extra)
+
+    # The end of a transaction, and of the session ---------------------------------------------------------------------
+
+    def _reply(self, wire: bytes) -> None:
+        self._out.reply(wire)
+
+    def _abort(self, reason: AbortReason) -> None:
+        """End the open transaction, if there is one, and with it the mail that has begun."""
+        transaction = self._transaction
+        if transaction is None:
+            return
+        if (transaction.chunked or self._reading == MAIL_DATA) and not transaction.failed:
+            self._out.events.append(MailAborted(reason))
+        self._transaction = None
+        self._data.stop()
+
+    def _close(self) -> None:
+        self._reading = OVER
+        self._out.events.append(Closed())
+
+    def _stop_if_idle(self) -> None:
+        if self._reading == COMMANDS and self._transaction is None:
+            self._reply(replies.SHUTTING_DOWN)
+            self._close()
 
 
 _STATES: Final = {MAIL_DATA: "receiving", CHUNK: "receiving", DECISION: "waiting", TLS: "tls", OVER: "closing"}

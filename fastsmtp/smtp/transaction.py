@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastsmtp._parse import BodyLines
-from fastsmtp.smtp import violations
 
 
 class Transaction:
@@ -34,17 +33,3 @@ class Transaction:
         self.octets = 0  # after dot-unstuffing
         self.failed = b""  # what to reply once the rest is swallowed
         self.lines: BodyLines | None = None  # None for binary mail
-
-
-def line_faults(lines: BodyLines) -> list[str]:
-    """The codes of what was wrong with the lines of a mail, now that no more octets come."""
-    lines.finish()
-    return [
-        code
-        for code, seen in (
-            (violations.BARE_CR_IN_BODY, lines.bare_cr),
-            (violations.BARE_LF_IN_BODY, lines.bare_lf),
-            (violations.LONG_BODY_LINE, lines.too_long),
-        )
-        if seen
-    ]

@@ -17,8 +17,8 @@ from fastsmtp.smtp.events import (
     Event,
     MailAborted,
     MailBegin,
-    MailData,
     MailEnd,
+    MailOctets,
     Replied,
     StartTLS,
     Verdict,
@@ -125,7 +125,7 @@ class Player:
             assert self._content is None
             self._content = bytearray()
             self._envelope = event.envelope
-        elif isinstance(event, MailData):
+        elif isinstance(event, MailOctets):
             assert self._content is not None
             assert 0 < event.start < event.end
             self._content += event.buf[event.start : event.end]

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import structlog
+from destinations import Shelf
 
 from fastsmtp.capture.attachments import MemoryStorage, Sink
 from fastsmtp.capture.capture import Services
+from fastsmtp.delivery.destination import Together
 from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer
@@ -122,14 +124,15 @@ class House:
         log = structlog.wrap_logger(None, processors=[self._log])
         self.listening = Listening(
             server="default",
-            settings=SessionSettings(hostname="mx.test"),
+            settings=SessionSettings(
+                hostname="mx.test", max_connections=changes.pop("max_connections", 0), **changes.pop("session", {})
+            ),
             services=Services(changes.pop("storage", MemoryStorage()), False, log),
             destination=changes.pop("destination", Workers(self.workers)),
             counters=changes.pop("counters", None),
             backpressure=Backpressure(changes.pop("inflight", 0)),
             buffer=ReadBuffer(),
             connections=set(),
-            max_connections=changes.pop("max_connections", 0),
             read_timeout_s=60.0,
             write_timeout_s=10.0,
             on_closed=self._on_closed,
@@ -441,3 +444,17 @@ def test_the_buffer_has_headroom() -> None:
     buffer = ReadBuffer()
     buffer.view[0:1] = b"x"
     assert buffer.octets[HEADROOM : HEADROOM + 1] == b"x"
+
+
+def test_the_reply_waits_for_every_destination(make: Callable[..., House]) -> None:
+    pool, shelf = Pool(), Shelf()
+    house = make(destination=Together(Workers(pool), shelf))
+    line = house.connect().begin()
+    assert line.send(MAIL) == b""
+    pool.end(Verdict.ACCEPT_AND_CLOSE)
+    assert line.transport.take() == b""
+    [email] = shelf.emails
+    assert (email.verdict, email.envelope.forward_paths) == (Verdict.ACCEPT_AND_CLOSE, ("d@e.f",))
+    shelf.decide(Verdict.STORAGE_FAILED)
+    assert line.transport.take() == b"451 4.3.0 Storage failed, try again later\r\n"
+    assert not line.transport.closed

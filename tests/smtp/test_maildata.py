@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import ACCEPTED, DATA, EHLO, MAIL, QUIT, RCPT, Mail, Outcome, Step, converse, settings
 
 from fastsmtp._parse import BodyLines
-from fastsmtp.smtp.transaction import line_faults
+from fastsmtp.smtp.maildata import line_faults
 
 TOO_BIG = b"552 5.3.4 Message exceeds the size limit\r\n"
 CHUNK_OK = b"250 2.0.0 Chunk accepted\r\n"

@@ -633,7 +633,7 @@ def test_end_of_input_before_the_decision() -> None:
     session.receive_eof()
     assert (session.take_events(), session.closing) == ([], False)
     session.decide(Verdict.ACCEPT)
-    assert [type(event).__name__ for event in session.take_events()] == ["MailBegin", "MailData", "MailEnd"]
+    assert [type(event).__name__ for event in session.take_events()] == ["MailBegin", "MailOctets", "MailEnd"]
     session.decide(Verdict.ACCEPT)
     assert session.take_events() == [Closed()]
     assert session.take_output() == ACCEPTED + MAIL[1] + RCPT[1] + DATA[1] + ACCEPTED + MAIL[1]
