@@ -16,6 +16,8 @@ ARGS ?=
 BIN := $(VENV)/bin
 # Builds the package if a source has changed, and installs it with what the named extra requires.
 INSTALL = $(BIN)/python ci/install
+# pip compiles nothing, which takes longer than all the rest: Python keeps the bytecode of what is imported.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test check bench build test-pythons test-newest clean
 
