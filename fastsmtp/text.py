@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 _GAP = "  "
+# Emoji and several scripts need them; every other format character could turn or hide text on a terminal.
+_JOINERS = frozenset("\u200c\u200d")
 
 
 def lines(heads: Sequence[str], rows: Iterable[Sequence[object]], right: frozenset[str] = frozenset()) -> list[str]:
@@ -56,9 +59,22 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def printable(text: str) -> str:
-    """`text` with what does not print as escapes."""
+def printable(text: str, *, prose: bool = False) -> str:
+    """`text` with each character that does not print, as `str.isprintable` has it, as the escape of a Python string.
+
+    Of `prose` any script stays readable: what joins its characters is kept, and a blank of another width is a space.
+    """
+    if text.isprintable():
+        return text
+    if prose:
+        return "".join(map(_printable_prose, text))
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _printable_prose(char: str) -> str:
+    if char.isprintable() or char in _JOINERS:
+        return char
+    return " " if unicodedata.category(char) == "Zs" else ascii(char)[1:-1]
 
 
 @lru_cache(maxsize=4)

@@ -46,6 +46,8 @@ ONLY_HOME = {
     "click": {"cli.main", "cli.options", "cli.check", "cli.remote", "cli.send", "cli.bench"},
     "uvloop": {"system.loop", "bench.load"},
     "matplotlib": {"bench.plot"},
+    "aiohttp": {"ops.httpserver", "ops.endpoints", "ops.health", "ops.metrics"},
+    "prometheus_client": {"ops.metrics"},
 }
 
 # No event loop, no clock, no logs, no files: octets in; replies, events, texts and octets out.

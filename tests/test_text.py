@@ -49,3 +49,18 @@ def test_span(seconds: float, shown: str) -> None:
 
 def test_counted() -> None:
     assert [text.counted(count, "mail") for count in (0, 1, 2)] == ["0 mails", "1 mail", "2 mails"]
+
+
+@pytest.mark.parametrize(
+    ("given", "plain", "prose"),
+    [
+        ("Grüße 日本", "Grüße 日本", "Grüße 日本"),
+        ("\x1b[m\r\n\x9b", "\\x1b[m\\r\\n\\x9b", "\\x1b[m\\r\\n\\x9b"),
+        ("\u202e\ud800\U000e0001", "\\u202e\\ud800\\U000e0001", "\\u202e\\ud800\\U000e0001"),
+        ("a\u00a0b\u2003c", "a\\xa0b\\u2003c", "a b c"),
+        ("\u0645\u200c\u0646\u200d", "\u0645\\u200c\u0646\\u200d", "\u0645\u200c\u0646\u200d"),
+    ],
+    ids=["text", "controls", "format", "blanks", "joiners"],
+)
+def test_printable(given: str, plain: str, prose: str) -> None:
+    assert (text.printable(given), text.printable(given, prose=True)) == (plain, prose)

@@ -19,6 +19,7 @@ import yaml
 from fastsmtp.config.rules import Rule, read_text
 from fastsmtp.config.settings import Config, contradictions
 from fastsmtp.errors import ConfigError
+from fastsmtp.text import printable
 
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_OTHERS = frozenset({"grpc", "service", "fileserver"})  # sections of RoadRunner whose names are nearly ours
@@ -49,7 +50,8 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> Config:
         if key not in reader.faulty:
             reader.record(key, None, fault)
     if reader.faults:
-        raise ConfigError([_harmless(fault) for fault in reader.faults])
+        # A fault is one line, and cannot paint.
+        raise ConfigError([printable(fault) for fault in reader.faults])
     return config
 
 
@@ -387,13 +389,8 @@ def _shown(node: yaml.Node | None) -> str:
         return "a section"
     text = str(node.value)
     text = text if len(text) <= 60 else text[:57] + "..."
-    text = _harmless(text)
+    text = printable(text)
     return text if node.tag in _CONSTRUCTED else f'"{text}"'
-
-
-def _harmless(text: str) -> str:
-    """Control characters, and others that do not print, as escapes: a fault is one line, and cannot paint."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 # --- types ----------------------------------------------------------------------------------------------------------

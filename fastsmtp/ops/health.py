@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+import msgspec
+from aiohttp import web
 
 STOPPING: Final = "service is shutting down"
 _OK: Final = 200
@@ -21,37 +19,37 @@ _NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Checks:
+class PluginChecks:
     """What one plugin says about itself; each returns "" when all is well, else what is wrong."""
 
     health: Callable[[], str]
     ready: Callable[[], str]
 
 
-class Status:
+class HealthChecks:
     """Answers the two questions for every plugin in `plugins`, or for those that the query names."""
 
-    def __init__(self, plugins: Mapping[str, Checks], stopping: Callable[[], bool], unavailable: int) -> None:
+    def __init__(self, plugins: Mapping[str, PluginChecks], stopping: Callable[[], bool], unavailable: int) -> None:
         """`unavailable` is the status code of a no."""
         self._plugins = plugins
         self._stopping = stopping
         self._unavailable = unavailable
 
-    async def health(self, request: Request) -> Response:
+    def health(self, request: web.Request) -> web.Response:
         """200 while stopping too: what finishes its mails must not be killed for being ill."""
         if self._stopping():
             return self._answer(request, lambda _: STOPPING, _OK)
         return self._answer(request, lambda checks: checks.health(), self._unavailable)
 
-    async def ready(self, request: Request) -> Response:
+    def ready(self, request: web.Request) -> web.Response:
         """Never 200 while stopping."""
         if self._stopping():
             return self._answer(request, lambda _: STOPPING, self._unavailable)
         return self._answer(request, lambda checks: checks.ready(), self._unavailable)
 
-    def _answer(self, request: Request, check: Callable[[Checks], str], complaint: int) -> Response:
+    def _answer(self, request: web.Request, check: Callable[[PluginChecks], str], complaint: int) -> web.Response:
         report, status = [], _OK
-        for name in request.query_params.getlist("plugin") or self._plugins:
+        for name in request.query.getall("plugin", None) or self._plugins:
             plugin = self._plugins.get(name)
             # RoadRunner leaves out what it does not know: a probe with a typing error would always be content.
             fault = "no such plugin" if plugin is None else check(plugin)
@@ -59,10 +57,4 @@ class Status:
             report.append({"plugin_name": name, "error_message": fault, "status_code": code})
             if code != _OK:
                 status = self._unavailable
-        return JSONResponse(report, status)
-
-
-def make_app(plugins: Mapping[str, Checks], stopping: Callable[[], bool], unavailable: int) -> Starlette:
-    """The ASGI application with both routes."""
-    status = Status(plugins, stopping, unavailable)
-    return Starlette(routes=[Route("/health", status.health), Route("/ready", status.ready)])
+        return web.Response(body=msgspec.json.encode(report), status=status, content_type="application/json")

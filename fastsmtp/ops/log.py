@@ -21,6 +21,7 @@ import structlog
 from fastsmtp.config.settings import LogsSettings
 from fastsmtp.ops.logoutput import PIPE_LINE, shorten
 from fastsmtp.ops.logoutput import LogOutput as LogOutput  # part of what `configure` returns
+from fastsmtp.text import printable
 
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40, "panic": 50}
 # RoadRunner's spelling of the levels of `logging` and structlog.
@@ -147,7 +148,7 @@ def _shortened_value(value: Any, most: int) -> Any:
 
 
 def _render_raw(event: _Event) -> bytes:
-    return (_harmless(str(event.get("event", ""))) + "\n").encode(errors="backslashreplace")
+    return (printable(str(event.get("event", ""))) + "\n").encode(errors="backslashreplace")
 
 
 def _render_console(event: _Event, *, colours: bool) -> bytes:
@@ -157,10 +158,10 @@ def _render_console(event: _Event, *, colours: bool) -> bytes:
         shown_level = _COLOURS.get(level, "") + shown_level + _RESET
     channel, text = event.pop("channel", "fastsmtp"), event.pop("event", "")
     trace = _traceback(event)
-    fields = "".join(f"  {_harmless(str(key))}={_quoted(str(value))}" for key, value in event.items())
-    line = f"{_now()}  {shown_level}  {_harmless(str(channel))}  {_harmless(str(text))}{fields}\n"
+    fields = "".join(f"  {printable(str(key))}={_quoted(str(value))}" for key, value in event.items())
+    line = f"{_now()}  {shown_level}  {printable(str(channel))}  {printable(str(text))}{fields}\n"
     if trace is not None:
-        line += "".join(f"    {_harmless(row)}\n" for row in trace.splitlines())
+        line += "".join(f"    {printable(row)}\n" for row in trace.splitlines())
     return line.encode(errors="backslashreplace")
 
 
@@ -185,16 +186,9 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _harmless(text: str) -> str:
-    """Control characters, and others that do not print, as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def _quoted(text: str) -> str:
     """A value that can be told from what follows it."""
-    text = _harmless(text)
+    text = printable(text)
     return text if text and " " not in text and '"' not in text else json.dumps(text, ensure_ascii=False)
 
 

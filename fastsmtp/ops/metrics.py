@@ -1,6 +1,6 @@
-"""Metrics for Prometheus: the numbers of a `Counters` and of the workers under RoadRunner's names, `rr_smtp_*`.
+"""Metrics for Prometheus: the numbers of a `Snapshot` under RoadRunner's names, `rr_smtp_*`.
 
-Nothing is kept here: a scrape pulls from what was handed in. Imported only where `metrics.address` asks for it.
+Nothing is kept here: a scrape takes a snapshot. Imported only where `metrics.address` asks for it.
 """
 
 from __future__ import annotations
@@ -8,80 +8,39 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, ProcessCollector, make_asgi_app
+from aiohttp import web
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from fastsmtp.ops.counters import BOUNDS, Counters, Histogram
-
-
-class WorkerFigures(Protocol):
-    """One worker process."""
-
-    @property
-    def pid(self) -> int:
-        """Its process number."""
-
-    @property
-    def status_text(self) -> str:
-        """Its state, "ready" and "working" among them."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """Its resident memory."""
-
-
-class PoolFigures(Protocol):
-    """A pool of workers, with its counters."""
-
-    execs: int
-    errors: int
-    worker_failures: int
-    exec_timeouts: int
-    allocate_timeouts: int
-    starts: int
-    start_failures: int
-
-    @property
-    def waiting(self) -> int:
-        """Emails that wait for a worker."""
-
-    def workers(self) -> Sequence[WorkerFigures]:
-        """Describe each worker."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where a scrape finds its numbers."""
-
-    counters: Counters
-    statuses: Mapping[str, str]  # verdict -> code of the reply
-    pool: PoolFigures
-    open_connections: Callable[[], int]
-    inflight_bytes: Callable[[], int]
+from fastsmtp.ops.snapshot import Snapshot
 
 
 class MetricsCollector(Collector):
-    """All metrics of one server but those of its process."""
+    """All metrics of one server but those of its processes."""
 
-    def __init__(self, sources: Sources) -> None:
-        self.sources = sources  # may be replaced between scrapes
+    def __init__(self, snapshot: Callable[[], Snapshot], codes: Mapping[str, str]) -> None:
+        """`codes` are those of the replies, by verdict."""
+        self._snapshot = snapshot
+        self._codes = codes
         self._started = time.monotonic()
 
     def collect(self) -> Iterator[Metric]:
         """Read everything now."""
-        yield from self._workers()
-        yield from self._pool()
-        yield from self._emails()
-        yield from self._sessions()
+        snapshot = self._snapshot()
+        counters = snapshot.all_counters()
+        yield from self._workers(snapshot)
+        yield from self._pool(snapshot)
+        yield from self._emails(snapshot, counters)
+        yield from self._sessions(snapshot, counters)
 
     # As RoadRunner's plugins have them: https://docs.roadrunner.dev/docs/logging-and-observability/metrics
 
-    def _workers(self) -> Iterator[Metric]:
-        workers = self.sources.pool.workers()
+    def _workers(self, snapshot: Snapshot) -> Iterator[Metric]:
+        workers = snapshot.workers()
         states = [worker.status_text for worker in workers]
         ready, working = states.count("ready"), states.count("working")
         state = GaugeMetricFamily(
@@ -104,8 +63,7 @@ class MetricsCollector(Collector):
         uptime = time.monotonic() - self._started
         yield GaugeMetricFamily("rr_smtp_uptime_seconds", "Uptime in seconds.", uptime)
 
-    def _pool(self) -> Iterator[Metric]:
-        pool = self.sources.pool
+    def _pool(self, pool: Snapshot) -> Iterator[Metric]:
         yield GaugeMetricFamily("rr_smtp_requests_queue", "Emails that wait for a worker.", pool.waiting)
         for name, text, value in (
             ("no_free_workers", "Emails that no worker was free for in time.", pool.allocate_timeouts),
@@ -118,12 +76,11 @@ class MetricsCollector(Collector):
         ):
             yield CounterMetricFamily(f"rr_smtp_{name}", text, value)
 
-    def _emails(self) -> Iterator[Metric]:
-        counters, statuses = self.sources.counters, self.sources.statuses
+    def _emails(self, snapshot: Snapshot, counters: Counters) -> Iterator[Metric]:
         total = CounterMetricFamily("rr_smtp_request", "Emails, by the reply they got.", labels=("status", "verdict"))
         by_status: dict[str, list[Histogram]] = {}
         for verdict, histogram in counters.durations.items():
-            status = statuses[verdict]
+            status = self._codes[verdict]
             total.add_metric((status, verdict), sum(histogram.counts))
             by_status.setdefault(status, []).append(histogram)
         yield total
@@ -138,13 +95,11 @@ class MetricsCollector(Collector):
         yield wait
         yield _by_label("rr_smtp_aborted", "Emails broken off before their end.", "reason", counters.aborted)
         yield CounterMetricFamily("rr_smtp_mail_bytes", "Octets of mail data received.", counters.mail_bytes)
-        inflight = self.sources.inflight_bytes()
+        inflight = snapshot.inflight_bytes
         yield GaugeMetricFamily("rr_smtp_inflight_bytes", "Octets of mail held in memory.", inflight)
 
-    def _sessions(self) -> Iterator[Metric]:
-        counters = self.sources.counters
-        open_connections = self.sources.open_connections()
-        yield GaugeMetricFamily("rr_smtp_open_connections", "Clients connected now.", open_connections)
+    def _sessions(self, snapshot: Snapshot, counters: Counters) -> Iterator[Metric]:
+        yield GaugeMetricFamily("rr_smtp_open_connections", "Clients connected now.", snapshot.connections)
         yield CounterMetricFamily("rr_smtp_connections", "Connections accepted.", counters.connections)
         yield CounterMetricFamily(
             "rr_smtp_connections_turned_away", "Connections above max_connections.", counters.turned_away
@@ -172,21 +127,22 @@ def _buckets(histograms: Sequence[Histogram]) -> tuple[list[tuple[str, float]], 
     return buckets, sum(item.total for item in histograms)
 
 
-def make_app(sources: Sources) -> Any:
-    """The ASGI application that answers a scrape, under any path as RoadRunner does."""
-    return app_of(MetricsCollector(sources), ProcessCollector(registry=None))
+class Exposition:
+    """What the collectors find, in the format that a request accepts: that of OpenMetrics or the older one."""
+
+    def __init__(self, *collectors: Collector) -> None:
+        self._registry = CollectorRegistry()
+        for collector in collectors:
+            self._registry.register(collector)
+
+    def answer(self, request: web.Request) -> web.Response:
+        """Collect everything now."""
+        encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", ())))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
 
-def app_of(*collectors: Collector) -> Any:
-    """The same, for these collectors."""
-    registry = CollectorRegistry()
-    for collector in collectors:
-        registry.register(collector)
-    return make_asgi_app(registry)
-
-
-class Processes(Collector):
-    """`process_*` of several processes as if they were one: sums, and the start of the first."""
+class ProcessesCollector(Collector):
+    """`process_*` of one or more processes as if they were one: sums, and the start of the first."""
 
     def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
         self._pids = pids

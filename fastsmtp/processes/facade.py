@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -14,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError
 from fastsmtp.goridge.rpc import Method
+from fastsmtp.ops.endpoints import Watched
 from fastsmtp.ops.methods import common_methods, pool_stats
 from fastsmtp.ops.snapshot import Snapshot
 from fastsmtp.processes.slot import Slot
@@ -164,37 +164,11 @@ class Facade:
 
     # endpoints
 
-    def metrics_app(self) -> Any:
-        """The ASGI application for `metrics.address`."""
-        from fastsmtp.ops import metrics
+    def watched(self, stopping: Callable[[], bool]) -> Watched:
+        """All processes, as `Endpoints` show them."""
+        return Watched(self.total, self.pids, self._complaint, stopping, lambda hurry: self.refresh(hurry=hurry))
 
-        shown = metrics.MetricsCollector(self._sources())
-
-        async def gather() -> None:
-            await self.refresh()
-            shown.sources = self._sources()
-
-        return _after(gather, metrics.app_of(shown, metrics.Processes(self.pids)))
-
-    def _sources(self) -> Any:
-        from fastsmtp.ops import metrics
-        from fastsmtp.smtp.session import VERDICT_REPLIES
-
-        total = self.total()
-        statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
-        return metrics.Sources(
-            total.all_counters(), statuses, total, lambda: total.connections, lambda: total.inflight_bytes
-        )
-
-    def status_app(self, stopping: Callable[[], bool]) -> Any:
-        """The ASGI application for `status.address`."""
-        from fastsmtp.ops import health
-
-        checks = health.Checks(lambda: self._complain(idle_only=False), lambda: self._complain(idle_only=True))
-        app = health.make_app({_POOL: checks}, stopping, self._config.status.unavailable_status_code)
-        return _after(functools.partial(self.refresh, hurry=True), app)
-
-    def _complain(self, *, idle_only: bool) -> str:
+    def _complaint(self, idle_only: bool) -> str:
         """What keeps all of them from their work; one that can do it is enough."""
         found = [slot.snapshot for slot in self._serving() if slot.snapshot is not None and not slot.stuck]
         if not found:
@@ -207,13 +181,3 @@ class Facade:
 def _check(name: str) -> None:
     if name != _POOL:
         raise CallError(f"no such plugin: {name}")
-
-
-def _after(gather: Callable[[], Awaitable[None]], app: Any) -> Any:
-    """An ASGI application that gathers what it is about to show."""
-
-    async def gathered(scope: Any, receive: Any, send: Any) -> None:
-        await gather()
-        await app(scope, receive, send)
-
-    return gathered

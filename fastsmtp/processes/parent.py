@@ -20,7 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPCServer
-from fastsmtp.ops.httpserver import Endpoint
+from fastsmtp.ops.endpoints import Endpoints
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment, OwnFile
 from fastsmtp.processes.facade import Facade
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
@@ -52,7 +52,7 @@ class Parent:
         self._listeners: dict[str, list[socket.socket]] = {}
         self._own_files: list[OwnFile] = []
         self._rpc = RPCServer(self._log)
-        self._endpoints: list[Endpoint] = []
+        self._endpoints = Endpoints(config, self._log)
         self._slots: list[Slot] = []
         self._facade = Facade(config, self._slots, self._log)
         self._orphans = Orphans(self._facade.pids, self._log)
@@ -84,7 +84,7 @@ class Parent:
             if listening[0].family == socket.AF_UNIX:
                 self._own_files.append(OwnFile.at(listening[0].getsockname()))
         certificates = self._certificates()
-        metrics, status = self._bind_endpoints()
+        self._endpoints.bind()
         rpc = self._rpc.bind(config.rpc.listen) if config.rpc.listen else ""
         if rpc.startswith("unix://"):
             self._own_files.append(OwnFile.at(rpc.removeprefix("unix://")))
@@ -98,7 +98,7 @@ class Parent:
         await self._start_children()
         await self._facade.refresh()
         self.addresses = {name: [format_address(bound[0])] for name, bound in self._listeners.items()}
-        await self._start_endpoints(metrics, status)
+        await self._endpoints.start(self._facade.watched(lambda: self._stopping))
         self._tasks = [asyncio.ensure_future(work) for work in (*map(self._keep, self._slots), self._look())]
 
     def _make_slots(self, mode: int, certificates: dict[str, bytes], rpc: str) -> None:
@@ -134,25 +134,6 @@ class Parent:
             else:
                 make_context(listener.tls, listener.hostname)
         return made
-
-    def _bind_endpoints(self) -> tuple[Endpoint | None, Endpoint | None]:
-        """Raises StartError."""
-        metrics = status = None
-        if self._config.metrics.address:
-            metrics = Endpoint("metrics.address", self._config.metrics.address)
-            self._endpoints.append(metrics)
-        if self._config.status.address:
-            status = Endpoint("status.address", self._config.status.address)
-            self._endpoints.append(status)
-        return metrics, status
-
-    async def _start_endpoints(self, metrics: Endpoint | None, status: Endpoint | None) -> None:
-        if metrics is not None:
-            await metrics.start(self._facade.metrics_app())
-            self._log.info("metrics are served", url=f"{metrics.url}/metrics")
-        if status is not None:
-            await status.start(self._facade.status_app(lambda: self._stopping))
-            self._log.info("status is served", url=f"{status.url}/health")
 
     async def _start_children(self) -> None:
         """All at once. Raises StartError when one does not start."""
@@ -262,8 +243,7 @@ class Parent:
         self._stopping = True
         self._close_listeners()
         await self._stop_children()
-        for endpoint in self._endpoints:
-            await endpoint.stop()
+        await self._endpoints.stop()
         # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
         self._clear()
 
@@ -302,8 +282,7 @@ class Parent:
         self._close_listeners()
         self._orphans.end()
         self._rpc.close()
-        for endpoint in self._endpoints:
-            endpoint.abort()
+        self._endpoints.abort()
         for file in self._own_files:
             file.delete()
         if self._directory:

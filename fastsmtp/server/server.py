@@ -28,7 +28,7 @@ from fastsmtp.delivery.payload import encode_payload
 from fastsmtp.delivery.workers import Workers
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.ops.counters import Counters
-from fastsmtp.ops.httpserver import Endpoint
+from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
@@ -76,8 +76,7 @@ class Server:
         self._statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
         counting = bool(config.metrics.address) if place is None else place.counting
         self._counters = Counters(self._statuses) if counting else None
-        self._metrics: Endpoint | None = None
-        self._status: Endpoint | None = None
+        self._endpoints = Endpoints(config, self._log)
         self._stopping = False
         self._embedded = not (config.smtp.pool.command or config.server.command)
         self._jobs = config.smtp.payload == "jobs" and not self._embedded  # the shape of the payload
@@ -104,7 +103,7 @@ class Server:
             if self._pool is not None:
                 await self._pool.stop()
             self._rpc.close()
-            self._abort_endpoints()
+            self._endpoints.abort()
             raise
 
     async def _start(self) -> None:
@@ -114,7 +113,7 @@ class Server:
         bound = {name: self._bind(name, listener.addr) for name, listener in listeners.items()}
         contexts = {name: make_context(listener.tls, listener.hostname) for name, listener in listeners.items()}
         storage = self._make_storage()
-        self._bind_endpoints()
+        self._endpoints.bind()
         rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
         pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
         backpressure = self._backpressure
@@ -127,7 +126,8 @@ class Server:
             # Before the workers, which may call while they start.
             await self._rpc.serve(self.methods)
             self._log.info("RPC is listening", address=rpc_address)
-        await self._start_endpoints(pool, backpressure)
+        watched = Watched(self.snapshot, lambda: [os.getpid()], self._complaint, lambda: self._stopping)
+        await self._endpoints.start(watched)
         await pool.start()
         for name, listener in listeners.items():
             listening = self._make_listening(name, listener, contexts[name], services, destination, max_connections)
@@ -258,51 +258,18 @@ class Server:
         soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY:
             return 0
-        return max(1, soft - _SPARE_DESCRIPTORS - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.num_workers)
+        spared = _SPARE_DESCRIPTORS + self._endpoints.max_descriptors
+        return max(1, soft - spared - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.num_workers)
 
-    # Endpoints for machines that watch
-
-    def _bind_endpoints(self) -> None:
-        """Raises StartError."""
-        if self._config.metrics.address:
-            self._metrics = Endpoint("metrics.address", self._config.metrics.address)
-        if self._config.status.address:
-            self._status = Endpoint("status.address", self._config.status.address)
-
-    async def _start_endpoints(self, pool: Pool, backpressure: Backpressure) -> None:
-        # What serves them is imported only here: most servers do without.
-        if self._metrics is not None and self._counters is not None:
-            from fastsmtp.ops import metrics
-
-            sources = metrics.Sources(
-                self._counters, self._statuses, pool, lambda: len(self._connections), lambda: backpressure.held
-            )
-            await self._metrics.start(metrics.make_app(sources))
-            self._log.info("metrics are served", url=f"{self._metrics.url}/metrics")
-        if self._status is not None:
-            from fastsmtp.ops import health
-
-            checks = health.Checks(lambda: self._complain(pool.idle + pool.busy), lambda: self._complain(pool.idle))
-            unavailable = self._config.status.unavailable_status_code
-            await self._status.start(health.make_app({"smtp": checks}, lambda: self._stopping, unavailable))
-            self._log.info("status is served", url=f"{self._status.url}/health")
-
-    def _complain(self, workers: int) -> str:
-        """What keeps the server from its work, with so many workers for it; "" when nothing does."""
+    def _complaint(self, idle_only: bool) -> str:
+        """What keeps the server from its work, "" when nothing does; if `idle_only`, a busy worker does not count."""
         if not self.addresses:
             return "not listening yet"
+        assert self._pool is not None
         # In debug mode a worker is started with each email: none waits for it.
-        return "" if workers or self._config.smtp.pool.debug else "no worker available"
-
-    async def _stop_endpoints(self) -> None:
-        for endpoint in (self._metrics, self._status):
-            if endpoint is not None:
-                await endpoint.stop()
-
-    def _abort_endpoints(self) -> None:
-        for endpoint in (self._metrics, self._status):
-            if endpoint is not None:
-                endpoint.abort()
+        if self._config.smtp.pool.debug or self._pool.idle or (self._pool.busy and not idle_only):
+            return ""
+        return "no worker available"
 
     # The sweep: all timeouts of all connections, without a timer each
 
@@ -351,7 +318,7 @@ class Server:
             self._sweep.cancel()
         if self._pool is not None:
             await self._pool.stop()
-        await self._stop_endpoints()
+        await self._endpoints.stop()
         # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
         self._rpc.close()
 
@@ -364,7 +331,7 @@ class Server:
         if self._pool is not None:
             self._pool.kill()
         self._rpc.close()
-        self._abort_endpoints()
+        self._endpoints.abort()
 
     def reset(self) -> None:
         """Replace the workers one by one; no session notices. Returns at once; what fails is logged."""
@@ -380,7 +347,7 @@ class Server:
         """Nothing: there is no other process that writes them."""
 
     def snapshot(self) -> Snapshot:
-        """What it did and does, for the parent of several."""
+        """What it did and does, for metrics and for the parent of several."""
         from fastsmtp.ops.snapshot import Snapshot  # most servers are one process
 
         assert self._pool is not None

@@ -214,4 +214,4 @@ def test_signals_stay_ours_and_stdout_stays_empty(serve: Serve) -> None:
     ask(server, "/health")
     assert server.stop() == 0
     assert server.printed == []
-    assert logged(server, "uvicorn") == []
+    assert logged(server, "aiohttp") == []

@@ -6,44 +6,51 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from prometheus_client import Metric, ProcessCollector
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import CollectorRegistry
+from prometheus_client.registry import Collector, CollectorRegistry
 
 from fastsmtp.ops.counters import BOUNDS, Counters
-from fastsmtp.ops.metrics import MetricsCollector, Processes, Sources
+from fastsmtp.ops.metrics import Exposition, MetricsCollector, ProcessesCollector
+from fastsmtp.ops.snapshot import ShownWorker, Snapshot
 
 ROOT = Path(__file__).parents[2]
 STATUSES = {"accept": "250", "accept-and-close": "250", "no-worker": "451"}
 
 
-@dataclass
-class Worker:
-    pid: int
-    status_text: str
-    memory_bytes: int
+def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
+    """A server that has done something."""
+    return Snapshot(
+        waiting=9,
+        connections=3,
+        inflight_bytes=4096,
+        execs=1,
+        errors=2,
+        worker_failures=3,
+        exec_timeouts=4,
+        allocate_timeouts=5,
+        starts=6,
+        start_failures=7,
+        shown=list(workers),
+        counters=counters.snapshot(),
+    )
 
 
-class Pool:
-    execs, errors, worker_failures, exec_timeouts, allocate_timeouts, starts, start_failures = range(1, 8)
-    waiting = 9
-
-    def __init__(self, *workers: Worker) -> None:
-        self._workers = workers
-
-    def workers(self) -> tuple[Worker, ...]:
-        return self._workers
+def ask(collector: Collector, **headers: str) -> web.Response:
+    """The answer to a scrape."""
+    return Exposition(collector).answer(make_mocked_request("GET", "/metrics", headers))
 
 
-def scrape(counters: Counters, *workers: Worker) -> dict[str, Metric]:
+def scrape(counters: Counters, *workers: ShownWorker) -> dict[str, Metric]:
     """Families by name, through the text of the exposition and back."""
-    registry = CollectorRegistry()
-    registry.register(MetricsCollector(Sources(counters, STATUSES, Pool(*workers), lambda: 3, lambda: 4096)))
-    return {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
+    answer = ask(MetricsCollector(lambda: snapshot(counters, *workers), STATUSES))
+    return {family.name: family for family in text_string_to_metric_families(answer.text or "")}
 
 
 def values(family: Metric) -> dict[tuple[str, ...], float]:
@@ -51,8 +58,34 @@ def values(family: Metric) -> dict[tuple[str, ...], float]:
     return {(sample.name, *sample.labels.values()): sample.value for sample in family.samples}
 
 
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/html", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ],
+    ids=["nothing", "browser", "Prometheus"],
+)
+def test_the_format_is_the_one_that_is_accepted(accept: str, content_type: str) -> None:
+    answer = ask(MetricsCollector(lambda: snapshot(Counters(STATUSES)), STATUSES), Accept=accept)
+    assert answer.headers["Content-Type"].removesuffix("; escaping=underscores") == content_type
+    assert (answer.text or "").endswith("# EOF\n") == content_type.startswith("application/openmetrics-text")
+
+
+def test_each_scrape_takes_a_snapshot() -> None:
+    taken = iter([Snapshot(waiting=1), Snapshot(waiting=2)])
+    exposition = Exposition(MetricsCollector(lambda: next(taken), STATUSES))
+    request = make_mocked_request("GET", "/metrics")
+    texts = [exposition.answer(request).text or "" for _ in range(2)]
+    assert [re.findall(r"^rr_smtp_requests_queue (.*)$", text, re.MULTILINE) for text in texts] == [["1.0"], ["2.0"]]
+
+
 def test_workers_as_roadrunner_has_them() -> None:
-    workers = (Worker(11, "ready", 100), Worker(12, "working", 200), Worker(13, "errored", 300))
+    workers = (ShownWorker(11, "ready", 100), ShownWorker(12, "working", 200), ShownWorker(13, "errored", 300))
     found = scrape(Counters(STATUSES), *workers)
     assert values(found["rr_smtp_worker_memory_bytes"]) == {
         ("rr_smtp_worker_memory_bytes", "11"): 100,
@@ -138,8 +171,7 @@ def all_samples() -> set[str]:
     counters = Counters(STATUSES)
     counters.aborted["eof"] = counters.logins["PLAIN"] = counters.violations["bare-lf-in-body"] = 1
     registry = CollectorRegistry()
-    sources = Sources(counters, STATUSES, Pool(Worker(11, "ready", 100)), lambda: 3, lambda: 4096)
-    registry.register(MetricsCollector(sources))
+    registry.register(MetricsCollector(lambda: snapshot(counters, ShownWorker(11, "ready", 100)), STATUSES))
     ProcessCollector(registry=registry)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
@@ -149,7 +181,7 @@ def test_several_processes_look_like_one() -> None:
     """Ourselves, twice: what two of the same have, and what remains of one that is gone."""
     own = os.getpid()
     pids = [own]
-    processes = Processes(lambda: pids)
+    processes = ProcessesCollector(lambda: pids)
 
     def read() -> dict[str, float]:
         return {sample.name: sample.value for family in processes.collect() for sample in family.samples}

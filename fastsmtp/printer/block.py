@@ -1,0 +1,158 @@
+"""What is shown of a mail: its block of text, for a terminal or a pipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from fastsmtp.printer.terminal import BOLD, CYAN, DIM, GREEN, YELLOW, cells, cut, harmless, one_line, styled, wrapped
+from fastsmtp.text import size
+
+Mail: TypeAlias = Mapping[str, Any]  # the JSON that a worker gets
+
+_LABEL_WIDTH = 11
+_INDENT = "\n" + " " * (_LABEL_WIDTH + 3)
+_EXCERPT_LINES = 12
+_EXCERPT_CHARS = 16384  # of the body, looked at for the excerpt
+_ATTACHMENTS_SHOWN = 50
+_TO_SHOWN = 10  # addresses, violations and defects of one mail, shown
+
+# RFC 5321 section 2.4 allows it, and Python's smtplib does it in every session.
+_NO_ALARM = "lower-case-verb"
+
+
+class Painter:
+    """Turns mails into blocks of text."""
+
+    def __init__(self, *, colours: bool, width: int, wrap: bool = False) -> None:
+        """With `wrap` long values go on below where they begin; what reads a pipe is better off with whole lines."""
+        self._colours = colours
+        self._width = width
+        self._wrap = wrap
+
+    def block(self, mail: Mail, path: str = "") -> str:
+        """The whole block of one mail, from a ruled line to an empty one; `path` is where it was kept."""
+        lines = [self._rule(mail), *self._fields(mail)]
+        if path:
+            lines.append(self._raw_field("saved", self._paint(one_line(path), DIM)))  # whole, to be copied
+        excerpt = list(self._excerpt(mail["message"]))
+        if excerpt:
+            lines += ["", *excerpt]
+        tail = [*self._attachments(mail["attachments"]), *self._complaints(mail)]
+        if tail:
+            lines += ["", *tail]
+        return "\n".join(lines) + "\n\n"
+
+    def _rule(self, mail: Mail) -> str:
+        title = f" {one_line(mail['received_at'])[11:20]}  {one_line(mail['remote_addr'])} "
+        return self._paint("━━", GREEN) + title + self._paint("━" * max(2, self._width - len(title) - 2), GREEN)
+
+    def _fields(self, mail: Mail) -> Iterator[str]:
+        envelope, message, session = mail["envelope"], mail["message"], mail["session"]
+        yield self._field("subject", message["subject"] or "(none)", BOLD)
+        for label in ("from", "to", "cc", "bcc", "reply_to"):
+            if message[label]:
+                yield self._field(label.replace("_", "-"), _listed(map(_address, message[label])))
+        yield self._field("envelope", f"<{envelope['from']}> to {_listed(f'<{path}>' for path in envelope['to'])}")
+        if message["date"]:
+            yield self._field("date", message["date"])
+        authentication = mail["authentication"]
+        if authentication["attempted"]:
+            shown = (authentication[key] for key in ("mechanism", "username", "password"))
+            yield self._field("auth", "  ".join(str(value) for value in shown if value is not None) or "(none)", CYAN)
+        yield self._field("helo", ("EHLO " if session["esmtp"] else "HELO ") + (envelope["helo"] or "(none)"))
+        if session["tls"]:
+            yield self._field("tls", f"{session['tls']['version']}  {session['tls']['cipher']}")
+        yield self._field("size", f"{size(message['size'])}  {mail['uuid']}", DIM)
+
+    def _excerpt(self, message: Mail) -> Iterator[str]:
+        text, note = message["text"], ""
+        if text is None and message["html"] is not None:
+            text, note = _text_of_html(message["html"][:_EXCERPT_CHARS]), "(from HTML)"
+        lines = [line.rstrip() for line in (text or "")[:_EXCERPT_CHARS].splitlines()]
+        lines = [line for index, line in enumerate(lines) if line or (index and lines[index - 1])]
+        while lines and not lines[-1]:
+            lines.pop()
+        rows: list[str] = []
+        more = len(lines)  # of which not all is shown
+        for line in lines:
+            rows += self._rows(line)
+            if len(rows) > _EXCERPT_LINES:
+                break
+            more -= 1
+        yield from rows[:_EXCERPT_LINES]
+        if more or len(text or "") > _EXCERPT_CHARS:
+            counted = f"{more} more line{'s' if more > 1 else ''}" if more else ""
+            note = " ".join(filter(None, ["...", counted, note]))
+        if note:
+            yield "  " + self._paint(note, DIM)
+
+    def _rows(self, line: str) -> list[str]:
+        """A line of the body as it is shown: on a terminal in as many rows as it needs, else cut."""
+        columns = self._width - 2
+        line = harmless(line.expandtabs(4))
+        if not self._wrap:
+            return [("  " + cut(line, columns)).rstrip()]
+        # More of a line than could be shown would cost time for nothing.
+        return [("  " + row).rstrip() for row in wrapped(line[: (_EXCERPT_LINES + 1) * self._width], columns)]
+
+    def _attachments(self, attachments: Sequence[Mail]) -> Iterator[str]:
+        table = [
+            (cut(one_line(item["filename"]), 60), one_line(item["content_type"]), size(item["size"]))
+            for item in attachments[:_ATTACHMENTS_SHOWN]
+        ]
+        widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
+        for index, (item, row) in enumerate(zip(attachments, table, strict=False)):
+            shown = [cell + " " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]
+            if "path" in item:
+                shown.append(one_line(item["path"]))
+            if item["defects"]:
+                shown.append(self._paint(one_line(", ".join(item["defects"])), YELLOW))
+            yield self._raw_field("" if index else "attached", "  ".join(shown).rstrip())
+        if len(attachments) > _ATTACHMENTS_SHOWN:
+            yield self._field("", f"and {len(attachments) - _ATTACHMENTS_SHOWN} more")
+
+    def _complaints(self, mail: Mail) -> Iterator[str]:
+        violations = [item for item in mail["session"]["violations"] if item["code"] != _NO_ALARM]
+        for index, item in enumerate(violations[:_TO_SHOWN]):
+            times = f"  x{item['count']}" if item["count"] > 1 else ""
+            detail = f": {item['detail']}" if item["detail"] else ""
+            yield self._field("" if index else "violations", f"{item['code']}{detail}{times}", YELLOW)
+        if len(violations) > _TO_SHOWN:
+            yield self._field("", f"and {len(violations) - _TO_SHOWN} more", YELLOW)
+        defects = mail["message"]["defects"]
+        if defects:
+            yield self._field("defects", _listed(defects), YELLOW)
+
+    def _field(self, label: str, value: object, style: str = "") -> str:
+        text = one_line(value)
+        lines = wrapped(text, self._width - _LABEL_WIDTH - 3) if self._wrap else [text]
+        return self._raw_field(label, _INDENT.join(self._paint(line, style) if style else line for line in lines))
+
+    def _raw_field(self, label: str, text: str) -> str:
+        return f"  {self._paint(f'{label:<{_LABEL_WIDTH}}', DIM)} {text}"
+
+    def _paint(self, text: str, style: str) -> str:
+        return styled(text, style) if self._colours and text.strip() else text
+
+
+def _address(item: Mail) -> str:
+    return f"{item['name']} <{item['address']}>" if item["name"] else str(item["address"])
+
+
+def _listed(items: Iterable[object]) -> str:
+    shown = [str(item) for item in items]
+    more = len(shown) - _TO_SHOWN
+    return ", ".join(shown[:_TO_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _text_of_html(source: str) -> str:
+    """Roughly what a browser would show of a piece of HTML."""
+    import html  # not needed by most mails, and slow to import
+
+    source = re.sub(r"(?is)<(script|style|head|title)\b.*?(</\1\s*>|\Z)", "", source)
+    source = re.sub(r"\s+", " ", source)
+    source = re.sub(r"(?i)<(br|p|div|tr|li|h[1-6]|/p|/div|/h[1-6]|/table)\b[^<>]*>", "\n", source)
+    source = re.sub(r"(?s)<!--.*?(?:-->|\Z)|<[/!a-zA-Z][^<>]*>", "", source)
+    return "\n".join(line.strip() for line in html.unescape(source).splitlines())
