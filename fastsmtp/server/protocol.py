@@ -184,10 +184,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _turn_away(self, transport: asyncio.Transport) -> None:
         """The session refused the client before its greeting."""
-        self._log.warning("too many connections", peer=self.remote_addr)
+        output = self._session.take_output()
+        self._log.warning("connection turned away", peer=self.remote_addr, reply=output.decode().rstrip())
         if self._counters is not None:
             self._counters.turned_away += 1
-        transport.write(self._session.take_output())  # any kernel takes that much
+        transport.write(output)  # any kernel takes that much
         transport.close()
 
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -93,7 +93,7 @@ def test_a_connection_above_max_connections_gets_421(serve: Serve) -> None:
         wait_for_log(server, "connection closed")
         with Wire(server) as fourth:
             assert fourth.greeting.startswith(b"220 ")
-    assert len(logged(server, "too many connections")) == 1
+    assert len(logged(server, "connection turned away")) == 1
 
 
 def test_the_limit_of_open_files_is_a_limit_of_connections(serve: Serve) -> None:
