@@ -170,8 +170,8 @@ def _message(wish: _Wish) -> bytes:
     try:
         if wish.eml:
             return message.read(wish.eml)
-        return message.write(
-            message.Letter(wish.sender, wish.recipients, wish.subject, wish.text, wish.html, wish.files, wish.fields)
+        return message.compose(
+            message.Message(wish.sender, wish.recipients, wish.subject, wish.text, wish.html, wish.files, wish.fields)
         )
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
