@@ -43,19 +43,19 @@ from pathlib import Path
 from bench_idle import hold_connections
 from serving import Server, raise_limit, serving
 
-from fastsmtp.bench.dialogue import Script
 from fastsmtp.bench.ledger import Ledger
 from fastsmtp.bench.load import run
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.message import Style, drawn, generated
 from fastsmtp.bench.plan import Plan
+from fastsmtp.client.dialogue import Script
 from fastsmtp.system.addresses import TCPAddress
 from fastsmtp.text import lines
 
 LIMIT = 1.3
 SENDERS = 10
 SCRIPT = Script("bench.example.com", "a@example.com", ["b@example.com"])
-TEMPLATES = [generated("1KB", 1000, 1.0, Style(SCRIPT.sender, SCRIPT.recipients, None, 1))]
+TEMPLATES = [generated(1000, 1.0, Style(SCRIPT.sender, SCRIPT.recipients, None, 1))]
 
 
 def cpu_per_mail(server: Server, connections: int, rate: float, seconds: float) -> float:

@@ -51,7 +51,18 @@ ONLY_HOME = {
 }
 
 # No event loop, no clock, no logs, no files: octets in; replies, events, texts and octets out.
-SANS_IO = {"_parse", "mime", "smtp", "goridge.frame", "delivery", "bench.message", "bench.dialogue", "bench.plan"}
+SANS_IO = {
+    "_parse",
+    "mime",
+    "smtp",
+    "goridge.frame",
+    "delivery",
+    "client.auth",
+    "client.dialogue",
+    "client.mail",
+    "bench.message",
+    "bench.plan",
+}
 IO_MODULES = {
     "asyncio",
     "logging",

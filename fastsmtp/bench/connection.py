@@ -7,7 +7,8 @@ import ssl
 from time import perf_counter
 from typing import Final, Protocol, cast
 
-from fastsmtp.bench.dialogue import Dialogue, Failure, Mail, Script
+from fastsmtp.client.dialogue import DISCONNECTED, TIMEOUT, Dialogue, Script
+from fastsmtp.client.mail import Failure, Mail
 
 CONNECT: Final = "connect"
 TLS: Final = "TLS"
@@ -96,12 +97,12 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The server will say nothing more."""
-        self.abort("disconnected")
+        self.abort(DISCONNECTED)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The last callback."""
-        self.abort("disconnected", "" if exc is None else str(exc))
+        self.abort(DISCONNECTED, "" if exc is None else str(exc))
 
     def pause_writing(self) -> None:
         """Large mail data is on its way."""
@@ -149,11 +150,11 @@ class Connection(asyncio.Protocol):
         if now - self._heard <= timeout_s:
             return
         if self._transport is None:
-            self.abort("timeout", step=CONNECT)
+            self.abort(TIMEOUT, step=CONNECT)
         elif self._starting_tls is not None:
-            self.abort("timeout", step=TLS)
+            self.abort(TIMEOUT, step=TLS)
         elif self._dialogue.waiting:
-            self.abort("timeout")
+            self.abort(TIMEOUT)
 
     def abort(self, what: str, text: str = "", step: str = "") -> None:
         """End it at once, with a failure. May be called twice."""
@@ -165,8 +166,6 @@ class Connection(asyncio.Protocol):
         goodbye = dialogue.done and dialogue.closing
         dialogue.abort(what, text, step or (TLS if self._starting_tls is not None else ""))
         self._tell(now)
-        for mail in dialogue.unsent:
-            self._owner.on_unsent(mail)
         for task in (self.opening, self._starting_tls):
             if task is not None:
                 task.cancel()
@@ -204,6 +203,10 @@ class Connection(asyncio.Protocol):
             self._owner.on_failure(failed, failure, now)
         dialogue.answered.clear()
         dialogue.failures.clear()
+        if dialogue.unsent:
+            for unsent in dialogue.unsent:
+                self._owner.on_unsent(unsent)
+            dialogue.unsent.clear()
         if dialogue.mails:
             dialogue.mails[0].began = now  # its envelope went ahead: only now is the connection its own
 

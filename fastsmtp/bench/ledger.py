@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from fastsmtp.bench.dialogue import Mail
+from fastsmtp.client.mail import Mail
 
 _ID = re.compile(rb"\b[0-9a-f]{8}-\d{8,}\b")
 

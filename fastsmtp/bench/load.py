@@ -21,10 +21,10 @@ import uvloop
 
 from fastsmtp.bench.alarm import Alarm
 from fastsmtp.bench.connection import CONNECT, TLS, Connection, reason
-from fastsmtp.bench.dialogue import Failure, Mail
 from fastsmtp.bench.ledger import Ledger
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.plan import Agenda, Plan
+from fastsmtp.client.mail import Failure, Mail
 from fastsmtp.system.addresses import UnixAddress
 
 TICK_S = 0.25

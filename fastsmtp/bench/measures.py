@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from fastsmtp.bench.dialogue import BETWEEN, Failure, Mail
 from fastsmtp.bench.histogram import LatencyHistogram
+from fastsmtp.client.dialogue import BETWEEN
+from fastsmtp.client.mail import Failure, Mail
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 _ENOUGH = 0.9  # of an interval: whoever looks now and then would else make each a bit longer
+_SHOWN_CHARACTERS = 200  # of a reply
 _MAX_KINDS = 100  # of failures that are told apart
 ABANDONED = Failure(BETWEEN, "never sent", "due, but no connection was free")
 _OTHER = Failure("other", "failures")
@@ -82,7 +84,7 @@ class Measures:
         if kind not in self.failures and len(self.failures) >= _MAX_KINDS:
             kind = _OTHER.kind
         self.failures[kind] += 1
-        self.examples.setdefault(kind, failure.text)
+        self.examples.setdefault(kind, failure.text[:_SHOWN_CHARACTERS])
         if mail is not None:
             self.failed += 1
             self.seconds = now - self.began

@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from fastsmtp.client.mail import Content, prepared
+
 MIN_OCTETS = 300  # of a whole mail: the fields it needs, and a line of text
 
 _VARIANTS = 16  # of each size, so that no two mails in a row are the same
@@ -25,20 +27,11 @@ _ENCODED_WORDS = (*_WORDS, "Gr=C3=BC=C3=9Fe", "na=C3=AFve", "=E2=82=AC", "caf=C3
 _FILES = (("pdf", "application/pdf"), ("png", "image/png"), ("docx", "application/msword"), ("zip", "application/zip"))
 
 
-class Template(NamedTuple):
-    """A mail but for its first two fields, which `head` makes; whole lines that end in CRLF."""
-
-    name: str  # its part of the mix
-    octets: bytes
-    stuffed: bytes  # the same for DATA, with dots doubled, without the last line; the same object where it can be
-    eight_bit: bool
-
-
 class Kind(NamedTuple):
-    """A part of the mix: so much of it, in these variants."""
+    """A part of the mix: so much of it, in these variants, to which `head` adds the first two fields."""
 
     weight: float
-    templates: list[Template]
+    templates: list[Content]
 
 
 class Style(NamedTuple):
@@ -63,38 +56,30 @@ def head(run: str, number: int) -> bytes:
 HEAD_OCTETS = len(head("0" * 8, 0))  # the same for the first 10**8 mails
 
 
-def parse_mix(text: str, read_size: Callable[[str], int]) -> list[tuple[str, int, float]]:
-    """`1KB:90,100KB:9,10MB:1` -> name, octets and weight of each part. Raises ValueError."""
+def parse_mix(text: str, read_size: Callable[[str], int]) -> list[tuple[int, float]]:
+    """`1KB:90,100KB:9,10MB:1` -> octets and weight of each part. Raises ValueError."""
     parts = []
     for item in text.split(","):
         name, colon, weight = item.strip().partition(":")
         try:
-            parts.append((name, read_size(name), float(weight) if colon else 1.0))
+            parts.append((read_size(name), float(weight) if colon else 1.0))
         except ValueError:
             raise ValueError(f'"{item}" is not like 100KB:9, a size and its weight') from None
-        if not 0 < parts[-1][2] < float("inf"):
+        if not 0 < parts[-1][1] < float("inf"):
             raise ValueError(f'the weight in "{item}" is not above 0')
-        if parts[-1][1] < MIN_OCTETS:
+        if parts[-1][0] < MIN_OCTETS:
             raise ValueError(f'"{item}": a mail has at least {MIN_OCTETS} bytes')
     return parts
 
 
-def from_file(name: str, message: bytes) -> Template:
-    """A message of the user's as template, its line ends made CRLF."""
-    lines = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if not lines.endswith(b"\n"):
-        lines += b"\n"
-    return _template(name, lines.replace(b"\n", b"\r\n"))
-
-
-def generated(name: str, octets: int, weight: float, style: Style) -> Kind:
+def generated(octets: int, weight: float, style: Style) -> Kind:
     """Mails of exactly so many octets, `head` counted; the same at every call."""
     chooser = random.Random(f"{style.seed} {octets}")
     variants = max(1, min(_VARIANTS, _VARIANTS_OCTETS // octets))
-    return Kind(weight, [_template(name, compose(octets - HEAD_OCTETS, chooser, style)) for _ in range(variants)])
+    return Kind(weight, [prepared(compose(octets - HEAD_OCTETS, chooser, style)) for _ in range(variants)])
 
 
-def drawn(kinds: Sequence[Kind], seed: int) -> Iterator[Template]:
+def drawn(kinds: Sequence[Kind], seed: int) -> Iterator[Content]:
     """Templates without end, each kind as often as its weight says, in the order of the seed."""
     chooser = random.Random(seed)
     if len(kinds) == 1:
@@ -196,11 +181,3 @@ def _prose(octets: int, chooser: random.Random, words: Sequence[str]) -> bytes:
     whole = max(text.rfind(b" "), text.rfind(b"\n")) + 1
     text = text[:whole] + b"x" * (len(text) - whole)
     return text + b"\r\n"
-
-
-def _template(name: str, octets: bytes) -> Template:
-    dotted = octets.startswith(b".") or b"\r\n." in octets
-    stuffed = octets.replace(b"\r\n.", b"\r\n..") if dotted else octets
-    # The fields of `head` stand above: the first line is never the first of the mail.
-    stuffed = b"." + stuffed if stuffed.startswith(b".") else stuffed
-    return Template(name, octets, stuffed, not octets.isascii())

@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from fastsmtp.bench.dialogue import Mail, Script
-from fastsmtp.bench.message import Template, head
+from fastsmtp.bench.message import head
+from fastsmtp.client.dialogue import Script
+from fastsmtp.client.mail import Content, Mail
 from fastsmtp.system.addresses import TCPAddress, UnixAddress
 
 
@@ -20,7 +21,7 @@ class Plan:
 
     address: TCPAddress | UnixAddress
     script: Script
-    templates: Iterator[Template]
+    templates: Iterator[Content]
     connections: int = 10
     mails: int = 0
     duration_s: float = 0.0

@@ -283,10 +283,11 @@ def _raise_file_limit(connections: int) -> None:
 def _plan(wish: _Wish, place: str) -> Plan:
     import socket
 
-    from fastsmtp.bench.dialogue import Script
     from fastsmtp.bench.message import drawn
     from fastsmtp.bench.plan import Plan
-    from fastsmtp.client.client import Credentials, tls_context
+    from fastsmtp.client.auth import Account
+    from fastsmtp.client.client import tls_context
+    from fastsmtp.client.dialogue import Script
     from fastsmtp.system.addresses import TCPAddress, parse_address
 
     parsed = parse_address(place)
@@ -302,7 +303,7 @@ def _plan(wish: _Wish, place: str) -> Plan:
         wish.pipelining,
         wish.chunking,
         wish.starttls,
-        None if wish.user is None else Credentials(wish.user, wish.password),
+        None if wish.user is None else Account(wish.user, wish.password),
         wish.mechanism or "",
         host,
     )
@@ -322,13 +323,14 @@ def _plan(wish: _Wish, place: str) -> Plan:
 
 
 def _kinds(wish: _Wish) -> list[Kind]:
-    from fastsmtp.bench.message import Kind, Style, from_file, generated, parse_mix
+    from fastsmtp.bench.message import Kind, Style, generated, parse_mix
+    from fastsmtp.client.mail import content_of
     from fastsmtp.client.message import read
     from fastsmtp.config.rules import size
 
     if wish.files:
         try:
-            return [Kind(1.0, [from_file(name, read(name))]) for name in wish.files]
+            return [Kind(1.0, [content_of(read(name))]) for name in wish.files]
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
     try:
@@ -336,7 +338,7 @@ def _kinds(wish: _Wish) -> list[Kind]:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--size" if wish.mix is None else "--mix") from None
     style = Style(wish.sender, wish.recipients, wish.attachments, wish.seed)
-    return [generated(name, octets, weight, style) for name, octets, weight in parts]
+    return [generated(octets, weight, style) for octets, weight in parts]
 
 
 def _measured(wish: _Wish, plan: Plan, place: str) -> Measures:

@@ -22,7 +22,10 @@ from fastsmtp.cli.options import (
 from fastsmtp.text import printable, size
 
 if TYPE_CHECKING:
-    from fastsmtp.client.client import Client, Watcher
+    import ssl
+
+    from fastsmtp.client.client import SMTPClient, Watcher
+    from fastsmtp.client.dialogue import Script
 
 _EPILOG = """\b
 Exit codes:
@@ -147,10 +150,11 @@ def send(path: str | None, overrides: tuple[str, ...], address: str | None, **op
         raise click.UsageError("--starttls or --tls, not both")
     place = target(address, path, overrides)
     message = _message(wish)
+    tls = _tls(wish)
+    script = _script(wish, place)
     try:
         with _watching(wish, len(message)) as watcher, contextlib.closing(_connect(place, wish, watcher)) as client:
-            reply, refused = client.send(wish.sender, wish.recipients, message)
-            client.quit()
+            reply, refused = client.send(script, message, tls, implicit_tls=wish.implicit_tls)
     except SendError as error:
         fail(error)
     for refusal in refused:
@@ -170,8 +174,8 @@ def _message(wish: _Wish) -> bytes:
     try:
         if wish.eml:
             return message.read(wish.eml)
-        return message.write(
-            message.Letter(wish.sender, wish.recipients, wish.subject, wish.text, wish.html, wish.files, wish.fields)
+        return message.compose(
+            message.Message(wish.sender, wish.recipients, wish.subject, wish.text, wish.html, wish.files, wish.fields)
         )
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
@@ -179,31 +183,39 @@ def _message(wish: _Wish) -> bytes:
         fail(error, BAD_CONFIG)
 
 
-def _connect(place: str, wish: _Wish, watcher: Watcher) -> Client:
-    """Connected, greeted, encrypted and logged in, as wished. Raises SendError."""
-    from fastsmtp.client.client import Client, SendError, tls_context
+def _tls(wish: _Wish) -> ssl.SSLContext:
+    from fastsmtp.client.client import tls_context
 
     try:
-        context = tls_context(insecure=wish.insecure, ca_file=wish.ca_file)
+        return tls_context(insecure=wish.insecure, ca_file=wish.ca_file)
     except OSError as error:
         fail(f"--ca {wish.ca_file}: {error.strerror or error}", BAD_CONFIG)
+
+
+def _script(wish: _Wish, place: str) -> Script:
+    from fastsmtp.client.auth import Account
+    from fastsmtp.client.dialogue import Script
+    from fastsmtp.system.addresses import TCPAddress, parse_address
+
+    parsed = parse_address(place)
+    return Script(
+        wish.helo or socket.getfqdn(),
+        wish.sender,
+        wish.recipients,
+        starttls=wish.starttls,
+        account=None if wish.user is None else Account(wish.user, wish.password),
+        mechanism=wish.mechanism or "",
+        host=(parsed.host or "127.0.0.1") if isinstance(parsed, TCPAddress) else "localhost",
+    )
+
+
+def _connect(place: str, wish: _Wish, watcher: Watcher) -> SMTPClient:
+    from fastsmtp.client.client import SendError, SMTPClient
+
     try:
-        client = Client(place, wish.timeout_s, watcher)
+        return SMTPClient(place, wish.timeout_s, watcher)
     except SendError as error:
         fail(error, NOBODY_THERE)
-    try:
-        helo = wish.helo or socket.getfqdn()
-        if wish.implicit_tls:
-            client.wrap(context)
-        client.greet(helo)
-        if wish.starttls:
-            client.encrypt(helo, context)
-        if wish.user is not None:
-            client.log_in(wish.user, wish.password, wish.mechanism or "")
-    except SendError:
-        client.close()
-        raise
-    return client
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""The SMTP client of `send`."""
+"""The SMTP client of `send` and `bench`."""

@@ -1,4 +1,4 @@
-"""The mail that `fastsmtp send` sends: written from its parts, or read from a file."""
+"""The mail that `fastsmtp send` sends: composed of its parts, or read from a file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TEXT = "This is a test mail, sent by fastsmtp.\n"
 _STANDARD_INPUT = "-"
 
 
-class Letter(NamedTuple):
-    """What goes into a mail; `text` and `html` may be None, `fields` are like `X-Name: value`."""
+class Message(NamedTuple):
+    """The parts of a mail; `text` and `html` may be None, `fields` are like `X-Name: value`."""
 
     sender: str
     recipients: Sequence[str]
@@ -27,29 +27,29 @@ class Letter(NamedTuple):
     fields: Sequence[str] = ()
 
 
-def write(letter: Letter) -> bytes:
-    """The mail as it goes over the wire. Raises OSError for a file, ValueError for a header field."""
-    international = not all(path.isascii() for path in (letter.sender, *letter.recipients))
+def compose(parts: Message) -> bytes:
+    """Return the mail with CRLF line ends. Raises OSError for a file, ValueError for a header field."""
+    international = not all(path.isascii() for path in (parts.sender, *parts.recipients))
     message = EmailMessage(policy.SMTP.clone(utf8=international))
-    if letter.sender:
-        message["From"] = letter.sender
-    message["To"] = ", ".join(letter.recipients)
-    message["Subject"] = letter.subject
+    if parts.sender:
+        message["From"] = parts.sender
+    message["To"] = ", ".join(parts.recipients)
+    message["Subject"] = parts.subject
     message["Date"] = formatdate(localtime=True)
     message["Message-ID"] = make_msgid(domain="fastsmtp.invalid")
-    for field in letter.fields:
+    for field in parts.fields:
         name, colon, value = field.partition(":")
         if not colon or not name.strip() or any(char.isspace() for char in name):
             raise ValueError(f'a header field is like "X-Name: value", not "{field}"')
         del message[name]
         message[name] = value.strip()
-    if letter.html is None or letter.text is not None:
-        message.set_content(_TEXT if letter.text is None else letter.text)
-        if letter.html is not None:
-            message.add_alternative(letter.html, subtype="html")
+    if parts.html is None or parts.text is not None:
+        message.set_content(_TEXT if parts.text is None else parts.text)
+        if parts.html is not None:
+            message.add_alternative(parts.html, subtype="html")
     else:
-        message.set_content(letter.html, subtype="html")
-    for file in letter.files:
+        message.set_content(parts.html, subtype="html")
+    for file in parts.files:
         _attach(message, Path(file))
     return message.as_bytes()
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fastsmtp.bench.dialogue import Mail
 from fastsmtp.bench.ledger import Balance, Ledger, balance
-from fastsmtp.bench.message import Template
+from fastsmtp.client.mail import Content, Mail
 
 
 def ident(number: int, run: str = "0123abcd") -> str:
@@ -24,7 +23,7 @@ def write_ledger(path: Path, *numbers: int) -> str:
 def test_a_line_for_each_mail() -> None:
     file = io.StringIO()
     ledger = Ledger(file)
-    mail = Mail(ident(1), b"", Template("x", b"Subject: x\r\n", b"", False))
+    mail = Mail(ident(1), b"", Content(b"Subject: x\r\n", b"", False))
     mail.began = 1.0
     ledger.on_answered(mail, 1.0125)
     ledger.flush()
@@ -33,7 +32,7 @@ def test_a_line_for_each_mail() -> None:
 
 def test_no_ledger() -> None:
     ledger = Ledger(None)
-    ledger.on_answered(Mail("", b"", Template("x", b"", b"", False)), 1.0)
+    ledger.on_answered(Mail("", b"", Content(b"", b"", False)), 1.0)
     ledger.flush()
 
 

@@ -13,17 +13,17 @@ import pytest
 import uvloop
 
 from fastsmtp.bench.alarm import Alarm
-from fastsmtp.bench.dialogue import Script
 from fastsmtp.bench.ledger import Ledger
 from fastsmtp.bench.load import CannotOpen, run
 from fastsmtp.bench.measures import Measures
-from fastsmtp.bench.message import Template
 from fastsmtp.bench.plan import Plan
 from fastsmtp.client.client import tls_context
+from fastsmtp.client.dialogue import Script
+from fastsmtp.client.mail import Content
 from fastsmtp.system.addresses import TCPAddress, UnixAddress
 
-TEMPLATE = Template("x", b"Subject: x\r\n\r\nx\r\n", b"Subject: x\r\n\r\nx\r\n", False)
-LARGE = Template("large", b"x\r\n" * 1_000_000, b"x\r\n" * 1_000_000, False)
+TEMPLATE = Content(b"Subject: x\r\n\r\nx\r\n", b"Subject: x\r\n\r\nx\r\n", False)
+LARGE = Content(b"x\r\n" * 1_000_000, b"x\r\n" * 1_000_000, False)
 CLOSE, SILENCE = "", None
 REPLIES: dict[str, str | None] = {
     "": "220 hi\r\n",

@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from fastsmtp.bench.dialogue import Failure, Mail
 from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.measures import Interval, Measures
-from fastsmtp.bench.message import Template
+from fastsmtp.client.mail import Content, Failure, Mail
 
 
 @pytest.mark.parametrize("percent", [0.1, 50, 90, 99, 99.9, 100])
@@ -46,7 +45,7 @@ def test_bars_count_everything_once() -> None:
 
 
 def mail(began: float, sent: float) -> Mail:
-    one = Mail("m", b"X: 1\r\n", Template("x", b"Y: 2\r\n", b"Y: 2\r\n", False))
+    one = Mail("m", b"X: 1\r\n", Content(b"Y: 2\r\n", b"Y: 2\r\n", False))
     one.began, one.sent = began, sent
     return one
 

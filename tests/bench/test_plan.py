@@ -6,12 +6,12 @@ from itertools import repeat
 
 import pytest
 
-from fastsmtp.bench.dialogue import Script
-from fastsmtp.bench.message import Template
 from fastsmtp.bench.plan import Agenda, Plan
+from fastsmtp.client.dialogue import Script
+from fastsmtp.client.mail import Content
 from fastsmtp.system.addresses import TCPAddress
 
-TEMPLATE = Template("x", b"", b"", False)
+TEMPLATE = Content(b"", b"", False)
 
 
 def agenda(*, mails: int = 0, duration_s: float = 0.0, rate: float = 0.0, start: float = 100.0) -> Agenda:

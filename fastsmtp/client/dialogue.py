@@ -8,13 +8,12 @@ reply. With CHUNKING (RFC 3030) on top, a whole mail is one group.
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from fastsmtp.bench.message import Template
-from fastsmtp.client.client import Credentials
+from fastsmtp.client.auth import Account, choose, decode_challenge, encode_response
+from fastsmtp.client.mail import Failure, Mail, reply_text
 
 # What a reply is awaited for: as the table of errors names it.
 GREETING: Final = "greeting"
@@ -22,6 +21,7 @@ EHLO: Final = "EHLO"
 HELO: Final = "HELO"
 STARTTLS: Final = "STARTTLS"
 AUTH: Final = "AUTH"
+CANCEL: Final = "cancelled AUTH"
 MAIL: Final = "MAIL"
 RCPT: Final = "RCPT"
 DATA: Final = "DATA"
@@ -31,51 +31,24 @@ RSET: Final = "RSET"
 QUIT: Final = "QUIT"
 BETWEEN: Final = "between mails"
 
-_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
-_MAX_CHALLENGES = 5
+# What went wrong, where it was no reply code.
+DISCONNECTED: Final = "disconnected"
+TIMEOUT: Final = "timeout"
+NOT_OFFERED: Final = "not offered"
+NO_REPLY: Final = "no SMTP reply"
+ENDLESS: Final = "endless reply"
+
+_MAX_CHALLENGES = 5  # a server that asks for more is not serious
 _MAX_LINE_OCTETS = 64 * 1024  # of a reply; 512 are allowed (RFC 5321 section 4.5.3.1.5)
 _MAX_REPLY_LINES = 1000
-_SHOWN_OCTETS = 200  # of a reply in the table of errors
 _HYPHEN = ord("-")  # behind the code of all lines of a reply but the last
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 _END_OF_DATA = b".\r\n"
-
-
-class Failure(NamedTuple):
-    """What went wrong: where in the dialogue, what (a reply code, or words), and the reply where there is one."""
-
-    step: str
-    what: str
-    text: str = ""
-
-    @property
-    def kind(self) -> str:
-        """What it is counted as."""
-        return f"{self.step}: {self.what}"
-
-
-class Mail:
-    """One mail on its way. Times are the owner's."""
-
-    __slots__ = ("began", "failure", "head", "ident", "open", "sent", "template")
-
-    def __init__(self, ident: str, head: bytes, template: Template) -> None:
-        self.ident = ident
-        self.head = head  # its own fields, above those of the template
-        self.template = template
-        self.began = 0.0
-        self.sent = 0.0
-        self.failure: Failure | None = None
-        self.open = False  # the server has begun a transaction for it
-
-    @property
-    def octets(self) -> int:
-        """Of mail data."""
-        return len(self.head) + len(self.template.octets)
+_QUIT = b"QUIT\r\n"
 
 
 class Script(NamedTuple):
-    """What all sessions of a load say."""
+    """What the client says in a session, apart from its mails; `host` is the name of the server in certificates."""
 
     helo: str
     sender: str
@@ -83,13 +56,17 @@ class Script(NamedTuple):
     pipelining: bool = True  # where the server offers it
     chunking: bool = False  # BDAT where the server offers it
     starttls: bool = False
-    credentials: Credentials | None = None
+    account: Account | None = None
     mechanism: str = ""  # "" = the first that is offered and takes a password
     host: str = "localhost"
 
 
 class Dialogue:
-    """One session. It is over when `done`; `wants_tls` asks for a handshake, and for `tls_started` after it."""
+    """One session. It is over when `done`; `wants_tls` asks for a handshake, and for `tls_started` after it.
+
+    A session whose opening was refused says QUIT and waits for the reply to it (RFC 5321 section 4.1.1.10), as does one
+    whose last mail was refused. No failure of that QUIT is told.
+    """
 
     __slots__ = (
         "_asked", "_challenges", "_chunking", "_extensions", "_group", "_international", "_last", "_lines",
@@ -163,7 +140,7 @@ class Dialogue:
         """Say goodbye. May be called twice."""
         if not self.closing and not self.done:
             self.closing = True
-            self._say(QUIT, b"QUIT\r\n")
+            self._say(QUIT, _QUIT)
 
     def tls_started(self) -> None:
         """The handshake is over: everything begins again (RFC 3207 section 4.2)."""
@@ -185,7 +162,8 @@ class Dialogue:
     def abort(self, what: str, text: str = "", step: str = "") -> None:
         """The connection is gone, or has to go: what is unfinished fails, or is `unsent`. May be called twice."""
         if not self.done:
-            self._fail(step or (self._steps[0] if self._steps else BETWEEN), what, text)
+            self._fail(Failure(step or (self._steps[0] if self._steps else BETWEEN), what, text))
+            self.done = True
 
     def receive(self, octets: bytes) -> None:
         """What the server said."""
@@ -198,17 +176,17 @@ class Dialogue:
                 break
             code = _CODES.get(octets[start : start + 3])
             if code is None:
-                self.abort("no SMTP reply", _text(octets[start:stop]))
+                self.abort(NO_REPLY, _text(octets[start:stop]))
             elif octets[start + 3] == _HYPHEN:
                 self._lines.append(octets[start:stop])
                 if len(self._lines) > _MAX_REPLY_LINES:
-                    self.abort("endless reply")
+                    self.abort(ENDLESS)
             else:
                 self._on_reply(code, octets[start:stop])
             start = stop + 1
         self._pending = octets[start:]
         if len(self._pending) > _MAX_LINE_OCTETS:
-            self.abort("endless reply")
+            self.abort(ENDLESS)
 
     # --- what replies mean
 
@@ -216,7 +194,7 @@ class Dialogue:
         steps = self._steps
         step = steps.popleft() if steps else BETWEEN
         if step is BETWEEN or (code == 421 and step is not QUIT) or (code == 221 and step is MAIL):
-            self._fail(step, str(code), _text(line))  # it closes, whatever else the reply was to
+            self._on_closing(step, code, line)
         elif step is END or step is BDAT:
             self._on_end(step, code, line)
         elif step is DATA:
@@ -229,6 +207,14 @@ class Dialogue:
             self._on_opening(step, code, line)
         self._lines.clear()
 
+    def _on_closing(self, step: str, code: int, line: bytes) -> None:
+        """The server closes the channel, whatever else the reply was to (RFC 5321 section 3.8)."""
+        self._fail(self._refusal(step, code, line))
+        if code == 421 and not self._steps and not self.closing and step is not BETWEEN:
+            self.quit()
+        else:
+            self.done = True
+
     def _on_envelope(self, step: str, code: int, line: bytes) -> None:
         mail = self.mails[0]
         if step is MAIL:
@@ -236,11 +222,11 @@ class Dialogue:
             self._rejections = []
             mail.open = code // 100 == 2
             if not mail.open:
-                mail.failure = Failure(MAIL, str(code), _text(line))
+                mail.failure = self._refusal(MAIL, code, line)
         else:
-            self._asked += 1
             if code // 100 != 2 and mail.open:
-                self._rejections.append(Failure(RCPT, str(code), _text(line)))
+                self._rejections.append(self._refusal(RCPT, code, line))
+            self._asked += 1
             if len(self._rejections) == len(self._rcpts):
                 mail.failure = self._rejections[0]  # nobody is left to send it to
                 self._rejections = []
@@ -261,7 +247,7 @@ class Dialogue:
     def _on_data(self, code: int, line: bytes) -> None:
         mail = self.mails[0]
         if code != 354:
-            self._give_up(mail.failure or Failure(DATA, str(code), _text(line)))
+            self._give_up(mail.failure or self._refusal(DATA, code, line))
         elif mail.failure is not None:
             self._say(END, _END_OF_DATA)  # nobody takes it, and yet the data is asked for (RFC 2920 section 3.1)
         else:
@@ -270,10 +256,10 @@ class Dialogue:
     def _write_data(self) -> None:
         mail = self.mails[0]
         if self._chunking:
-            self._octets += (b"BDAT %d LAST\r\n" % mail.octets, mail.head, mail.template.octets)
+            self._octets += (b"BDAT %d LAST\r\n" % mail.octets, mail.head, mail.content.octets)
             self._steps.append(BDAT)
         else:
-            self._octets += (mail.head, mail.template.stuffed, _END_OF_DATA)
+            self._octets += (mail.head, mail.content.stuffed, _END_OF_DATA)
             self._steps.append(END)
         self.data_written = True
         if self._last and self._pipelining:
@@ -283,8 +269,9 @@ class Dialogue:
         mail = self.mails[0]
         if code // 100 != 2 or mail.failure is not None:
             mail.open = mail.open and step is BDAT  # the end of DATA is that of the transaction, too
-            self._give_up(mail.failure or Failure(step, str(code), _text(line)))
+            self._give_up(mail.failure or self._refusal(step, code, line))
             return
+        mail.reply = b"\n".join([*self._lines, line]) if self._lines else line
         self.mails.popleft()
         self.finished += 1
         self.answered.append(mail)
@@ -308,15 +295,14 @@ class Dialogue:
         elif mail.open:
             self._say(RSET, b"RSET\r\n")
 
-    def _fail(self, step: str, what: str, text: str) -> None:
-        """The session is over."""
-        self.done = True
-        failure = Failure(step, what, text)
-        # A server may close between two mails. Whoever has sent the next one already has lost nothing by that.
-        goodbye = self.finished > 0 and what in ("221", "disconnected")
-        if self.mails and self.finished and step is MAIL:
+    def _fail(self, failure: Failure) -> None:
+        """The session takes no more mails: what is unfinished has failed, or is `unsent`."""
+        self.wants_tls = False
+        # A server may close between two mails. A client that has sent the next one already has lost nothing by that.
+        goodbye = self.finished > 0 and failure.what in ("221", DISCONNECTED)
+        if self.mails and self.finished and failure.step is MAIL:
             if not goodbye:
-                self.failures.append((None, Failure(BETWEEN, what, text)))
+                self.failures.append((None, failure._replace(step=BETWEEN)))
         elif self.mails:
             mail = self.mails.popleft()
             self.finished += 1
@@ -331,12 +317,15 @@ class Dialogue:
 
     def _on_opening(self, step: str, code: int, line: bytes) -> None:
         ok = code // 100 == 2
-        if step is AUTH and code == 334 and self._challenges < _MAX_CHALLENGES:
-            self._answer_challenge(line[4:])
+        if step is CANCEL:
+            self._say(QUIT, _QUIT)
+        elif step is AUTH and code == 334:
+            self._on_challenge(line)
         elif step is EHLO and code // 100 == 5:
             self._say(HELO, f"HELO {self._script.helo}\r\n".encode())  # a server of RFC 821
         elif not ok:
-            self._fail(step, str(code), _text(line))
+            self._fail(self._refusal(step, code, line))
+            self.quit()
         elif step is GREETING:
             self._say(EHLO, f"EHLO {self._script.helo}\r\n".encode())
         elif step is STARTTLS:
@@ -354,32 +343,35 @@ class Dialogue:
             if "STARTTLS" in self._extensions:
                 self._say(STARTTLS, b"STARTTLS\r\n")
             else:
-                self._fail(STARTTLS, "not offered", "")
-        elif script.credentials is not None:
-            self._log_in(script.credentials)
+                self._fail(Failure(STARTTLS, NOT_OFFERED))
+                self.quit()
+        elif script.account is not None:
+            self._log_in(script.account)
         else:
             self._become_ready()
 
-    def _log_in(self, credentials: Credentials) -> None:
-        offered = self._extensions.get("AUTH", "").upper().split()
-        known = [name for name in _MECHANISMS if name in offered]
-        self._mechanism = self._script.mechanism or (known[0] if known else "")
+    def _log_in(self, account: Account) -> None:
+        self._mechanism = self._script.mechanism or choose(self._extensions.get("AUTH", ""))
         if not self._mechanism:
-            self._fail(AUTH, "not offered", "")
+            self._fail(Failure(AUTH, NOT_OFFERED))
+            self.quit()
             return
-        initial = credentials.initial(self._mechanism, self._script.host).encode()
-        response = b" " + base64.b64encode(initial) if initial else b""
+        # PLAIN and the tokens go along as initial response, in the command itself (RFC 4954 section 4).
+        initial = account.initial_response(self._mechanism, self._script.host)
+        response = b" " + encode_response(initial) if initial else b""
         self._say(AUTH, b"AUTH " + self._mechanism.encode() + response + b"\r\n")
 
-    def _answer_challenge(self, challenge: bytes) -> None:
-        assert self._script.credentials is not None
-        try:
-            decoded = base64.b64decode(challenge)
-        except ValueError:
-            decoded = b""
-        answer = self._script.credentials.answer(self._mechanism, self._challenges, decoded)
+    def _on_challenge(self, line: bytes) -> None:
+        account = self._script.account
+        assert account is not None
+        if self._challenges == _MAX_CHALLENGES:
+            self._fail(self._refusal(AUTH, 334, line))
+            self.closing = True
+            self._say(CANCEL, b"*\r\n")  # the server awaits a response, and would take QUIT for one
+            return
+        response = account.respond(self._mechanism, self._challenges, decode_challenge(line[4:]))
         self._challenges += 1
-        self._say(AUTH, base64.b64encode(answer.encode()) + b"\r\n")
+        self._say(AUTH, encode_response(response) + b"\r\n")
 
     def _become_ready(self) -> None:
         self._pipelining = self._script.pipelining and "PIPELINING" in self._extensions
@@ -391,7 +383,7 @@ class Dialogue:
     def _mail_command(self, mail: Mail) -> bytes:
         script, extensions = self._script, self._extensions
         parameters = f" SIZE={mail.octets}" if "SIZE" in extensions else ""
-        if mail.template.eight_bit and "8BITMIME" in extensions:
+        if mail.content.eight_bit and "8BITMIME" in extensions:
             parameters += " BODY=8BITMIME"
         if self._international and "SMTPUTF8" in extensions:
             parameters += " SMTPUTF8"
@@ -401,6 +393,25 @@ class Dialogue:
         self._octets.append(line)
         self._steps.append(step)
 
+    # --- what is told of refusals
+
+    def _refusal(self, step: str, code: int, line: bytes) -> Failure:
+        return Failure(step, str(code), reply_text(b"\n".join([*self._lines, line])), self._command(step))
+
+    def _command(self, step: str) -> str:
+        """The command to which the reply of this step belongs."""
+        if step is MAIL:
+            command = self._mail_command(self.mails[0])
+        elif step is RCPT:
+            command = self._rcpts[self._asked]
+        elif step is EHLO or step is HELO:
+            return f"{step} {self._script.helo}"
+        elif step is AUTH:
+            return f"{step} {self._mechanism}"  # and not what stands behind it
+        else:
+            return step if step in (STARTTLS, DATA, BDAT) else ""
+        return command.decode().rstrip("\r\n")
+
 
 def _text(line: bytes) -> str:
-    return line[:_SHOWN_OCTETS].decode("utf-8", "replace").rstrip("\r\n")
+    return line.decode("utf-8", "replace").rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""The client of `bench` without sockets: what is said to which reply, and what comes of each mail."""
+"""The SMTP client without sockets: what is said to which reply, and what comes of each mail."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import hmac
 
 import pytest
 
-from fastsmtp.bench.dialogue import Dialogue, Failure, Mail, Script
-from fastsmtp.bench.message import Template
-from fastsmtp.client.client import Credentials
+from fastsmtp.client.auth import Account
+from fastsmtp.client.dialogue import Dialogue, Script
+from fastsmtp.client.mail import Content, Failure, Mail, reply_text
 
 EHLO = b"250-peer\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-SIZE 1000\r\n250-STARTTLS\r\n250 AUTH LOGIN CRAM-MD5\r\n"
-CONTENT = b"X: 1\r\nSubject: x\r\n\r\n.dot\r\n"
+OCTETS = b"X: 1\r\nSubject: x\r\n\r\n.dot\r\n"
 STUFFED = b"X: 1\r\nSubject: x\r\n\r\n..dot\r\n.\r\n"
-TEMPLATE = Template("x", b"Subject: x\r\n\r\n.dot\r\n", b"Subject: x\r\n\r\n..dot\r\n", False)
+CONTENT = Content(b"Subject: x\r\n\r\n.dot\r\n", b"Subject: x\r\n\r\n..dot\r\n", False)
 ENVELOPE = b"MAIL FROM:<a@b> SIZE=26\r\nRCPT TO:<c@d>\r\n"
 NO = b"550 5.1.1 no\r\n"
 
 
 def mail(number: int = 1) -> Mail:
-    return Mail(f"m{number}", b"X: %d\r\n" % number, TEMPLATE)
+    return Mail(f"m{number}", b"X: %d\r\n" % number, CONTENT)
 
 
 def script(*, recipients: int = 1, pipelining: bool = True, chunking: bool = False, **more: object) -> Script:
@@ -104,7 +104,7 @@ def test_chunking(pipelining: bool) -> None:
     dialogue = opened(script(pipelining=pipelining, chunking=True))
     everything = sent(dialogue, last=pipelining)
     everything += said(dialogue, b"250 ok\r\n") + said(dialogue, b"250 ok\r\n")
-    assert everything == ENVELOPE + b"BDAT 26 LAST\r\n" + CONTENT + (b"QUIT\r\n" if pipelining else b"")
+    assert everything == ENVELOPE + b"BDAT 26 LAST\r\n" + OCTETS + (b"QUIT\r\n" if pipelining else b"")
     dialogue.receive(b"250 kept\r\n")
     assert outcomes(dialogue) == (["m1"], [], [])
 
@@ -118,7 +118,7 @@ def test_what_is_not_offered_is_left_out() -> None:
 
 def test_parameters_where_mail_and_server_have_them() -> None:
     dialogue = opened(script(sender="ü@b"), b"250-peer\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n")
-    dialogue.send(Mail("m", b"", TEMPLATE._replace(eight_bit=True)))
+    dialogue.send(Mail("m", b"", CONTENT._replace(eight_bit=True)))
     assert dialogue.take_octets() == ["MAIL FROM:<ü@b> BODY=8BITMIME SMTPUTF8\r\n".encode()]
 
 
@@ -143,7 +143,7 @@ def test_starttls_begins_anew() -> None:
 
 
 def test_login() -> None:
-    dialogue = Dialogue(script(credentials=Credentials("me", "secret"), mechanism="CRAM-MD5"))
+    dialogue = Dialogue(script(account=Account("me", "secret"), mechanism="CRAM-MD5"))
     said(dialogue, b"220 hi\r\n")
     assert said(dialogue, EHLO) == b"AUTH CRAM-MD5\r\n"
     digest = hmac.new(b"secret", b"<1>", "md5").hexdigest()
@@ -154,7 +154,7 @@ def test_login() -> None:
 
 
 def test_login_with_an_initial_response() -> None:
-    dialogue = Dialogue(script(credentials=Credentials("me", "secret"), mechanism="PLAIN"))
+    dialogue = Dialogue(script(account=Account("me", "secret"), mechanism="PLAIN"))
     said(dialogue, b"220 hi\r\n")
     assert said(dialogue, EHLO) == b"AUTH PLAIN AG1lAHNlY3JldA==\r\n"
 
@@ -295,35 +295,122 @@ def test_who_said_goodbye_is_not_missed() -> None:
     assert outcomes(dialogue) == ([], [], [])
 
 
+LOGIN = script(account=Account("u", "p"), mechanism="LOGIN")
+
+
 @pytest.mark.parametrize(
     ("wish", "replies", "failure"),
     [
         (script(), [b"554 5.7.1 not you\r\n"], Failure("greeting", "554", "554 5.7.1 not you")),
-        (script(), [b"220 hi\r\n", b"451 later\r\n"], Failure("EHLO", "451", "451 later")),
-        (script(), [b"220 hi\r\n", b"500 what?\r\n", b"500 what?\r\n"], Failure("HELO", "500", "500 what?")),
+        (script(), [b"554-not\r\n554 you\r\n"], Failure("greeting", "554", "554 not you")),
+        (script(), [b"421 busy\r\n"], Failure("greeting", "421", "421 busy")),
+        (script(), [b"220 hi\r\n", b"451 later\r\n"], Failure("EHLO", "451", "451 later", "EHLO me")),
+        (script(), [b"220 hi\r\n", b"500 a\r\n", b"500 b\r\n"], Failure("HELO", "500", "500 b", "HELO me")),
         (script(starttls=True), [b"220 hi\r\n", b"250 peer\r\n"], Failure("STARTTLS", "not offered")),
+        (script(starttls=True), [b"220 hi\r\n", EHLO, b"454 no\r\n"], Failure("STARTTLS", "454", "454 no", "STARTTLS")),
+        (script(account=Account("u", "p")), [b"220 hi\r\n", b"250 peer\r\n"], Failure("AUTH", "not offered")),
+        (LOGIN, [b"220 hi\r\n", EHLO, b"535 no\r\n"], Failure("AUTH", "535", "535 no", "AUTH LOGIN")),
+        (LOGIN, [b"220 hi\r\n", EHLO, b"334 \r\n", b"535 no\r\n"], Failure("AUTH", "535", "535 no", "AUTH LOGIN")),
+    ],
+)
+@pytest.mark.parametrize("goodbye", ["221", "500", "disconnected"])
+def test_a_refused_opening_ends_with_quit(wish: Script, replies: list[bytes], failure: Failure, goodbye: str) -> None:
+    dialogue = Dialogue(wish)
+    assert [said(dialogue, reply) for reply in replies][-1] == b"QUIT\r\n"
+    assert (dialogue.closing, dialogue.done, dialogue.room) == (True, False, False)
+    if goodbye == "disconnected":
+        dialogue.abort("disconnected")
+    else:
+        assert said(dialogue, f"{goodbye} bye\r\n".encode()) == b""
+    assert (dialogue.failures, dialogue.done, dialogue.ready) == ([(None, failure)], True, False)
+
+
+@pytest.mark.parametrize("code", [501, 421])
+def test_challenges_without_end_are_cancelled(code: int) -> None:
+    dialogue = Dialogue(LOGIN)
+    said(dialogue, b"220 hi\r\n")
+    said(dialogue, EHLO)
+    assert [said(dialogue, b"334 \r\n") for _ in range(6)] == [b"dQ==\r\n", *[b"cA==\r\n"] * 4, b"*\r\n"]
+    assert said(dialogue, b"%d cancelled\r\n" % code) == (b"" if code == 421 else b"QUIT\r\n")
+    said(dialogue, b"221 bye\r\n")
+    failure = Failure("AUTH", "334", "334", "AUTH LOGIN")
+    assert (dialogue.failures, dialogue.done, dialogue.ready) == ([(None, failure)], True, False)
+
+
+@pytest.mark.parametrize(
+    ("wish", "replies", "failure"),
+    [
         (
             script(starttls=True),
             [b"220 hi\r\n", EHLO, b"220 go\r\n250 x\r\n"],
             Failure("between mails", "250", "250 x"),
         ),
-        (script(starttls=True), [b"220 hi\r\n", EHLO, b"454 no\r\n"], Failure("STARTTLS", "454", "454 no")),
-        (script(credentials=Credentials("u", "p")), [b"220 hi\r\n", b"250 peer\r\n"], Failure("AUTH", "not offered")),
-        (
-            script(credentials=Credentials("u", "p"), mechanism="LOGIN"),
-            [b"220 hi\r\n", EHLO, *[b"334 \r\n"] * 6],
-            Failure("AUTH", "334", "334 "),
-        ),
         (script(), [b"220 hi\r\n", b"250-x\r\n" * 1001], Failure("EHLO", "endless reply")),
         (script(), [b"220 hi\r\n", b"250 " + b"x" * 70_000], Failure("EHLO", "endless reply")),
         (script(), [b"\xff\xfe\r\n"], Failure("greeting", "no SMTP reply", "\ufffd\ufffd")),
         (script(), [b"\r\n"], Failure("greeting", "no SMTP reply")),
-        (script(), [b"220\r\n", b"250\n"], None),
     ],
 )
-def test_openings_that_fail(wish: Script, replies: list[bytes], failure: Failure | None) -> None:
+def test_no_quit_to_a_peer_that_does_not_speak_smtp(wish: Script, replies: list[bytes], failure: Failure) -> None:
     dialogue = Dialogue(wish)
-    for reply in replies:
+    assert [said(dialogue, reply) for reply in replies][-1] == b""
+    assert (dialogue.failures, dialogue.done, dialogue.ready) == ([(None, failure)], True, False)
+    assert not dialogue.wants_tls
+
+
+def test_replies_without_a_text() -> None:
+    dialogue = Dialogue(script())
+    assert said(dialogue, b"220\r\n") + said(dialogue, b"250\n") == b"EHLO me\r\n"
+    assert (dialogue.failures, dialogue.ready) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("replies", "failure"),
+    [
+        ([b"421 a\r\n"], Failure("MAIL", "421", "421 a", "MAIL FROM:<a@b> SIZE=26")),
+        ([b"250 ok\r\n", b"421 a\r\n"], Failure("RCPT", "421", "421 a", "RCPT TO:<c@d>")),
+        ([b"250 ok\r\n", b"250 ok\r\n", b"421 a\r\n"], Failure("DATA", "421", "421 a", "DATA")),
+        ([b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"421 a\r\n"], Failure("end of data", "421", "421 a")),
+    ],
+    ids=["MAIL", "RCPT", "DATA", "end"],
+)
+def test_quit_follows_a_421_where_no_other_reply_is_awaited(replies: list[bytes], failure: Failure) -> None:
+    dialogue = opened(script(pipelining=False))
+    sent(dialogue)
+    assert [said(dialogue, reply) for reply in replies][-1] == b"QUIT\r\n"
+    [(failed, told)] = dialogue.failures
+    assert (failed and failed.ident, told) == ("m1", failure)
+
+
+def test_a_421_ends_the_connection_where_other_replies_are_awaited() -> None:
+    dialogue = opened(script())
+    sent(dialogue)
+    assert said(dialogue, b"421 closing\r\n") == b""
+    assert (dialogue.done, outcomes(dialogue)) == (True, ([], [("m1", "MAIL: 421")], []))
+
+
+def test_a_421_that_nothing_was_said_for() -> None:
+    dialogue = opened(script())
+    assert said(dialogue, b"421 idle\r\n") == b""
+    assert (dialogue.done, outcomes(dialogue)) == (True, ([], [(None, "between mails: 421")], []))
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_refusals_name_the_command(pipelining: bool) -> None:
+    dialogue = opened(script(recipients=3, pipelining=pipelining))
+    sent(dialogue)
+    for reply in (b"250 ok\r\n", NO, b"250 ok\r\n", b"452-too\r\n452 many\r\n", b"451 no\r\n"):
         dialogue.receive(reply)
-    expected = [] if failure is None else [(None, failure)]
-    assert (dialogue.failures, dialogue.done, dialogue.ready) == (expected, failure is not None, failure is None)
+    assert [failure for _, failure in dialogue.failures] == [
+        Failure("DATA", "451", "451 no", "DATA"),
+        Failure("RCPT", "550", "550 5.1.1 no", "RCPT TO:<c@d>"),
+        Failure("RCPT", "452", "452 too many", "RCPT TO:<g@h>"),
+    ]
+
+
+def test_the_reply_that_accepted_a_mail() -> None:
+    dialogue = opened(script())
+    sent(dialogue)
+    said(dialogue, b"250 ok\r\n250 ok\r\n354 go\r\n250-2.0.0 kept\r\n250 2.0.0 as 1234\r\n")
+    [answered] = dialogue.answered
+    assert reply_text(answered.reply) == "250 2.0.0 kept 2.0.0 as 1234"
