@@ -85,7 +85,9 @@ def decoded(chunks: list[bytes]) -> tuple[list[Frame], str, bool]:
 
 
 # Garbage that the first check does not see: a good header, or most of one.
-almost_frames = st.builds(lambda head, rest: head + rest, st.sampled_from([b"", b"\x13", b"\x14"]), st.binary(max_size=100))
+almost_frames = st.builds(
+    lambda head, rest: head + rest, st.sampled_from([b"", b"\x13", b"\x14"]), st.binary(max_size=100)
+)
 
 
 @given(almost_frames.filter(bool), st.integers(1, 100))
