@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
-from pools import LOOPS, RELAYS, Email, Log, Run, replaced, run, running, until, verdict
+from pools import Email, Log, Run, replaced, running, send, verdict
+from waits import until
 
 import fastsmtp
 from fastsmtp.config.settings import PoolSettings
@@ -16,21 +16,6 @@ from fastsmtp.smtp.events import Verdict
 from fastsmtp.worker import Worker
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Pool
-
-
-@pytest.fixture(params=LOOPS)
-def run_loop(request: pytest.FixtureRequest) -> Run:
-    return partial(run, LOOPS[request.param])
-
-
-@pytest.fixture(params=RELAYS, ids=["unix", "pipes", "tcp"])
-def relay(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
 
 
 def make_pool(tmp_path: Path, relay: str, log: Log, body: str) -> Pool:
@@ -79,7 +64,7 @@ def test_large_email(run_loop: Run, relay: str, log: Log, tmp_path: Path) -> Non
     async def main() -> None:
         async with running(make_pool(tmp_path, relay, log, "print(len(email['content']))")) as pool:
             email = Email([b'{"content":"', b"x" * 14_000_000, b'"}'])
-            pool.exec(email)
+            send(pool, email)
             assert await email.verdict() is Verdict.ACCEPT
         assert log.lines() == ["14000000", "bye"]
 

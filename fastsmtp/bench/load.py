@@ -30,10 +30,10 @@ from fastsmtp.system.addresses import UnixAddress
 TICK_S = 0.25
 _OPENING_AT_ONCE = 64  # less than any server's backlog
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # of one connection, after so many failures to open it
-_PATIENCE_S = 10.0  # without one open connection, before the rest of the mails is given up
+PATIENCE_S = 10.0  # without one open connection, before the rest of the mails is given up
 _GRACE, _GRACE_S = 0.1, 1.0  # of the duration, or at least so long: for mails that are late at the end of a load
 _HANDSHAKE_ERRORS = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)  # it did connect
-_GOODBYE_S = 5.0  # for replies to QUIT at the end
+GOODBYE_S = 5.0  # for replies to QUIT at the end
 
 
 class CannotOpen(Exception):
@@ -323,12 +323,12 @@ class Load:
         """Give up on a server that is gone, and on replies to QUIT."""
         if self._open:
             self._last_open = now
-        elif now - self._last_open > _PATIENCE_S:
+        elif now - self._last_open > PATIENCE_S:
             self._abandon(self._agenda.stop())
             self._dispatch()
         if self._agenda.exhausted and not any(connection.busy for connection in self._connections):
             self._ending = self._ending or now
-            if now - self._ending > _GOODBYE_S:
+            if now - self._ending > GOODBYE_S:
                 self._end()
 
     def _end(self, error: BaseException | None = None) -> None:

@@ -370,7 +370,7 @@ class Pool:
     def add(self, worker: Worker) -> None:
         """Put a started worker in service. Called by the spawner too."""
         self.starts += 1
-        self._workers[worker] = _with_jitter(self._settings.max_jobs)
+        self._workers[worker] = with_jitter(self._settings.max_jobs)
         self._log.debug("worker is in service", pid=worker.pid, max_jobs=self._workers[worker])
         if not self._running:
             self._retiring.add(worker)
@@ -446,5 +446,6 @@ class Pool:
             self._no_worker(self._waiters.popleft())
 
 
-def _with_jitter(max_jobs: int) -> int:
+def with_jitter(max_jobs: int) -> int:
+    """How many emails one worker takes where `max_jobs` are wanted; 0: no limit."""
     return max_jobs + max_jobs * random.randrange(MAX_JOBS_JITTER_PERCENT) // 100

@@ -142,9 +142,11 @@ def test_names_from_the_wire_never_reach_the_file_system(
     ]
 
 
-def test_the_deepest_part_gets_a_file(tempfiles: TempfileStorage) -> None:
+def test_the_deepest_part_gets_a_file(tempfiles: TempfileStorage, directory: Path) -> None:
     entity = read_entity(b"\r\n", ".".join(["100"] * 100), None)[0]
-    tempfiles.open(UUID, 10_000, entity, [], 0).close()
+    stored = tempfiles.open(UUID, 10_000, entity, [], 0).close()
+    assert [str(path) for path in directory.iterdir()] == [stored.path]
+    assert (stored.size, Path(stored.path or "").name) == (0, f"smtp-att-{UUID}-10000.txt")
 
 
 def test_an_existing_file_or_link_is_never_written_to(tempfiles: TempfileStorage, directory: Path) -> None:

@@ -6,8 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from gates import Gate
+from procs import memory_kb
 from servers import Serve
-from wire import Wire, logged, resident_kb, wait_for_log
+from wire import Wire, logged, wait_for_log
 
 MB = 1 << 20
 ACCEPTED = b"250 2.0.0 Message accepted\r\n"
@@ -24,10 +25,10 @@ def test_a_flood_behind_the_dot_is_not_read_while_a_worker_has_the_mail(serve: S
         wire.begin()
         wire.send(b"Subject: x\r\n\r\n.\r\n")
         with gate.wait_for_worker() as opened:
-            before = resident_kb(server)
+            before = memory_kb(server.process.pid)
             sent = wire.flood(b"NOOP\r\n" * 10_000, 64 * MB)
             assert sent < 32 * MB  # no more than the kernel's buffers hold
-            assert resident_kb(server) - before < 1024
+            assert memory_kb(server.process.pid) - before < 1024
             opened.let_go()
         assert wire.reply() == ACCEPTED
         assert {wire.reply() for _ in range(sent // 6)} == {b"250 2.0.0 OK\r\n"}
@@ -60,7 +61,7 @@ def test_many_big_mails_at_once_all_pass_a_tiny_limit(serve: Serve) -> None:
         assert list(threads.map(send, range(24))) == [ACCEPTED] * 24
     assert {item["message"]["subject"] for item in server.records()} == {str(number) for number in range(24)}
     # Twenty-four mails of 1 MB at once, of which nothing but the oldest and a read of each other was in memory.
-    assert resident_kb(server) < 100 * 1024
+    assert memory_kb(server.process.pid) < 100 * 1024
 
 
 def test_the_limit_holds_memory_down_while_the_oldest_is_stalled(serve: Serve) -> None:
@@ -71,10 +72,10 @@ def test_the_limit_holds_memory_down_while_the_oldest_is_stalled(serve: Serve) -
         others = [Wire(server) for _ in range(8)]
         for other in others:
             other.begin()
-        before = resident_kb(server)
+        before = memory_kb(server.process.pid)
         sent = [other.flood(b"x" * 70 + b"\r\n", 32 * MB, 0.05) for other in others]
         assert max(sent) < 32 * MB
-        assert resident_kb(server) - before < 16 * 1024
+        assert memory_kb(server.process.pid) - before < 16 * 1024
         # The oldest goes on, and then all the others do.
         assert oldest.ask(b"\r\n.\r\n") == ACCEPTED
         for other in others:

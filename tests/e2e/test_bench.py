@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import pytest
 from gates import Gate
 from servers import Serve, Server
+from waits import wait_until
 
 PATIENCE_S = 60
 FASTSMTP = [sys.executable, "-m", "fastsmtp"]
@@ -277,8 +278,7 @@ def test_interrupted_twice_it_ends_at_once(serve: Serve, gate: Gate, tmp_path: P
     process = bench_for_an_hour(tmp_path, server)
     with gate.wait_for_worker() as opened:
         process.send_signal(signal.SIGINT)
-        while pending(process.pid):  # two that wait at the same time would be one
-            pass
+        wait_until(lambda: not pending(process.pid))  # two that wait at the same time would be one
         process.send_signal(signal.SIGINT)
         assert (process.communicate(timeout=PATIENCE_S), process.returncode) == (("", ""), 130)
         opened.let_go()

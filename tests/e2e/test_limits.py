@@ -7,8 +7,9 @@ import socket
 
 import pytest
 from gates import Gate
+from procs import cpu_seconds, memory_kb
 from servers import Serve
-from wire import Wire, cpu_seconds, logged, resident_kb, wait_for_log
+from wire import Wire, logged, wait_for_log
 
 MB = 1 << 20
 ACCEPTED = b"250 2.0.0 Message accepted\r\n"
@@ -21,12 +22,12 @@ def test_an_endless_line_is_swallowed_and_refused_once(serve: Serve) -> None:
     server = serve()
     with Wire(server) as wire:
         wire.send(b"x" * MB)
-        before = resident_kb(server)
+        before = memory_kb(server.process.pid)
         for _ in range(64):
             wire.send(b"x" * MB)
         wire.send(b"\r\n")
         assert wire.reply() == b"500 5.5.2 Command line too long\r\n"
-        assert resident_kb(server) - before < 1024
+        assert memory_kb(server.process.pid) - before < 1024
         assert wire.ask(b"NOOP\r\n") == OK
 
 
@@ -46,12 +47,12 @@ def test_mail_above_the_limit_is_swallowed_and_the_session_goes_on(serve: Serve,
         wire.send(b"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n")
         line = base64.b64encode(b"\0" * 57) + b"\r\n"
         wire.send(line * (2 * MB // len(line)))
-        before = resident_kb(server)
+        before = memory_kb(server.process.pid)
         for _ in range(32):
             wire.send(line * (MB // len(line)))
         wire.send(b".\r\n")
         assert wire.reply() == TOO_BIG
-        assert resident_kb(server) - before < 1024
+        assert memory_kb(server.process.pid) - before < 1024
         wire.begin_next()
         assert wire.ask(b"Subject: next\r\n\r\n.\r\n") == ACCEPTED
     assert [item["message"]["subject"] for item in server.records()] == ["next"]
@@ -118,9 +119,9 @@ def test_file_descriptors_used_up_are_no_end_and_no_busy_loop(serve: Serve) -> N
     wires = [Wire(server, greeted=False) for _ in range(100)]
     greeted = [wire for wire in wires if wire.reply()]
     assert 0 < len(greeted) < 64
-    before = cpu_seconds(server)
+    before = cpu_seconds(server.process.pid)
     assert not greeted[0].readable(1.0)
-    assert cpu_seconds(server) - before < 0.2
+    assert cpu_seconds(server.process.pid) - before < 0.2
     for wire in wires:
         wire.socket.close()
     wait_for_log(server, "connection closed", len(greeted))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from procs import memory_kb
 from servers import Serve, Server
 
 MB = 1_000_000
@@ -56,17 +57,12 @@ def send(server: Server, octets: int, parameters: bytes = b"") -> None:
         replies.close()
 
 
-def resident(server: Server, key: str) -> int:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.partition(key)[2].split()[0]) * 1024
-
-
 def peak_of_sending(server: Server, connections: int, octets: int, parameters: bytes = b"") -> int:
     """Octets of resident memory by which the server grew, at most, while so many mails came at the same time."""
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # resets VmHWM
     with ThreadPoolExecutor(connections) as threads:
         list(threads.map(lambda _: send(server, octets, parameters), range(connections)))
-    return resident(server, "VmHWM:")
+    return memory_kb(server.process.pid, "VmHWM") * 1024
 
 
 def settings(directory: Path, mode: str, **smtp: Any) -> dict[str, Any]:
@@ -78,7 +74,7 @@ def settings(directory: Path, mode: str, **smtp: Any) -> dict[str, Any]:
 def test_ten_large_mails_at_once_in_memory(serve: Serve, tmp_path: Path, parameters: bytes) -> None:
     server = serve(settings(tmp_path, "memory"), worker="accepts.php")
     send(server, 0)
-    idle = resident(server, "VmRSS:")
+    idle = memory_kb(server.process.pid) * 1024
     # The allocator gets used to large blocks and handles them in another way from the second round on.
     peaks = [peak_of_sending(server, CONNECTIONS, 10 * MB, parameters) - idle for _ in range(3)]
     assert [peak for peak in peaks if peak > 250 * MB] == []
@@ -87,7 +83,7 @@ def test_ten_large_mails_at_once_in_memory(serve: Serve, tmp_path: Path, paramet
 def test_ten_large_mails_at_once_in_files(serve: Serve, tmp_path: Path) -> None:
     server = serve(settings(tmp_path, "tempfile"), worker="accepts.php")
     send(server, 0)
-    idle = resident(server, "VmRSS:")
+    idle = memory_kb(server.process.pid) * 1024
     peaks = [peak_of_sending(server, CONNECTIONS, 10 * MB) - idle for _ in range(3)]
     assert [peak for peak in peaks if peak > 20 * MB] == []
     shutil.rmtree(tmp_path / "attachments")  # pytest would keep it for a while
@@ -97,7 +93,7 @@ def test_ten_large_mails_at_once_in_files(serve: Serve, tmp_path: Path) -> None:
 def test_one_large_mail_in_a_file(serve: Serve, tmp_path: Path, octets: int, limit: int) -> None:
     server = serve(settings(tmp_path, "tempfile"), worker="accepts.php")
     send(server, 0)
-    idle = resident(server, "VmRSS:")
+    idle = memory_kb(server.process.pid) * 1024
     assert peak_of_sending(server, 1, octets) - idle <= limit
     sizes = [path.stat().st_size for path in (tmp_path / "attachments").iterdir()]
     assert sorted(sizes) == [0, octets // 57_000 * 57_000]

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from procs import wait_until_gone
 from servers import WORKERS, Serve, Server
-from wire import MAIL, PATIENCE_S, Wire, logged, wait_for_log
+from waits import PATIENCE_S, wait_until
+from wire import MAIL, Wire, logged, wait_for_log
 
 from fastsmtp.errors import CallError
 from fastsmtp.goridge.client import RPCClient
@@ -56,6 +58,10 @@ def worker_pids(server: Server) -> set[int]:
     return {worker["pid"] for worker in call(server, "informer.Workers", "smtp")["workers"]}
 
 
+def states_of_workers(server: Server) -> list[str]:
+    return [worker["statusStr"] for worker in call(server, "informer.Workers", "smtp")["workers"]]
+
+
 @contextlib.contextmanager
 def connected(server: Server, count: int = MANY) -> Iterator[list[Wire]]:
     with contextlib.ExitStack() as stack:
@@ -66,15 +72,6 @@ def send_mails(wires: list[Wire], name: str = "x") -> None:
     for index, wire in enumerate(wires):
         wire.begin()
         assert wire.ask(MAIL % f"{name}{index}".encode()) == ACCEPTED
-
-
-def wait_until_gone(*pids: int) -> None:
-    """Until these processes, which are not ours, have ended."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            process = os.pidfd_open(pid)
-            assert select.select([process], [], [], PATIENCE_S)[0]
-            os.close(process)
 
 
 @pytest.fixture
@@ -243,14 +240,13 @@ def test_workers_that_a_killed_process_had_started_a_moment_ago_do_not_stay(serv
     for pid in worker_pids(server):
         os.kill(pid, signal.SIGKILL)
     wait_for_log(server, "worker lost", 2)
-    while len(pids := worker_pids(server)) < 2:
-        call(server, "rpc.Version")
+    wait_until(lambda: len(worker_pids(server)) == 2)
+    pids = worker_pids(server)
     with connected(server) as wires:
         for wire in wires:
             wire.begin()
             wire.send(MAIL % b"x")
-        while {worker["statusStr"] for worker in call(server, "informer.Workers", "smtp")["workers"]} != {"working"}:
-            pass
+        wait_until(lambda: states_of_workers(server) == ["working", "working"])
         for pid in processes:
             os.kill(pid, signal.SIGKILL)
     wait_for_log(server, "a worker outlived its process, killed", 2)
@@ -265,8 +261,7 @@ def test_workers_of_a_process_that_is_killed_while_it_stops_do_not_stay(serve: S
         for wire in wires:
             wire.begin()
             wire.send(MAIL % b"x")
-        while call(server, "smtp.Stats")["pools"]["smtp"]["busy"] < 2:
-            pass
+        wait_until(lambda: call(server, "smtp.Stats")["pools"]["smtp"]["busy"] == 2)
         server.process.send_signal(signal.SIGTERM)
         assert select.select([wire.socket for wire in idle], [], [], PATIENCE_S)[0]  # it has begun to stop
         for pid in processes:
@@ -462,8 +457,7 @@ def test_sigusr1_reopens_the_log_in_all(serve: Serve, tmp_path: Path) -> None:
     moved = log.rename(tmp_path / "server.log.1")
     server.process.send_signal(signal.SIGUSR1)
     with RPCClient(listen, PATIENCE_S) as client:
-        while not log.exists():
-            client.call("rpc.Version")
+        wait_until(log.exists)
         client.call("smtp.Stats")  # each process has answered after it was told to reopen
     before = moved.read_bytes()
     with connected(server) as wires:
@@ -673,8 +667,7 @@ def test_a_process_that_is_stuck_stays_no_longer_than_the_others(serve: Serve, s
         for wire in wires:
             wire.begin()
             wire.send(MAIL % b"x")
-        while call(server, "smtp.Stats")["pools"]["smtp"]["busy"] < 2:
-            pass
+        wait_until(lambda: call(server, "smtp.Stats")["pools"]["smtp"]["busy"] == 2)
         os.kill(pids[0], signal.SIGSTOP)
         server.process.send_signal(signal.SIGTERM)
         if signals == 2:
@@ -694,8 +687,7 @@ def test_a_cleaner_of_tmp_does_no_harm(serve: Serve, scratch: Path) -> None:
     wait_for_log(server, "process started again")
     with connected(server) as wires:
         send_mails(wires)
-    while len(list(directory.iterdir())) < 2:  # made anew at the next look
-        call(server, "rpc.Version")
+    wait_until(lambda: len(list(directory.iterdir())) == 2)  # made again at the next look
     assert call(server, "resetter.Reset", "smtp") is True
     assert server.stop() == 0
     assert list(scratch.iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import resource
 import smtplib
 import socket
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from damage import multipart
+from procs import descriptors
 from servers import Serve, Server
 
 SIZE = 200_000
@@ -38,15 +38,7 @@ def names(directory: Path) -> list[str]:
 
 def open_files(server: Server, directory: Path) -> list[str]:
     """What the server has open below `directory`, deleted files too."""
-    found = []
-    for path in Path(f"/proc/{server.process.pid}/fd").iterdir():
-        try:
-            target = os.readlink(path)
-        except FileNotFoundError:  # a connection that has ended meanwhile
-            continue
-        if target.startswith(str(directory)):
-            found.append(target)
-    return found
+    return [target for target in descriptors(server.process.pid) if target.startswith(str(directory))]
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import time
 
 import pytest
 from gates import Gate
+from procs import memory_kb
 from servers import Serve, Server
-from wire import Wire, logged, resident_kb, wait_for_log
+from wire import Wire, logged, wait_for_log
 
 READ_TIMEOUT_S = 0.4
 QUICK = {"smtp": {"read_timeout": "400ms", "write_timeout": "400ms"}}
@@ -119,11 +120,11 @@ def test_a_worker_takes_longer_than_any_timeout(serve: Serve, gate: Gate) -> Non
 def test_a_client_that_never_reads_is_cut_and_costs_no_memory(server: Server) -> None:
     with Wire(server, receive_buffer=4096) as wire:
         wire.send(b"HELP\r\n" * 10)
-        before = resident_kb(server)
+        before = memory_kb(server.process.pid)
         assert wire.flood(b"HELP\r\n" * 1000, 1 << 30, quiet_s=5) > 6000
         wait_for_log(server, "write timeout")
         # No more than the replies to what one read brought.
-        assert resident_kb(server) - before < 16 * 1024
+        assert memory_kb(server.process.pid) - before < 16 * 1024
     wait_for_log(server, "connection closed")
     assert logged(server, "read timeout") == []
 

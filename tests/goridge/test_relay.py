@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
-from functools import partial
+import struct
+import termios
 
 import pytest
-from pools import LOOPS, Run, run, until
+from pools import Run
+from waits import until
 
 from fastsmtp.goridge.frame import CODEC_JSON, Frame, encode_frame
 from fastsmtp.goridge.pipes import connect_pipes
 from fastsmtp.goridge.relay import Relay
-
-
-@pytest.fixture(params=LOOPS)
-def run_loop(request: pytest.FixtureRequest) -> Run:
-    return partial(run, LOOPS[request.param])
 
 
 class Owner:
@@ -59,6 +57,12 @@ class Theirs:
     def __init__(self, held: socket.socket | None, source: int, sink: int) -> None:
         self._held, self.source, self.sink = held, source, sink
 
+    def unread(self) -> int:
+        """What the kernel still holds of all that was written, in its own units."""
+        question = termios.FIONREAD if self._held is None else termios.TIOCOUTQ
+        answer = fcntl.ioctl(self.sink, question, struct.pack("i", 0))
+        return int(struct.unpack("i", answer)[0])
+
     def stop_sending(self) -> None:
         if self._held is not None:
             self._held.shutdown(socket.SHUT_WR)
@@ -98,7 +102,7 @@ def test_frames_both_ways(run_loop: Run, kind: str) -> None:
         assert relay.flushed
         for byte in ANSWER + ANSWER:
             os.write(theirs.sink, bytes([byte]))
-            await asyncio.sleep(0.001)
+            await until(lambda: theirs.unread() == 0)
         await until(lambda: owner.told == [Frame(0, 0, (8,), b"CONTINUE")] * 2)
         relay.abort()
         relay.abort()
@@ -136,7 +140,8 @@ def test_garbage(run_loop: Run, kind: str) -> None:
     async def main() -> None:
         owner, _, theirs = await pair(kind)
         os.write(theirs.sink, b"Notice: x")
-        await until(lambda: owner.told == ["broken: not a Goridge frame: b'Notice: x'", "closed"])
+        await until(lambda: owner.told[-1:] == ["closed"])
+        assert owner.told == ["broken: not a Goridge frame: b'Notice: x'", "closed"]
         theirs.close()
 
     run_loop(main())
@@ -167,7 +172,8 @@ def test_abort_while_the_pipes_are_connected(run_loop: Run) -> None:
         await asyncio.sleep(0)
         relay.abort()
         await connecting
-        await until(lambda: owner.told == ["closed"])
+        await until(lambda: owner.told)
+        assert owner.told == ["closed"]
         os.close(theirs_in)
         os.close(theirs_out)
 

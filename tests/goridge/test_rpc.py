@@ -7,9 +7,8 @@ import json
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
-from pools import LOOPS, run
+from pools import Run
+from waits import until
 
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge import rpc as rpc_module
@@ -37,13 +37,6 @@ from fastsmtp.goridge.frame import (
 )
 from fastsmtp.goridge.rpc import MAX_CALL_BYTES, MAX_RUNNING, Method, RPCServer
 
-RunLoop = Callable[[Coroutine[Any, Any, None]], None]
-
-
-@pytest.fixture(params=LOOPS)
-def run_loop(request: pytest.FixtureRequest) -> RunLoop:
-    return partial(run, LOOPS[request.param])
-
 
 class Under:
     """The RPC under test, with what it logged. `gate` holds `slow` calls back."""
@@ -53,13 +46,14 @@ class Under:
         self.rpc = RPCServer(structlog.wrap_logger(None, processors=[self._keep]))
         self.gate = asyncio.Event()
         self.finished: list[str] = []
+        self.big_answers = 0
         self.methods = {
             "t.Echo": Method(lambda value: value),
             "t.Length": Method(len, str),
             "t.Refuse": Method(self._refuse, str),
             "t.Fail": Method(lambda _: {}["x"]),
             "t.Odd": Method(lambda _: object()),
-            "t.Big": Method(lambda size: "x" * size, int),
+            "t.Big": Method(self._big, int),
             "t.Slow": Method(self._slow, str),
             "t.SlowRefuse": Method(self._slow_refuse, str),
         }
@@ -67,6 +61,10 @@ class Under:
     def _keep(self, _logger: object, level: str, event: MutableMapping[str, Any]) -> Any:
         self.records.append({**event, "level": level})
         raise structlog.DropEvent
+
+    def _big(self, size: int) -> str:
+        self.big_answers += 1
+        return "x" * size
 
     def _refuse(self, text: str) -> None:
         raise CallError(text)
@@ -95,12 +93,6 @@ async def serving(path: Path) -> AsyncIterator[Under]:
     finally:
         under.rpc.close()
         await until(lambda: not under.rpc.connections and not under.rpc.running)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with _within(20):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -164,7 +156,7 @@ def call_frame(sequence: int, method: str, argument: bytes, codec: int = CODEC_J
     return encode_frame(codec, method.encode() + argument, (sequence, len(method.encode())))
 
 
-def test_calls(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_calls(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -204,7 +196,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("case", ERRORS)
-def test_error_frames(run_loop: RunLoop, tmp_path: Path, case: str) -> None:
+def test_error_frames(run_loop: Run, tmp_path: Path, case: str) -> None:
     path = tmp_path / "rpc.sock"
     method, argument, text = ERRORS[case]
 
@@ -220,7 +212,7 @@ def test_error_frames(run_loop: RunLoop, tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["t.Fail", "t.Odd"])
-def test_what_fails_unexpectedly_is_logged(run_loop: RunLoop, tmp_path: Path, method: str) -> None:
+def test_what_fails_unexpectedly_is_logged(run_loop: Run, tmp_path: Path, method: str) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -246,7 +238,7 @@ def test_what_fails_unexpectedly_is_logged(run_loop: RunLoop, tmp_path: Path, me
         (CODEC_JSON | CODEC_RAW, "the codec of this call"),
     ],
 )
-def test_other_codecs(run_loop: RunLoop, tmp_path: Path, codec: int, name: str) -> None:
+def test_other_codecs(run_loop: Run, tmp_path: Path, codec: int, name: str) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -275,7 +267,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("case", GARBAGE)
-def test_what_is_no_call_ends_the_connection(run_loop: RunLoop, tmp_path: Path, case: str) -> None:
+def test_what_is_no_call_ends_the_connection(run_loop: Run, tmp_path: Path, case: str) -> None:
     path = tmp_path / "rpc.sock"
     octets, reason = GARBAGE[case]
 
@@ -295,7 +287,7 @@ def test_what_is_no_call_ends_the_connection(run_loop: RunLoop, tmp_path: Path, 
     run_loop(main())
 
 
-def test_caller_leaves_in_the_middle(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_caller_leaves_in_the_middle(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -312,7 +304,7 @@ def test_caller_leaves_in_the_middle(run_loop: RunLoop, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 7, 100_000])
-def test_pipelined_calls_are_answered_in_order(run_loop: RunLoop, tmp_path: Path, piece: int) -> None:
+def test_pipelined_calls_are_answered_in_order(run_loop: Run, tmp_path: Path, piece: int) -> None:
     path = tmp_path / "rpc.sock"
     count = 300  # more than are answered in one turn
 
@@ -330,7 +322,7 @@ def test_pipelined_calls_are_answered_in_order(run_loop: RunLoop, tmp_path: Path
     run_loop(main())
 
 
-def test_calls_that_take_time(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_calls_that_take_time(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -352,7 +344,7 @@ def test_calls_that_take_time(run_loop: RunLoop, tmp_path: Path) -> None:
     run_loop(main())
 
 
-def test_calls_that_take_time_are_limited(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_calls_that_take_time_are_limited(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -371,7 +363,7 @@ def test_calls_that_take_time_are_limited(run_loop: RunLoop, tmp_path: Path) -> 
     run_loop(main())
 
 
-def test_a_call_outlives_its_connection(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_a_call_outlives_its_connection(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -389,7 +381,7 @@ def test_a_call_outlives_its_connection(run_loop: RunLoop, tmp_path: Path) -> No
     run_loop(main())
 
 
-def test_close_ends_calls_and_connections(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_close_ends_calls_and_connections(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -408,7 +400,7 @@ def test_close_ends_calls_and_connections(run_loop: RunLoop, tmp_path: Path) -> 
     run_loop(main())
 
 
-def test_an_answer_that_no_caller_takes_is_an_error(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_an_answer_that_no_caller_takes_is_an_error(run_loop: Run, tmp_path: Path) -> None:
     """A parent process that broke off the connection to its child would cost it all its clients."""
     path = tmp_path / "rpc.sock"
     longest = MAX_ANSWER_BYTES - len("t.Big") - 2  # quotes
@@ -426,7 +418,7 @@ def test_an_answer_that_no_caller_takes_is_an_error(run_loop: RunLoop, tmp_path:
     run_loop(main())
 
 
-def test_who_does_not_read_its_answers_is_read_no_further(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_who_does_not_read_its_answers_is_read_no_further(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
     calls, size = 200, 1_000_000
 
@@ -437,23 +429,20 @@ def test_who_does_not_read_its_answers_is_read_no_further(run_loop: RunLoop, tmp
             octets = b"".join(call_frame(number, "t.Big", b"%d" % size) for number in range(calls))
             connection.sendall(octets)
             await until(lambda: len(under.rpc.connections) == 1)
-            (accepted,) = under.rpc.connections
-            await until(lambda: accepted._blocked)
-            assert accepted._transport is not None
-            assert accepted._transport.get_write_buffer_size() <= 3 * size
             connection.setblocking(False)
             reader, writer = await asyncio.open_unix_connection(sock=connection)
             caller = AsyncRPCClient(reader, writer)
             for number in range(calls):
                 sequence, flags, _, answer = await caller.receive()
                 assert (sequence, flags, len(answer)) == (number, CODEC_JSON, size + 2)
+                assert under.big_answers - number <= 5  # what both sides' buffers hold
             assert await caller.call("t.Echo", b"1") == (CODEC_JSON, b"1")
             await caller.close()
 
     run_loop(main())
 
 
-def test_many_connections(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_many_connections(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
 
     async def main() -> None:
@@ -471,7 +460,7 @@ def test_many_connections(run_loop: RunLoop, tmp_path: Path) -> None:
     run_loop(main())
 
 
-def test_unix_socket_is_private_and_replaces_a_stale_one(run_loop: RunLoop, tmp_path: Path) -> None:
+def test_unix_socket_is_private_and_replaces_a_stale_one(run_loop: Run, tmp_path: Path) -> None:
     path = tmp_path / "rpc.sock"
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
@@ -495,7 +484,7 @@ def test_unix_socket_is_private_and_replaces_a_stale_one(run_loop: RunLoop, tmp_
     ("listen", "shown"),
     [("tcp://127.0.0.1:0", "tcp://127.0.0.1:"), ("tcp://0.0.0.0:0", "tcp://127.0.0.1:"), ("tcp://:0", "tcp://127.")],
 )
-def test_tcp(run_loop: RunLoop, listen: str, shown: str) -> None:
+def test_tcp(run_loop: Run, listen: str, shown: str) -> None:
     async def main() -> None:
         rpc = RPCServer(structlog.get_logger())
         address = rpc.bind(listen)

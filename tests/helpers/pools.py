@@ -15,6 +15,9 @@ import pytest
 import structlog
 import uvloop
 from leftovers import children, kill_children
+from once import Once
+from procs import descriptors
+from waits import until
 
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.smtp.events import Verdict
@@ -70,10 +73,10 @@ def _unwind(loop: asyncio.AbstractEventLoop, spared: list[int]) -> None:
         if tasks:
             await asyncio.wait(tasks, timeout=UNWIND_S)
         kill_children(spared)  # those started meanwhile
-        until = loop.time() + UNWIND_S
-        while children() != spared and loop.time() < until:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.01)  # transports close in the next turn
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(until(lambda: children() == spared), UNWIND_S)
+        await asyncio.sleep(0)  # transports close in the next turns
+        await asyncio.sleep(0)
 
     loop.run_until_complete(unwind())
     with warnings.catch_warnings():
@@ -90,15 +93,6 @@ async def _leaving_nothing(main: Coroutine[Any, Any, None]) -> None:
     await asyncio.sleep(0)
     assert descriptors() == before
     assert children() == []
-
-
-def descriptors() -> list[str]:
-    """Our open descriptors, by what they are open for; uvloop keeps one of /dev/null from its first stream on."""
-    found = []
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # the one that listdir had open
-            found.append(os.readlink(f"/proc/self/fd/{fd}"))
-    return sorted(name for name in found if name != "/dev/null")
 
 
 class Log:
@@ -127,14 +121,14 @@ class Log:
 
 
 class Email:
-    """A job that is told its verdict exactly once."""
+    """A job that is told its verdict exactly once, and never from within `send`."""
 
     def __init__(
         self, context: Sequence[bytes | bytearray] = (b"CONTINUE",), body: Sequence[bytes | bytearray] = ()
     ) -> None:
         self._context = context
         self._body = body
-        self._told: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self.told = Once[Verdict]()
         self.taken = 0
 
     def take_payload(self) -> tuple[Sequence[bytes | bytearray], Sequence[bytes | bytearray]]:
@@ -142,10 +136,17 @@ class Email:
         return self._context, self._body
 
     def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
-        self._told.set_result(verdict)
+        self.told(verdict)
 
     async def verdict(self) -> Verdict:
-        return await asyncio.wait_for(asyncio.shield(self._told), 20)
+        return await self.told.wait()
+
+
+def send(pool: Pool, *emails: Email) -> None:
+    """Hand emails to the pool, one after the other."""
+    for email in emails:
+        with email.told.being_given():
+            pool.exec(email)
 
 
 def launch(worker: str, relay: str = "unix", wrap: bool = False, **more: Any) -> Launch:
@@ -173,14 +174,8 @@ def make_pool(worker: str, log: Log, relay: str = "unix", env: dict[str, str] | 
 async def verdict(pool: Pool, context: bytes = b"CONTINUE") -> Verdict:
     """Send one email through the pool."""
     email = Email([context])
-    pool.exec(email)
+    send(pool, email)
     return await email.verdict()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is true; the test's timeout is the limit."""
-    while not condition():
-        await asyncio.sleep(0.002)
 
 
 async def replaced(pool: Pool, pid: int) -> int:

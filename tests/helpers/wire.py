@@ -1,18 +1,16 @@
-"""A raw client, and what the operating system says about a server process."""
+"""A raw client, and what the server logs."""
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import ssl
 import struct
-from pathlib import Path
 from types import TracebackType
 
 from servers import Server
+from waits import PATIENCE_S
 
-PATIENCE_S = 30.0  # for an answer that must come
 MAIL = b"Subject: %s\r\n\r\nHello\r\n.\r\n"
 
 
@@ -121,18 +119,6 @@ class Wire:
         finally:
             self.socket.settimeout(PATIENCE_S)
         return sent
-
-
-def resident_kb(server: Server) -> int:
-    """VmRSS of the server process alone."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
-
-
-def cpu_seconds(server: Server) -> float:
-    """CPU time that the server process has used."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def logged(server: Server, text: str) -> list[str]:

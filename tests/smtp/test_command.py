@@ -158,33 +158,38 @@ def test_no_helo(name: str) -> None:
     assert not is_helo(name)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a" * 60000,
-        "a." * 30000,
-        "a-" * 30000,
-        "a@" * 30000,
-        "a@" + "a-" * 30000,
-        "a@" + "a." * 30000,
-        "@a," * 20000,
-        '"' * 60000,
-        '"\\' * 30000,
-        '"a"' * 20000,
-        "<" * 60000,
-        " " * 60000,
-        "a@b> " + "=" * 60000,
-        "a@b> ORCPT=" + "a" * 60000 + "+",
-        "a@b> NOTIFY=" + "DELAY," * 10000,
-        "a@b> AUTH=" + "+4" * 30000,
-    ],
-    ids=lambda text: text[:14],
-)
-def test_time_is_linear(text: str) -> None:
-    """Quadratic work on these would take minutes, and the suite's own time limit would end it."""
-    for argument in (f"FROM:<{text}>", f"FROM:<{text}", f"FROM:{text}", f"FROM:<{text}\n>"):
-        for _ in range(20):
-            try:
-                parse_mail(argument)
-            except ArgumentError:
-                pass
+LONG = {
+    "atext": lambda n: "a" * 2 * n,
+    "labels": lambda n: "a." * n,
+    "hyphens": lambda n: "a-" * n,
+    "at signs": lambda n: "a@" * n,
+    "hyphens of a domain": lambda n: "a@" + "a-" * n,
+    "labels of a domain": lambda n: "a@" + "a." * n,
+    "route": lambda n: "@a," * n,
+    "quotes": lambda n: '"' * 2 * n,
+    "quoted pairs": lambda n: '"\\' * n,
+    "quoted strings": lambda n: '"a"' * n,
+    "brackets": lambda n: "<" * 2 * n,
+    "blanks": lambda n: " " * 2 * n,
+    "equals signs": lambda n: "a@b> " + "=" * 2 * n,
+    "xtext": lambda n: "a@b> ORCPT=" + "a" * 2 * n + "+",
+    "list": lambda n: "a@b> NOTIFY=" + "DELAY," * n,
+    "hexchars": lambda n: "a@b> AUTH=" + "+4" * n,
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("around", ["FROM:<{}>", "FROM:<{}", "FROM:{}", "FROM:<{}\n>"])
+def test_a_long_argument_means_what_a_short_one_does(name: str, around: str) -> None:
+    """Quadratic work on the long one takes minutes, and the time limit of a test ends it."""
+    meanings = [meaning(around.format(LONG[name](repeats))) for repeats in (4, 30_000)]
+    assert meanings[0] == meanings[1]
+
+
+def meaning(argument: str) -> tuple[bool, list[str], list[str]] | str:
+    """Whether there is a path, the keywords of parameters, the codes of what was forgiven; or why there is none."""
+    try:
+        path, parameters, quirks = parse_mail(argument)
+    except ArgumentError as error:
+        return str(error)
+    return bool(path), [keyword[:6] for keyword in parameters], [quirk.code for quirk in quirks]

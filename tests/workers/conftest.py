@@ -1,23 +1,17 @@
-"""Every test of workers and pools runs on asyncio in debug mode and on uvloop."""
+"""What the tests of workers share."""
 
 from __future__ import annotations
 
-from functools import partial
+import tempfile
+from pathlib import Path
 
 import pytest
-from pools import LOOPS, RELAYS, Log, Run, run
-
-
-@pytest.fixture(params=LOOPS)
-def run_loop(request: pytest.FixtureRequest) -> Run:
-    return partial(run, LOOPS[request.param])
-
-
-@pytest.fixture(params=RELAYS, ids=["unix", "pipes", "tcp"])
-def relay(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture
-def log() -> Log:
-    return Log()
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory in which private sockets are made; nothing else is in it."""
+    directory = tmp_path / "scratch"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    return directory

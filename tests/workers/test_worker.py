@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from pools import Log, Run, kill, launch, until
+from pools import Log, Run, kill, launch
+from waits import until
 
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame, FrameDecoder, encode_frame
@@ -115,7 +116,8 @@ def test_impossible_transition(run_loop: Run, log: Log, state: State) -> None:
     run_loop(main())
 
 
-def test_killed_while_it_starts(run_loop: Run, log: Log, relay: str) -> None:
+@pytest.mark.parametrize("turns", [0, 1, 5])  # pipes are attached in the second
+def test_killed_while_it_starts(run_loop: Run, log: Log, relay: str, turns: int) -> None:
     async def main() -> None:
         listener = None
         if relay != "pipes":
@@ -124,7 +126,8 @@ def test_killed_while_it_starts(run_loop: Run, log: Log, relay: str) -> None:
         owner = Owner()
         worker = Worker(owner, launch("never_connects", relay), Identity(), listener, log.logger)
         start = asyncio.ensure_future(worker.start())
-        await asyncio.sleep(0.01)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         worker.kill()
         with pytest.raises(StartError, match=r"did not start: killed; killed by SIGKILL$"):
             await start

@@ -1,0 +1,55 @@
+"""What the kernel says about processes, by pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from pathlib import Path
+
+from waits import PATIENCE_S
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return _fields(pid)[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until_gone(*pids: int) -> None:
+    """Wait until these processes, which are not our children, have ended."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            process = os.pidfd_open(pid)
+            try:
+                assert select.select([process], [], [], PATIENCE_S)[0], f"{pid} does not end"
+            finally:
+                os.close(process)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that it has used."""
+    fields = _fields(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_kb(pid: int, name: str = "VmRSS") -> int:
+    """One of the sizes in its status."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:"))
+
+
+def descriptors(pid: int | str = "self") -> list[str]:
+    """Its open descriptors, by what they are open for; one of /dev/null is not counted: uvloop keeps it."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):  # the one that listdir had open
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return sorted(name for name in found if name != "/dev/null")
+
+
+def _fields(pid: int) -> list[str]:
+    """Those of `stat` from the state on, which is number 3 in proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

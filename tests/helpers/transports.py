@@ -1,0 +1,79 @@
+"""A transport without a socket, and a loop whose time stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written; `closed` is how it was closed. Calls that asyncio would not forgive fail."""
+
+    def __init__(self, **extra: Any) -> None:
+        super().__init__()
+        self._extra = {"peername": ("192.0.2.1", 4321), **extra}
+        self._written = b""
+        self.unwritten = 0  # what the write buffer is said to hold
+        self.writes = 0
+        self.reading = True
+        self.closed = ""
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        written, self._written = self._written, b""
+        return written
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._extra.get(name, default)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return self.unwritten
+
+    def write(self, octets: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
+        self._written += octets
+        self.writes += 1
+
+    def pause_reading(self) -> None:
+        assert self.reading
+        assert not self.closed
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        assert not self.reading
+        assert not self.closed
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return bool(self.closed)
+
+    def close(self) -> None:
+        self.closed = self.closed or "closed"
+
+    def abort(self) -> None:
+        self.closed = "aborted"
+
+
+class StoppedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time stands still until `advance`, and that runs only what is due."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def turn(self) -> None:
+        """Run what is due now."""
+        self.call_soon(self.stop)
+        self.run_forever()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and run what is due then."""
+        self.now += seconds
+        self.turn()
+        self.turn()  # what was scheduled by it for now
