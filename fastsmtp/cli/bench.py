@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
-from fastsmtp.cli.options import BAD_CONFIG, FAILED, NOBODY_THERE, complete_file, config_options, fail, target
+from fastsmtp.cli.options import (
+    BAD_CONFIG,
+    FAILED,
+    NOBODY_THERE,
+    ClientOptions,
+    client_options,
+    complete_file,
+    config_options,
+    fail,
+    refuse_line_breaks,
+    target,
+)
 from fastsmtp.text import counted
 
 if TYPE_CHECKING:
@@ -51,12 +62,11 @@ the whole mail as JSON, and give those files to --ledger-check, which sends noth
 
 It accepts any server of RFC 5321: what that does not offer is left out. Measure only servers that are yours.
 """
-_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER")
 _DEFAULT_MAILS = 1000
 _SPARE_FILES = 64  # descriptors beside those of the connections
 
 
-class _Wish(NamedTuple):
+class _BenchOptions(NamedTuple):
     """What the options say."""
 
     mails: int | None
@@ -73,15 +83,6 @@ class _Wish(NamedTuple):
     seed: int
     sender: str
     recipients: tuple[str, ...]
-    starttls: bool
-    implicit_tls: bool
-    insecure: bool
-    ca_file: str
-    user: str | None
-    password: str
-    mechanism: str | None
-    helo: str
-    timeout_s: float
     as_json: bool
     plot: str
     ledger: str
@@ -163,38 +164,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     show_default=True,
     help="May be repeated.",
 )
-@click.option("--starttls", is_flag=True, help="Begin TLS with STARTTLS.")
-@click.option("--tls", "implicit_tls", is_flag=True, help="Begin TLS at once, as on port 465.")
-@click.option("--insecure", is_flag=True, help="Take any certificate.")
-@click.option(
-    "--ca",
-    "ca_file",
-    metavar="FILE",
-    shell_complete=complete_file,
-    default="",
-    help="Trust the certificates in this PEM file.",
-)
-@click.option("--user", metavar="NAME", help="Log in as this user.")
-@click.option(
-    "--password", metavar="SECRET", envvar="FASTSMTP_PASSWORD", show_envvar=True, default="", help="Or token."
-)
-@click.option(
-    "--auth",
-    "mechanism",
-    type=click.Choice(_MECHANISMS, case_sensitive=False),
-    default=None,
-    help="How.  [default: the first that is offered and takes a password]",
-)
-@click.option("--helo", metavar="NAME", default="", help="How to introduce oneself.  [default: the host name]")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    metavar="SECONDS",
-    type=click.FloatRange(0.001, 86400),
-    default=60.0,
-    show_default=True,
-    help="How long to wait for each reply.",
-)
+@client_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--plot",
@@ -218,23 +188,26 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     multiple=True,
     help="Send nothing: hold --ledger against what FILE says arrived; may be repeated.",
 )
-def bench(path: str | None, overrides: tuple[str, ...], address: str | None, **options: Any) -> None:
+def bench(
+    path: str | None, overrides: tuple[str, ...], address: str | None, client: ClientOptions, **options: Any
+) -> None:
     """Put an SMTP server under load and measure it, this one or any other.
 
     ADDRESS is host:port or unix:/path. Without it the mails go to the first listener of the configuration.
     """
-    wish = _Wish(**{**options, "rate": options["rate"] or 0.0})
+    wish = _BenchOptions(**{**options, "rate": options["rate"] or 0.0})
     if wish.records:
         _balance(wish)
     _check(wish)
     place = target(address, path, overrides)
-    plan = _plan(wish, place)
+    plan = _plan(wish, client, place)
     measures = _measured(wish, plan, place)
     about = f"{counted(measures.mails, 'mail')} to {place}, {_how(wish)}"
     if wish.as_json:
         from fastsmtp.bench.report import document
 
-        how = {key: value for key, value in wish._asdict().items() if key not in _PRIVATE}
+        said = {**wish._asdict(), **client._asdict()}
+        how = {key: value for key, value in said.items() if key not in _PRIVATE}
         click.echo(json.dumps(document(measures, {"address": place, "run": plan.run, "options": how}), indent=2))
     else:
         from fastsmtp.bench.report import report
@@ -248,17 +221,13 @@ def bench(path: str | None, overrides: tuple[str, ...], address: str | None, **o
 _PRIVATE = {"password", "records", "as_json"}
 
 
-def _check(wish: _Wish) -> None:
+def _check(wish: _BenchOptions) -> None:
     """What can be found wrong before anything is sent."""
     from fastsmtp.bench.plot import SUFFIXES, MissingExtra, require
 
-    if wish.starttls and wish.implicit_tls:
-        raise click.UsageError("--starttls or --tls, not both")
     if sum((bool(wish.files), wish.mix is not None, wish.size is not None)) > 1:
         raise click.UsageError("one of --size, --mix and --message")
-    for text in (wish.sender, *wish.recipients, wish.helo):
-        if "\r" in text or "\n" in text:
-            raise click.UsageError(f"there is a line break in {text!r}")
+    refuse_line_breaks(wish.sender, *wish.recipients)
     if wish.plot:
         if not wish.plot.endswith(SUFFIXES):
             raise click.BadParameter(f"{wish.plot} does not end in {', '.join(SUFFIXES)}", param_hint="--plot")
@@ -280,49 +249,28 @@ def _raise_file_limit(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _plan(wish: _Wish, place: str) -> Plan:
-    import socket
-
+def _plan(wish: _BenchOptions, client: ClientOptions, place: str) -> Plan:
     from fastsmtp.bench.message import drawn
     from fastsmtp.bench.plan import Plan
-    from fastsmtp.client.auth import Account
-    from fastsmtp.client.client import tls_context
-    from fastsmtp.client.dialogue import Script
-    from fastsmtp.system.addresses import TCPAddress, parse_address
+    from fastsmtp.system.addresses import parse_address
 
-    parsed = parse_address(place)
-    host = (parsed.host or "127.0.0.1") if isinstance(parsed, TCPAddress) else "localhost"
-    try:
-        tls = tls_context(insecure=wish.insecure, ca_file=wish.ca_file) if wish.starttls or wish.implicit_tls else None
-    except OSError as error:
-        fail(f"--ca {wish.ca_file}: {error.strerror or error}", BAD_CONFIG)
-    script = Script(
-        wish.helo or socket.gethostname(),
-        wish.sender,
-        wish.recipients,
-        wish.pipelining,
-        wish.chunking,
-        wish.starttls,
-        None if wish.user is None else Account(wish.user, wish.password),
-        wish.mechanism or "",
-        host,
-    )
+    script = client.script(place, wish.sender, wish.recipients)
     return Plan(
-        parsed,
-        script,
+        parse_address(place),
+        script._replace(pipelining=wish.pipelining, chunking=wish.chunking),
         drawn(_kinds(wish), wish.seed),
         connections=wish.connections,
         mails=wish.mails or (0 if wish.duration_s else _DEFAULT_MAILS),
         duration_s=wish.duration_s,
         rate=wish.rate,
         per_connection=wish.per_connection,
-        timeout_s=wish.timeout_s,
-        tls=tls,
-        implicit_tls=wish.implicit_tls,
+        timeout_s=client.timeout_s,
+        tls=client.tls(),
+        implicit_tls=client.implicit_tls,
     )
 
 
-def _kinds(wish: _Wish) -> list[Kind]:
+def _kinds(wish: _BenchOptions) -> list[Kind]:
     from fastsmtp.bench.message import Kind, Style, generated, parse_mix
     from fastsmtp.client.mail import content_of
     from fastsmtp.client.message import read
@@ -341,7 +289,7 @@ def _kinds(wish: _Wish) -> list[Kind]:
     return [generated(octets, weight, style) for octets, weight in parts]
 
 
-def _measured(wish: _Wish, plan: Plan, place: str) -> Measures:
+def _measured(wish: _BenchOptions, plan: Plan, place: str) -> Measures:
     """Run it."""
     from fastsmtp.bench.ledger import Ledger
     from fastsmtp.bench.load import CannotOpen, run
@@ -382,7 +330,7 @@ def _progress(stack: ExitStack, plan: Plan, measures: Measures) -> Callable[[], 
     return move
 
 
-def _how(wish: _Wish) -> str:
+def _how(wish: _BenchOptions) -> str:
     per = f", {counted(wish.per_connection, 'mail')} over each" if wish.per_connection else ""
     rate = f", {wish.rate:g} a second" if wish.rate else ""
     return f"{counted(wish.connections, 'connection')}{per}{rate}"
@@ -397,7 +345,7 @@ def _draw(path: str, title: str, measures: Measures) -> None:
         fail(f"--plot {path}: {error.strerror}", BAD_CONFIG)
 
 
-def _balance(wish: _Wish) -> None:
+def _balance(wish: _BenchOptions) -> None:
     """Hold the ledger against the records, and end."""
     from fastsmtp.bench.ledger import balance
     from fastsmtp.bench.report import balance_report

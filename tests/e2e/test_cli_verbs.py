@@ -470,6 +470,44 @@ def test_send_is_refused(serve: Serve, run: Run) -> None:
     assert err.startswith("fastsmtp: RCPT TO:<c@d> was refused: 452 ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "refused", "reply"),
+    [
+        (["--helo", "b ad"], "HELO b ad", "501 5.5.4 Bad or missing argument"),
+        (["--auth", "PLAIN", "--user", ""], "AUTH PLAIN", "501 5.5.2 Malformed credentials"),
+        (["--from", "nobody"], "MAIL FROM:<nobody> SIZE=1018", "501 5.1.7 Bad sender mailbox syntax"),
+        (["--to", "nobody"], "RCPT TO:<nobody>", "501 5.1.3 Bad recipient mailbox syntax"),
+        (["--to", "nobody", "--to", "nowhere"], "RCPT TO:<nobody>", "501 5.1.3 Bad recipient mailbox syntax"),
+        ([], "the mail", "554 5.6.0 Line longer than 998 octets in the message"),
+    ],
+    ids=["HELO", "AUTH", "MAIL", "RCPT", "every-RCPT", "mail"],
+)
+def test_send_says_quit_after_a_refusal(
+    serve: Serve, run: Run, tmp_path: Path, arguments: list[str], refused: str, reply: str
+) -> None:
+    server = serve({"smtp": {"strict": True}})
+    (tmp_path / "mail.eml").write_bytes(b"From: a@b.cd\n\n" + 1000 * b"x" + b"\n")
+    code, out, err = outcome(run("send", "-v", "--eml", "mail.eml", *arguments, f"{server.host}:{server.port}"))
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-4:] == [
+        f"< {reply}",
+        "> QUIT",
+        "< 221 2.0.0 Bye",
+        f"fastsmtp: {refused} was refused: {reply}",
+    ]
+    assert server.records() == []
+
+
+def test_send_to_a_server_without_a_free_connection(serve: Serve, run: Run) -> None:
+    server = serve({"smtp": {"max_connections": 1}})
+    with smtplib.SMTP(server.host, server.port):
+        assert outcome(run("send", f"{server.host}:{server.port}")) == (
+            1,
+            "",
+            "fastsmtp: the connection was refused: 421 4.3.2 Too many connections\n",
+        )
+
+
 def test_send_to_nobody(run: Run) -> None:
     assert outcome(run("send", "127.0.0.1:1")) == (
         3,
