@@ -1,0 +1,159 @@
+"""The facade of several processes, asked without a process: what it asks whom, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+from pools import Log
+
+from fastsmtp.config.file import load
+from fastsmtp.errors import CallError
+from fastsmtp.ops.snapshot import Snapshot
+from fastsmtp.processes.facade import Facade
+
+
+class Slot:
+    """Answers calls with what it was told; an exception is raised."""
+
+    def __init__(self, pid: int, num_workers: int = 1, snapshot: Snapshot | None = None, **answers: Any) -> None:
+        self.pid = pid
+        self.num_workers = num_workers
+        self.serving = bool(pid)
+        self.stuck = False
+        self.starts = 1
+        self.snapshot = snapshot
+        self.answers = answers
+        self.calls: list[tuple[str, object]] = []
+        self.refreshed: list[bool] = []
+
+    async def call(self, method: str, argument: object = None, kind: Any = Any, timeout_s: float | None = 5.0) -> Any:
+        self.calls.append((method, argument))
+        if not self.pid:
+            raise ConnectionResetError("there is no process")
+        answer = self.answers.get(method.partition(".")[2], True)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def refresh(self, *, hurry: bool = False) -> None:
+        self.refreshed.append(hurry)
+
+
+def facade(*slots: Slot, log: Log | None = None) -> Facade:
+    return Facade(load(None, []), slots, (log or Log()).logger)  # type: ignore[arg-type]
+
+
+def call(under_test: Facade, method: str, argument: object = None) -> Any:
+    async def main() -> Any:
+        answer = under_test.methods()[method].call(argument)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    return asyncio.run(main())
+
+
+def test_connections_are_those_of_all_that_are_there() -> None:
+    slots = Slot(11, ListConnections=["a", "b"]), Slot(0), Slot(13, ListConnections=["c"])
+    assert call(facade(*slots), "smtp.ListConnections") == ["a", "b", "c"]
+
+
+def test_a_process_that_refuses_fails_the_call() -> None:
+    slots = Slot(11, ListConnections=[]), Slot(12, ListConnections=CallError("the process 12 gives no answer"))
+    with pytest.raises(CallError, match=r"^the process 12 gives no answer$"):
+        call(facade(*slots), "smtp.ListConnections")
+
+
+def test_a_connection_is_closed_by_the_process_that_has_it() -> None:
+    unknown = CallError("no such connection: x")
+    assert call(facade(Slot(11, CloseConnection=unknown), Slot(12)), "smtp.CloseConnection", "x") is True
+    with pytest.raises(CallError, match=r"^no such connection: x$"):
+        call(facade(Slot(11, CloseConnection=unknown), Slot(0)), "smtp.CloseConnection", "x")
+
+
+def test_workers_are_those_of_all() -> None:
+    slots = Slot(11, Workers={"workers": [{"pid": 1}]}), Slot(12, Workers={"workers": [{"pid": 2}]})
+    assert call(facade(*slots), "informer.Workers", "smtp") == {"workers": [{"pid": 1}, {"pid": 2}]}
+    assert call(facade(*slots), "informer.Workers", "http") == {"workers": None}
+
+
+def test_a_worker_is_added_where_there_are_fewest() -> None:
+    slots = Slot(11, 3), Slot(12, 2), Slot(13, 2)
+    assert call(facade(*slots), "informer.AddWorker", "smtp") is True
+    assert [slot.num_workers for slot in slots] == [3, 3, 2]
+    assert [slot.calls for slot in slots] == [[], [("informer.AddWorker", "smtp")], []]
+
+
+def test_a_worker_is_removed_where_there_are_most() -> None:
+    slots = Slot(11, 1), Slot(12, 2)
+    assert call(facade(*slots), "informer.RemoveWorker", "smtp") is True
+    assert [slot.num_workers for slot in slots] == [1, 1]
+    with pytest.raises(CallError, match=r"^the last worker of each process stays$"):
+        call(facade(*slots), "informer.RemoveWorker", "smtp")
+
+
+def test_the_next_process_is_asked_where_one_has_just_gone() -> None:
+    gone = ConnectionResetError("the other side is gone")
+    slots = Slot(11, 1, AddWorker=gone), Slot(12, 2)
+    assert call(facade(*slots), "informer.AddWorker", "smtp") is True
+    assert [slot.num_workers for slot in slots] == [1, 3]
+    slots = Slot(11, 1, AddWorker=gone), Slot(0, 2)
+    with pytest.raises(CallError, match=r"^no process is there to do it$"):
+        call(facade(*slots), "informer.AddWorker", "smtp")
+    assert [slot.num_workers for slot in slots] == [1, 2]
+
+
+def test_a_worker_that_does_not_start_is_not_counted() -> None:
+    slot = Slot(11, 1, AddWorker=CallError("it did not start"))
+    with pytest.raises(CallError, match=r"^it did not start$"):
+        call(facade(slot), "informer.AddWorker", "smtp")
+    assert slot.num_workers == 1
+
+
+def test_a_reset_is_done_by_one_process_after_the_other_and_ends_with_the_first_that_fails() -> None:
+    log = Log()
+    slots = Slot(11), Slot(0), Slot(13)
+    assert call(facade(*slots, log=log), "resetter.Reset", "smtp") is True
+    assert [slot.calls for slot in slots] == [[("process.Renew", None)]] * 3
+    assert [record["event"] for record in log.records] == ["workers were replaced by RPC"]
+    slots = Slot(11, Renew=CallError("it did not start")), Slot(12)
+    with pytest.raises(CallError, match=r"^workers could not be replaced: it did not start$"):
+        call(facade(*slots), "resetter.Reset", "smtp")
+    assert slots[1].calls == []
+
+
+@pytest.mark.parametrize("method", ["informer.AddWorker", "informer.RemoveWorker", "resetter.Reset"])
+def test_there_is_one_pool(method: str) -> None:
+    slot = Slot(11)
+    assert call(facade(slot), "informer.List") == call(facade(slot), "resetter.List") == ["smtp"]
+    with pytest.raises(CallError, match=r"^no such plugin: http$"):
+        call(facade(slot), method, "http")
+    assert slot.calls == []
+
+
+def test_what_a_process_counted_counts_when_it_is_gone_and_what_it_had_does_not() -> None:
+    first, second = Slot(11, snapshot=Snapshot(execs=5, idle=1)), Slot(12, snapshot=Snapshot(execs=7, idle=2))
+    under_test = facade(first, second)
+    assert (under_test.total().execs, under_test.total().idle) == (12, 3)
+    under_test.forget(first)  # type: ignore[arg-type]
+    under_test.forget(first)  # type: ignore[arg-type]
+    assert first.snapshot is None
+    assert (under_test.total().execs, under_test.total().idle) == (12, 2)
+    first.snapshot = Snapshot(execs=1, idle=1)
+    assert (under_test.total().execs, under_test.total().idle) == (13, 3)
+
+
+def test_stats_are_asked_for_first() -> None:
+    slots = Slot(11, 2, Snapshot(connections=3, inflight_bytes=4, execs=5)), Slot(0, 1)
+    found = call(facade(*slots), "smtp.Stats")
+    assert (found["connections"], found["inflight_bytes"], found["pools"]["smtp"]["execs"]) == (3, 4, 5)
+    assert found["processes"] == [
+        {"pid": 11, "serving": True, "workers": 2, "starts": 1},
+        {"pid": 0, "serving": False, "workers": 1, "starts": 1},
+    ]
+    assert [slot.refreshed for slot in slots] == [[False], [False]]
+
+
+def test_pids_are_ours_and_those_of_the_children_there_are() -> None:
+    assert facade(Slot(11), Slot(0), Slot(13)).pids() == [os.getpid(), 11, 13]
