@@ -19,7 +19,7 @@ from fastsmtp.capture.capture import Capture, Origin, Services
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.starttls import tls_info, upgrade
+from fastsmtp.server.tls import tls_info, upgrade
 from fastsmtp.smtp import replies
 from fastsmtp.smtp.envelope import Credentials
 from fastsmtp.smtp.events import (
