@@ -38,6 +38,7 @@ from fastsmtp.smtp.events import (
 from fastsmtp.smtp.session import Session, SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
+from fastsmtp.system.addresses import format_peer
 from fastsmtp.text import timestamp
 
 READ_BYTES: Final = 256 * 1024
@@ -82,15 +83,6 @@ class Listening:
     implicit_tls: bool = False
     include_transcript: bool = False  # `settings.trace` must be set
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
-
-
-def format_peer(address: object) -> str:
-    """`ip:port`, IPv6 as `[ip]:port`; "unix" for a client on a Unix socket."""
-    if isinstance(address, tuple) and len(address) >= 2:
-        # A socket for both families names IPv4 clients ::ffff:192.0.2.1.
-        host, port = address[0].removeprefix("::ffff:") if "." in address[0] else address[0], address[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return "unix"
 
 
 class SMTPProtocol(asyncio.BufferedProtocol):
