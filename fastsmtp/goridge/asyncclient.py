@@ -9,10 +9,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-import msgspec
-
 from fastsmtp.errors import CallError, FrameError
-from fastsmtp.goridge.frame import CODEC_JSON, ERROR, MAX_ANSWER_BYTES, Frame, FrameDecoder, encode_frame
+from fastsmtp.goridge.calls import answered_sequence, decode_answer, encode_call
+from fastsmtp.goridge.frame import MAX_ANSWER_BYTES, Frame, FrameDecoder
 
 _SEQUENCES = 1 << 32  # an option of a frame has 32 bits
 
@@ -44,9 +43,7 @@ class AsyncRPCClient(asyncio.Protocol):
             return answer
         self._sequence = (self._sequence + 1) % _SEQUENCES
         self._calls[self._sequence] = _Call(answer, kind)
-        name = method.encode()
-        payload = name + msgspec.json.encode(argument)
-        self._transport.write(encode_frame(CODEC_JSON, payload, (self._sequence, len(name))))
+        self._transport.write(encode_call(self._sequence, method, argument))
         return answer
 
     def abort(self) -> None:
@@ -63,7 +60,7 @@ class AsyncRPCClient(asyncio.Protocol):
         try:
             for frame in self._decoder.feed(data):
                 self._take(frame)
-        except (FrameError, ValueError, LookupError):  # no answers: there is no use in going on
+        except (FrameError, LookupError):  # no answers: there is no use in going on
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -75,16 +72,11 @@ class AsyncRPCClient(asyncio.Protocol):
         self._on_lost()
 
     def _take(self, frame: Frame) -> None:
-        """Raises LookupError and ValueError (msgspec's) for what is no answer to a call."""
-        sequence, length = frame.options
-        call = self._calls.pop(sequence)
-        text = frame.payload[length:]
+        """Raises LookupError and FrameError for what is no answer to a call."""
+        call = self._calls.pop(answered_sequence(frame))
         if call.answer.done():  # nobody waits for it any more
             return
-        if frame.flags & ERROR:
-            call.answer.set_exception(CallError(bytes(text).decode("utf-8", "replace")))
-            return
         try:
-            call.answer.set_result(msgspec.json.decode(text, type=call.kind))
-        except ValueError as error:
-            call.answer.set_exception(CallError(f"the answer is not what it should be: {error}"))
+            call.answer.set_result(decode_answer(frame, call.kind))
+        except CallError as error:
+            call.answer.set_exception(error)

@@ -5,12 +5,11 @@ See `rpc.py` for the frames. Nothing here needs an event loop: it serves the com
 
 from __future__ import annotations
 
-import json
 import socket
 from typing import Any, final
 
-from fastsmtp.errors import CallError
-from fastsmtp.goridge.frame import CODEC_JSON, ERROR, MAX_ANSWER_BYTES, Frame, FrameDecoder, encode_frame
+from fastsmtp.goridge.calls import answered_sequence, decode_answer, encode_call
+from fastsmtp.goridge.frame import MAX_ANSWER_BYTES, Frame, FrameDecoder
 from fastsmtp.system.addresses import TCPAddress, parse_address
 
 CONNECT_TIMEOUT_S = 5.0
@@ -46,18 +45,14 @@ class RPCClient:
     def call(self, method: str, argument: object = None) -> Any:
         """Return the result of `method`.
 
-        Raises CallError with the server's text, ConnectionError when the server went away, TimeoutError, and
-        FrameError when it does not speak Goridge.
+        Raises CallError with the server's text or for a result that is no JSON, ConnectionError when the server went
+        away, TimeoutError, and FrameError when it does not speak Goridge.
         """
         self._sequence += 1
-        name = method.encode()
-        options = (self._sequence, len(name))
-        self._socket.sendall(encode_frame(CODEC_JSON, name + json.dumps(argument).encode(), options))
+        self._socket.sendall(encode_call(self._sequence, method, argument))
         frame = self._receive()
-        answer = frame.payload[frame.options[1] if len(frame.options) > 1 else 0 :]
-        if frame.flags & ERROR:
-            raise CallError(answer.decode("utf-8", "replace"))
-        return json.loads(answer)
+        answered_sequence(frame)
+        return decode_answer(frame)
 
     def wait_for_end(self) -> None:
         """Return when the server has closed the connection. Raises TimeoutError."""

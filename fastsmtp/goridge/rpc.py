@@ -41,6 +41,7 @@ from fastsmtp.goridge.frame import (
     FrameDecoder,
     encode_frame,
 )
+from fastsmtp.system.addresses import format_peer
 from fastsmtp.system.sockets import bind
 
 MAX_CALL_BYTES = 4 * 1024 * 1024  # method and argument; arguments are names and log messages
@@ -92,7 +93,7 @@ class RPCServer:
         host, port = self._bound.getsockname()[:2]
         if host in ("0.0.0.0", "::"):
             host = "127.0.0.1"
-        return f"tcp://{_peer((host, port))}"
+        return f"tcp://{format_peer((host, port))}"
 
     async def serve(self, methods: Mapping[str, Method]) -> None:
         """Answer calls of `methods` from now on, at the address that was bound."""
@@ -144,7 +145,7 @@ class RPCConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
         self._transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
-        self.peer = _peer(transport.get_extra_info("peername"))
+        self.peer = format_peer(transport.get_extra_info("peername"))
         self._rpc.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -274,10 +275,3 @@ def _check(frame: Frame) -> None:
     """Raise FrameError unless `frame` is a call, whatever method and argument."""
     if frame.flags & CONTROL or len(frame.options) != 2 or frame.options[1] > len(frame.payload):
         raise FrameError(f"not an RPC call: flags {frame.flags:#x}, options {frame.options}, {frame.payload[:64]!r}")
-
-
-def _peer(address: object) -> str:
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return "unix"

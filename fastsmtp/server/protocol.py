@@ -21,7 +21,7 @@ from fastsmtp.capture.identifier import uuid7
 from fastsmtp.delivery.destination import ACCEPTED, Destination
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.starttls import tls_info, upgrade
+from fastsmtp.server.tls import tls_info, upgrade
 from fastsmtp.smtp.envelope import Credentials
 from fastsmtp.smtp.events import (
     HEADROOM,
@@ -39,6 +39,7 @@ from fastsmtp.smtp.events import (
 from fastsmtp.smtp.session import Session, SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
+from fastsmtp.system.addresses import format_peer
 from fastsmtp.text import timestamp
 
 READ_BYTES: Final = 256 * 1024
@@ -84,15 +85,6 @@ class Listening:
     implicit_tls: bool = False
     include_transcript: bool = False  # `settings.trace` must be set
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
-
-
-def format_peer(address: object) -> str:
-    """`ip:port`, IPv6 as `[ip]:port`; "unix" for a client on a Unix socket."""
-    if isinstance(address, tuple) and len(address) >= 2:
-        # A socket for both families names IPv4 clients ::ffff:192.0.2.1.
-        host, port = address[0].removeprefix("::ffff:") if "." in address[0] else address[0], address[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return "unix"
 
 
 class SMTPProtocol(asyncio.BufferedProtocol):

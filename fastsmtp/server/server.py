@@ -32,8 +32,7 @@ from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
-from fastsmtp.server.starttls import tls_timeouts
-from fastsmtp.server.tls import make_context
+from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.session import VERDICT_REPLIES, SessionSettings
 from fastsmtp.system.sockets import bind, format_address, listen

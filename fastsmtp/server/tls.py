@@ -1,22 +1,28 @@
-"""The TLSSettings context of a listener: from PEM files, or with a self-signed certificate made at start."""
+"""TLS of a listener: its context, and the handshake on a connection that is open already (RFC 3207)."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import errno
 import ipaddress
 import os
 import ssl
 import tempfile
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, cast
 
 from fastsmtp.config.settings import TLSSettings
 from fastsmtp.errors import StartError
+from fastsmtp.smtp.envelope import TLSInfo
 
 AUTO = "auto"
 
 _VALID_DAYS = 397  # what clients that check at all accept at most
 _ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
 _REASONS = {"KEY_VALUES_MISMATCH": "the key is of another certificate"}  # OpenSSL's -> ours
+# How long a client may take to answer our close_notify. Nothing is lost with one that does not.
+TLS_SHUTDOWN_S: Final = 2.0
 
 
 def make_context(settings: TLSSettings | None, hostname: str) -> ssl.SSLContext | None:
@@ -92,3 +98,66 @@ def self_signed(hostname: str) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
     ) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+# The handshake
+
+
+def tls_timeouts(read_timeout_s: float) -> dict[str, float]:
+    """Arguments of `loop.start_tls` and `loop.create_server`. Without a limit of ours the loop's own minute stands."""
+    timeouts = {"ssl_shutdown_timeout": TLS_SHUTDOWN_S}
+    if read_timeout_s:
+        timeouts["ssl_handshake_timeout"] = read_timeout_s
+    return timeouts
+
+
+def tls_info(transport: asyncio.BaseTransport) -> TLSInfo:
+    """Version and cipher of a connection that speaks TLS."""
+    name, version, _bits = transport.get_extra_info("cipher") or ("", "", 0)
+    protocol = transport.get_extra_info("ssl_object")
+    return TLSInfo(protocol.version() if protocol is not None else version, name)
+
+
+class Upgraded(Protocol):
+    """The connection that is to speak TLS."""
+
+    def on_tls(self, encrypted: asyncio.Transport) -> None:
+        """The handshake is done."""
+
+    def on_tls_failure(self, plain: asyncio.Transport, error: OSError) -> None:
+        """The handshake failed; ssl.SSLError and every kind of timeout are among the errors."""
+
+
+async def upgrade(
+    owner: Upgraded,
+    loop: asyncio.AbstractEventLoop,
+    plain: asyncio.Transport,
+    protocol: asyncio.BaseProtocol,
+    context: ssl.SSLContext,
+    read_timeout_s: float,
+) -> None:
+    """Do the handshake and tell the owner how it ended."""
+    try:
+        encrypted = await shake_hands(loop, plain, protocol, context, read_timeout_s)
+    except OSError as error:
+        owner.on_tls_failure(plain, error)
+    else:
+        owner.on_tls(encrypted)
+
+
+async def shake_hands(
+    loop: asyncio.AbstractEventLoop,
+    plain: asyncio.Transport,
+    protocol: asyncio.BaseProtocol,
+    context: ssl.SSLContext,
+    read_timeout_s: float,
+) -> asyncio.Transport:
+    """Return the transport that speaks TLS over `plain`, for the same protocol. Raises OSError."""
+    if plain.is_closing():
+        raise ConnectionAbortedError("closed before it began")
+    start_tls = cast(Callable[..., Awaitable[asyncio.Transport | None]], loop.start_tls)
+    encrypted = await start_tls(plain, protocol, context, server_side=True, **tls_timeouts(read_timeout_s))
+    # Cut while it was going on: some loops return as if all were well.
+    if encrypted is None or encrypted.get_extra_info("ssl_object") is None:
+        raise ConnectionAbortedError("closed before it ended")
+    return encrypted

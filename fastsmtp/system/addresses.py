@@ -46,3 +46,13 @@ def parse_address(text: str) -> TCPAddress | UnixAddress:
     elif not re.fullmatch(r"[\w.-]*", host):
         raise ValueError("this is not a host name")
     return TCPAddress(host, int(port))
+
+
+def format_peer(name: object) -> str:
+    """What `getpeername` or `getsockname` returned as `host:port` or `[::1]:port`; "unix" for a Unix socket."""
+    if not isinstance(name, tuple):
+        return "unix"
+    host, port = name[:2]
+    if "." in host:  # a socket for both families names IPv4 addresses ::ffff:192.0.2.1
+        host = host.removeprefix("::ffff:")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

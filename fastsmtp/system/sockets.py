@@ -10,7 +10,7 @@ import stat
 from typing import Any
 
 from fastsmtp.errors import StartError
-from fastsmtp.system.addresses import TCPAddress, UnixAddress, parse_address
+from fastsmtp.system.addresses import TCPAddress, UnixAddress, format_peer, parse_address
 
 _BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
 
@@ -52,10 +52,7 @@ def listen_several(address: str, count: int) -> list[socket.socket]:
 def format_address(bound: socket.socket) -> str:
     """The address it is bound to, `host:port` or `unix:path`."""
     name = bound.getsockname()
-    if bound.family == socket.AF_UNIX:
-        return f"unix:{name}"
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"unix:{name}" if bound.family == socket.AF_UNIX else format_peer(name)
 
 
 def _bind_tcp(address: TCPAddress) -> socket.socket:

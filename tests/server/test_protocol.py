@@ -15,7 +15,7 @@ from fastsmtp.capture.capture import Services
 from fastsmtp.delivery.destination import Together
 from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol, format_peer
+from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.session import SessionSettings
 from fastsmtp.workers.pool import Job
@@ -424,20 +424,6 @@ def test_too_many_connections(make: Callable[..., House]) -> None:
     second.protocol.connection_lost(None)
     assert house.listening.connections == {first.protocol}
     assert house.closed == 0
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        (("192.0.2.1", 25), "192.0.2.1:25"),
-        (("2001:db8::1", 25, 0, 0), "[2001:db8::1]:25"),
-        (("::ffff:192.0.2.1", 25, 0, 0), "192.0.2.1:25"),
-        ("", "unix"),
-        (None, "unix"),
-    ],
-)
-def test_format_peer(address: object, shown: str) -> None:
-    assert format_peer(address) == shown
 
 
 def test_the_buffer_has_headroom() -> None:

@@ -1,18 +1,22 @@
-"""Contexts from certificates, and what is said about those that cannot be used."""
+"""Contexts from certificates, what is said about those that cannot be used, and the handshake."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography import x509
 
 from fastsmtp.config.settings import TLSSettings
 from fastsmtp.errors import StartError
-from fastsmtp.server.tls import make_context, self_signed
+from fastsmtp.server.tls import TLS_SHUTDOWN_S, make_context, self_signed, shake_hands, tls_info, tls_timeouts, upgrade
+from fastsmtp.system.loop import run
 
 
 def openssl(directory: Path, *arguments: str) -> None:
@@ -84,3 +88,90 @@ def test_self_signed_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     make_context(TLSSettings(cert="auto"), "localhost")
     assert list(tmp_path.iterdir()) == []
+
+
+# The handshake
+
+
+def test_only_a_limit_of_ours_replaces_that_of_the_loop() -> None:
+    assert tls_timeouts(0) == {"ssl_shutdown_timeout": TLS_SHUTDOWN_S}
+    assert tls_timeouts(1.5) == {"ssl_shutdown_timeout": TLS_SHUTDOWN_S, "ssl_handshake_timeout": 1.5}
+
+
+class Owner(asyncio.Protocol):
+    """Begins with TLS at once, and keeps how that ended."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        self.ended: asyncio.Future[asyncio.Transport | OSError] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not hasattr(self, "upgrading"):  # some loops tell of the encrypted transport, too
+            self.plain = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+            self.plain.write(b"!")  # the client may begin
+            work = upgrade(self, asyncio.get_running_loop(), self.plain, self, self.context, 30)
+            self.upgrading = asyncio.ensure_future(work)
+
+    def on_tls(self, encrypted: asyncio.Transport) -> None:
+        self.ended.set_result(encrypted)
+
+    def on_tls_failure(self, plain: asyncio.Transport, error: OSError) -> None:
+        assert plain is self.plain
+        plain.abort()
+        self.ended.set_result(error)
+
+
+def upgraded(work: Callable[[Owner, int], Awaitable[None]]) -> None:
+    """Do `work` with the owner of a connection and the port to connect to."""
+
+    async def main() -> None:
+        context = make_context(TLSSettings(cert="auto"), "localhost")
+        assert context is not None
+        owner = Owner(context)
+        listener = await asyncio.get_running_loop().create_server(lambda: owner, "127.0.0.1", 0)
+        try:
+            await asyncio.wait_for(work(owner, listener.sockets[0].getsockname()[1]), 30)
+        finally:
+            listener.close()
+
+    run(main())
+
+
+def test_a_handshake_that_succeeds() -> None:
+    async def work(owner: Owner, port: int) -> None:
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await reader.readexactly(1)
+        loop = asyncio.get_running_loop()
+        ours = await loop.start_tls(writer.transport, asyncio.Protocol(), trusting)
+        assert ours is not None
+        encrypted = await owner.ended
+        assert not isinstance(encrypted, OSError)
+        info = tls_info(encrypted)
+        assert (info.version, info.cipher) == ("TLSv1.3", ours.get_extra_info("cipher")[0])
+        ours.abort()
+        encrypted.abort()
+
+    upgraded(work)
+
+
+def test_a_client_that_speaks_no_tls() -> None:
+    async def work(owner: Owner, port: int) -> None:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"NOOP\r\n")
+        assert isinstance(await owner.ended, OSError)
+        writer.transport.abort()
+
+    upgraded(work)
+
+
+def test_a_connection_that_is_closed_already() -> None:
+    async def work(owner: Owner, port: int) -> None:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.transport.abort()
+        loop = asyncio.get_running_loop()
+        with pytest.raises(ConnectionAbortedError, match=r"^closed before it began$"):
+            await shake_hands(loop, writer.transport, asyncio.Protocol(), owner.context, 30)
+
+    upgraded(work)

@@ -1,0 +1,52 @@
+"""Addresses as text: what is understood, what is refused, and how they are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastsmtp.system.addresses import TCPAddress, UnixAddress, format_peer, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:25", TCPAddress("127.0.0.1", 25)),
+        (":25", TCPAddress("", 25)),
+        ("tcp://[::1]:0", TCPAddress("::1", 0)),
+        ("unix:/run/x", UnixAddress("/run/x")),
+        ("unix://x", UnixAddress("x")),
+    ],
+)
+def test_parse_address(text: str, address: TCPAddress | UnixAddress) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("localhost", "the port is missing"),
+        ("x:65536", "a port is a number from 0 to 65535"),
+        ("::1:25", "an IPv6 address needs brackets"),
+        ("[x]:25", "there is no IPv6 address between the brackets"),
+        ("a b:25", "this is not a host name"),
+        ("unix:", "the path is missing"),
+        ("unix:/" + "x" * 107, "a socket path has at most 107 bytes"),
+    ],
+)
+def test_what_is_no_address(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=f"^{fault}$"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (("192.0.2.1", 25), "192.0.2.1:25"),
+        (("2001:db8::1", 25, 0, 0), "[2001:db8::1]:25"),
+        (("::ffff:192.0.2.1", 25, 0, 0), "192.0.2.1:25"),
+        ("", "unix"),
+        (None, "unix"),
+    ],
+)
+def test_format_peer(address: object, shown: str) -> None:
+    assert format_peer(address) == shown
