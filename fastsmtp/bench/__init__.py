@@ -1,1 +1,1 @@
-"""The load generator of `fastsmtp bench`: an SMTP client for any server, and what it measures."""
+"""The load generator of `fastsmtp bench`: many connections of the SMTP client, and what they measure."""

@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
             if task is not None:
                 task.cancel()
         if self._transport is not None:
-            # After QUIT TLS says its goodbye, too; elsewhere nobody may be listening any more.
+            # After QUIT TLS says its goodbye, too; elsewhere the peer may not be listening any more.
             (self._transport.close if goodbye else self._transport.abort)()
         self._owner.on_gone(self, now)
 

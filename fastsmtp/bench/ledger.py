@@ -52,7 +52,7 @@ class Balance(NamedTuple):
 def balance(ledger: str, records: Iterable[str]) -> Balance:
     """Compare a ledger with files that have one line per mail, with its ID somewhere in it, as often as it likes.
 
-    Lines of other loads are left out. Raises OSError, and ValueError where `ledger` is none.
+    Lines of other loads are left out. Raises OSError, and ValueError where `ledger` is not a ledger.
     """
     try:
         answered = {json.loads(line)["id"]: None for line in Path(ledger).read_text().splitlines()}

@@ -10,7 +10,7 @@ from fastsmtp.client.dialogue import BETWEEN
 from fastsmtp.client.mail import Failure, Mail
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
-_ENOUGH = 0.9  # of an interval: whoever looks now and then would else make each a bit longer
+_ENOUGH = 0.9  # of an interval: an owner that looks now and then would else make each a bit longer
 _SHOWN_CHARACTERS = 200  # of a reply
 _MAX_KINDS = 100  # of failures that are told apart
 ABANDONED = Failure(BETWEEN, "never sent", "due, but no connection was free")

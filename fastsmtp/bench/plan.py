@@ -43,7 +43,7 @@ class Agenda:
         self._returned: deque[Mail] = deque()
         self._stopped = False
         due = math.ceil(plan.duration_s * plan.rate)
-        # How many there are, 0 = nobody knows: with a rate the duration says it.
+        # How many there are, 0 = that is not known: with a rate the duration says it.
         self._planned = min(due, plan.mails) if due and plan.mails else due or plan.mails
 
     @property
@@ -79,11 +79,11 @@ class Agenda:
         return mail
 
     def give_back(self, mail: Mail) -> None:
-        """Nobody has looked at it: it is the next."""
+        """Take back a mail that the server has not looked at: it is the next."""
         self._returned.append(mail)
 
     def stop(self) -> int:
-        """No more mails; how many there would have been, 0 where nobody knows."""
+        """Give no more mails; return how many there would have been, 0 where that is not known."""
         left = max(0, self._planned - self._given) if not self._stopped else 0
         self._stopped = True
         return left

@@ -111,7 +111,7 @@ class Dialogue:
 
     @property
     def room(self) -> bool:
-        """Whether the next mail may be given."""
+        """Tell whether the next mail may be given."""
         if not self.ready or self.closing or self.done:
             return False
         mails = self.mails
@@ -137,36 +137,36 @@ class Dialogue:
             self._steps.append(DATA)
 
     def quit(self) -> None:
-        """Say goodbye. May be called twice."""
+        """Say QUIT. May be called twice."""
         if not self.closing and not self.done:
             self.closing = True
             self._say(QUIT, _QUIT)
 
     def tls_started(self) -> None:
-        """The handshake is over: everything begins again (RFC 3207 section 4.2)."""
+        """Begin the session again after the handshake (RFC 3207 section 4.2)."""
         self._tls = True
         self.wants_tls = False
-        self._pending = b""  # nobody may have put something in before
+        self._pending = b""  # plain text from before the handshake may be an attacker's
         self._say(EHLO, f"EHLO {self._script.helo}\r\n".encode())
 
     def take_octets(self) -> list[bytes]:
-        """What is to be written now; the list is the owner's."""
+        """Return what is to be written now; the list is the owner's."""
         octets, self._octets = self._octets, []
         return octets
 
     @property
     def waiting(self) -> bool:
-        """Whether a reply is awaited."""
+        """Tell whether a reply is awaited."""
         return bool(self._steps)
 
     def abort(self, what: str, text: str = "", step: str = "") -> None:
-        """The connection is gone, or has to go: what is unfinished fails, or is `unsent`. May be called twice."""
+        """End the session with its connection: what is unfinished fails, or is `unsent`. May be called twice."""
         if not self.done:
             self._fail(Failure(step or (self._steps[0] if self._steps else BETWEEN), what, text))
             self.done = True
 
     def receive(self, octets: bytes) -> None:
-        """What the server said."""
+        """Take octets from the server, cut anywhere."""
         if self._pending:
             octets = self._pending + octets
         start = 0
@@ -208,7 +208,7 @@ class Dialogue:
         self._lines.clear()
 
     def _on_closing(self, step: str, code: int, line: bytes) -> None:
-        """The server closes the channel, whatever else the reply was to (RFC 5321 section 3.8)."""
+        """End the session: the server closes the channel, whatever it was asked (RFC 5321 section 3.8)."""
         self._fail(self._refusal(step, code, line))
         if code == 421 and not self._steps and not self.closing and step is not BETWEEN:
             self.quit()
@@ -228,13 +228,13 @@ class Dialogue:
                 self._rejections.append(self._refusal(RCPT, code, line))
             self._asked += 1
             if len(self._rejections) == len(self._rcpts):
-                mail.failure = self._rejections[0]  # nobody is left to send it to
+                mail.failure = self._rejections[0]  # no recipient is left
                 self._rejections = []
         if not self._pipelining:
             self._go_on(mail)
 
     def _go_on(self, mail: Mail) -> None:
-        """Without PIPELINING: the next command."""
+        """Say the next command of a mail, where each waits for its reply."""
         if mail.failure is not None:
             self._give_up(mail.failure)
         elif self._asked < len(self._rcpts):
@@ -249,7 +249,7 @@ class Dialogue:
         if code != 354:
             self._give_up(mail.failure or self._refusal(DATA, code, line))
         elif mail.failure is not None:
-            self._say(END, _END_OF_DATA)  # nobody takes it, and yet the data is asked for (RFC 2920 section 3.1)
+            self._say(END, _END_OF_DATA)  # without recipients, and yet the data is asked for (RFC 2920 section 3.1)
         else:
             self._write_data()
 
@@ -280,12 +280,12 @@ class Dialogue:
             self.quit()
 
     def _report_rejections(self) -> None:
-        """Recipients that were refused while the mail went to others."""
+        """Tell of recipients that were refused while the mail went to others."""
         self.failures += [(None, rejection) for rejection in self._rejections]
         self._rejections = []
 
     def _give_up(self, failure: Failure) -> None:
-        """The first mail has failed, and the session goes on."""
+        """Count the first mail as failed, and go on with the session."""
         mail = self.mails.popleft()
         self.finished += 1
         self.failures.append((mail, failure))
@@ -296,7 +296,7 @@ class Dialogue:
             self._say(RSET, b"RSET\r\n")
 
     def _fail(self, failure: Failure) -> None:
-        """The session takes no more mails: what is unfinished has failed, or is `unsent`."""
+        """Take no more mails: what is unfinished has failed, or is `unsent`."""
         self.wants_tls = False
         # A server may close between two mails. A client that has sent the next one already has lost nothing by that.
         goodbye = self.finished > 0 and failure.what in ("221", DISCONNECTED)
@@ -399,7 +399,7 @@ class Dialogue:
         return Failure(step, str(code), reply_text(b"\n".join([*self._lines, line])), self._command(step))
 
     def _command(self, step: str) -> str:
-        """The command to which the reply of this step belongs."""
+        """Return the command to which the reply of this step belongs."""
         if step is MAIL:
             command = self._mail_command(self.mails[0])
         elif step is RCPT:

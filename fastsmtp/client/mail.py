@@ -19,7 +19,7 @@ class Failure(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What it is counted as."""
+        """Return what it is counted as."""
         return f"{self.step}: {self.what}"
 
 
@@ -48,7 +48,7 @@ class Mail:
 
     @property
     def octets(self) -> int:
-        """The size of the mail data, as SIZE declares it (RFC 1870 section 3)."""
+        """Return the size of the mail data, as SIZE declares it (RFC 1870 section 3)."""
         return len(self.head) + len(self.content.octets)
 
 

@@ -161,6 +161,7 @@ def test_every_mail_is_sent_once(serve: Serve, connections: int, per_connection:
         ({"QUIT": CLOSE}, 4, {}),
         ({"EHLO": "250 peer\r\n", "RCPT": ["250 ok\r\n", "450 later\r\n", "250 ok\r\n"]}, 3, {"RCPT: 450": 1}),
         ({"EHLO": "250 peer\r\n", "MAIL": ["250 ok\r\n", CLOSE, "250 ok\r\n"]}, 4, {}),
+        ({"EHLO": "250 peer\r\n", "MAIL": ["250 ok\r\n", "421 no\r\n", "250 ok\r\n"]}, 4, {"between mails: 421": 1}),
     ],
 )
 def test_faults_are_counted_by_kind(
@@ -175,6 +176,7 @@ def test_openings_that_fail_later_count_for_their_mail(serve: Serve) -> None:
     measures = measured(plan(peer, per_connection=1))
     assert counts(measures) == (3, 1, {"greeting: 554": 1})
     assert measures.examples == {"greeting: 554": "554 no"}
+    assert peer.heard.count("QUIT") == peer.sessions == 4
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "."])

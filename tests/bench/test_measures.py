@@ -85,3 +85,9 @@ def test_abandoned_mails_are_failures() -> None:
     measures = Measures()
     measures.on_abandoned(7, 1.0)
     assert (measures.failed, dict(measures.failures)) == (7, {"between mails: never sent": 7})
+
+
+def test_an_endless_reply_is_shown_in_part() -> None:
+    measures = Measures()
+    measures.on_failure(None, Failure("MAIL", "451", "451 " + 1000 * "x"), 1.0)
+    assert measures.examples == {"MAIL: 451": "451 " + 196 * "x"}
