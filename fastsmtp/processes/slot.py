@@ -18,7 +18,7 @@ from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.ops.snapshot import Snapshot
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
-from fastsmtp.workers.launch import Identity, Process, own_command
+from fastsmtp.system.process import Identity, Process, own_command
 
 ANSWER_TIMEOUT_S = 5.0  # for what a child answers at once; one that does not is stuck
 _STUCK_TIMEOUT_S = 0.5  # for one that was stuck when it was asked before, and where the caller is in a hurry

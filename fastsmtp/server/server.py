@@ -35,8 +35,9 @@ from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.session import VERDICT_REPLIES, SessionSettings
+from fastsmtp.system.process import Identity, own_command
 from fastsmtp.system.sockets import bind, format_address, listen
-from fastsmtp.workers.launch import Identity, Launch, own_command
+from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Pool
 from fastsmtp.workers.resetter import Resets
 

@@ -1,38 +1,19 @@
-"""The handshake with a worker, and the socket that all workers of a pool connect to.
+"""The handshake with a worker: we send CONTROL `{"pid": ours}`, the worker answers CONTROL `{"pid": its}`.
 
-We send CONTROL `{"pid": ours}`, the worker answers CONTROL `{"pid": its}`. Over pipes that only shows it is alive; on
-the shared socket it tells which of the launched processes has connected. Who that is, is asked in this order:
-
-1. the kernel (SO_PEERCRED, unix sockets), then the answer: that pid was launched, or leads back to a launched process
-   by its session - a wrapper script that did not exec its worker;
-2. the only process still awaited - a worker in a container, whose pid means nothing here.
-
-Otherwise the connection is closed and logged.
+Over pipes that only shows it is alive; on the shared socket it tells which of the launched processes has connected.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import shutil
-import socket
-import stat
-import struct
-import tempfile
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
-
-from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.relay import Relay
-from fastsmtp.workers.launch import Identity
-
-_BACKLOG = 512
-_PEERCRED = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class Handshake:
@@ -116,173 +97,3 @@ async def await_handshake(worker: Starting, started: asyncio.Future[None], timeo
         raise
     finally:
         worker.stop_expecting()
-
-
-class RelayListener:
-    """The shared socket of a pool, `unix`, `unix://path` or `tcp://host:port` (port 0: any free one)."""
-
-    def __init__(self, relay: str, timeout_s: float, log: FilteringBoundLogger) -> None:
-        self.address = relay  # what workers get as RR_RELAY; final after `start`, for a private socket until `restore`
-        self._timeout_s = timeout_s
-        self._log = log
-        self._awaited: dict[int, Callable[[int, Relay], None]] = {}
-        self._arrivals: dict[Relay, asyncio.TimerHandle] = {}
-        self._server: asyncio.AbstractServer | None = None
-        self._private = relay == "unix"
-        self._identity = Identity()
-        self._directory = ""
-        self._path = ""  # of the unix socket, while we listen
-
-    async def start(self, identity: Identity) -> None:
-        """Bind and listen; the unix socket is open to `identity` only. Raises StartError."""
-        self._identity = identity
-        try:
-            await self._listen()
-        except BaseException:
-            self.close()
-            raise
-
-    async def restore(self) -> None:
-        """Bind and listen again if the unix socket was removed, as cleaners of /tmp do. Raises StartError."""
-        if self._path and not os.path.exists(self._path):
-            if self._server is not None:
-                self._server.close()
-            if self._directory:
-                with contextlib.suppress(OSError):  # only what is empty, for it may be another's by now
-                    os.rmdir(self._directory)
-            await self._listen()
-            self._log.warning("the workers' socket was removed, made anew", address=self.address)
-
-    async def _listen(self) -> None:
-        try:
-            listening = self._bind_tcp() if self.address.startswith("tcp://") else self._bind_unix(self._identity)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise StartError(f'cannot listen for workers on "{self.address}": {reason}') from None
-        # Nothing is awaited between the bind and the server being ours to close.
-        listening.listen(_BACKLOG)
-        loop = asyncio.get_running_loop()
-        create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
-        self._server = await create(self._accept, sock=listening, backlog=_BACKLOG, start_serving=False)
-        await self._server.start_serving()
-
-    def close(self) -> None:
-        """Stop listening, drop who has not shaken hands, remove what `start` made in the file system."""
-        if self._server is not None:
-            self._server.close()
-        for relay, timer in self._arrivals.items():
-            timer.cancel()
-            relay.abort()
-        self._arrivals.clear()
-        if self._path:
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
-            self._path = ""
-        if self._directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
-
-    def expect(self, pid: int, on_arrival: Callable[[int, Relay], None]) -> None:
-        """Call `on_arrival` with the answered pid when the process launched as `pid`, or one of its own, connects."""
-        self._awaited[pid] = on_arrival
-
-    def forget(self, pid: int) -> None:
-        """Expect it no longer."""
-        self._awaited.pop(pid, None)
-
-    def _bind_tcp(self) -> socket.socket:
-        host, _, port = self.address.removeprefix("tcp://").rpartition(":")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host.strip("[]"), int(port)))
-        except BaseException:
-            listening.close()
-            raise
-        self.address = f"tcp://{host}:{listening.getsockname()[1]}"
-        return listening
-
-    def _bind_unix(self, identity: Identity) -> socket.socket:
-        path = self.address.removeprefix("unix://")
-        if self._private:
-            self._directory = tempfile.mkdtemp(prefix="fastsmtp-")  # made with mode 0700
-            path = os.path.join(self._directory, "relay.sock")
-        else:
-            _remove_stale(path)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        umask = os.umask(0o177)
-        try:
-            listening.bind(path)
-        except BaseException:
-            listening.close()
-            raise
-        finally:
-            os.umask(umask)
-        self._path = path
-        self.address = f"unix://{path}"
-        if identity.uid is not None:
-            for name in filter(None, (self._directory, path)):
-                os.chown(name, identity.uid, -1)
-        return listening
-
-    def _accept(self) -> Relay:
-        relay = Relay(Handshake(self._arrived, self._failed))
-        self._arrivals[relay] = asyncio.get_running_loop().call_later(self._timeout_s, self._expired, relay)
-        return relay
-
-    def _arrived(self, pid: int, relay: Relay) -> None:
-        self._arrivals.pop(relay).cancel()
-        launched = self._launched_as(pid, relay)
-        if launched is None:
-            self._log.warning("unknown process on the workers' socket, closed", answered_pid=pid)
-            relay.abort()
-        else:
-            self._awaited.pop(launched)(pid, relay)
-
-    def _failed(self, relay: Relay, reason: str) -> None:
-        self._arrivals.pop(relay).cancel()
-        self._log.warning("handshake on the workers' socket failed", reason=reason)
-
-    def _expired(self, relay: Relay) -> None:
-        relay.abort()
-        self._failed(relay, "no answer in time")
-
-    def _launched_as(self, answered: int, relay: Relay) -> int | None:
-        for pid in (_peer_pid(relay), answered):
-            for candidate in (pid, _session_of(pid)):
-                if candidate in self._awaited:
-                    return candidate
-        return next(iter(self._awaited)) if len(self._awaited) == 1 else None
-
-
-def _remove_stale(path: str) -> None:
-    """Remove a socket that a server which is gone left behind. Raises OSError when somebody listens on it."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return  # bind tells that there is something else
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-        else:
-            raise OSError("another server listens there")
-
-
-def _peer_pid(relay: Relay) -> int:
-    """Return the pid on the other side of a unix socket as the kernel knows it, 0 when it does not tell."""
-    peer = relay.transport.get_extra_info("socket") if relay.transport is not None else None
-    if peer is None or peer.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
-        return 0
-    pid, _, _ = _PEERCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
-    return int(pid)
-
-
-def _session_of(pid: int) -> int:
-    """Return the session of a process, which is the pid it was launched as; 0 when there is none."""
-    try:
-        return os.getsid(pid) if pid > 0 else 0
-    except (OSError, OverflowError):
-        return 0

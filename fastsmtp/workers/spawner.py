@@ -12,8 +12,9 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import StartError
-from fastsmtp.workers.handshake import RelayListener
-from fastsmtp.workers.launch import Identity, Launch, run_on_init
+from fastsmtp.system.process import Identity
+from fastsmtp.workers.launch import Launch, run_on_init
+from fastsmtp.workers.listener import RelayListener
 from fastsmtp.workers.worker import State, Worker, WorkerOwner
 
 FIRST_RETRY_S = 0.1  # before a worker is started again after one that was of no use, doubled each time ...

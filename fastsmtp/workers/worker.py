@@ -19,8 +19,10 @@ from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.pipes import connect_pipes
 from fastsmtp.goridge.relay import Relay, Segments
-from fastsmtp.workers.handshake import Handshake, RelayListener, await_handshake
-from fastsmtp.workers.launch import Identity, Launch, Process
+from fastsmtp.system.process import Identity, Process
+from fastsmtp.workers.handshake import Handshake, await_handshake
+from fastsmtp.workers.launch import Launch
+from fastsmtp.workers.listener import RelayListener
 
 # Between the first sign of a worker's end (reaped, or its relay closed) and the last, which normally follow within a
 # millisecond: its own exit status, its last words on stderr, an answer still unread. Then it is cut off.

@@ -33,7 +33,7 @@ from fastsmtp.config.settings import OnInitSettings, PoolSettings, SupervisorSet
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import frame_header
 from fastsmtp.smtp.events import Verdict
-from fastsmtp.workers import launch as launch_module
+from fastsmtp.system import process as process_module
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import MAX_JOBS_JITTER_PERCENT, MAX_STOPPING, Pool, with_jitter
 from fastsmtp.workers.spawner import retry_delay
@@ -772,7 +772,7 @@ def test_no_zombie_no_descriptor_after_50_respawns(
     run_loop: Run, log: Log, relay: str, pidfd: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not pidfd:
-        monkeypatch.delattr(launch_module.os, "pidfd_open")
+        monkeypatch.delattr(process_module.os, "pidfd_open")
 
     async def main() -> None:
         async with running(make_pool("accepts", log, relay, max_jobs=1)) as pool:
@@ -821,7 +821,7 @@ def test_long_lines_are_logged_in_pieces(run_loop: Run, log: Log, relay: str) ->
         async with running(make_pool("floods_stderr", log, relay)) as pool:
             assert await verdict(pool) is CONTINUE
         lengths = [len(line) for line in log.lines()]
-        assert (sum(lengths), max(lengths)) == (100_000, launch_module.MAX_LINE_BYTES)
+        assert (sum(lengths), max(lengths)) == (100_000, process_module.MAX_LINE_BYTES)
 
     run_loop(main())
 

@@ -14,8 +14,8 @@ from waits import until
 
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame, FrameDecoder, encode_frame
-from fastsmtp.workers.handshake import RelayListener
-from fastsmtp.workers.launch import Identity
+from fastsmtp.system.process import Identity
+from fastsmtp.workers.listener import RelayListener
 from fastsmtp.workers.worker import State, Worker
 
 
