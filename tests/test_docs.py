@@ -65,7 +65,7 @@ def test_examples_of_configurations_are_valid(text: str, tmp_path: Path) -> None
         return  # of another program
     path = tmp_path / ".rr.yaml"
     path.write_text(text)
-    load(str(path))
+    assert isinstance(load(str(path)), Config)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

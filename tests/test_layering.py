@@ -142,7 +142,7 @@ def test_imports_only_from_below(name: str) -> None:
 @pytest.mark.parametrize("package", sorted({room(name) for name in MODULES if "." in name}))
 def test_no_circle_within_a_package(package: str) -> None:
     graph = {name: own_imports(name) & set(MODULES) for name in MODULES if room(name) == package}
-    list(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert set(TopologicalSorter(graph).static_order()) >= set(graph)  # or CycleError
 
 
 @pytest.mark.parametrize("library", ONLY_HOME)

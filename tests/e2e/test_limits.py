@@ -162,8 +162,8 @@ def test_a_mail_whose_client_is_gone_stays_with_its_worker(serve: Serve, gate: G
     with gate.wait_for_worker() as opened:
         wire.reset() if reset else wire.socket.close()
         opened.let_go()
-        wait_for_log(server, "  email  ")
-    wait_for_log(server, "connection closed")
+        assert len(wait_for_log(server, "  email  ")) == 1
+    assert len(wait_for_log(server, "connection closed")) == 1
 
 
 BEGUN = b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n"
