@@ -26,7 +26,7 @@ _READ_BYTES = 1024 * 1024
 _NO_LIMIT = 0xFFFF_FFFF  # the server bounds what it sends; `max_message_size` may be 0
 
 
-class Email:
+class ReceivedEmail:
     """One email, `email["envelope"]["to"]` as in the JSON, and the answers to it, of which the first counts."""
 
     def __init__(self, worker: Worker, context: bytes, body: bytes) -> None:
@@ -81,14 +81,14 @@ class Worker:
         self._frames: list[Frame] = []
         self._source, self._sink = _connect(relay or os.environ.get("RR_RELAY", "pipes"))
 
-    def __iter__(self) -> Iterator[Email]:
+    def __iter__(self) -> Iterator[ReceivedEmail]:
         while (frame := self._receive()) is not None:
             if frame.flags & CONTROL:
                 if "pid" not in json.loads(frame.payload):
                     return
                 self._send(encode_frame(CONTROL | CODEC_JSON, json.dumps({"pid": os.getpid()}).encode()))
                 continue
-            email = Email(self, frame.payload[: frame.options[0]], frame.payload[frame.options[0] :])
+            email = ReceivedEmail(self, frame.payload[: frame.options[0]], frame.payload[frame.options[0] :])
             yield email
             email.accept()
 

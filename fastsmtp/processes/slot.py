@@ -1,4 +1,4 @@
-"""A place for one child process: its share, its listening sockets, and whoever has the place now."""
+"""A place for one child process: its share, its listening sockets, and the process that has the place now."""
 
 from __future__ import annotations
 

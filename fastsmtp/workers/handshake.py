@@ -62,7 +62,7 @@ def _answered_pid(frame: Frame) -> int | None:
 
 
 class Starting(Protocol):
-    """A worker that was launched and has not told its pid yet; `Worker` says what its methods do."""
+    """A worker that was launched and has not told its pid yet; `WorkerProcess` says what its methods do."""
 
     def open_relay(self) -> Coroutine[Any, Any, None] | None: ...
     def stop_expecting(self) -> None: ...

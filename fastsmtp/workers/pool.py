@@ -1,4 +1,4 @@
-"""The pool: lends a worker for exactly one email; whoever is in service, leaves it or is missing is known here.
+"""The pool: lends a worker for exactly one email, and knows which are in service, which leave, and how many are missing.
 
 The way of an email costs no task, future or timer: `exec` takes the worker used last (its memory is warm) or queues the
 job, first come first served; the answer calls the job back. The spawner starts workers, the supervisor watches them.
@@ -35,7 +35,7 @@ from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.lifecycle import Lifecycle
 from fastsmtp.workers.spawner import Spawner
 from fastsmtp.workers.supervisor import Supervisor
-from fastsmtp.workers.worker import State, Worker, WorkerInfo
+from fastsmtp.workers.worker import State, WorkerInfo, WorkerProcess
 
 __all__ = ["Job", "Pool", "ReadBody", "WorkerInfo"]
 
@@ -84,12 +84,12 @@ class Pool:
         self._num_workers = settings.num_workers or os.cpu_count() or 1
         self._loop: asyncio.AbstractEventLoop | None = None
 
-        self._processes: dict[Worker, None] = {}  # every worker not yet STOPPED, oldest first
-        self._workers: dict[Worker, int] = {}  # those in service: READY or WORKING -> emails left, 0 = no limit
-        self._retiring: set[Worker] = set()  # those in service that leave after their present email
-        self._idle: list[Worker] = []
-        self._jobs: dict[Worker, _Waiter] = {}
-        self._lost: set[Worker] = set()  # those not yet STOPPED that were lost: how they end is worth telling
+        self._processes: dict[WorkerProcess, None] = {}  # every worker not yet STOPPED, oldest first
+        self._workers: dict[WorkerProcess, int] = {}  # those in service: READY or WORKING -> emails left, 0 = no limit
+        self._retiring: set[WorkerProcess] = set()  # those in service that leave after their present email
+        self._idle: list[WorkerProcess] = []
+        self._jobs: dict[WorkerProcess, _Waiter] = {}
+        self._lost: set[WorkerProcess] = set()  # those not yet STOPPED that were lost: how they end is worth telling
         self._waiters: deque[_Waiter] = deque()
 
         self._spawner = Spawner(self, launch, self._log, delays=not settings.debug)
@@ -122,7 +122,7 @@ class Pool:
         # In debug mode one is started to see that the command works.
         return 1 if self._settings.debug else self._num_workers
 
-    def on_started(self, workers: list[Worker]) -> None:
+    def on_started(self, workers: list[WorkerProcess]) -> None:
         """Called by the lifecycle."""
         self._running = True
         self._supervisor.start()
@@ -159,11 +159,11 @@ class Pool:
         """
         return self._lifecycle.reset()
 
-    def stays(self, worker: Worker) -> bool:
+    def stays(self, worker: WorkerProcess) -> bool:
         """Called by the lifecycle: whether the worker is in service, and is not leaving after its email."""
         return worker in self._workers and worker not in self._retiring
 
-    def replace(self, old: Worker, new: Worker) -> None:
+    def replace(self, old: WorkerProcess, new: WorkerProcess) -> None:
         """Called by the lifecycle: put `new` in service; the old worker leaves."""
         # Was it lost meanwhile? Then it has a successor, and this one is one too many.
         leaving = old if old in self._workers else new
@@ -182,7 +182,7 @@ class Pool:
         if self._num_workers >= MAX_WORKERS:
             raise StartError(f"the pool has its maximum of {MAX_WORKERS} workers")
 
-    def on_grown(self, worker: Worker | None) -> None:
+    def on_grown(self, worker: WorkerProcess | None) -> None:
         """Called by the lifecycle; in debug mode there is no worker until there is an email."""
         if worker is not None:
             self.add(worker)
@@ -220,7 +220,7 @@ class Pool:
         """Jobs that wait for a worker now."""
         return len(self._waiters)
 
-    def processes(self) -> list[Worker]:
+    def processes(self) -> list[WorkerProcess]:
         """Called by the lifecycle: every worker process there is, oldest first."""
         return list(self._processes)
 
@@ -246,7 +246,7 @@ class Pool:
             if self._settings.debug:
                 self._spawner.fill()
 
-    def _lend(self, worker: Worker, waiter: _Waiter) -> bool:
+    def _lend(self, worker: WorkerProcess, waiter: _Waiter) -> bool:
         """Send the email to a worker; False when there is nothing to send: the worker is still free."""
         assert self._loop is not None
         now = self._loop.time()
@@ -269,7 +269,7 @@ class Pool:
             self._loop.call_soon(worker.fail, "an email could not be sent to it")
         return True
 
-    def _release(self, worker: Worker) -> None:
+    def _release(self, worker: WorkerProcess) -> None:
         """Give the free worker to who waits longest, or put it back; or let it go."""
         fresh = worker.execs == 0
         while self._waiters and worker not in self._retiring and (fresh or not self._settings.debug):
@@ -280,7 +280,7 @@ class Pool:
         else:
             self._idle.append(worker)
 
-    def on_answer(self, worker: Worker, frame: Frame) -> None:
+    def on_answer(self, worker: WorkerProcess, frame: Frame) -> None:
         """Called by a worker."""
         try:
             answer = read_answer(frame, self._read_body)
@@ -303,7 +303,7 @@ class Pool:
             self._release(worker)
         self._settle(waiter, verdict)
 
-    def _pass_on(self, worker: Worker, waiter: _Waiter) -> None:
+    def _pass_on(self, worker: WorkerProcess, waiter: _Waiter) -> None:
         """`worker` asked for its restart instead of taking the email: another one shall, in the place it had."""
         assert self._loop is not None
         if worker.execs == 1:
@@ -320,7 +320,7 @@ class Pool:
         if worker.state is State.READY:
             self._retire(worker)
 
-    def _count_complaint(self, worker: Worker, answer: Answer) -> None:
+    def _count_complaint(self, worker: WorkerProcess, answer: Answer) -> None:
         if answer.error is not None:
             self.errors += 1
             self._log.warning("a worker answered with an error", pid=worker.pid, error=answer.error[:_SHOWN_CHARS])
@@ -356,7 +356,7 @@ class Pool:
         missing = self._num_workers - len(self._workers)
         return min(missing, len(self._waiters)) if self._settings.debug else missing
 
-    def on_launched(self, worker: Worker) -> None:
+    def on_launched(self, worker: WorkerProcess) -> None:
         """Called by the spawner."""
         self._processes[worker] = None
 
@@ -367,7 +367,7 @@ class Pool:
             # Nobody else will come for this email; the next one tries again.
             self._worker_failed(self._waiters.popleft())
 
-    def add(self, worker: Worker) -> None:
+    def add(self, worker: WorkerProcess) -> None:
         """Put a started worker in service. Called by the spawner too."""
         self.starts += 1
         self._workers[worker] = with_jitter(self._settings.max_jobs)
@@ -376,7 +376,7 @@ class Pool:
             self._retiring.add(worker)
         self._release(worker)
 
-    def _remove(self, worker: Worker) -> None:
+    def _remove(self, worker: WorkerProcess) -> None:
         """Take a worker out of service."""
         self._workers.pop(worker, None)
         self._retiring.discard(worker)
@@ -384,7 +384,7 @@ class Pool:
             self._idle.remove(worker)
         self._spawner.fill()
 
-    def _retire(self, worker: Worker) -> None:
+    def _retire(self, worker: WorkerProcess) -> None:
         """Replace a worker, after its email if it has one."""
         if worker.state is State.WORKING:
             self._retiring.add(worker)
@@ -397,10 +397,10 @@ class Pool:
             self._log.warning("too many workers are stopping, the oldest is killed", pid=other.pid)
             other.kill()
 
-    def on_lost(self, worker: Worker, reason: str) -> None:
+    def on_lost(self, worker: WorkerProcess, reason: str) -> None:
         """Called by a worker."""
         if worker not in self._workers:
-            return  # the spawner hears it from `Worker.start`
+            return  # the spawner hears it from `WorkerProcess.start`
         waiter = self._jobs.pop(worker, None)
         self._lost.add(worker)
         self._log.error("worker lost", pid=worker.pid, reason=reason, with_email=waiter is not None)
@@ -410,7 +410,7 @@ class Pool:
         if waiter is not None:
             self._worker_failed(waiter)
 
-    def on_exit(self, worker: Worker) -> None:
+    def on_exit(self, worker: WorkerProcess) -> None:
         """Called by a worker."""
         self._processes.pop(worker, None)
         log = self._log.info if worker in self._lost else self._log.debug
@@ -423,7 +423,7 @@ class Pool:
         """Called by the supervisor."""
         self.exec_timeouts += 1
 
-    def on_worn_out(self, worker: Worker, reason: str) -> None:
+    def on_worn_out(self, worker: WorkerProcess, reason: str) -> None:
         """Called by the supervisor."""
         if worker in self._workers and worker not in self._retiring:
             self._log.info("worker is replaced", pid=worker.pid, reason=reason)

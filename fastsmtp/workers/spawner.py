@@ -15,7 +15,7 @@ from fastsmtp.errors import StartError
 from fastsmtp.system.process import Identity
 from fastsmtp.workers.launch import Launch, run_on_init
 from fastsmtp.workers.listener import RelayListener
-from fastsmtp.workers.worker import State, Worker, WorkerOwner
+from fastsmtp.workers.worker import State, WorkerOwner, WorkerProcess
 
 FIRST_RETRY_S = 0.1  # before a worker is started again after one that was of no use, doubled each time ...
 LAST_RETRY_S = 5.0  # ... up to this: that soon is the pool well again once the cause is gone
@@ -28,10 +28,10 @@ class SpawnerOwner(WorkerOwner, Protocol):
     def missing(self) -> int:
         """How many more workers are wanted in service now; those being started are not subtracted."""
 
-    def on_launched(self, worker: Worker) -> None:
+    def on_launched(self, worker: WorkerProcess) -> None:
         """There is a process; until it has shaken hands it is of no use."""
 
-    def add(self, worker: Worker) -> None:
+    def add(self, worker: WorkerProcess) -> None:
         """Put a worker that was missing, and has shaken hands, in service."""
 
     def on_start_failure(self) -> None:
@@ -86,17 +86,17 @@ class Spawner:
             self.listener.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def start_workers(self, count: int) -> list[Worker]:
+    async def start_workers(self, count: int) -> list[WorkerProcess]:
         """Return `count` workers that have shaken hands; all or none. Raises StartError."""
         return await _all_or_none(self.start_worker() for _ in range(count))
 
-    async def start_worker(self) -> Worker:
+    async def start_worker(self) -> WorkerProcess:
         """Return a worker that has shaken hands. Raises StartError."""
         if self.listener is None and self._launch.relay != "pipes":
             raise StartError("the pool is not started")
         if self.listener is not None:
             await self.listener.restore()
-        worker = Worker(self._employer, self._launch, self._identity, self.listener, self._log)
+        worker = WorkerProcess(self._employer, self._launch, self._identity, self.listener, self._log)
         self._employer.on_launched(worker)
         await worker.start()
         if worker.state is not State.READY:
@@ -159,7 +159,7 @@ def retry_delay(failed_starts: int) -> float:
     return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failed_starts - 1, 20))
 
 
-async def _all_or_none(starts: Iterable[Coroutine[None, None, Worker]]) -> list[Worker]:
+async def _all_or_none(starts: Iterable[Coroutine[None, None, WorkerProcess]]) -> list[WorkerProcess]:
     """Run all starts at the same time and return their workers; the first that fails ends the others."""
     tasks = [asyncio.ensure_future(start) for start in starts]
     try:

@@ -13,7 +13,7 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import PoolSettings
-from fastsmtp.workers.worker import State, Worker
+from fastsmtp.workers.worker import State, WorkerProcess
 
 _MB = 1024 * 1024
 
@@ -27,7 +27,7 @@ class Supervised(Protocol):
     def on_exec_timeout(self) -> None:
         """A worker gave no answer within `exec_ttl`; it is killed, and lost, after that."""
 
-    def on_worn_out(self, worker: Worker, reason: str) -> None:
+    def on_worn_out(self, worker: WorkerProcess, reason: str) -> None:
         """The worker, READY or WORKING, is beyond a limit named `reason`. Told at each look until it is gone."""
 
 
@@ -35,7 +35,7 @@ class Supervisor:
     """Watches the workers of one pool."""
 
     def __init__(
-        self, owner: Supervised, processes: Collection[Worker], settings: PoolSettings, log: FilteringBoundLogger
+        self, owner: Supervised, processes: Collection[WorkerProcess], settings: PoolSettings, log: FilteringBoundLogger
     ) -> None:
         """`processes` are all workers there are at any time: the owner changes them, the supervisor never does."""
         self._owner = owner
@@ -78,7 +78,7 @@ class Supervisor:
                 if worker.state in (State.READY, State.WORKING):
                     self._watch(worker, now)
 
-    def _check_time(self, worker: Worker, now: float) -> None:
+    def _check_time(self, worker: WorkerProcess, now: float) -> None:
         passed = now - worker.since
         exec_ttl, destroy_timeout = self._limits.exec_ttl_s, self._destroy_timeout_s
         if worker.state is State.WORKING and exec_ttl and passed >= exec_ttl:
@@ -88,7 +88,7 @@ class Supervisor:
             self._log.warning("worker did not stop in time, killed", pid=worker.pid, destroy_timeout=destroy_timeout)
             worker.kill()
 
-    def _watch(self, worker: Worker, now: float) -> None:
+    def _watch(self, worker: WorkerProcess, now: float) -> None:
         limits = self._limits
         idle = now - worker.since if worker.execs and worker.state is State.READY else 0.0
         if limits.ttl_s and now - worker.created >= limits.ttl_s:

@@ -67,17 +67,17 @@ class WorkerInfo(NamedTuple):
 class WorkerOwner(Protocol):
     """Who is told what becomes of a worker."""
 
-    def on_answer(self, worker: Worker, frame: Frame) -> None:
+    def on_answer(self, worker: WorkerProcess, frame: Frame) -> None:
         """The worker answered its email; it is READY again, or ERRORED when it must not be lent any more."""
 
-    def on_lost(self, worker: Worker, reason: str) -> None:
+    def on_lost(self, worker: WorkerProcess, reason: str) -> None:
         """The worker, READY or WORKING so far, is of no use any more."""
 
-    def on_exit(self, worker: Worker) -> None:
+    def on_exit(self, worker: WorkerProcess) -> None:
         """The worker is STOPPED: nothing of it is left."""
 
 
-class Worker:
+class WorkerProcess:
     """One worker process."""
 
     __slots__ = (

@@ -270,7 +270,7 @@ def test_workers_of_a_process_that_is_killed_while_it_stops_do_not_stay(serve: S
     wait_until_gone(*pids)
 
 
-# --- one face
+# --- one facade
 
 
 def test_connections_are_those_of_all(serve: Serve) -> None:

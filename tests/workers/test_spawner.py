@@ -12,7 +12,7 @@ from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import Frame
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.spawner import Spawner, retry_delay
-from fastsmtp.workers.worker import Worker
+from fastsmtp.workers.worker import WorkerProcess
 
 
 class Owner:
@@ -20,29 +20,29 @@ class Owner:
 
     def __init__(self, wanted: int = 0) -> None:
         self.wanted = wanted
-        self.launched: list[Worker] = []
-        self.in_service: list[Worker] = []
+        self.launched: list[WorkerProcess] = []
+        self.in_service: list[WorkerProcess] = []
         self.failures = 0
 
     def missing(self) -> int:
         return self.wanted - len(self.in_service)
 
-    def on_launched(self, worker: Worker) -> None:
+    def on_launched(self, worker: WorkerProcess) -> None:
         self.launched.append(worker)
 
-    def add(self, worker: Worker) -> None:
+    def add(self, worker: WorkerProcess) -> None:
         self.in_service.append(worker)
 
     def on_start_failure(self) -> None:
         self.failures += 1
 
-    def on_answer(self, worker: Worker, frame: Frame) -> None:
+    def on_answer(self, worker: WorkerProcess, frame: Frame) -> None:
         raise AssertionError("there was no email")
 
-    def on_lost(self, worker: Worker, reason: str) -> None:
+    def on_lost(self, worker: WorkerProcess, reason: str) -> None:
         pass
 
-    def on_exit(self, worker: Worker) -> None:
+    def on_exit(self, worker: WorkerProcess) -> None:
         pass
 
 

@@ -16,7 +16,7 @@ from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame, FrameDecoder, encode_frame
 from fastsmtp.system.process import Identity
 from fastsmtp.workers.listener import RelayListener
-from fastsmtp.workers.worker import State, Worker
+from fastsmtp.workers.worker import State, WorkerProcess
 
 
 class Owner:
@@ -25,24 +25,24 @@ class Owner:
     def __init__(self) -> None:
         self.told: list[tuple[object, State]] = []
 
-    def on_answer(self, worker: Worker, frame: Frame) -> None:
+    def on_answer(self, worker: WorkerProcess, frame: Frame) -> None:
         self.told.append((frame.payload, worker.state))
 
-    def on_lost(self, worker: Worker, reason: str) -> None:
+    def on_lost(self, worker: WorkerProcess, reason: str) -> None:
         self.told.append((reason, worker.state))
 
-    def on_exit(self, worker: Worker) -> None:
+    def on_exit(self, worker: WorkerProcess) -> None:
         self.told.append((worker.status, worker.state))
 
 
 @asynccontextmanager
-async def worker_of(name: str, relay: str, log: Log) -> AsyncIterator[tuple[Worker, Owner]]:
+async def worker_of(name: str, relay: str, log: Log) -> AsyncIterator[tuple[WorkerProcess, Owner]]:
     """A worker that has shaken hands; it is killed at the end."""
     owner, listener = Owner(), None
     if relay != "pipes":
         listener = RelayListener(relay, 5, log.logger)
         await listener.start(Identity())
-    worker = Worker(owner, launch(name, relay), Identity(), listener, log.logger)
+    worker = WorkerProcess(owner, launch(name, relay), Identity(), listener, log.logger)
     assert worker.state is State.INACTIVE
     await worker.start()
     assert worker.state is State.READY
@@ -124,7 +124,7 @@ def test_killed_while_it_starts(run_loop: Run, log: Log, relay: str, turns: int)
             listener = RelayListener(relay, 5, log.logger)
             await listener.start(Identity())
         owner = Owner()
-        worker = Worker(owner, launch("never_connects", relay), Identity(), listener, log.logger)
+        worker = WorkerProcess(owner, launch("never_connects", relay), Identity(), listener, log.logger)
         start = asyncio.ensure_future(worker.start())
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -148,7 +148,7 @@ def test_ends_right_after_the_handshake(run_loop: Run, log: Log, relay: str) -> 
             await listener.start(Identity())
         for _ in range(20):
             owner = Owner()
-            worker = Worker(owner, launch("crashes_idle", relay), Identity(), listener, log.logger)
+            worker = WorkerProcess(owner, launch("crashes_idle", relay), Identity(), listener, log.logger)
             with suppress(StartError):
                 await worker.start()
             await worker.gone()
