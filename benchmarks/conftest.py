@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 import pytest
-from e2e.conftest import serve
+from startserver import serve
 
 import fastsmtp
 

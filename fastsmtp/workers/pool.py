@@ -1,4 +1,4 @@
-"""The pool: lends a worker for exactly one email, and knows which are in service, which leave, and how many are missing.
+"""The pool: lends a worker for exactly one email, and knows which are in service, which leave and are missing.
 
 The way of an email costs no task, future or timer: `exec` takes the worker used last (its memory is warm) or queues the
 job, first come first served; the answer calls the job back. The spawner starts workers, the supervisor watches them.

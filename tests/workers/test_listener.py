@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pools import Log, Run
 
-from fastsmtp.workers.handshake import RelayListener
-from fastsmtp.workers.launch import Identity
+from fastsmtp.system.process import Identity
+from fastsmtp.workers.listener import RelayListener
 
 
 def test_a_private_socket_that_was_removed_is_made_again(run_loop: Run, log: Log, scratch: Path) -> None:
