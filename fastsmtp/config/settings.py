@@ -26,9 +26,9 @@ def _seconds(*keys: str) -> dict[str, str]:
 
 
 class TLSSettings(_Section, frozen=True):
-    """Certificate of a listener and when TLSSettings begins."""
+    """Certificate of a listener and when TLS begins."""
 
-    cert: rules.Text = ""  # PEM file, or "auto": self-signed, made at start; "" = no TLSSettings
+    cert: rules.Text = ""  # PEM file, or "auto": self-signed, made at start; "" = no TLS
     key: rules.Text = ""  # PEM file; "" = in the cert file
     mode: Literal["starttls", "implicit"] = "starttls"
 
@@ -101,7 +101,7 @@ class SMTPSettings(_Section, rename=_seconds("read_timeout", "write_timeout"), f
     pool: PoolSettings = PoolSettings()
 
     def listeners(self) -> dict[str, ListenerSettings]:
-        """Every listener by name, `addr` as "default", with its own host name and TLSSettings settings filled in."""
+        """Every listener by name, `addr` as "default", with its own host name and TLS settings filled in."""
         named = {"default": ListenerSettings(addr=self.addr)} if self.addr else {}
         return {
             name: msgspec.structs.replace(

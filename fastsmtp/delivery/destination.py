@@ -27,8 +27,10 @@ class Destination(Protocol):
 class Together:
     """Several destinations as one: the first decides, the others are then given the email with its verdict.
 
-    The reply waits for all of them. A verdict other than an acceptance stands whatever the others say; an acceptance
-    stands when all accept, else the first of the other verdicts in the order of their arrival does.
+    The reply waits for all of them, and the email is in memory until then. A worker that is first may have moved the
+    files of the attachments when the others are given the email. A verdict other than an acceptance stands whatever the
+    others say; an acceptance stands when all accept, else the first of the other verdicts in the order of their arrival
+    does.
     """
 
     def __init__(self, first: Destination, *others: Destination) -> None:
@@ -58,7 +60,10 @@ class _Delivery:
         self._verdict = verdict
         email = self._email.decided(verdict)
         for other in self._others:
-            other.deliver(email, self.on_other)
+            try:
+                other.deliver(email, self.on_other)
+            except Exception:  # a fault of the destination: without its verdict the client would wait for ever
+                self.on_other(Verdict.STORAGE_FAILED)
         if not self._others:
             self._decided(verdict)
 

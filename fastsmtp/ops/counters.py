@@ -57,7 +57,7 @@ class Counters:
     def __init__(self, verdicts: Iterable[str]) -> None:
         """`verdicts` are all the names that `durations` is asked for."""
         self.connections = 0  # accepted
-        self.turned_away = 0  # connections above max_connections
+        self.turned_away = 0  # connections refused before the greeting
         self.mail_bytes = 0  # octets of mail data, of mails that were broken off too
         self.durations = {verdict: Histogram() for verdict in verdicts}  # first octet to reply
         self.wait = Histogram()  # for a worker

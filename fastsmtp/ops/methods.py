@@ -120,13 +120,13 @@ class Control:
         config: Config,
         pools: Mapping[str, ManagedPool],
         connections: Collection[SMTPConnection],
-        inflight: MailInMemory,
+        memory: MailInMemory,
         log: FilteringBoundLogger,
     ) -> None:
         self._config = config
         self._pools = pools
         self._connections = connections
-        self._inflight = inflight
+        self._memory = memory
         self._log = log
         self._started = time.time()
 
@@ -162,7 +162,7 @@ class Control:
         return {
             "started": timestamp(int(self._started)),
             "connections": len(self._connections),
-            "inflight_bytes": self._inflight.held,
+            "inflight_bytes": self._memory.held,
             "pools": {name: pool_stats(pool) for name, pool in self._pools.items()},
         }
 

@@ -102,7 +102,7 @@ class MetricsCollector(Collector):
         yield GaugeMetricFamily("rr_smtp_open_connections", "Clients connected now.", snapshot.connections)
         yield CounterMetricFamily("rr_smtp_connections", "Connections accepted.", counters.connections)
         yield CounterMetricFamily(
-            "rr_smtp_connections_turned_away", "Connections above max_connections.", counters.turned_away
+            "rr_smtp_connections_turned_away", "Connections refused before the greeting.", counters.turned_away
         )
         yield _by_label("rr_smtp_auth", "Logins; none is ever refused.", "mechanism", counters.logins)
         yield _by_label(

@@ -159,7 +159,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self.remote_addr = format_peer(transport.get_extra_info("peername"))
         if listening.implicit_tls:
             self._session = Session(listening.settings, tls=tls_info(transport))
-        self._session.greet(len(listening.connections))
+        try:
+            self._session.greet(len(listening.connections))
+        except Exception:  # a fault of a policy
+            self._give_up()
+            return
         if self._session.closing:
             self._turn_away(transport)
             return
@@ -193,7 +197,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if session.waiting_for_decision:
             # The session keeps this one read. Stopping only now saves two system calls per mail: few clients go on.
             self._pause(_VERDICT)
-        session.receive(self._listening.buffer.octets, HEADROOM, HEADROOM + nbytes)
+        try:
+            session.receive(self._listening.buffer.octets, HEADROOM, HEADROOM + nbytes)
+        except Exception:  # a fault of a policy, or of ours
+            self._give_up()
+            return
         self._pump()
         if session.receiving_mail:
             self._since = self._loop.time()
@@ -351,10 +359,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             while events := session.take_events():
                 for event in events:
                     self._carry_out(event)
-        except Exception:  # a fault of ours: one connection pays for it, and the mail it was sending is dropped
-            self._log.exception("connection given up", peer=self.remote_addr, connection=self.uuid)
-            if transport is not None:
-                transport.abort()
+        except Exception:
+            self._give_up()
             return
         finally:
             self._pumping = False
@@ -370,6 +376,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             transport.close()
         elif self._tls_wanted:
             self._start_tls()
+
+    def _give_up(self) -> None:
+        """A fault of ours: one connection pays for it, and the mail it was sending is dropped."""
+        self._log.exception("connection given up", peer=self.remote_addr, connection=self.uuid)
+        if self._transport is not None:
+            self._transport.abort()
 
     def _carry_out(self, event: Event) -> None:
         # The most frequent first.
@@ -429,7 +441,13 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._capture = None
         self._attachments = email.attachments
         self._size = email.size
-        self._listening.destination.deliver(email, self._on_verdict)
+        try:
+            self._listening.destination.deliver(email, self._on_verdict)
+        except Exception:  # a fault of the destination: the client may try again
+            self._log.exception("email could not be delivered", uuid=self.email_uuid)
+            self._attachments = None
+            email.attachments.discard()
+            self._decide(Verdict.STORAGE_FAILED)
 
     def _on_mail_aborted(self, event: MailAborted) -> None:
         assert self._capture is not None
@@ -460,7 +478,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             )
         else:
             attachments.discard()
-        self._decide(verdict)
+        try:
+            self._decide(verdict)
+        except Exception:  # of what the client had sent behind the mail
+            self._give_up()
+            return
         self._pump()
         if not self._session.waiting_for_decision:
             self._resume(_VERDICT)

@@ -87,6 +87,7 @@ class Server:
         self._sockets: list[socket.socket] = []
         self._unix_paths: list[str] = []
         self._sweep: asyncio.TimerHandle | None = None
+        self._policies = self._make_policies()
         self._buffer = ReadBuffer()
         self._backpressure = Backpressure(config.smtp.max_inflight_bytes)
         self._resets = Resets(self.renew, self._log)
@@ -155,7 +156,7 @@ class Server:
                 max_recipients=smtp.max_recipients,
                 strict=smtp.strict,
                 max_connections=max_connections,
-                policies=self._policies(),
+                policies=self._policies,
                 tls_available=context is not None and not implicit_tls,
                 trace=smtp.include_transcript or self._config.logs.level == "debug",
             ),
@@ -236,7 +237,7 @@ class Server:
         destinations: list[Destination] = [Workers(pool, encode, self._counters)]
         return destinations[0] if len(destinations) == 1 else Together(*destinations)
 
-    def _policies(self) -> list[Policy]:
+    def _make_policies(self) -> list[Policy]:
         """What may refuse commands beside limits and strict mode, in the order in which it is asked."""
         return []
 

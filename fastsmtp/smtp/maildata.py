@@ -22,7 +22,7 @@ class MailData:
     content, and in `done` whether the mail data, or the chunk, has ended with them.
     """
 
-    __slots__ = ("_decoder", "_left", "_make_decoder", "begin", "done", "end", "last", "refusal")
+    __slots__ = ("_decoder", "_left", "_make_decoder", "begin", "close", "done", "end", "last", "refusal")
 
     def __init__(self, make_decoder: Callable[[], Decoder]) -> None:
         self._make_decoder = make_decoder
@@ -30,6 +30,7 @@ class MailData:
         self._left = 0  # octets of the chunk that have not come
         self.last = False  # the chunk is the last one of its mail
         self.refusal = b""  # what to reply after a chunk that is swallowed
+        self.close = False  # this reply is the last one of the session
         self.begin = 0
         self.end = 0
         self.done = False
@@ -38,11 +39,12 @@ class MailData:
         """The next octets are mail data after DATA."""
         self._decoder = self._make_decoder()
 
-    def start_chunk(self, size: int, last: bool, refusal: bytes) -> None:
-        """The next octets are a chunk after BDAT; with a `refusal` they are swallowed."""
+    def start_chunk(self, size: int, last: bool, refusal: bytes, close: bool) -> None:
+        """The next octets are a chunk after BDAT; with a `refusal` they are swallowed; `close`: it ends the session."""
         self._left = size
         self.last = last
         self.refusal = refusal
+        self.close = close
 
     def stop(self) -> None:
         """The mail was broken off."""

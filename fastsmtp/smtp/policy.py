@@ -12,7 +12,8 @@ in its turn until one refuses. A session without any of them asks nothing.
 | `auth`     | when the credentials are complete              | the mechanism                             |
 | `mail`     | MAIL; `transaction` is the one that would open | the reverse-path                          |
 | `rcpt`     | RCPT                                           | the forward-path                          |
-| `data`     | DATA, and the first BDAT of a mail             | ""                                        |
+| `data`     | DATA, and the first BDAT of a mail: refused,   | ""                                        |
+|            | BDAT ends the transaction, DATA does not       |                                           |
 | `body`     | mail data arrives, or BDAT announces it        | ""; `octets` is what the mail then has    |
 | `data-end` | the mail is complete                           | ""; `octets` is the size of the mail      |
 """

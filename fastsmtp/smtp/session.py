@@ -33,7 +33,7 @@ from fastsmtp.smtp.events import (
 from fastsmtp.smtp.maildata import Decoder, MailData, line_faults
 from fastsmtp.smtp.outbox import Outbox
 from fastsmtp.smtp.partialline import MAX_COMMAND_LINE, PartialLine
-from fastsmtp.smtp.policy import Facts, Policies, Policy
+from fastsmtp.smtp.policy import Facts, Policies, Policy, Refusal
 from fastsmtp.smtp.transaction import Transaction
 from fastsmtp.smtp.violations import CLAUSES, Violation
 
@@ -639,38 +639,44 @@ class Session:
             self._reply(replies.BDAT_SYNTAX)
             return
         refusal = self._refuse_chunk(transaction, chunk)
-        if transaction is not None and not refusal and not transaction.chunked:
+        if transaction is not None and refusal is None and not transaction.chunked:
             transaction.chunked = True
             self._begin_mail(transaction)
         # Whatever the answer: the octets of the chunk come, and are no commands (RFC 3030 section 2).
-        self._data.start_chunk(chunk.size, chunk.last, refusal)
+        if refusal is None:
+            self._data.start_chunk(chunk.size, chunk.last, b"", False)
+        else:
+            self._data.start_chunk(chunk.size, chunk.last, refusal.reply, refusal.close)
         if chunk.size:
             self._reading = CHUNK
         else:
             self._on_chunk_end()
 
-    def _refuse_chunk(self, transaction: Transaction | None, chunk: command.ChunkArgument) -> bytes:
-        """The refusal of a chunk, or b"". Without one of its chunks a mail is broken: the transaction is over."""
+    def _refuse_chunk(self, transaction: Transaction | None, chunk: command.ChunkArgument) -> Refusal | None:
+        """The refusal of a chunk. Without one of its chunks a mail is broken: the transaction is over."""
         if transaction is None:
-            return replies.MAIL_FIRST
+            return Refusal(replies.MAIL_FIRST)
         if not transaction.forward_paths:
-            return replies.RCPT_FIRST
+            return Refusal(replies.RCPT_FIRST)
         if not chunk.well_formed:
             self._abort(AbortReason.CHUNK)
-            return replies.BDAT_SYNTAX
+            return Refusal(replies.BDAT_SYNTAX)
         policies = self._policies
         if policies is None:
-            return b""
+            return None
         octets = transaction.octets + chunk.size
-        refusal = policies.limit_size(octets)
-        reason = AbortReason.SIZE
-        if not refusal and policies.others:
-            stage = policy.BODY if transaction.chunked else policy.DATA
-            asked = policies.ask(self._facts(stage, "", octets, transaction))
-            if asked is not None:
-                refusal, reason = asked.reply, AbortReason.POLICY
-        if refusal:
-            self._abort(reason)
+        too_big = policies.limit_size(octets)
+        if too_big:
+            self._abort(AbortReason.SIZE)
+            return Refusal(too_big)
+        refusal = None
+        if policies.others:
+            if not transaction.chunked:
+                refusal = policies.ask(self._facts(policy.DATA, "", 0, transaction))
+            if refusal is None:
+                refusal = policies.ask(self._facts(policy.BODY, "", octets, transaction))
+            if refusal is not None:
+                self._abort(AbortReason.POLICY)
         return refusal
 
     def _begin_mail(self, transaction: Transaction) -> None:
@@ -723,25 +729,32 @@ class Session:
 
     def _fails(self, policies: Policies, transaction: Transaction) -> bool:
         """Whether a policy refuses the mail while it arrives: the rest is swallowed, the reply comes at the end."""
-        refusal = policies.limit_size(transaction.octets)
-        reason = AbortReason.SIZE
-        if not refusal and policies.others:
-            asked = policies.ask(self._facts(policy.BODY, "", transaction.octets, transaction))
-            if asked is not None:
-                refusal, reason = asked.reply, AbortReason.POLICY
-        if not refusal:
+        too_big = policies.limit_size(transaction.octets)
+        if too_big:
+            transaction.failed = too_big
+            self._out.events.append(MailAborted(AbortReason.SIZE))
+            return True
+        if not policies.others:
             return False
-        transaction.failed = refusal
-        self._out.events.append(MailAborted(reason))
+        refusal = policies.ask(self._facts(policy.BODY, "", transaction.octets, transaction))
+        if refusal is None:
+            return False
+        transaction.failed = refusal.reply
+        transaction.failed_close = refusal.close
+        self._out.events.append(MailAborted(AbortReason.POLICY))
         return True
 
     def _on_chunk_end(self) -> None:
-        data = self._data
+        data, transaction = self._data, self._transaction
         self._reading = COMMANDS
         if data.refusal:
-            self._reply(data.refusal)
+            self._refuse(data.refusal, data.close)
         elif data.last:
             self._on_mail_end()
+        elif transaction is not None and transaction.failed:
+            # The refusal belongs to this chunk, and without it the mail is broken (RFC 3030 section 2).
+            self._transaction = None
+            self._refuse(transaction.failed, transaction.failed_close)
         else:
             self._reply(replies.CHUNK_ACCEPTED)
         if self._stopping:
@@ -762,9 +775,14 @@ class Session:
         if self._reading != OVER:
             self._reading = COMMANDS
             if refusal:
-                self._reply(refusal)
+                self._refuse(refusal, transaction.failed_close)
             if self._stopping:
                 self._stop_if_idle()
+
+    def _refuse(self, reply: bytes, close: bool) -> None:
+        self._reply(reply)
+        if close:
+            self._close()
 
     def _judge_lines(self, lines: BodyLines) -> bytes:
         """Record what was wrong with the lines of the mail; the refusal of the first fault in strict mode."""
@@ -786,9 +804,7 @@ class Session:
         if asked is None:
             return False
         self._out.events.append(MailAborted(AbortReason.POLICY))
-        self._reply(asked.reply)
-        if asked.close:
-            self._close()
+        self._refuse(asked.reply, asked.close)
         return True
 
     # Policies ---------------------------------------------------------------------------------------------------------

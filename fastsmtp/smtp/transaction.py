@@ -12,6 +12,7 @@ class Transaction:
         "binary",
         "chunked",
         "failed",
+        "failed_close",
         "forward_paths",
         "lines",
         "mail_parameters",
@@ -32,4 +33,5 @@ class Transaction:
         self.chunked = False  # by BDAT, which has begun
         self.octets = 0  # after dot-unstuffing
         self.failed = b""  # what to reply once the rest is swallowed
+        self.failed_close = False  # this reply is the last one of the session
         self.lines: BodyLines | None = None  # None for binary mail

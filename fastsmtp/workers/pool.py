@@ -21,6 +21,7 @@ import os
 import random
 from collections import deque
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -62,11 +63,12 @@ class Job(Protocol):
 
 
 class _Waiter:
-    __slots__ = ("job", "since", "waited_s")
+    __slots__ = ("began", "job", "since", "waited_s")
 
     def __init__(self, since: float, job: Job) -> None:
         self.since = since
         self.job = job
+        self.began = 0.0  # to wait, on the monotonic clock, which is finer than the loop's
         self.waited_s = -1.0  # for its first worker; below 0 = it waits
 
 
@@ -235,6 +237,7 @@ class Pool:
         assert self._loop is not None
         waiter = _Waiter(self._loop.time(), job)
         if not self._running:
+            waiter.waited_s = 0.0
             self._loop.call_soon(self._settle, waiter, Verdict.NO_WORKER)
         elif self._idle and not self._waiters:
             waiter.waited_s = 0.0
@@ -242,6 +245,7 @@ class Pool:
             if not self._lend(worker, waiter):
                 self._release(worker)
         else:
+            waiter.began = monotonic()
             self._waiters.append(waiter)
             if self._settings.debug:
                 self._spawner.fill()
@@ -251,7 +255,7 @@ class Pool:
         assert self._loop is not None
         now = self._loop.time()
         if waiter.waited_s < 0:
-            waiter.waited_s = now - waiter.since
+            waiter.waited_s = monotonic() - waiter.began
         try:
             context, body = waiter.job.take_payload()
         except Exception:
@@ -330,10 +334,9 @@ class Pool:
             self._log.warning("a worker gave an unknown answer, taken as CONTINUE", pid=worker.pid, answer=shown)
 
     def _settle(self, waiter: _Waiter, verdict: Verdict) -> None:
-        assert self._loop is not None
         waited_s = waiter.waited_s
         if waited_s < 0:
-            waited_s = self._loop.time() - waiter.since
+            waited_s = monotonic() - waiter.began
         try:
             waiter.job.on_verdict(verdict, waited_s)
         except Exception:

@@ -87,3 +87,16 @@ def test_emails_do_not_wait_for_each_other() -> None:
     first.decide(ACCEPT)
     second.decide(ACCEPT)
     assert verdicts == [("b", STORE), ("a", ACCEPT)]
+
+
+def test_a_destination_that_raises_has_not_taken_the_email() -> None:
+    class Broken:
+        def deliver(self, email: Email, decided: object) -> None:
+            raise ValueError("broken")
+
+    first, last, verdicts = Shelf(), Shelf(), list[Verdict]()
+    Together(first, Broken(), last).deliver(an_email(), verdicts.append)
+    first.decide(ACCEPT)
+    assert verdicts == []
+    last.decide(ACCEPT)
+    assert verdicts == [STORE]

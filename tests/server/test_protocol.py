@@ -17,6 +17,7 @@ from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
+from fastsmtp.smtp.policy import Facts
 from fastsmtp.smtp.session import SessionSettings
 from fastsmtp.workers.pool import Job
 
@@ -278,14 +279,13 @@ def test_half_closed(make: Callable[..., House], sent: bytes, stays: bool) -> No
     assert line.transport.closed == "closed"
 
 
-def test_a_fault_of_ours_costs_one_connection(make: Callable[..., House]) -> None:
+def test_a_fault_of_ours_costs_one_mail(make: Callable[..., House]) -> None:
     house = make()
     line, other = house.connect().begin(), house.connect().begin()
     house.workers.exec = None  # type: ignore[assignment,method-assign]
-    line.send(MAIL)
+    assert line.send(MAIL) == b"451 4.3.0 Storage failed, try again later\r\n"
     del house.workers.exec
-    assert line.transport.closed == "aborted"
-    assert house.lines[-1]["event"] == "connection given up"
+    assert house.lines[-1]["event"] == "email could not be delivered"
     assert other.send(MAIL) == b""
     house.workers.end()
     assert other.transport.take() == ACCEPTED
@@ -444,3 +444,37 @@ def test_the_reply_waits_for_every_destination(make: Callable[..., House]) -> No
     shelf.decide(Verdict.STORAGE_FAILED)
     assert line.transport.take() == b"451 4.3.0 Storage failed, try again later\r\n"
     assert not line.transport.closed
+
+
+class Broken:
+    """A destination and a policy with a fault."""
+
+    def deliver(self, email: object, decided: object) -> None:
+        raise ValueError("broken")
+
+    def refuse(self, facts: Facts) -> None:
+        if facts.stage == self.stage:
+            raise ValueError("broken")
+
+    def __init__(self, stage: str = "") -> None:
+        self.stage = stage
+
+
+def test_a_destination_that_raises_is_a_451(make: Callable[..., House]) -> None:
+    house = make(destination=Broken())
+    line = house.connect().begin()
+    assert line.send(MAIL) == b"451 4.3.0 Storage failed, try again later\r\n"
+    assert [item["event"] for item in house.lines if item["level"] == "error"] == ["email could not be delivered"]
+    assert house.listening.backpressure.held == 0
+
+
+@pytest.mark.parametrize("stage", ["connect", "rcpt", "body", "data-end"])
+def test_a_policy_that_raises_costs_its_connection(make: Callable[..., House], stage: str) -> None:
+    house = make(session={"policies": [Broken(stage)]})
+    line = house.connect()
+    if not line.transport.closed:
+        line.send(BEGIN)
+    if not line.transport.closed:
+        line.send(MAIL)
+    assert line.transport.closed == "aborted"
+    assert [item["event"] for item in house.lines if item["level"] == "error"] == ["connection given up"]

@@ -10,6 +10,7 @@ from support import ACCEPTED, DATA, EHLO, GREETING, MAIL, QUIT, RCPT, Player
 from fastsmtp.smtp.policy import STAGES, Facts, Refusal
 from fastsmtp.smtp.replies import (
     AUTHENTICATED,
+    MAIL_FIRST,
     RCPT_FIRST,
     READY_FOR_TLS,
     TOO_BIG,
@@ -110,7 +111,7 @@ REFUSED: dict[str, tuple[Rule, list[tuple[bytes, bytes]]]] = {
         [EHLO, MAIL, RCPT, (b"BDAT 3 LAST\r\nx\r\n", LATER), MAIL, RCPT, (b"BDAT 3 LAST\r\nx\r\n", ACCEPTED)],
     ),
     "second chunk": (
-        Rule("body", 2),
+        Rule("body", 3),
         [
             EHLO, MAIL, RCPT, (b"BDAT 3\r\nx\r\n", b"250 2.0.0 Chunk accepted\r\n"), (b"BDAT 2 LAST\r\n\r\n", LATER),
             MAIL, RCPT, (b"BDAT 3 LAST\r\nx\r\n", ACCEPTED),
@@ -137,7 +138,7 @@ def test_starttls_that_is_refused_leaves_the_session_in_the_clear() -> None:
     assert under_test.finish().others == []
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("connect", "starttls", "body")])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("connect", "starttls")])
 def test_a_refusal_may_close(stage: str) -> None:
     under_test = player(Rule(stage, reply=b"421 4.3.2 Gone\r\n", close=True))
     output = b""
@@ -147,7 +148,29 @@ def test_a_refusal_may_close(stage: str) -> None:
     assert output.endswith(b"421 4.3.2 Gone\r\n")
     assert under_test.session.closing
     assert under_test.finish().others == ["Closed"]
-    assert [mail.end for mail in under_test.finish().mails] == (["policy"] if stage == "data-end" else [])
+    assert [mail.end for mail in under_test.finish().mails] == (["policy"] if stage in ("body", "data-end") else [])
+
+
+# A chunk may be refused when it is announced, or while it arrives: (rule, last chunk or not).
+CHUNKS: dict[str, tuple[Rule, bytes]] = {
+    "by DATA": (Rule("data"), b"BDAT 5\r\n"),
+    "announced": (Rule("body"), b"BDAT 5\r\n"),
+    "announced, last": (Rule("body"), b"BDAT 5 LAST\r\n"),
+    "arriving": (Rule("body", 2), b"BDAT 5\r\n"),
+    "arriving, last": (Rule("body", 2), b"BDAT 5 LAST\r\n"),
+}
+
+
+@pytest.mark.parametrize("close", [False, True], ids=["reply", "reply and close"])
+@pytest.mark.parametrize("name", CHUNKS)
+def test_the_refusal_of_a_chunk_is_its_reply(name: str, close: bool) -> None:
+    rule, command = CHUNKS[name]
+    under_test = player(Rule(rule.stage, 2 if "arriving" in name else 1, close=close))
+    talk(under_test, EHLO, MAIL, RCPT, (command + b"hello", LATER))
+    assert under_test.session.closing is close
+    assert under_test.session.transaction is None
+    if not close:
+        talk(under_test, (b"BDAT 0 LAST\r\n", MAIL_FIRST), MAIL, RCPT, (b"BDAT 3 LAST\r\nx\r\n", ACCEPTED))
 
 
 @pytest.mark.parametrize("close", [False, True], ids=["reply", "reply and close"])
