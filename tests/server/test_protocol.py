@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 from destinations import Shelf
+from transports import Transport
 
 from fastsmtp.capture.attachments import MemoryStorage, Sink
 from fastsmtp.capture.capture import Services
@@ -34,55 +35,6 @@ BEGUN = b"".join(
 MAIL = b"Subject: x\r\n\r\nx\r\n.\r\n"
 ACCEPTED = b"250 2.0.0 Message accepted\r\n"
 GOING_DOWN = b"421 4.3.2 Server is shutting down\r\n"
-
-
-class Transport(asyncio.Transport):
-    """Keeps what is written; `closed` is how it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.unwritten = 0
-        self.closed = ""
-        self.reading = True
-        self.writes = 0
-
-    def take(self) -> bytes:
-        written, self.written = self.written, b""
-        return written
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("192.0.2.1", 4321) if name == "peername" else default
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return self.unwritten
-
-    def write(self, octets: bytes | bytearray | memoryview) -> None:
-        assert not self.closed
-        self.written += octets
-        self.writes += 1
-
-    def pause_reading(self) -> None:
-        assert self.reading
-        assert not self.closed
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        assert not self.reading
-        assert not self.closed
-        self.reading = True
-
-    def is_closing(self) -> bool:
-        return bool(self.closed)
-
-    def close(self) -> None:
-        self.closed = self.closed or "closed"
-
-    def abort(self) -> None:
-        self.closed = "aborted"
 
 
 class Pool:
