@@ -1,6 +1,7 @@
 """What happened so far, as plain numbers: all that an email pays for metrics.
 
-No library is called where mails pass; `metrics` reads the numbers when somebody asks for them. All of them only grow.
+No library is called where mails pass; `metrics` reads the numbers when somebody asks for them. All of them only grow,
+and each that has a name is there from the start, as 0: a rate needs the value from before the first event.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+
+from fastsmtp.smtp.events import AbortReason, Verdict
+from fastsmtp.smtp.replies import MECHANISMS
+from fastsmtp.smtp.violations import CLAUSES
 
 # Seconds: a quick worker first, our own timeouts last.
 BOUNDS: Final = (1e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -54,16 +59,15 @@ class Counters:
 
     __slots__ = ("aborted", "connections", "durations", "logins", "mail_bytes", "turned_away", "violations", "wait")
 
-    def __init__(self, verdicts: Iterable[str]) -> None:
-        """`verdicts` are all the names that `durations` is asked for."""
+    def __init__(self) -> None:
         self.connections = 0  # accepted
         self.turned_away = 0  # connections refused before the greeting
         self.mail_bytes = 0  # octets of mail data, of mails that were broken off too
-        self.durations = {verdict: Histogram() for verdict in verdicts}  # first octet to reply
+        self.durations = {verdict.value: Histogram() for verdict in Verdict}  # first octet to reply
         self.wait = Histogram()  # for a worker
-        self.aborted: Counter[str] = Counter()  # mails broken off, by reason
-        self.logins: Counter[str] = Counter()  # by mechanism
-        self.violations: Counter[str] = Counter()  # sessions, by code
+        self.aborted = _zeros(reason.value for reason in AbortReason)  # mails broken off, by reason
+        self.logins = _zeros(MECHANISMS)  # by mechanism
+        self.violations = _zeros(CLAUSES)  # by code
 
     def snapshot(self) -> CountersSnapshot:
         """What it has counted so far."""
@@ -79,7 +83,7 @@ class Counters:
         )
 
     def add(self, snapshot: CountersSnapshot) -> None:
-        """Add what another one, of the same verdicts, has counted."""
+        """Add what another one has counted."""
         self.connections += snapshot.connections
         self.turned_away += snapshot.turned_away
         self.mail_bytes += snapshot.mail_bytes
@@ -89,3 +93,7 @@ class Counters:
         self.aborted.update(snapshot.aborted)
         self.logins.update(snapshot.logins)
         self.violations.update(snapshot.violations)
+
+
+def _zeros(names: Iterable[str]) -> Counter[str]:
+    return Counter(dict.fromkeys(names, 0))

@@ -82,8 +82,7 @@ class Snapshot(msgspec.Struct):
 
     def all_counters(self) -> Counters:
         """The counters as metrics want them."""
-        if self.counters is None:
-            return Counters(())
-        counters = Counters(self.counters.durations)
-        counters.add(self.counters)
+        counters = Counters()
+        if self.counters is not None:
+            counters.add(self.counters)
         return counters

@@ -34,7 +34,7 @@ from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
-from fastsmtp.smtp.session import VERDICT_REPLIES, SessionSettings
+from fastsmtp.smtp.session import SessionSettings
 from fastsmtp.system.process import Identity, own_command
 from fastsmtp.system.sockets import bind, format_address, listen
 from fastsmtp.workers.launch import Launch
@@ -72,10 +72,9 @@ class Server:
         self._connections: set[SMTPProtocol] = set()
         self._pool: Pool | None = None
         self._rpc = RPCServer(self._log)
-        # Reply codes by verdict; counters are kept only where metrics are asked for.
-        self._statuses = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
+        # Counters are kept only where metrics are asked for.
         counting = bool(config.metrics.address) if place is None else place.counting
-        self._counters = Counters(self._statuses) if counting else None
+        self._counters = Counters() if counting else None
         self._endpoints = Endpoints(config, self._log)
         self._stopping = False
         self._embedded = not (config.smtp.pool.command or config.server.command)

@@ -57,7 +57,7 @@ def test_the_verdict_of_the_pool_is_that_of_the_destination(verdict: Verdict) ->
 
 
 def test_the_wait_for_a_worker_is_counted() -> None:
-    pool, counters = Pool(), Counters([])
+    pool, counters = Pool(), Counters()
     for waited_s in (0.0, 0.0, 0.5, 99.0):
         Workers(pool, counters=counters).deliver(an_email(), lambda verdict: None)
         pool.jobs.pop().on_verdict(Verdict.ACCEPT, waited_s)

@@ -32,9 +32,7 @@ class Place:
     """What is watched, and how often it was refreshed."""
 
     def __init__(self) -> None:
-        self.taken = Snapshot(
-            connections=3, shown=[ShownWorker(11, "ready", 100)], counters=Counters(["accept"]).snapshot()
-        )
+        self.taken = Snapshot(connections=3, shown=[ShownWorker(11, "ready", 100)], counters=Counters().snapshot())
         self.complaints = {True: "", False: ""}  # by whether a busy worker does not count
         self.stopping = False
         self.refreshed: list[bool] = []

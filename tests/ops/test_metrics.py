@@ -20,9 +20,21 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.ops.metrics import Exposition, MetricsCollector, ProcessesCollector
 from fastsmtp.ops.snapshot import ShownWorker, Snapshot
+from fastsmtp.smtp.events import AbortReason
+from fastsmtp.smtp.replies import MECHANISMS
+from fastsmtp.smtp.session import VERDICT_REPLIES
+from fastsmtp.smtp.violations import CLAUSES
 
 ROOT = Path(__file__).parents[2]
-STATUSES = {"accept": "250", "accept-and-close": "250", "no-worker": "451"}
+STATUSES = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
+VERDICTS = {  # labels of the replies
+    ("250", "accept"),
+    ("250", "accept-and-close"),
+    ("451", "worker-failed"),
+    ("451", "no-worker"),
+    ("451", "storage-failed"),
+    ("554", "malformed"),
+}
 
 
 def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
@@ -59,6 +71,11 @@ def values(family: Metric) -> dict[tuple[str, ...], float]:
     return {(sample.name, *sample.labels.values()): sample.value for sample in family.samples}
 
 
+def counted(family: Metric) -> dict[tuple[str, ...], float]:
+    """Values by labels, of a counter, without those that are 0."""
+    return {tuple(sample.labels.values()): sample.value for sample in family.samples if sample.value}
+
+
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [
@@ -72,7 +89,7 @@ def values(family: Metric) -> dict[tuple[str, ...], float]:
     ids=["nothing", "browser", "Prometheus"],
 )
 def test_the_format_is_the_one_that_is_accepted(accept: str, content_type: str) -> None:
-    answer = ask(MetricsCollector(lambda: snapshot(Counters(STATUSES)), STATUSES), Accept=accept)
+    answer = ask(MetricsCollector(lambda: snapshot(Counters()), STATUSES), Accept=accept)
     assert answer.headers["Content-Type"].removesuffix("; escaping=underscores") == content_type
     assert (answer.text or "").endswith("# EOF\n") == content_type.startswith("application/openmetrics-text")
 
@@ -87,7 +104,7 @@ def test_each_scrape_takes_a_snapshot() -> None:
 
 def test_workers_as_roadrunner_has_them() -> None:
     workers = (ShownWorker(11, "ready", 100), ShownWorker(12, "working", 200), ShownWorker(13, "errored", 300))
-    found = scrape(Counters(STATUSES), *workers)
+    found = scrape(Counters(), *workers)
     assert values(found["rr_smtp_worker_memory_bytes"]) == {
         ("rr_smtp_worker_memory_bytes", "11"): 100,
         ("rr_smtp_worker_memory_bytes", "12"): 200,
@@ -106,7 +123,7 @@ def test_workers_as_roadrunner_has_them() -> None:
 
 
 def test_pool() -> None:
-    found = scrape(Counters(STATUSES))
+    found = scrape(Counters())
     counters = (
         "worker_execs",
         "worker_errors",
@@ -121,20 +138,39 @@ def test_pool() -> None:
     assert values(found["rr_smtp_requests_queue"]) == {("rr_smtp_requests_queue",): 9}
 
 
+@pytest.mark.parametrize("taken", [snapshot(Counters()), Snapshot()], ids=["server", "parent"])
+def test_every_known_label_is_there_from_the_start(taken: Snapshot) -> None:
+    answer = ask(MetricsCollector(lambda: taken, STATUSES))
+    families = {family.name: family for family in text_string_to_metric_families(answer.text or "")}
+    expected = {
+        "rr_smtp_request": VERDICTS,
+        "rr_smtp_aborted": {(reason.value,) for reason in AbortReason},
+        "rr_smtp_auth": {(mechanism,) for mechanism in MECHANISMS},
+        "rr_smtp_violations": {(code,) for code in CLAUSES},
+    }
+    for name, labels in expected.items():
+        found = {tuple(sample.labels.values()): sample.value for sample in families[name].samples}
+        assert found == dict.fromkeys(labels, 0)
+    # Those that have labels are these, besides what is by status or by worker.
+    assert {name for name, family in families.items() if family.type == "counter" and len(family.samples) != 1} == set(
+        expected
+    )
+
+
 def test_emails() -> None:
-    counters = Counters(STATUSES)
+    counters = Counters()
     for verdict, seconds in (("accept", 0.002), ("accept", 0.3), ("accept-and-close", 0.002), ("no-worker", 70.0)):
         counters.durations[verdict].observe(seconds)
     counters.mail_bytes = 1234
     counters.aborted["eof"] += 2
     found = scrape(counters)
-    assert values(found["rr_smtp_request"]) == {
-        ("rr_smtp_request_total", "250", "accept"): 2,
-        ("rr_smtp_request_total", "250", "accept-and-close"): 1,
-        ("rr_smtp_request_total", "451", "no-worker"): 1,
+    assert counted(found["rr_smtp_request"]) == {
+        ("250", "accept"): 2,
+        ("250", "accept-and-close"): 1,
+        ("451", "no-worker"): 1,
     }
     assert values(found["rr_smtp_mail_bytes"]) == {("rr_smtp_mail_bytes_total",): 1234}
-    assert values(found["rr_smtp_aborted"]) == {("rr_smtp_aborted_total", "eof"): 2}
+    assert counted(found["rr_smtp_aborted"]) == {("eof",): 2}
     assert values(found["rr_smtp_inflight_bytes"]) == {("rr_smtp_inflight_bytes",): 4096}
     durations = {
         (
@@ -153,7 +189,7 @@ def test_emails() -> None:
 
 
 def test_sessions() -> None:
-    counters = Counters(STATUSES)
+    counters = Counters()
     counters.connections, counters.turned_away = 7, 2
     counters.logins["PLAIN"] += 5
     counters.violations["bare-lf-in-body"] += 6
@@ -162,17 +198,15 @@ def test_sessions() -> None:
     assert values(found["rr_smtp_open_connections"]) == {("rr_smtp_open_connections",): 3}
     assert values(found["rr_smtp_connections"]) == {("rr_smtp_connections_total",): 7}
     assert values(found["rr_smtp_connections_turned_away"]) == {("rr_smtp_connections_turned_away_total",): 2}
-    assert values(found["rr_smtp_auth"]) == {("rr_smtp_auth_total", "PLAIN"): 5}
-    assert values(found["rr_smtp_violations"]) == {("rr_smtp_violations_total", "bare-lf-in-body"): 6}
+    assert counted(found["rr_smtp_auth"]) == {("PLAIN",): 5}
+    assert counted(found["rr_smtp_violations"]) == {("bare-lf-in-body",): 6}
     assert values(found["rr_smtp_worker_wait_seconds"])["rr_smtp_worker_wait_seconds_sum",] == 0.01
 
 
 def all_samples() -> set[str]:
     """Names of the samples of a server where everything has happened, those of its process too."""
-    counters = Counters(STATUSES)
-    counters.aborted["eof"] = counters.logins["PLAIN"] = counters.violations["bare-lf-in-body"] = 1
     registry = CollectorRegistry()
-    registry.register(MetricsCollector(lambda: snapshot(counters, ShownWorker(11, "ready", 100)), STATUSES))
+    registry.register(MetricsCollector(lambda: snapshot(Counters(), ShownWorker(11, "ready", 100)), STATUSES))
     ProcessCollector(registry=registry)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
@@ -193,7 +227,8 @@ def test_several_processes_look_like_one() -> None:
     # So much memory that no kernel's batched count of pages overlooks it, and in place before anybody counts.
     holder = [sys.executable, "-c", "held = b'.' * (64 << 20); print(flush=True); input()"]
     with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None and other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdin is not None
         assert other.stdout.readline() == b"\n"
         pids = [own, other.pid]
         two = read()
