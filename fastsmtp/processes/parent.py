@@ -33,8 +33,8 @@ from fastsmtp.workers.launch import run_on_init
 from fastsmtp.workers.resetter import Resets
 
 LOOK_S = 5.0  # between the snapshots of all processes: what a killed process has counted since is lost
-_STAND_IN_S = 2.0  # for a start, before another process takes the clients of the one that is missed
-_ABORT_S = 2.0  # for children to kill their workers
+STAND_IN_S = 2.0  # for a start, before another process takes the clients of the one that is missed
+ABORT_S = 2.0  # for children to kill their workers
 
 _PRIVATE, _PASSABLE = 0o700, 0o711  # the second, where workers of another user have to get through to their socket
 
@@ -182,7 +182,7 @@ class Parent:
     async def _restart(self, slot: Slot) -> bool:
         starting = asyncio.ensure_future(slot.start())
         try:
-            done, _pending = await asyncio.wait({starting}, timeout=_STAND_IN_S)
+            done, _pending = await asyncio.wait({starting}, timeout=STAND_IN_S)
             if not done or starting.exception() is not None:
                 await self._find_stand_in(slot)
             await starting
@@ -291,7 +291,7 @@ class Parent:
 
 def _wait_for_end(slots: dict[int, Slot]) -> dict[int, Slot]:
     """Block until these children, by pid, have ended, but not for long; return the ones that have not."""
-    deadline = time.monotonic() + _ABORT_S
+    deadline = time.monotonic() + ABORT_S
     while slots and time.monotonic() < deadline:
         slots = {pid: slot for pid, slot in slots.items() if not _ended(pid)}
         time.sleep(0.01)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import structlog
 from pools import Log, Run
+from shownstate import Endpoints
 from waits import PATIENCE_S, until
 
 from fastsmtp.config.file import load
@@ -23,7 +24,6 @@ from fastsmtp.config.settings import Config, PoolSettings
 from fastsmtp.delivery.jobs import read_answer
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
-from fastsmtp.ops.endpoints import Watched
 from fastsmtp.server import server as server_module
 from fastsmtp.server.server import Place, Server
 from fastsmtp.smtp.events import Verdict
@@ -86,32 +86,6 @@ class Pool:
         job.on_verdict(verdict, 0.0)
 
 
-class Endpoints:
-    """Is told what is to be seen, and shows it nowhere."""
-
-    def __init__(self, house: House) -> None:
-        self.max_descriptors = 0
-        self.watched: Watched | None = None
-        self._house = house
-
-    def bind(self) -> None:
-        self._house.did.append("bind endpoints")
-
-    async def start(self, watched: Watched) -> None:
-        self.watched = watched
-
-    async def stop(self) -> None:
-        self._house.did.append("stop endpoints")
-
-    def abort(self) -> None:
-        self._house.did.append("abort endpoints")
-
-    def complaints(self) -> tuple[str, str]:
-        """Of health and of readiness."""
-        assert self.watched is not None
-        return self.watched.complaint(False), self.watched.complaint(True)
-
-
 class House:
     """What the servers of a test are put together from."""
 
@@ -131,7 +105,7 @@ class House:
         return self.pools[-1]
 
     def make_endpoints(self, _config: Config, _log: object) -> Endpoints:
-        self.endpoints.append(Endpoints(self))
+        self.endpoints.append(Endpoints(self.did))
         return self.endpoints[-1]
 
     @property
@@ -237,7 +211,7 @@ def test_a_mail_goes_the_whole_way(run_loop: Run, house: House) -> None:
             assert snapshot.counters is not None
             assert await client.ask(b"QUIT\r\n") == b"221 2.0.0 Bye"
         assert [b'"EMAIL_RECEIVED"' in context for context in house.pool.contexts] == [True]
-        assert house.did == ["bind endpoints", "start workers", "stop workers", "stop endpoints"]
+        assert house.did == ["bind endpoints", "start endpoints", "start workers", "stop workers", "stop endpoints"]
 
     run_loop(main())
 
@@ -306,7 +280,7 @@ def test_workers_that_do_not_start_leave_no_listener(run_loop: Run, house: House
         server = Server(config(f"smtp.addr=unix:{tmp_path}/smtp.sock", "rpc.listen=unix://" + str(tmp_path / "rpc")))
         with pytest.raises(StartError, match=r"^it ended$"):
             await server.start()
-        assert house.did == ["bind endpoints", "start workers", "stop workers", "abort endpoints"]
+        assert house.did == ["bind endpoints", "start endpoints", "start workers", "stop workers", "abort endpoints"]
         assert list(tmp_path.iterdir()) == []
         assert house.endpoints[-1].complaints() == ("not listening yet", "not listening yet")
 
@@ -545,7 +519,7 @@ def test_a_stop_lets_transactions_finish_and_sends_the_idle_away(run_loop: Run, 
             assert await busy_reply == b"250 2.0.0 Message accepted"
             assert [await busy.line() for _ in range(2)] == [GOING_DOWN, b""]
             await asyncio.wait_for(stopping, PATIENCE_S)
-        assert house.did == ["bind endpoints", "start workers", "stop workers", "stop endpoints"]
+        assert house.did == ["bind endpoints", "start endpoints", "start workers", "stop workers", "stop endpoints"]
         assert house.events("warning") == []
 
     run_loop(main())
@@ -573,7 +547,7 @@ def test_an_abort_cuts_connections_and_kills_workers(run_loop: Run, house: House
             await client.begin()
             server.abort()
             assert await client.line() == b""
-        assert house.did == ["bind endpoints", "start workers", "kill workers", "abort endpoints"]
+        assert house.did == ["bind endpoints", "start endpoints", "start workers", "kill workers", "abort endpoints"]
         assert list(tmp_path.iterdir()) == []
 
     run_loop(main())
