@@ -216,8 +216,6 @@ def _process_contradictions(config: Config) -> Iterator[tuple[str, str]]:
     if smtp.processes > smtp.pool.num_workers:
         workers = smtp.pool.num_workers
         yield "smtp.processes", f"expected at most smtp.pool.num_workers, {workers}, got {smtp.processes}"
-    if 0 < smtp.max_connections < smtp.processes:
-        yield "smtp.max_connections", f"expected at least smtp.processes, {smtp.processes}, got {smtp.max_connections}"
 
 
 def _listener_contradictions(smtp: SMTPSettings) -> Iterator[tuple[str, str]]:

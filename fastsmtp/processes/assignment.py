@@ -46,3 +46,5 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     rpc: str = ""  # the parent's RPC, for workers
     counting: bool = False  # somebody asks for metrics
     own_files: list[OwnFile] = []
+    index: int = 0  # which of the processes it is
+    count_fd: int = -1  # descriptor of the `SharedCount` of connections; -1: there is no limit

@@ -24,6 +24,7 @@ from fastsmtp.ops.log import LogOutput, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server.server import Place, Server
 from fastsmtp.system.loop import run, unless
+from fastsmtp.system.sharedcount import SharedCount
 
 _MAX_RUNNING = 10_000  # calls that take time: all those of the parent's callers come over one connection
 
@@ -97,7 +98,7 @@ class Child:
         tempfile.tempdir = assignment.directory  # what is left there by a killed process, the parent deletes
         listeners = {name: _inherited(fd) for name, fd in assignment.listeners.items()}
         spares = [{name: _inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
-        place = Place(listeners, spares, assignment.rpc, assignment.counting)
+        place = Place(listeners, spares, assignment.rpc, assignment.counting, _shared_count(assignment))
         server = self._server = Server(assignment.config, assignment.save, place)
         await server.start()
         self._rpc.methods = {**server.methods, **self._rpc.methods, **self._more_methods(server)}
@@ -175,6 +176,13 @@ class _Control(RPCConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._on_gone()
+
+
+def _shared_count(assignment: Assignment) -> SharedCount | None:
+    if assignment.count_fd == -1:
+        return None
+    os.set_inheritable(assignment.count_fd, False)
+    return SharedCount(assignment.count_fd, assignment.index)
 
 
 def _inherited(fd: int) -> socket.socket:

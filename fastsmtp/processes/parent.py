@@ -28,6 +28,7 @@ from fastsmtp.processes.shares import shares, with_certificates
 from fastsmtp.processes.slot import Slot
 from fastsmtp.server.tls import AUTO, make_context, self_signed
 from fastsmtp.system.backoff import Backoff
+from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.system.sockets import format_address, listen_several
 from fastsmtp.workers.launch import run_on_init
 from fastsmtp.workers.resetter import Resets
@@ -57,6 +58,8 @@ class Parent:
         self._facade = Facade(config, self._slots, self._log)
         self._orphans = Orphans(self._facade.pids, self._log)
         self._resets = Resets(self._renew, self._log)
+        self._count_fd = -1
+        self._connections: SharedCount | None = None  # of all children, where they are limited
         self._tasks: list[asyncio.Task[None]] = []  # the keepers of the slots, and the look
         self._stopping = False
         self.addresses: dict[str, list[str]] = {}
@@ -88,6 +91,8 @@ class Parent:
         rpc = self._rpc.bind(config.rpc.listen) if config.rpc.listen else ""
         if rpc.startswith("unix://"):
             self._own_files.append(OwnFile.at(rpc.removeprefix("unix://")))
+        if config.smtp.max_connections:
+            self._share_count()
         adopt_orphans()
         await run_on_init(config.server.on_init, self._log)
         self._make_slots(mode, certificates, rpc)
@@ -100,6 +105,13 @@ class Parent:
         self.addresses = {name: [format_address(bound[0])] for name, bound in self._listeners.items()}
         await self._endpoints.start(self._facade.watched(lambda: self._stopping))
         self._tasks = [asyncio.ensure_future(work) for work in (*map(self._keep, self._slots), self._look())]
+
+    def _share_count(self) -> None:
+        try:
+            self._count_fd = shared_file(self._count)
+            self._connections = SharedCount(self._count_fd)
+        except OSError as error:
+            raise StartError(f"cannot count connections: {error.strerror}") from None
 
     def _make_slots(self, mode: int, certificates: dict[str, bytes], rpc: str) -> None:
         config = self._config
@@ -116,6 +128,8 @@ class Parent:
                 rpc=rpc,
                 counting=bool(config.metrics.address),
                 own_files=self._own_files,
+                index=index,
+                count_fd=self._count_fd,
             )
             contents = {path: certificates[name] for name, path in files.items()}
             self._slots.append(Slot(index, assignment, mode, contents, self._log))
@@ -174,6 +188,8 @@ class Parent:
         )
         self._expect_orphans(slot)
         self._facade.forget(slot)
+        if self._connections is not None:
+            self._connections.clear(slot.index)
 
     def _expect_orphans(self, slot: Slot) -> None:
         """Its child was killed, as far as we know."""
@@ -285,6 +301,9 @@ class Parent:
         self._endpoints.abort()
         for file in self._own_files:
             file.delete()
+        if self._count_fd != -1:
+            os.close(self._count_fd)
+            self._count_fd = -1
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
 

@@ -19,10 +19,10 @@ from fastsmtp.config.settings import (
 
 
 def process_count(smtp: SMTPSettings) -> int:
-    """How many processes `smtp.processes` means here; `auto`: as many as cores, workers and connections allow."""
+    """How many processes `smtp.processes` means here; `auto`: as many as cores and workers allow."""
     if isinstance(smtp.processes, int):
         return smtp.processes
-    return min(_cores(), smtp.pool.num_workers, smtp.max_connections or smtp.pool.num_workers)
+    return min(_cores(), smtp.pool.num_workers)
 
 
 def _cores() -> int:
@@ -41,12 +41,11 @@ def split(total: int, count: int) -> list[int]:
 def shares(config: Config, count: int) -> list[Config]:
     """The configuration of each process.
 
-    Workers, connections and memory are divided; 0 connections, which is as many as there are descriptors, holds for
-    each. What is done once is left out: RPC, metrics, status and `on_init` are the parent's, and old tempfiles are
-    deleted by the first process.
+    Workers and memory are divided. The limit of connections is that of all together, whose number each one knows; 0,
+    which is as many as there are descriptors, holds for each. What is done once is left out: RPC, metrics, status and
+    `on_init` are the parent's, and old tempfiles are deleted by the first process.
     """
     smtp = config.smtp
-    connections = split(smtp.max_connections, count)
     inflight = split(smtp.max_inflight_bytes, count)
     storage = smtp.attachment_storage
     return [
@@ -59,7 +58,6 @@ def shares(config: Config, count: int) -> list[Config]:
             smtp=replace(
                 smtp,
                 processes=1,
-                max_connections=connections[index],
                 max_inflight_bytes=max(1, inflight[index]),
                 attachment_storage=replace(storage, cleanup_after_s=0.0) if index else storage,
                 pool=replace(smtp.pool, num_workers=workers),

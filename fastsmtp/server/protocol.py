@@ -40,6 +40,7 @@ from fastsmtp.smtp.session import Session, SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
 from fastsmtp.system.addresses import format_peer
+from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.text import timestamp
 
 READ_BYTES: Final = 256 * 1024
@@ -85,6 +86,7 @@ class Listening:
     implicit_tls: bool = False
     include_transcript: bool = False  # `settings.trace` must be set
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
+    shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
 
 
 class SMTPProtocol(asyncio.BufferedProtocol):
@@ -160,7 +162,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if listening.implicit_tls:
             self._session = Session(listening.settings, tls=tls_info(transport))
         try:
-            self._session.greet(len(listening.connections))
+            self._greet()
         except Exception:  # a fault of a policy
             self._give_up()
             return
@@ -177,6 +179,17 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._transcript = Transcript(monotonic())
         self._log.info("connection", peer=self.remote_addr, connection=self.uuid)
         self._pump()
+
+    def _greet(self) -> None:
+        """Let the session say how it begins. Raises what a policy raises."""
+        connections, shared = len(self._listening.connections), self._listening.shared
+        if shared is None:
+            self._session.greet(connections)
+            return
+        with shared.locked():
+            self._session.greet(shared.total())
+            if not self._session.closing:
+                shared.set(connections + 1)
 
     def _turn_away(self, transport: asyncio.Transport) -> None:
         """The session refused the client before its greeting."""
@@ -221,6 +234,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if self not in listening.connections:  # turned away, or a failed handshake has told it already
             return
         listening.connections.discard(self)
+        if listening.shared is not None:
+            listening.shared.set(len(listening.connections))
         if self._starting_tls is not None:
             reason = "the client is gone" if exc is None else str(exc) or type(exc).__name__
             self._log.warning("TLS handshake failed", peer=self.remote_addr, connection=self.uuid, error=reason)

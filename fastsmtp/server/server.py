@@ -36,6 +36,7 @@ from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.session import SessionSettings
 from fastsmtp.system.process import Identity, own_command
+from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.system.sockets import bind, format_address, listen
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Pool
@@ -57,6 +58,7 @@ class Place:
     spares: Sequence[Mapping[str, socket.socket]]  # those of each process, to stand in for it
     rpc: str  # where workers call, "" = nowhere
     counting: bool  # the parent shows our counters
+    shared: SharedCount | None = None  # the connections of all processes, where there is a limit
 
 
 class Server:
@@ -171,6 +173,7 @@ class Server:
             implicit_tls=implicit_tls,
             include_transcript=smtp.include_transcript,
             on_closed=self._on_connection_closed,
+            shared=None if self._place is None else self._place.shared,
         )
 
     async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:

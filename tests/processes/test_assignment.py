@@ -48,6 +48,8 @@ def test_an_assignment_is_the_same_at_the_other_end(tmp_path: Path) -> None:
         save="mails",
         rpc="tcp://127.0.0.1:6001",
         counting=True,
+        index=1,
+        count_fd=7,
         own_files=[OwnFile.at(str(tmp_path / "rpc"))],
     )
     assert msgspec.json.decode(msgspec.json.encode(sent), type=Assignment) == sent

@@ -44,7 +44,7 @@ def test_what_there_is_once_is_divided_or_left_to_the_parent() -> None:
     )
     found = shares(config, 3)
     assert [item.smtp.pool.num_workers for item in found] == [3, 2, 2]
-    assert [item.smtp.max_connections for item in found] == [4, 3, 3]
+    assert [item.smtp.max_connections for item in found] == [10, 10, 10]  # which they count together
     assert [item.smtp.max_inflight_bytes for item in found] == [34, 33, 33]
     assert [item.smtp.attachment_storage.cleanup_after_s for item in found] == [3600.0, 0.0, 0.0]
     for item in found:
@@ -84,12 +84,11 @@ def test_a_certificate_made_at_start_is_a_file_that_all_read() -> None:
     ("settings", "most"),
     [
         (["smtp.pool.num_workers=1"], 1),
-        (["smtp.pool.num_workers=500", "smtp.max_connections=1"], 1),
         (["smtp.pool.num_workers=500"], 500),
     ],
-    ids=["workers", "connections", "cores"],
+    ids=["workers", "cores"],
 )
-def test_auto_is_what_cores_workers_and_connections_allow(settings: list[str], most: int) -> None:
+def test_auto_is_what_cores_and_workers_allow(settings: list[str], most: int) -> None:
     smtp = load(None, ["smtp.processes=auto", *settings]).smtp
     assert process_count(smtp) == min(most, len(os.sched_getaffinity(0)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.policy import Facts
 from fastsmtp.smtp.session import SessionSettings
+from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.workers.pool import Job
 
 GREETING = b"220 mx.test ESMTP fastsmtp\r\n"
@@ -376,6 +378,21 @@ def test_too_many_connections(make: Callable[..., House]) -> None:
     second.protocol.connection_lost(None)
     assert house.listening.connections == {first.protocol}
     assert house.closed == 0
+
+
+def test_too_many_connections_of_all_processes(make: Callable[..., House]) -> None:
+    descriptor = shared_file(2)
+    ours, others = SharedCount(descriptor, 0), SharedCount(descriptor, 1)
+    others.set(1)
+    house = make(max_connections=2, shared=ours)
+    first, second = house.connect(), house.connect()
+    assert second.transport.take() == b"421 4.3.2 Too many connections\r\n"
+    assert ours.total() == 2
+    second.protocol.connection_lost(None)
+    assert ours.total() == 2
+    first.protocol.connection_lost(None)
+    assert ours.total() == 1
+    os.close(descriptor)
 
 
 def test_the_buffer_has_headroom() -> None:
