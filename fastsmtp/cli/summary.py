@@ -126,6 +126,8 @@ def _about_smtp(config: Config) -> Iterator[tuple[str, str]]:
         yield label, f'{listener.addr}, greets as "{listener.hostname}", {_tls(listener)}'
     mail = f"mails up to {size(smtp.max_message_size)}" if smtp.max_message_size else "mails of any size"
     yield "accept", f"every sender and every login; {mail}, to up to {counted(smtp.max_recipients, 'recipient')}"
+    if "CRAM-MD5" in smtp.auth_mechanisms:
+        yield "login", "CRAM-MD5 is offered: most clients take it, and send a digest instead of their password"
     if smtp.strict:
         yield "strict", "what RFC 5321 says to refuse is refused, instead of recorded"
     yield (

@@ -256,6 +256,8 @@ class _Reader:
 
     def items(self, kind: Any, node: yaml.Node, key: str) -> list[Any]:
         """A list; one that holds a faulty item is faulty."""
+        if not isinstance(node, yaml.SequenceNode):
+            self.refuse(key, node, f"expected a list, got {_shown(node)}")
         return [self.value(kind, item, f"{key}[{index}]", ()) for index, item in enumerate(node.value)]
 
     def scalar(self, rule: Rule, node: yaml.Node, key: str) -> object:
@@ -399,8 +401,9 @@ def _shown(node: yaml.Node | None) -> str:
 def _choice(choices: tuple[str, ...]) -> Rule:
     def read(value: object) -> object:
         if value not in choices:
-            near = difflib.get_close_matches(str(value), choices, 1)
-            raise ValueError(f'did you mean "{near[0]}"?' if near else "")
+            spelled = {choice.casefold(): choice for choice in choices}
+            near = difflib.get_close_matches(str(value).casefold(), spelled, 1)
+            raise ValueError(f'did you mean "{spelled[near[0]]}"?' if near else "")
         return value
 
     return Rule("one of " + ", ".join(f'"{choice}"' for choice in choices), read)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from fastsmtp.config import rules
+from fastsmtp.smtp.replies import OFFERED_MECHANISMS, Mechanism
 from fastsmtp.system.addresses import TCPAddress, UnixAddress, parse_address
 
 # Attribute names carry the unit where the type does not say it: durations are float seconds, attribute `<key>_s`.
@@ -93,6 +94,7 @@ class SMTPSettings(_Section, rename=_seconds("read_timeout", "write_timeout"), f
     include_raw: rules.Flag = False
     include_transcript: rules.Flag = False
     strict: rules.Flag = False
+    auth_mechanisms: list[Mechanism] = msgspec.field(default_factory=lambda: [*OFFERED_MECHANISMS])  # in EHLO
     payload: Literal["smtp", "jobs"] = "smtp"
     jobs: JobsSettings = JobsSettings()
     processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory
@@ -198,6 +200,9 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     storage = smtp.attachment_storage
     if storage.mode == "tempfile" and not storage.temp_dir:
         yield "smtp.attachment_storage.temp_dir", 'expected a directory, because mode is "tempfile"'
+    for mechanism in dict.fromkeys(smtp.auth_mechanisms):
+        if smtp.auth_mechanisms.count(mechanism) > 1:
+            yield "smtp.auth_mechanisms", f"{mechanism} is listed twice"
     yield from _listener_contradictions(smtp)
     if smtp.processes != 1:
         yield from _process_contradictions(config)

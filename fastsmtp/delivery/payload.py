@@ -112,6 +112,7 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
         "password": credentials.password,
     }
     if credentials.challenge is not None:
+        fields["digest"] = credentials.digest
         fields["challenge"] = credentials.challenge
     return fields
 

@@ -59,8 +59,7 @@ class Painter:
             yield self._field("date", message["date"])
         authentication = mail["authentication"]
         if authentication["attempted"]:
-            shown = (authentication[key] for key in ("mechanism", "username", "password"))
-            yield self._field("auth", "  ".join(str(value) for value in shown if value is not None) or "(none)", CYAN)
+            yield self._field("auth", _login(authentication), CYAN)
         yield self._field("helo", ("EHLO " if session["esmtp"] else "HELO ") + (envelope["helo"] or "(none)"))
         if session["tls"]:
             yield self._field("tls", f"{session['tls']['version']}  {session['tls']['cipher']}")
@@ -135,6 +134,15 @@ class Painter:
 
     def _paint(self, text: str, style: str) -> str:
         return styled(text, style) if self._colours and text.strip() else text
+
+
+def _login(authentication: Mail) -> str:
+    shown = [
+        str(authentication[key]) for key in ("mechanism", "username", "password") if authentication[key] is not None
+    ]
+    if authentication.get("digest") is not None:
+        shown.append(f"(digest {authentication['digest']})")
+    return "  ".join(shown) or "(none)"
 
 
 def _address(item: Mail) -> str:

@@ -158,6 +158,7 @@ class Server:
                 strict=smtp.strict,
                 max_connections=max_connections,
                 policies=self._policies,
+                auth_mechanisms=smtp.auth_mechanisms,
                 tls_available=context is not None and not implicit_tls,
                 trace=smtp.include_transcript or self._config.logs.level == "debug",
             ),

@@ -107,7 +107,8 @@ class CramMD5(Exchange):
         if not blank:
             username, digest = digest, ""
         well_formed = len(digest) == 32 and not digest.strip("0123456789abcdefABCDEF")
-        return Captured(Credentials("CRAM-MD5", username, digest or None, self._challenge), well_formed)
+        credentials = Credentials("CRAM-MD5", username, challenge=self._challenge, digest=digest or None)
+        return Captured(credentials, well_formed)
 
 
 class XOAuth2(Exchange):

@@ -17,14 +17,16 @@ class TLSInfo(NamedTuple):
 class Credentials:
     """What an AUTH exchange gave away; nothing here was verified.
 
-    `username` and `password` are None where the mechanism does not carry them; a token mechanism's token, and the
-    digest of CRAM-MD5, stand in `password`. `challenge` is what we sent (CRAM-MD5), else None.
+    `username` and `password` are None where the mechanism does not carry them; a token mechanism's token stands in
+    `password`. CRAM-MD5 carries no password: `challenge` is what we sent, `digest` what the client made of that and of
+    its password; both are None with every other mechanism.
     """
 
     mechanism: str
     username: str | None
     password: str | None = field(default=None, repr=False)
     challenge: str | None = None
+    digest: str | None = field(default=None, repr=False)
 
 
 @dataclass(init=False, slots=True)

@@ -7,9 +7,13 @@ reply except the greeting and the answers to HELO and EHLO, and on each line of 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-MECHANISMS: Final = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER")
+# Every mechanism that is answered, and those of them that EHLO offers unless told otherwise. Most clients take CRAM-MD5
+# before any other where it is offered, and then there is no password to capture.
+Mechanism: TypeAlias = Literal["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER"]
+MECHANISMS: Final[tuple[Mechanism, ...]] = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER")
+OFFERED_MECHANISMS: Final[tuple[Mechanism, ...]] = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
 
 
 def format_reply(code: int, *lines: str, enhanced: str = "") -> bytes:
@@ -40,8 +44,13 @@ def helo(hostname: str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def ehlo(hostname: str, max_message_size: int, offer_tls: bool) -> bytes:
-    """250 to EHLO with a line per extension (RFC 5321 section 4.1.1.1). SIZE 0 is "no fixed maximum" (RFC 1870 3)."""
+def ehlo(
+    hostname: str, max_message_size: int, offer_tls: bool, mechanisms: tuple[str, ...] = OFFERED_MECHANISMS
+) -> bytes:
+    """250 to EHLO with a line per extension (RFC 5321 section 4.1.1.1). SIZE 0 is "no fixed maximum" (RFC 1870 3).
+
+    AUTH lists the `mechanisms`; without any it is not offered.
+    """
     return format_reply(
         250,
         hostname,
@@ -53,7 +62,7 @@ def ehlo(hostname: str, max_message_size: int, offer_tls: bool) -> bytes:
         "CHUNKING",  # RFC 3030
         "BINARYMIME",  # RFC 3030
         "DSN",  # RFC 3461
-        f"AUTH {' '.join(MECHANISMS)}",  # RFC 4954
+        *([f"AUTH {' '.join(mechanisms)}"] if mechanisms else []),  # RFC 4954
         *(["STARTTLS"] if offer_tls else []),  # RFC 3207
         "HELP",  # RFC 5321 section 4.1.1.8
     )

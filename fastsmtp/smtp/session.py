@@ -68,7 +68,15 @@ def _random_nonce() -> str:
 class SessionSettings:
     """What a listener's sessions have in common."""
 
-    __slots__ = ("hostname", "make_nonce", "max_message_size", "policies", "tls_available", "trace")
+    __slots__ = (
+        "auth_mechanisms",
+        "hostname",
+        "make_nonce",
+        "max_message_size",
+        "policies",
+        "tls_available",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -81,9 +89,11 @@ class SessionSettings:
         make_nonce: Callable[[], str] = _random_nonce,
         max_connections: int = 0,
         policies: Sequence[Policy] = (),
+        auth_mechanisms: Sequence[str] = replies.OFFERED_MECHANISMS,
     ) -> None:
         """Limits of 0 are none; `max_message_size` counts octets of mail data after dot-unstuffing.
 
+        `auth_mechanisms` are those that EHLO offers; a client may use any of `replies.MECHANISMS`.
         `strict` refuses what is otherwise accepted and recorded, `tls_available` offers STARTTLS, `trace` emits
         `Command` and `Replied`, `make_nonce` returns the unique part of a CRAM-MD5 challenge.
         """
@@ -92,6 +102,7 @@ class SessionSettings:
         self.tls_available: Final = tls_available
         self.trace: Final = trace
         self.make_nonce: Final = make_nonce
+        self.auth_mechanisms: Final = tuple(auth_mechanisms)
         wanted = max_message_size or max_recipients or max_connections or strict or policies
         self.policies: Final = (
             Policies(max_message_size, max_recipients, max_connections, strict, policies) if wanted else None
@@ -415,7 +426,7 @@ class Session:
         if self._introduce(argument, esmtp=True):
             settings = self._settings
             offer_tls = settings.tls_available and self.tls is None
-            self._reply(replies.ehlo(settings.hostname, settings.max_message_size, offer_tls))
+            self._reply(replies.ehlo(settings.hostname, settings.max_message_size, offer_tls, settings.auth_mechanisms))
 
     def _introduce(self, argument: str, *, esmtp: bool) -> bool:
         name = argument.strip(" \t")

@@ -39,6 +39,8 @@ def test_defaults_in_words() -> None:
         ("smtp.max_message_size=0",
          ("accept", "every sender and every login; mails of any size, to up to 100 recipients")),
         ("smtp.strict=true", ("strict", "what RFC 5321 says to refuse is refused, instead of recorded")),
+        ("smtp.auth_mechanisms=[PLAIN, CRAM-MD5]",
+         ("login", "CRAM-MD5 is offered: most clients take it, and send a digest instead of their password")),
         ("smtp.max_connections=7", ("connections", "up to 7")),
         ("smtp.read_timeout=0", ("disconnect", "nobody who is silent, or not reading for 10s")),
         ("smtp.attachment_storage={mode: tempfile, temp_dir: /t}", ("attachments", "files in /t, deleted after 1h")),

@@ -50,6 +50,7 @@ smtp:
   include_raw: false
   include_transcript: false
   strict: false
+  auth_mechanisms: ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]
   payload: "smtp"
   tls: {cert: "", key: "", mode: "starttls"}
   attachment_storage: {mode: "memory", temp_dir: "/tmp/smtp-attachments", cleanup_after: "1h"}
@@ -373,6 +374,14 @@ def test_faulty_overrides() -> None:
             "attachment_storage: {mode: tempfile, temp_dir: ''}",
             'smtp.attachment_storage.temp_dir: expected a directory, because mode is "tempfile"',
         ),
+        (
+            "auth_mechanisms: [PLAIN, cram-md5]",
+            'smtp.auth_mechanisms[1]: expected one of "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", '
+            'got "cram-md5": did you mean "CRAM-MD5"?',
+        ),
+        ("auth_mechanisms: PLAIN", 'smtp.auth_mechanisms: expected a list, got "PLAIN"'),
+        ("auth_mechanisms: {PLAIN: true}", "smtp.auth_mechanisms: expected a list, got a section"),
+        ("auth_mechanisms: [PLAIN, LOGIN, PLAIN]", "smtp.auth_mechanisms: PLAIN is listed twice"),
         ("pool: 4", "smtp.pool: expected a section with keys, got 4"),
         ("pool: {num_worker: 4}", "smtp.pool.num_worker: unknown key, did you mean num_workers?"),
         (

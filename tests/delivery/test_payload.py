@@ -101,7 +101,8 @@ AUTHENTICATION_WITH_CHALLENGE = {
     "attempted": True,
     "mechanism": "CRAM-MD5",
     "username": "u",
-    "password": "d",
+    "password": None,
+    "digest": "d",
     "challenge": "<1@x>",
 }
 AUTHENTICATION: dict[str, tuple[Credentials | None, dict[str, Any]]] = {
@@ -114,7 +115,7 @@ AUTHENTICATION: dict[str, tuple[Credentials | None, dict[str, Any]]] = {
         Credentials("XOAUTH2", None, "t"),
         {"attempted": True, "mechanism": "XOAUTH2", "username": None, "password": "t"},
     ),
-    "challenge": (Credentials("CRAM-MD5", "u", "d", "<1@x>"), AUTHENTICATION_WITH_CHALLENGE),
+    "challenge": (Credentials("CRAM-MD5", "u", None, "<1@x>", "d"), AUTHENTICATION_WITH_CHALLENGE),
 }
 
 

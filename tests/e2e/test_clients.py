@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import smtplib
-import subprocess
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import run
 from servers import TESTS, Serve, Server
 
 CLIENTS = TESTS / "clients"
@@ -22,11 +21,6 @@ CSV = b"a;b\n1;2\n"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\1\2\3" * 1000
 
 Send = Callable[[Server, Path], None]
-
-
-def run(command: list[str]) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def by_phpmailer(server: Server, _directory: Path) -> None:
@@ -72,14 +66,11 @@ SENDERS: dict[Send, tuple[str, str, str]] = {
     by_smtplib: ("LOGIN", "user", "secret"),
     by_swaks: ("LOGIN", "jürgen", "gehëim"),
     by_phpmailer: ("LOGIN", "jürgen", "gehëim"),
-    by_symfony: ("CRAM-MD5", "Jürgen", "gehëim"),
+    by_symfony: ("LOGIN", "Jürgen", "gehëim"),
 }
 
 
 def check_credentials(captured: dict[str, Any], mechanism: str, username: str, password: str) -> None:
-    challenge = captured.pop("challenge", None)
-    if challenge is not None:
-        password = hmac.new(password.encode(), challenge.encode(), "md5").hexdigest()
     assert captured == {"attempted": True, "mechanism": mechanism, "username": username, "password": password}
 
 

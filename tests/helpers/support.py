@@ -34,7 +34,7 @@ Step: TypeAlias = tuple[bytes, bytes]  # what the client sends, all that the ser
 EHLO: Final[Step] = (
     b"EHLO client.test\r\n",
     b"250-mx.test\r\n250-PIPELINING\r\n250-SIZE 2000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
-    b"250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2 OAUTHBEARER\r\n250 HELP\r\n",
+    b"250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER\r\n250 HELP\r\n",
 )
 MAIL: Final[Step] = (b"MAIL FROM:<a@example.org>\r\n", b"250 2.1.0 Sender accepted\r\n")
 RCPT: Final[Step] = (b"RCPT TO:<b@example.org>\r\n", b"250 2.1.5 Recipient accepted\r\n")

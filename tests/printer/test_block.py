@@ -79,6 +79,12 @@ def test_everything() -> None:
     ]
 
 
+def test_a_digest_is_not_shown_as_a_password() -> None:
+    authentication = {"attempted": True, "mechanism": "CRAM-MD5", "username": "tim", "password": None}
+    lines = block(authentication={**authentication, "digest": "b913a602", "challenge": "<1@mx>"})
+    assert [line for line in lines if line.startswith("  auth ")] == ["  auth        CRAM-MD5  tim  (digest b913a602)"]
+
+
 def test_nothing_known() -> None:
     assert block(
         envelope={"from": "", "to": ["x"], "helo": ""},

@@ -21,8 +21,8 @@ RESPONSES: list[tuple[str, bytes, Captured]] = [
     ("PLAIN", b"joe", Captured(Credentials("PLAIN", "joe", None), False)),
     ("PLAIN", b"", Captured(Credentials("PLAIN", "", None), False)),
     ("PLAIN", b"\0\xc3\xbc\0\xff", Captured(Credentials("PLAIN", "Ã¼", "ÿ"))),
-    ("CRAM-MD5", b"joe " + b"0a" * 16, Captured(Credentials("CRAM-MD5", "joe", "0a" * 16, "<n@h>"))),
-    ("CRAM-MD5", b"joe x", Captured(Credentials("CRAM-MD5", "joe", "x", "<n@h>"), False)),
+    ("CRAM-MD5", b"joe " + b"0a" * 16, Captured(Credentials("CRAM-MD5", "joe", None, "<n@h>", "0a" * 16))),
+    ("CRAM-MD5", b"joe x", Captured(Credentials("CRAM-MD5", "joe", None, "<n@h>", "x"), False)),
     ("CRAM-MD5", b"joe", Captured(Credentials("CRAM-MD5", "joe", None, "<n@h>"), False)),
     ("XOAUTH2", b"user=joe\x01auth=Bearer a b\x01\x01", Captured(Credentials("XOAUTH2", "joe", "a b"))),
     ("XOAUTH2", b"user=joe\x01auth=bearer t\x01\x01", Captured(Credentials("XOAUTH2", "joe", "t"))),
@@ -78,8 +78,8 @@ def test_unknown_mechanism(mechanism: str) -> None:
 
 
 def test_password_is_not_shown() -> None:
-    assert repr(Credentials("PLAIN", "joe", "s3cret")) == (
-        "Credentials(mechanism='PLAIN', username='joe', challenge=None)"
+    assert repr(Credentials("CRAM-MD5", "joe", "s3cret", "<n@h>", "d1gest")) == (
+        "Credentials(mechanism='CRAM-MD5', username='joe', challenge='<n@h>')"
     )
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fastsmtp.smtp import replies, violations
-from fastsmtp.smtp.replies import format_reply
+from fastsmtp.smtp.replies import MECHANISMS, format_reply
 
 REPLIES = {name: value for name, value in vars(replies).items() if isinstance(value, bytes)}
 # RFC 3463 section 2 "class", RFC 2034 section 4: the class is the first digit of the code.
@@ -114,11 +114,20 @@ def test_ehlo() -> None:
         "250-CHUNKING",
         "250-BINARYMIME",
         "250-DSN",
-        "250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2 OAUTHBEARER",
+        "250-AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER",
         "250-STARTTLS",
         "250 HELP",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mechanisms", "lines"),
+    [(MECHANISMS, ["250-AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2 OAUTHBEARER"]), (("LOGIN",), ["250-AUTH LOGIN"]), ((), [])],
+)
+def test_ehlo_offers_the_mechanisms_that_it_is_given(mechanisms: tuple[str, ...], lines: list[str]) -> None:
+    shown = replies.ehlo("h", 10, False, mechanisms).decode().split("\r\n")
+    assert [line for line in shown if "AUTH" in line] == lines
 
 
 def test_every_refusal_of_strict_mode_is_a_5xx() -> None:

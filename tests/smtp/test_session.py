@@ -343,7 +343,7 @@ AUTH: dict[str, tuple[list[Step], Credentials]] = {
             (b"AUTH CRAM-MD5\r\n", b"334 " + b64(b"<nonce@mx.test>") + b"\r\n"),
             (b64(f"joe smith {DIGEST}".encode()) + b"\r\n", OK),
         ],
-        Credentials("CRAM-MD5", "joe smith", DIGEST, "<nonce@mx.test>"),
+        Credentials("CRAM-MD5", "joe smith", None, "<nonce@mx.test>", DIGEST),
     ),
     "XOAUTH2": (
         [(b"AUTH XOAUTH2 " + b64(b"user=joe@x\x01auth=Bearer ya29.tok==\x01\x01") + b"\r\n", OK)],
@@ -405,6 +405,14 @@ def test_refused_auth_may_be_tried_again(name: str, strict: bool) -> None:
 def test_failed_auth_was_attempted() -> None:
     outcome = converse(EHLO, *REFUSED_AUTH["cancel"], MAIL, RCPT, DATA, (b".\r\n", ACCEPTED))
     assert (outcome.envelope().auth_attempted, outcome.envelope().credentials) == (True, None)
+
+
+def test_a_mechanism_that_is_not_offered_is_answered() -> None:
+    offered = SessionSettings("mx.test", make_nonce=lambda: "nonce", auth_mechanisms=("LOGIN",))
+    session = Session(offered)
+    session.greet()
+    assert b"250-AUTH LOGIN\r\n" in feed(session, b"EHLO x\r\n")
+    assert feed(session, b"AUTH CRAM-MD5\r\n") == b"334 " + b64(b"<nonce@mx.test>") + b"\r\n"
 
 
 def test_challenges_differ() -> None:
