@@ -183,7 +183,7 @@ def test_a_server_that_drains_is_healthy_but_not_ready(serve: Serve, gate: Gate)
             assert (code, json.loads(text)) == (503, [{**BUSY, "error_message": STOPPING}])
             opened.let_go()
         assert wire.reply()[:3] == b"250"
-    assert server.process.wait(60) == 0
+    assert server.wait_for_end() == 0
 
 
 @pytest.mark.parametrize("key", ["metrics.address", "status.address"])

@@ -266,7 +266,7 @@ def test_workers_of_a_process_that_is_killed_while_it_stops_do_not_stay(serve: S
         assert select.select([wire.socket for wire in idle], [], [], PATIENCE_S)[0]  # it has begun to stop
         for pid in processes:
             os.kill(pid, signal.SIGKILL)
-        assert server.process.wait(30) == 0
+        assert server.wait_for_end() == 0
     wait_until_gone(*pids)
 
 
@@ -398,7 +398,7 @@ def test_stop_by_rpc(serve: Serve, force: bool) -> None:
         with contextlib.suppress(ConnectionError):
             client.call("rpc.Stop", force)
         client.wait_for_end()
-    server.exit_code = server.process.wait(60)
+    server.exit_code = server.wait_for_end()
     assert server.exit_code in ((128 + signal.SIGINT, 128 + signal.SIGTERM) if force else (0,))
 
 
@@ -417,7 +417,7 @@ def test_sigterm_lets_transactions_finish_in_all_processes(serve: Serve, scratch
         for wire in others:
             assert wire.ask(MAIL % b"x") == ACCEPTED
             assert [wire.reply(), wire.reply()] == [GOING_DOWN, b""]
-    assert server.process.wait(30) == 0
+    assert server.wait_for_end() == 0
     assert len(server.records()) == MANY
     assert logged(server, "process lost") == []
     assert list(scratch.iterdir()) == []
@@ -436,7 +436,7 @@ def test_a_second_signal_ends_all_at_once(serve: Serve, scratch: Path, number: i
         assert idle.reply() == GOING_DOWN
         server.process.send_signal(number)
         assert {wire.reply() for wire in wires} == {b""}
-    assert server.process.wait(30) == 128 + number
+    assert server.wait_for_end() == 128 + number
     wait_until_gone(*pids)
     assert list(scratch.iterdir()) == []
 
@@ -651,7 +651,7 @@ def test_a_process_that_is_stuck_cannot_hold_up_an_end_at_once(serve: Serve, scr
         server.process.send_signal(signal.SIGTERM)
         assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]  # it has begun to stop
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 128 + signal.SIGTERM
+        assert server.wait_for_end() == 128 + signal.SIGTERM
     wait_until_gone(*pids)
     assert list(scratch.iterdir()) == []
 
@@ -673,7 +673,7 @@ def test_a_process_that_is_stuck_stays_no_longer_than_the_others(serve: Serve, s
         if signals == 2:
             assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]  # it has begun to stop
             server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == server.exit_code
+        assert server.wait_for_end() == server.exit_code
     wait_until_gone(*pids)
     assert list(scratch.iterdir()) == []
 

@@ -297,7 +297,7 @@ def test_stop(server: Server, force: bool) -> None:
     assert answer["error"].startswith("the argument of rpc.Stop is not what it should be: ")
     if not force:
         assert call(server, "rpc.Stop", False) is True
-        assert server.process.wait(60) == 0
+        assert server.wait_for_end() == 0
         return
     with smtplib.SMTP(server.host, server.port) as client:
         client.ehlo()
@@ -309,6 +309,6 @@ def test_stop(server: Server, force: bool) -> None:
             ["php", str(TESTS / "clients" / "rpc.php"), address_of(server), json.dumps([["rpc.Stop", True]])],
             capture_output=True, check=False, timeout=60,
         )  # fmt: skip
-        server.exit_code = server.process.wait(60)
+        server.exit_code = server.wait_for_end()
         client.close()
     assert server.exit_code in (128 + signal.SIGINT, 128 + signal.SIGTERM)

@@ -28,6 +28,12 @@ def assert_refused(server: Server) -> None:
         socket.create_connection((server.host, server.port))
 
 
+def assert_ended_by_itself(server: Server) -> None:
+    """The server ends well, and before its grace period does."""
+    assert server.wait_for_end() == 0
+    assert logged(server, "grace period is over") == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_idle_sessions_get_421_and_nobody_new_gets_in(serve: Serve, number: int) -> None:
     server = serve()
@@ -42,7 +48,7 @@ def test_idle_sessions_get_421_and_nobody_new_gets_in(serve: Serve, number: int)
         assert_refused(server)
         assert in_transaction.ask(b"Subject: last\r\n\r\n.\r\n") == ACCEPTED
         assert [in_transaction.reply(), in_transaction.reply()] == [GOING_DOWN, b""]
-    assert server.process.wait(10) == 0
+    assert_ended_by_itself(server)
     assert [item["message"]["subject"] for item in server.records()] == ["last"]
 
 
@@ -59,7 +65,7 @@ def test_a_transaction_without_mail_data_yet_may_go_on_or_be_given_up(serve: Ser
         assert goes_on.reply() == GOING_DOWN
         assert gives_up.ask(b"RSET\r\n") == b"250 2.0.0 Reset\r\n"
         assert gives_up.reply() == GOING_DOWN
-    assert server.process.wait(10) == 0
+    assert_ended_by_itself(server)
     assert len(server.records()) == 1
 
 
@@ -72,7 +78,7 @@ def test_a_mail_with_a_worker_gets_its_reply(serve: Serve, gate: Gate) -> None:
             signal_and_wait(server, idle)
             opened.let_go()
         assert [wire.reply() for _ in range(3)] == [ACCEPTED, GOING_DOWN, b""]
-    assert server.process.wait(10) == 0
+    assert_ended_by_itself(server)
 
 
 def test_a_mail_that_waits_for_a_worker_gets_one(serve: Serve, gate: Gate) -> None:
@@ -89,7 +95,7 @@ def test_a_mail_that_waits_for_a_worker_gets_one(serve: Serve, gate: Gate) -> No
         with gate.wait_for_worker() as opened:
             opened.let_go()
         assert [second.reply(), second.reply()] == [ACCEPTED, GOING_DOWN]
-    assert server.process.wait(10) == 0
+    assert_ended_by_itself(server)
 
 
 def test_when_the_grace_period_is_over_the_rest_is_cut_and_not_delivered(serve: Serve) -> None:
@@ -99,7 +105,7 @@ def test_when_the_grace_period_is_over_the_rest_is_cut_and_not_delivered(serve: 
         slow.send(b"Subject: cut\r\n\r\nx")
         signal_and_wait(server, idle)
         assert slow.reply() == b""
-    assert server.process.wait(10) == 0
+    assert server.wait_for_end() == 0
     assert len(logged(server, "grace period is over")) == 1
     assert server.records() == []
 
@@ -114,7 +120,7 @@ def test_a_second_signal_ends_at_once(serve: Serve, number: int) -> None:
         signal_and_wait(server, idle, number)
         server.process.send_signal(number)
         assert slow.reply() == b""
-    assert server.process.wait(10) == 128 + number
+    assert server.wait_for_end() == 128 + number
     assert server.records() == []
 
 
@@ -154,7 +160,7 @@ def test_the_end_in_the_middle_of_traffic_loses_and_doubles_nothing(serve: Serve
     server.process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join()
-    assert server.process.wait(10) == 0
+    assert_ended_by_itself(server)
     delivered = Counter(item["message"]["subject"] for item in server.records())
     assert set(delivered.values()) == {1}
     assert accepted - delivered == Counter()

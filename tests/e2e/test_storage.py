@@ -13,6 +13,7 @@ import pytest
 from damage import multipart
 from procs import descriptors
 from servers import Serve, Server
+from waits import PATIENCE_S
 
 SIZE = 200_000
 MAIL = multipart(f"--b\nContent-Type: image/png\n\n{'x' * SIZE}\n--b\nContent-Type: image/png\n\n{'y' * SIZE}\n--b--\n")
@@ -25,7 +26,7 @@ def settings(directory: Path, **smtp: Any) -> dict[str, Any]:
 
 def send(server: Server, octets: bytes = MAIL) -> tuple[int, bytes]:
     """The reply to one mail."""
-    with smtplib.SMTP(server.host, server.port, timeout=60) as client:
+    with smtplib.SMTP(server.host, server.port, timeout=PATIENCE_S) as client:
         client.ehlo()
         client.mail("s@example.com")
         client.rcpt("r@example.com")
@@ -77,7 +78,7 @@ def test_same_mails_at_once_have_files_of_their_own(serve: Serve, directory: Pat
 
 REFUSALS: dict[str, tuple[str, dict[str, Any], int]] = {
     "crashing worker": ("crashes.php", {}, 451),
-    "worker that hangs": ("hangs.php", {"supervisor": {"exec_ttl": "300ms", "watch_tick": "100ms"}}, 451),
+    "worker that hangs": ("hangs.php", {"supervisor": {"exec_ttl": "300ms"}}, 451),
     "worker that answers nonsense": ("bad_crc.php", {}, 451),
     "worker that reports an error": ("error.php", {}, 250),
 }
@@ -92,8 +93,8 @@ def test_files_go_with_a_refusal_and_stay_with_an_acceptance(serve: Serve, direc
 
 
 def test_no_worker_in_time_leaves_no_file(serve: Serve, directory: Path) -> None:
-    pool = {"num_workers": 1, "allocate_timeout": "400ms", "destroy_timeout": "100ms", "supervisor": {"exec_ttl": "3s"}}
-    server = serve(settings(directory, pool=pool), worker="hangs.php")
+    pool = {"num_workers": 1, "allocate_timeout": "400ms", "destroy_timeout": "100ms"}
+    server = serve({**settings(directory, pool=pool), "endure": {"grace_period": "100ms"}}, worker="hangs.php")
     with smtplib.SMTP(server.host, server.port) as first:
         first.ehlo()
         first.mail("s@example.com")
@@ -103,7 +104,7 @@ def test_no_worker_in_time_leaves_no_file(serve: Serve, directory: Path) -> None
         first.send(b"Subject: x\r\n\r\n.\r\n")  # the only worker is busy with this one
         assert send(server) == (451, b"4.3.2 No worker free, try again later")
         assert names(directory) == []
-        assert first.getreply()[0] == 451
+        first.close()
 
 
 def start_mail(server: Server, directory: Path) -> socket.socket:
@@ -210,8 +211,8 @@ def test_a_checksum_is_there_when_asked_for(serve: Serve, directory: Path, mode:
 
 def test_too_much_mail_in_memory_pauses_reading_and_loses_nothing(serve: Serve) -> None:
     """Connections take turns when together they hold more than allowed, and each sends a second mail afterwards."""
-    server = serve({"smtp": {"max_inflight_bytes": 300_000, "read_timeout": "20s"}})
-    clients = [socket.create_connection((server.host, server.port), timeout=30) for _ in range(8)]
+    server = serve({"smtp": {"max_inflight_bytes": 300_000}})
+    clients = [socket.create_connection((server.host, server.port), timeout=PATIENCE_S) for _ in range(8)]
     mail = b"MAIL FROM:<s@example.com>\r\nRCPT TO:<r@example.com>\r\nDATA\r\n" + MAIL + b".\r\n"
     replies = [client.makefile("rb") for client in clients]
     for client in clients:

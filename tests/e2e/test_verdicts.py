@@ -29,7 +29,7 @@ def send(client: smtplib.SMTP, subject: str) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("relay", ["unix", "pipes"])
 def test_the_session_goes_on_whatever_the_worker_does(serve: Serve, relay: str) -> None:
-    settings = {"server": {"relay": relay}, "smtp": {"pool": {"num_workers": 1, "supervisor": {"exec_ttl": "1s"}}}}
+    settings = {"server": {"relay": relay}, "smtp": {"pool": {"num_workers": 1, "supervisor": {"exec_ttl": "2s"}}}}
     server = serve(settings, worker="obeys.php")
     with connect(server) as client:
         for subject, reply in {**VERDICTS, **FAILURES}.items():

@@ -14,6 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 WORKERS = TESTS / "php"
+END_PATIENCE_S = 60.0  # for a server to end, its workers with it
 
 
 class Server:
@@ -65,18 +66,22 @@ class Server:
                     pytest.fail("the server ended:\n" + "\n".join(self.lines))
                 self._changed.wait(0.5)
 
+    def wait_for_end(self) -> int:
+        """Wait for an end that was asked for in any way, and return the exit code."""
+        return self.process.wait(END_PATIENCE_S)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            code = self.process.wait(60)
+            code = self.wait_for_end()
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise
         for reader in self._readers:
-            reader.join(60)  # a worker that outlives the server has its outputs, too
+            reader.join(END_PATIENCE_S)  # a worker that outlives the server has its outputs, too
         return code
 
     def kill(self) -> None:

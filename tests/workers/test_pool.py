@@ -124,7 +124,8 @@ def test_restart_asked_for_without_end(run_loop: Run, log: Log) -> None:
             since = loop.time()
             send(pool, email)
             await until(lambda: pool.starts == 4)
-            assert loop.time() - since >= sum(map(retry_delay, (1, 2, 3)))  # no busy loop
+            # No busy loop; the timers of uvloop may be early by a few milliseconds.
+            assert loop.time() - since >= 0.9 * sum(map(retry_delay, (1, 2, 3)))
             pool.kill()
             assert await email.verdict() in (NO_WORKER, WORKER_FAILED)  # it may have been with the fourth
 
