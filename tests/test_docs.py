@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 import msgspec
@@ -16,13 +16,14 @@ from servers import TESTS
 
 from fastsmtp.cli.main import main
 from fastsmtp.config.file import load
+from fastsmtp.config.logs import ChannelSettings, FileLoggerSettings
 from fastsmtp.config.settings import Config, ListenerSettings
 
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/README.md"])
 CONFIGURATION = (DOCS / "configuration.md").read_text()
-ROWS = re.findall(r"^\| `([\w.<>]+)` \| (.+?) \| (`.*?`|required) \| .+ \|$", CONFIGURATION, re.M)
+ROWS = re.findall(r"^\| `([\w.<>]+)` \| (.+?) \| (`.*?`|required) \| .*\|$", CONFIGURATION, re.M)
 
 
 def keys(struct: type[msgspec.Struct], above: str = "") -> Iterator[str]:
@@ -33,8 +34,15 @@ def keys(struct: type[msgspec.Struct], above: str = "") -> Iterator[str]:
             yield from keys(field.type, f"{key}.")
         else:
             yield key
-            if ListenerSettings in get_args(field.type):
-                yield from (f"{key}.<name>.{item.encode_name}" for item in msgspec.structs.fields(ListenerSettings))
+            for item in sections_in(field.type):
+                if get_origin(field.type) is dict:
+                    yield from (f"{key}.<name>.{below.encode_name}" for below in msgspec.structs.fields(item))
+                else:  # a section that may be left out
+                    yield from keys(item, f"{key}.")
+
+
+def sections_in(kind: Any) -> list[type[msgspec.Struct]]:
+    return [item for item in get_args(kind) if isinstance(item, type) and issubclass(item, msgspec.Struct)]
 
 
 def test_every_key_is_documented_once() -> None:
@@ -42,17 +50,33 @@ def test_every_key_is_documented_once() -> None:
     assert sorted(documented) == sorted(keys(Config))
 
 
-@pytest.mark.parametrize(("key", "default"), [(key, default) for key, _, default in ROWS if "<name>" not in key])
+# Those that may be there or not, each with what is required.
+OPTIONAL = {
+    "smtp.servers.<name>": ListenerSettings(addr=""),
+    "logs.channels.<name>": ChannelSettings(),
+    "logs.file_logger_options": FileLoggerSettings(),
+}
+
+
+def parent(key: str) -> str:
+    return key.rpartition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "default"), [(key, default) for key, _, default in ROWS if parent(key) not in OPTIONAL]
+)
 def test_documented_default_is_the_default(key: str, default: str) -> None:
     assert load(None, [f"{key}={default.strip('`')}"]) == load(None)
 
 
-def test_documented_defaults_of_a_listener() -> None:
-    shown: dict[str, Any] = {
-        key.rpartition(".")[2]: yaml.safe_load(default.strip("`")) for key, _, default in ROWS if "<name>" in key
+@pytest.mark.parametrize("section", OPTIONAL)
+def test_documented_defaults_of_a_section_that_may_be_left_out(section: str) -> None:
+    shown = {
+        key.rpartition(".")[2]: "" if default == "required" else yaml.safe_load(default.strip("`"))
+        for key, _, default in ROWS
+        if parent(key) == section
     }
-    assert shown.pop("addr") == "required"
-    assert msgspec.structs.asdict(ListenerSettings(addr="")) == {"addr": "", **shown}
+    assert msgspec.structs.asdict(OPTIONAL[section]) == shown
 
 
 def blocks(page: Path, language: str) -> list[str]:

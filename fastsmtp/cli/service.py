@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from fastsmtp.cli.summary import banner
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import StartError
-from fastsmtp.ops.log import LogOutput, configure
+from fastsmtp.ops.log import Logs, configure
 from fastsmtp.printer.archive import prepare
 from fastsmtp.processes.shares import process_count
 from fastsmtp.system.loop import run, unless
@@ -70,7 +70,7 @@ def _make_server(config: Config, save: str) -> _Server:
 class _Service:
     """One run of a server between start and the last signal."""
 
-    def __init__(self, server: _Server, config: Config, wishes: Wishes, output: LogOutput) -> None:
+    def __init__(self, server: _Server, config: Config, wishes: Wishes, output: Logs) -> None:
         self.server = server
         self.config = config
         self.wishes = wishes

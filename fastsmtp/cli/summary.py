@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 
 from fastsmtp import __version__
+from fastsmtp.config.logs import CHANNELS, SILENT, FileLoggerSettings, LogsSettings
 from fastsmtp.config.settings import Config, ListenerSettings, TLSSettings
 from fastsmtp.errors import StartError
 from fastsmtp.processes.shares import process_count, split
@@ -201,16 +202,29 @@ def _about_mails(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _about_surroundings(config: Config) -> Iterator[tuple[str, str]]:
-    logs = config.logs
-    if logs.mode in ("none", "off"):
-        yield "log", "nothing"
-    else:
-        outputs = logs.output if isinstance(logs.output, str) else ", ".join(logs.output)
-        yield "log", f"{logs.level} and above, to {outputs}"
+    yield from _about_logs(config.logs)
     yield "rpc", config.rpc.listen or "off: `workers`, `connections`, `close` and `reset` need rpc.listen"
     yield "metrics", f"http://{config.metrics.address}/metrics" if config.metrics.address else "off"
     yield "status", f"http://{config.status.address}/health and /ready" if config.status.address else "off"
     yield "stop", f"running mails may take {span(config.endure.grace_period_s)} to finish"
+
+
+def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:
+    yield "log", _logged(logs)
+    for name in logs.channels:
+        if name in CHANNELS:
+            yield f"log ({name})", _logged(logs.channel(name))
+
+
+def _logged(logs: LogsSettings) -> str:
+    if logs.mode in SILENT:
+        return "nothing"
+    file = logs.file_logger_options
+    if file is not None:
+        full = f"a new file every {file.max_size or FileLoggerSettings().max_size} MB"
+        return f"{logs.level} and above, as JSON to {file.path}, {full}"
+    outputs = logs.output if isinstance(logs.output, str) else ", ".join(logs.output)
+    return f"{logs.level} and above, to {outputs}"
 
 
 def _tls(listener: ListenerSettings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import shlex
@@ -33,6 +34,20 @@ def _flag(value: object) -> bool:
 
 
 _LARGEST = 2**63 - 1  # what comes later may count on 64 bits, or on a float of it
+
+
+def choice(*choices: str, **spellings: str) -> Rule:
+    """One of the choices, in small or capital letters, or another spelling of one, as RoadRunner takes it."""
+    known = {name: name for name in choices} | spellings
+
+    def read(value: object) -> str:
+        text = "off" if value is False else str(value).lower()  # for YAML 1.1, `off` is false
+        if text not in known:
+            near = difflib.get_close_matches(text, choices, 1)
+            raise ValueError(f'did you mean "{near[0]}"?' if near else "")
+        return known[text]
+
+    return Rule("one of " + ", ".join(f'"{name}"' for name in choices), read)
 
 
 def integer(lowest: int, highest: int | None = None) -> Rule:
@@ -182,5 +197,10 @@ HostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _host_n
 OptionalHostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _optional(_host_name))]
 CommandLine: TypeAlias = Annotated[str, Rule("a command, as text or as a list", _optional(_words))]
 Scalar: TypeAlias = Annotated[str, Rule("text", _scalar_text)]
+LogMode: TypeAlias = Annotated[str, choice("development", "production", "raw", "none", "off")]
+LogLevel: TypeAlias = Annotated[
+    str, choice("debug", "info", "warn", "error", "panic", warning="warn", dpanic="panic", fatal="panic")
+]
+LogEncoding: TypeAlias = Annotated[str, choice("", "console", "json")]
 StatusCode: TypeAlias = Annotated[int, integer(100, 599)]
 ProcessCount: TypeAlias = Annotated[int, Rule('an integer of 1 or more, or "auto"', integer(1).read)]

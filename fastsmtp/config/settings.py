@@ -11,22 +11,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from fastsmtp.config import rules
+from fastsmtp.config.logs import ChannelSettings, LogsSettings
+from fastsmtp.config.section import Section, seconds
 from fastsmtp.smtp.replies import OFFERED_MECHANISMS, Mechanism
 from fastsmtp.system.addresses import TCPAddress, UnixAddress, parse_address
 
 # Attribute names carry the unit where the type does not say it: durations are float seconds, attribute `<key>_s`.
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section: frozen, unknown keys are faults."""
-
-
-def _seconds(*keys: str) -> dict[str, str]:
-    """The `rename` map that spells each duration `<key>` in YAML and `<key>_s` in Python."""
-    return {f"{key}_s": key for key in keys}
-
-
-class TLSSettings(_Section, frozen=True):
+class TLSSettings(Section, frozen=True):
     """Certificate of a listener and when TLS begins."""
 
     cert: rules.Text = ""  # PEM file, or "auto": self-signed, made at start; "" = no TLS
@@ -34,7 +27,7 @@ class TLSSettings(_Section, frozen=True):
     mode: Literal["starttls", "implicit"] = "starttls"
 
 
-class AttachmentStorageSettings(_Section, rename=_seconds("cleanup_after"), frozen=True):
+class AttachmentStorageSettings(Section, rename=seconds("cleanup_after"), frozen=True):
     """Where decoded attachments wait for the worker."""
 
     mode: Literal["memory", "tempfile"] = "memory"
@@ -43,7 +36,7 @@ class AttachmentStorageSettings(_Section, rename=_seconds("cleanup_after"), froz
     checksum: Literal["", "sha256"] = ""
 
 
-class SupervisorSettings(_Section, rename=_seconds("watch_tick", "ttl", "idle_ttl", "exec_ttl"), frozen=True):
+class SupervisorSettings(Section, rename=seconds("watch_tick", "ttl", "idle_ttl", "exec_ttl"), frozen=True):
     """When a worker is replaced though it did nothing wrong, and when it is killed."""
 
     watch_tick_s: rules.PositiveSeconds = 5.0  # how often the supervisor looks
@@ -53,7 +46,7 @@ class SupervisorSettings(_Section, rename=_seconds("watch_tick", "ttl", "idle_tt
     max_worker_memory: rules.Count = 0  # MB of resident memory above which a worker is replaced; 0 = no limit
 
 
-class PoolSettings(_Section, rename=_seconds("allocate_timeout", "destroy_timeout"), frozen=True):
+class PoolSettings(Section, rename=seconds("allocate_timeout", "destroy_timeout"), frozen=True):
     """The worker processes of `smtp`."""
 
     num_workers: rules.Positive = 4
@@ -65,7 +58,7 @@ class PoolSettings(_Section, rename=_seconds("allocate_timeout", "destroy_timeou
     command: rules.CommandLine | list[str] = ""  # overrides server.command for this pool
 
 
-class ListenerSettings(_Section, frozen=True):
+class ListenerSettings(Section, frozen=True):
     """One of `smtp.servers`."""
 
     addr: rules.Address
@@ -73,13 +66,13 @@ class ListenerSettings(_Section, frozen=True):
     tls: TLSSettings | None = None  # None = smtp.tls
 
 
-class JobsSettings(_Section, frozen=True):
+class JobsSettings(Section, frozen=True):
     """The jobs shape of the payload."""
 
     pipeline: rules.Text = "smtp"
 
 
-class SMTPSettings(_Section, rename=_seconds("read_timeout", "write_timeout"), frozen=True):
+class SMTPSettings(Section, rename=seconds("read_timeout", "write_timeout"), frozen=True):
     """What is listened to and what happens to a mail."""
 
     addr: rules.Address = "127.0.0.1:1025"  # "" after `load` where only `servers` are listened to
@@ -115,7 +108,7 @@ class SMTPSettings(_Section, rename=_seconds("read_timeout", "write_timeout"), f
         }
 
 
-class OnInitSettings(_Section, rename=_seconds("exec_timeout"), frozen=True):
+class OnInitSettings(Section, rename=seconds("exec_timeout"), frozen=True):
     """A command run once before the workers start."""
 
     command: rules.CommandLine | list[str] = ""
@@ -125,7 +118,7 @@ class OnInitSettings(_Section, rename=_seconds("exec_timeout"), frozen=True):
     user: rules.Text = ""
 
 
-class ServerSettings(_Section, rename=_seconds("relay_timeout"), frozen=True):
+class ServerSettings(Section, rename=seconds("relay_timeout"), frozen=True):
     """How a worker is started and spoken to. After `load`, `env` is one dict."""
 
     command: rules.CommandLine | list[str] = ""  # "" = the embedded default
@@ -137,42 +130,32 @@ class ServerSettings(_Section, rename=_seconds("relay_timeout"), frozen=True):
     on_init: OnInitSettings = OnInitSettings()
 
 
-class RPCSettings(_Section, frozen=True):
+class RPCSettings(Section, frozen=True):
     """The Goridge RPC listener."""
 
     listen: rules.URL = ""  # "tcp://127.0.0.1:6001", "unix://path"; "" = off
 
 
-class LogsSettings(_Section, frozen=True):
-    """What is logged, how and where."""
-
-    mode: Literal["development", "production", "raw", "none", "off"] = "development"
-    level: Literal["debug", "info", "warn", "error", "panic"] = "info"
-    encoding: Literal["", "console", "json"] = ""  # "" = by mode
-    output: rules.Text | list[str] = "stderr"  # "stderr", "stdout" or a file
-    err_output: rules.Text | list[str] = "stderr"
-
-
-class MetricsSettings(_Section, frozen=True):
+class MetricsSettings(Section, frozen=True):
     """The Prometheus endpoint."""
 
     address: rules.HTTPAddress = ""  # "" = off
 
 
-class StatusSettings(_Section, frozen=True):
+class StatusSettings(Section, frozen=True):
     """The health and readiness endpoint."""
 
     address: rules.HTTPAddress = ""  # "" = off
     unavailable_status_code: rules.StatusCode = 503
 
 
-class EndureSettings(_Section, rename=_seconds("grace_period"), frozen=True):
+class EndureSettings(Section, rename=seconds("grace_period"), frozen=True):
     """RoadRunner's container; of its settings only the grace period concerns us."""
 
     grace_period_s: rules.Seconds = 30.0
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """The whole file: our sections; every other section is left alone."""
 
     version: rules.Scalar = "3"
@@ -194,9 +177,7 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     for name in config.server.env:
         if not name or "=" in name:
             yield "server.env", f'expected names of environment variables, got "{name}"'
-    for key, output in (("logs.output", config.logs.output), ("logs.err_output", config.logs.err_output)):
-        if not output or (isinstance(output, list) and "" in output):
-            yield key, 'expected "stderr", "stdout" or a file, got nothing'
+    yield from _log_contradictions(config.logs)
     storage = smtp.attachment_storage
     if storage.mode == "tempfile" and not storage.temp_dir:
         yield "smtp.attachment_storage.temp_dir", 'expected a directory, because mode is "tempfile"'
@@ -206,6 +187,15 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     yield from _listener_contradictions(smtp)
     if smtp.processes != 1:
         yield from _process_contradictions(config)
+
+
+def _log_contradictions(logs: LogsSettings) -> Iterator[tuple[str, str]]:
+    sections: dict[str, LogsSettings | ChannelSettings] = {"logs": logs}
+    sections |= {f"logs.channels.{name}": channel for name, channel in logs.channels.items()}
+    for key, section in sections.items():
+        for name, output in (("output", section.output), ("err_output", section.err_output)):
+            if output == "" or output == [] or (isinstance(output, list) and "" in output):
+                yield f"{key}.{name}", 'expected "stderr", "stdout" or a file, got nothing'
 
 
 def _process_contradictions(config: Config) -> Iterator[tuple[str, str]]:

@@ -13,17 +13,19 @@ import sys
 import traceback
 from collections.abc import Callable, MutableMapping
 from datetime import datetime, timezone
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 import structlog
 
-from fastsmtp.config.settings import LogsSettings
-from fastsmtp.ops.logoutput import PIPE_LINE, shorten
-from fastsmtp.ops.logoutput import LogOutput as LogOutput  # part of what `configure` returns
+from fastsmtp.config.logs import PARTS, SILENT, FileLoggerSettings, LogsSettings
+from fastsmtp.errors import StartError
+from fastsmtp.ops.logoutput import PIPE_LINE, LogOutput, shorten
+from fastsmtp.ops.rotation import Limits, Rotation
 from fastsmtp.text import printable
 
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40, "panic": 50}
+_SILENCE = 100  # above every level
 # RoadRunner's spelling of the levels of `logging` and structlog.
 _LEVEL_NAMES = {"warning": "warn", "critical": "panic", "fatal": "panic", "exception": "error"}
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[36m", "warn": "\x1b[33m", "error": "\x1b[31m", "panic": "\x1b[1;31m"}
@@ -34,15 +36,12 @@ _Render: TypeAlias = Callable[[_Event], bytes]
 
 
 class _LineLogger:
-    """What structlog writes finished lines to, whatever their level."""
+    """What structlog hands finished lines to, whatever their level, each with the output it goes to."""
 
-    __slots__ = ("_write",)
+    __slots__ = ()
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
-
-    def msg(self, line: bytes) -> None:
-        self._write(line)
+    def msg(self, output: LogOutput, line: bytes) -> None:
+        output.write(line)
 
     debug = info = warning = warn = error = err = critical = fatal = exception = failure = log = msg
 
@@ -50,58 +49,137 @@ class _LineLogger:
 class _Bridge(logging.Handler):
     """Records of the standard library's `logging`."""
 
-    def __init__(self, render: _Render, output: LogOutput) -> None:
+    def __init__(self, logs: Logs) -> None:
         super().__init__()
-        self._render = render
-        self._output = output
+        self._logs = logs
 
     def emit(self, record: logging.LogRecord) -> None:
+        sink = self._logs.sink(record.name)
+        if record.levelno < sink.level:
+            return
         event: _Event = {"event": record.getMessage(), "level": record.levelname.lower(), "channel": record.name}
         if record.exc_info:
             event["exc_info"] = record.exc_info
-        self._output.write(self._render(event))
+        sink.output.write(sink.render(event))
 
 
-def configure(settings: LogsSettings) -> LogOutput:
-    """Set up structlog and `logging` for the whole process; return the outputs, to be reopened and closed.
+class _Sink(NamedTuple):
+    """Where the records of a channel go: from which level on, how they look, and to which output."""
+
+    level: int
+    render: _Render
+    output: LogOutput
+
+
+class Logs:
+    """The open log of this process: one sink, and more for the channels that have settings of their own."""
+
+    def __init__(self, settings: LogsSettings) -> None:
+        """Open every output. Raises StartError where a log file cannot be opened."""
+        self._sinks: dict[str, _Sink] = {}
+        self._base = _make_sink(settings.channel(""))
+        try:
+            for name in settings.channels:
+                self._sinks[name] = _make_sink(settings.channel(name))
+        except StartError:
+            self.close()
+            raise
+        for part, whole in PARTS.items():
+            if whole in self._sinks:
+                self._sinks.setdefault(part, self._sinks[whole])
+
+    def sink(self, channel: str) -> _Sink:
+        """Where the records of this channel go."""
+        return self._sinks.get(channel, self._base)
+
+    @property
+    def level(self) -> int:
+        """The least that is logged in any channel."""
+        return min(sink.level for sink in (self._base, *self._sinks.values()))
+
+    def reopen(self) -> None:
+        """Open the files again under their names, after a log rotation moved them; the old one stays if that fails."""
+        for output in self._outputs():
+            output.reopen()
+
+    def close(self) -> None:
+        """Close the files; later records are dropped."""
+        for output in self._outputs():
+            output.close()
+
+    def _outputs(self) -> list[LogOutput]:
+        return list(dict.fromkeys(sink.output for sink in (self._base, *self._sinks.values())))
+
+
+def configure(settings: LogsSettings) -> Logs:
+    """Set up structlog and `logging` for the whole process; return the log, to be reopened and closed.
 
     Raises StartError where a log file cannot be opened.
     """
-    silent = settings.mode in ("none", "off")
-    output = LogOutput([] if silent else _listed(settings.output), _listed(settings.err_output))
-    level = _LEVELS["panic"] if silent else _LEVELS[settings.level]
-    render = _renderer(settings, colours=output.is_terminal())
+    logs = Logs(settings)
 
-    output.render_dropped = lambda count: render(
-        {"level": "warn", "channel": "log", "event": "nobody read the log, records dropped", "count": count}
-    )
-
-    if _encoding(settings) == "json":
-        output.shorten = _shorten_json
-
-    def finish(_logger: object, method: str, event: _Event) -> bytes:
+    def finish(_logger: object, method: str, event: _Event) -> tuple[tuple[LogOutput, bytes], dict[str, object]]:
+        sink = logs.sink(event.get("channel", ""))
+        if _LEVELS[_level_name(method)] < sink.level:
+            raise structlog.DropEvent
         event["level"] = method
-        return render(event)
+        return (sink.output, sink.render(event)), {}
 
     structlog.configure(
         processors=[finish],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _LineLogger(output.write),
+        wrapper_class=structlog.make_filtering_bound_logger(min(logs.level, _LEVELS["panic"])),
+        logger_factory=lambda *_: _LineLogger(),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [_Bridge(render, output)]
-    root.setLevel(level)
-    logging.getLogger("asyncio").setLevel(max(level, logging.INFO))  # its DEBUG only names the selector
-    return output
+    root.handlers = [_Bridge(logs)]
+    root.setLevel(logs.level)
+    logging.getLogger("asyncio").setLevel(max(logs.level, logging.INFO))  # its DEBUG only names the selector
+    return logs
+
+
+def _make_sink(settings: LogsSettings) -> _Sink:
+    silent = settings.mode in SILENT
+    file = None if silent else settings.file_logger_options
+    ending = settings.ending.encode(errors="surrogateescape")
+    output = LogOutput(
+        [] if silent else _listed(settings.output) if file is None else [file.path],
+        _listed(settings.err_output),
+        rotation=None if file is None else _rotation(file),
+        ending=ending,
+    )
+    encoding = "json" if file is not None else _encoding(settings)
+    render = _with_ending(_renderer(encoding, colours=output.is_terminal()), ending)
+    output.render_dropped = lambda count: render(
+        {"level": "warn", "channel": "log", "event": "nobody read the log, records dropped", "count": count}
+    )
+    if encoding == "json":
+        output.shorten = lambda line: _shorten_json(line.removesuffix(ending), len(ending)) + ending
+    return _Sink(_SILENCE if silent else _LEVELS[settings.level], render, output)
+
+
+def _rotation(file: FileLoggerSettings) -> Rotation:
+    return Rotation(
+        file.path,
+        Limits(
+            max_bytes=(file.max_size or FileLoggerSettings().max_size) * 1024 * 1024,
+            max_age_days=file.max_age,
+            max_backups=file.max_backups,
+            compress=file.compress,
+        ),
+    )
+
+
+def _with_ending(render: _Render, ending: bytes) -> _Render:
+    """The same, but lines end in `ending`."""
+    return render if ending == b"\n" else lambda event: render(event).replace(b"\n", ending)
 
 
 def _encoding(settings: LogsSettings) -> str:
     return settings.encoding or {"production": "json", "raw": "raw"}.get(settings.mode, "console")
 
 
-def _renderer(settings: LogsSettings, *, colours: bool) -> _Render:
-    encoding = _encoding(settings)
+def _renderer(encoding: str, *, colours: bool) -> _Render:
     if encoding == "json":
         return _render_json
     if encoding == "raw":
@@ -129,15 +207,15 @@ def _json_line(record: dict[str, Any]) -> bytes:
         return json.dumps(record, default=str).encode() + b"\n"
 
 
-def _shorten_json(line: bytes) -> bytes:
-    """The same record with less in its values, and still JSON."""
+def _shorten_json(line: bytes, kept: int) -> bytes:
+    """The same record with less in its values, and still JSON, without a line end: so many octets are kept for it."""
     record = json.loads(line)  # not orjson, which has no lone surrogates
     for most in (3072, 1024, 256, 64):
-        line = _json_line({shorten(key, 64): _shortened_value(value, most) for key, value in record.items()})
-        if len(line) <= PIPE_LINE:
+        line = _json_line({shorten(key, 64): _shortened_value(value, most) for key, value in record.items()})[:-1]
+        if len(line) <= PIPE_LINE - kept:
             return line
-    kept = {key: _shortened_value(record[key], 64) for key in ("level", "ts", "logger", "msg")}
-    return _json_line({**kept, "fields": "[cut]"})  # so many that short values do not help
+    kept_fields = {key: _shortened_value(record[key], 64) for key in ("level", "ts", "logger", "msg")}
+    return _json_line({**kept_fields, "fields": "[cut]"})[:-1]  # so many that short values do not help
 
 
 def _shortened_value(value: Any, most: int) -> Any:

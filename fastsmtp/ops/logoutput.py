@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterable
 
 from fastsmtp.errors import StartError
+from fastsmtp.ops.rotation import Rotation, open_file
 
 _STANDARD_STREAMS = {"stdout": 1, "stderr": 2}
 PIPE_LINE = 4096  # octets that a pipe takes at once as soon as it takes any (PIPE_BUF, pipe(7))
@@ -16,20 +17,35 @@ _CUT = " ... [cut] ... "
 
 
 class LogOutput:
-    """The open outputs of the log; `configure` makes it, the owner reopens and closes it."""
+    """The open outputs of the log, or of some channels of it."""
 
-    def __init__(self, outputs: Iterable[str], err_outputs: Iterable[str]) -> None:
-        """Open every output. Raises StartError where a file cannot be opened."""
+    def __init__(
+        self,
+        outputs: Iterable[str],
+        err_outputs: Iterable[str],
+        *,
+        rotation: Rotation | None = None,
+        ending: bytes = b"\n",
+    ) -> None:
+        """Open every output; `rotation` keeps the file at its path within limits, where it is one of them.
+
+        Each line that is written ends in `ending`. Raises StartError where a file cannot be opened.
+        """
+        self._rotation = rotation
+        self._ending = ending
         self._paths: dict[int, str] = {}  # file descriptor -> path, of the files that we opened
         self._broken: set[int] = set()  # descriptors whose failure was told already
         self._dropped: dict[int, int] = {}  # descriptor -> records lost since it took one
         self._torn: set[int] = set()  # descriptors whose last line has no end
+        self._rotation_failed = False
         self.render_dropped: Callable[[int], bytes] = lambda count: b"%d log records dropped\n" % count
         self.shorten: Callable[[bytes], bytes] = _shorten_text  # to what a pipe takes at once
         self._err_fds: list[int] = []
         self._fds: list[int] = []
         self._fds = [self._open(output) for output in dict.fromkeys(outputs)]
         self._err_fds = [self._open(output) for output in dict.fromkeys(err_outputs)]
+        if rotation is not None:
+            rotation.tidy()
 
     def write(self, line: bytes) -> None:
         """Append one whole line to every output. Never raises; a failure is told once on `err_output`.
@@ -37,6 +53,8 @@ class LogOutput:
         Never waits for a reader either: what a full pipe does not take is dropped, and counted.
         """
         for fd in self._fds:
+            if self._rotation is not None and self._paths.get(fd) == self._rotation.path:
+                self._make_room(self._rotation, fd, len(line))
             try:
                 if not self._tell_dropped(fd) or not self._append(fd, line):
                     self._dropped[fd] = self._dropped.get(fd, 0) + 1
@@ -46,6 +64,17 @@ class LogOutput:
                     self._complain(f"cannot write the log to {self._name(fd)}: {error.strerror}")
             else:
                 self._broken.discard(fd)
+
+    def _make_room(self, rotation: Rotation, fd: int, octets: int) -> None:
+        """Where a full file cannot be replaced, it grows."""
+        try:
+            rotation.make_room(fd, octets)
+        except OSError as error:
+            if not self._rotation_failed:
+                self._complain(f"cannot rotate the log file {rotation.path}: {error.strerror}")
+            self._rotation_failed = True
+        else:
+            self._rotation_failed = False
 
     def _tell_dropped(self, fd: int) -> bool:
         """Say how many records are missing here; False while there is still no room for it. Raises OSError."""
@@ -66,7 +95,7 @@ class LogOutput:
         can_stall = not stat.S_ISREG(mode)
         if len(line) > PIPE_LINE and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
             line = self.shorten(line)
-        left = line = b"\n" + line if fd in self._torn else line
+        left = line = self._ending + line if fd in self._torn else line
         try:
             while left:
                 if can_stall and not _takes_more(fd):
@@ -86,7 +115,7 @@ class LogOutput:
         """Open the files again under their names, after a log rotation moved them; the old one stays if that fails."""
         for fd, path in self._paths.items():
             try:
-                fresh = _open_file(path)
+                fresh = open_file(path)
             except OSError as error:
                 self._complain(f"cannot reopen the log file {path}: {error.strerror}")
                 continue
@@ -104,6 +133,8 @@ class LogOutput:
         for fd in self._paths:
             os.close(fd)
         self._paths = {}
+        if self._rotation is not None:
+            self._rotation.close()
 
     def is_terminal(self) -> bool:
         """Whether every output is a terminal that may be coloured (https://no-color.org)."""
@@ -116,7 +147,7 @@ class LogOutput:
             if path == output:
                 return fd
         try:
-            fd = _open_file(output)
+            fd = open_file(output)
         except OSError as error:
             self.close()
             raise StartError(f"cannot open the log file {output}: {error.strerror}") from error
@@ -132,10 +163,6 @@ class LogOutput:
                 self._append(fd, f"fastsmtp: {shorten(text, 1024)}\n".encode(errors="backslashreplace"))
             except OSError:  # there is nowhere left to say it
                 continue
-
-
-def _open_file(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
 def _takes_more(fd: int) -> bool:

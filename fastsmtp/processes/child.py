@@ -20,7 +20,7 @@ import structlog
 
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import Method, RPCConnection, RPCServer
-from fastsmtp.ops.log import LogOutput, configure
+from fastsmtp.ops.log import Logs, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server.server import Place, Server
 from fastsmtp.system.loop import run, unless
@@ -47,7 +47,7 @@ class Child:
             "process.Stop": Method(self._stop),
             "process.Reopen": Method(self._reopen),
         }
-        self._output: LogOutput | None = None
+        self._output: Logs | None = None
         self._server: Server | None = None
         self._assignment: Assignment | None = None
         self._starting: asyncio.Future[bool] | None = None

@@ -160,7 +160,7 @@ class Server:
                 policies=self._policies,
                 auth_mechanisms=smtp.auth_mechanisms,
                 tls_available=context is not None and not implicit_tls,
-                trace=smtp.include_transcript or self._config.logs.level == "debug",
+                trace=smtp.include_transcript or self._config.logs.channel("smtp").level == "debug",
             ),
             services=services,
             destination=destination,

@@ -426,7 +426,7 @@ def test_all_faults_at_once_each_with_its_line() -> None:
 server:
   comand: "php worker.php"
   relay: foo
-logs: {level: warning}
+logs: {level: warns}
 x-base: &base {num_workers: x}
 smtp:
   hostname: "one"
@@ -439,7 +439,7 @@ smtp:
     assert faults(text) == [
         "rr.yaml:2: server.comand: unknown key, did you mean command?",
         'rr.yaml:3: server.relay: expected "unix", "unix:///path", "pipes" or "tcp://127.0.0.1:port", got "foo"',
-        'rr.yaml:4: logs.level: expected one of "debug", "info", "warn", "error", "panic", got "warning": '
+        'rr.yaml:4: logs.level: expected one of "debug", "info", "warn", "error", "panic", got "warns": '
         'did you mean "warn"?',
         "rr.yaml:8: smtp.hostname: given twice, first in line 7",
         'rr.yaml:9: smtp.read_timeout: expected a duration like "500ms", "60s" or "1h30m", got "soon"',

@@ -168,3 +168,41 @@ def test_debug_shows_every_command_and_reply_with_the_connection(serve: Serve) -
     ]
     lower_case = [line.split("  ")[1].strip() for line in logged(server, "code=lower-case-verb")]
     assert lower_case == ["DEBUG"]
+
+
+def test_channels_have_levels_and_outputs_of_their_own(serve: Serve, tmp_path: Path) -> None:
+    channels = {"smtp": {"level": "warn"}, "server": {"level": "debug", "mode": "production", "output": "workers.log"}}
+    server = serve({"logs": {"channels": channels}})
+    with Wire(server) as wire:
+        wire.ask(b"MAIL FROM:a@b.c\r\n")  # no brackets
+        wire.ask(b"QUIT\r\n")
+    assert len(wait_for_log(server, "  violation  ")) == 1
+    server.stop()
+    assert [line for line in server.lines if "  INFO   " in line or "  DEBUG  " in line] == []
+    found = {(item["level"], item["logger"], item["msg"]) for item in records(tmp_path / "workers.log")}
+    assert found == {("debug", "pool", "worker is in service"), ("debug", "pool", "worker has ended")}
+
+
+def test_debug_of_the_channel_alone_shows_commands(serve: Serve) -> None:
+    server = serve({"logs": {"level": "error", "channels": {"smtp": {"level": "debug"}}}})
+    with Wire(server) as wire:
+        wire.ask(b"NOOP shown\r\n")
+    assert len(wait_for_log(server, "NOOP shown")) == 1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_full_log_file_is_replaced_and_no_record_is_lost(serve: Serve, tmp_path: Path, processes: int) -> None:
+    file = {"log_output": "server.log", "max_size": 1}
+    server = serve({"logs": {"level": "debug", "file_logger_options": file}, "smtp": {"processes": processes}})
+    said = [f"NOOP {number} {'x' * 60_000}" for number in range(50)]
+    for start in range(0, len(said), 5):
+        with Wire(server) as wire:
+            for line in said[start : start + 5]:
+                assert wire.ask(line.encode() + b"\r\n")[:3] == b"250"
+    server.stop()
+    files = [*sorted(tmp_path.glob("server-*.log")), tmp_path / "server.log"]
+    logged_lines = [item["line"] for file in files for item in records(file) if item["msg"] == "command"]
+    assert sorted(logged_lines) == sorted(said)
+    assert [file.stat().st_size <= 1024 * 1024 for file in files] == [True] * len(files)
+    assert len(files) >= 3
+    assert [line for line in server.lines if "NOOP" in line] == []

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from fastsmtp.config.settings import LogsSettings
+from fastsmtp.config.logs import ChannelSettings, FileLoggerSettings, LogsSettings
 from fastsmtp.errors import StartError
 from fastsmtp.ops import log
-from fastsmtp.ops.logoutput import LogOutput
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -25,7 +24,7 @@ class Outputs:
     """Configures logging and closes it again."""
 
     def __init__(self) -> None:
-        self.output: LogOutput | None = None
+        self.output: log.Logs | None = None
 
     def configure(self, settings: LogsSettings) -> structlog.typing.FilteringBoundLogger:
         self.output = log.configure(settings)
@@ -288,3 +287,142 @@ def test_record_that_the_disk_had_no_room_for_spoils_no_other(
     logger.info("two")
     assert path.read_text() == "one\n" + "x" * 196 + "\ntwo\n"
     assert capfd.readouterr().err == f"fastsmtp: cannot write the log to {path}: File too large\n"
+
+
+# --- channels
+
+
+def channels(**channels: ChannelSettings) -> LogsSettings:
+    return LogsSettings(encoding="json", channels=channels)
+
+
+def messages(text: str) -> list[str]:
+    return [json.loads(line)["msg"] for line in text.splitlines()]
+
+
+def test_a_channel_may_say_less_or_more_than_the_others(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(channels(smtp=ChannelSettings(level="error"), rpc=ChannelSettings(level="debug")))
+    for channel in ("smtp", "rpc", "app"):
+        for method in ("debug", "info", "error"):
+            getattr(logger.bind(channel=channel), method)(f"{channel} {method}")
+    assert messages(capfd.readouterr().err) == [
+        "smtp error",
+        "rpc debug",
+        "rpc info",
+        "rpc error",
+        "app info",
+        "app error",
+    ]
+
+
+def test_a_channel_may_look_different_and_go_elsewhere(
+    outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "app.log"
+    settings = channels(
+        rpc=ChannelSettings(mode="raw"),
+        app=ChannelSettings(output=[str(path), "stdout"]),
+        smtp=ChannelSettings(mode="off"),
+    )
+    logger = outputs.configure(settings)
+    for channel in ("smtp", "rpc", "app", "pool"):
+        logger.bind(channel=channel).critical(channel)
+    out, err = capfd.readouterr()
+    lines = err.splitlines()
+    assert (messages(out), messages(path.read_text()), lines[0], messages(lines[1])) == (
+        ["app"],
+        ["app"],
+        "rpc",
+        ["pool"],
+    )
+
+
+def test_a_channel_may_speak_where_all_others_are_off(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(LogsSettings(mode="none", channels={"smtp": ChannelSettings(mode="raw")}))
+    logger.info("heard")
+    logger.bind(channel="rpc").critical("not heard")
+    assert capfd.readouterr().err == "heard\n"
+
+
+def test_workers_are_the_channel_server_of_roadrunner(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(channels(server=ChannelSettings(level="panic"), pool=ChannelSettings(level="info")))
+    for channel in ("server", "pool", "worker", "on_init", "after_init"):
+        logger.bind(channel=channel).error(channel)
+    assert messages(capfd.readouterr().err) == ["pool"]
+
+
+def test_standard_library_logging_has_channels_too(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    outputs.configure(channels(asyncio=ChannelSettings(level="error"), other=ChannelSettings(level="debug")))
+    for name in ("asyncio", "other"):
+        logging.getLogger(name).warning("%s warning", name)
+        logging.getLogger(name).debug("%s debug", name)
+    assert messages(capfd.readouterr().err) == ["other warning", "other debug"]
+
+
+def test_files_of_channels_are_reopened_too(outputs: Outputs, tmp_path: Path) -> None:
+    path = tmp_path / "rpc.log"
+    logger = outputs.configure(channels(rpc=ChannelSettings(output=str(path))))
+    path.unlink()
+    assert outputs.output is not None
+    outputs.output.reopen()
+    logger.bind(channel="rpc").info("x")
+    assert messages(path.read_text()) == ["x"]
+
+
+def test_a_file_of_a_channel_that_cannot_be_opened(outputs: Outputs, tmp_path: Path) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    settings = LogsSettings(output=str(tmp_path / "ok"), channels={"rpc": ChannelSettings(output="/nowhere/x.log")})
+    with pytest.raises(StartError) as caught:
+        outputs.configure(settings)
+    assert str(caught.value) == "cannot open the log file /nowhere/x.log: No such file or directory"
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+# --- line ends, and RoadRunner's file logger
+
+
+@pytest.mark.parametrize(
+    ("settings", "ending"),
+    [
+        (LogsSettings(mode="raw", line_ending="\r\n"), "\r\n"),
+        (LogsSettings(mode="raw", line_ending="#\n"), "#\n"),
+        (LogsSettings(mode="raw", skip_line_ending=True), ""),
+    ],
+    ids=["CRLF", "mark", "none"],
+)
+def test_line_ending(outputs: Outputs, capfd: pytest.CaptureFixture[str], settings: LogsSettings, ending: str) -> None:
+    logger = outputs.configure(settings)
+    logger.info("one")
+    logger.info("two")
+    assert capfd.readouterr().err == f"one{ending}two{ending}"
+
+
+def test_every_line_of_a_traceback_has_the_line_ending(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = outputs.configure(LogsSettings(line_ending="\r\n"))
+    logger.error("broken", exc_info=ValueError("x"))
+    assert without_stamps(capfd.readouterr().err) == "NOW  ERROR  smtp  broken\r\n    ValueError: x\r\n"
+
+
+def test_a_long_record_in_a_pipe_keeps_its_line_ending(outputs: Outputs, pipe: int, tmp_path: Path) -> None:
+    settings = LogsSettings(encoding="json", output=str(tmp_path / "pipe"), line_ending=";;\r\n")
+    outputs.configure(settings).info("hello", one="x" * 3000, two="y" * 3000)
+    line = drain(pipe)
+    assert len(line) <= 4096
+    assert line.endswith(b";;\r\n")
+    assert json.loads(line.removesuffix(b";;\r\n"))["msg"] == "hello"
+
+
+def test_the_file_logger_writes_json_to_its_file_alone(
+    outputs: Outputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rotating.log"
+    settings = LogsSettings(
+        encoding="console", file_logger_options=FileLoggerSettings(log_output=str(path), max_size=1)
+    )
+    logger = outputs.configure(settings)
+    for number in range(3):
+        logger.info("x" * 600_000, number=number)
+    old = sorted(tmp_path.glob("rotating-*.log"))
+    assert [json.loads(line)["number"] for item in [*old, path] for line in item.read_text().splitlines()] == [0, 1, 2]
+    assert len(old) == 2
+    assert capfd.readouterr() == ("", "")
