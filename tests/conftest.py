@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from leftovers import no_leftovers  # noqa: F401
 from pools import LOOPS, RELAYS, Log, Run, run
 
-from fastsmtp.capture.attachments import TempfileStorage
+# No limits of time: on a busy machine an example takes as long as it takes. pytest ends a test that goes on for ever.
+settings.register_profile("fastsmtp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fastsmtp")
 
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Tempfiles are made, and writing to them fails as on a full disk, until `full_disk.undo()`."""
-    create = TempfileStorage._create
+    """Files can be made, and writing to new ones fails as on a full disk, until `full_disk.undo()`."""
+    open_anywhere = os.open
 
-    def create_on_full_disk(storage: TempfileStorage, name: str) -> tuple[int, str]:
-        descriptor, path = create(storage, name)
-        full = os.open("/dev/full", os.O_WRONLY | os.O_CLOEXEC)
-        os.dup2(full, descriptor, inheritable=False)
-        os.close(full)
-        return descriptor, path
+    def open_on_full_disk(path: str, flags: int, *arguments: Any, **options: Any) -> int:
+        descriptor = open_anywhere(path, flags, *arguments, **options)
+        if flags & os.O_CREAT:
+            full = open_anywhere("/dev/full", os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(full, descriptor, inheritable=False)
+            os.close(full)
+        return descriptor
 
-    monkeypatch.setattr(TempfileStorage, "_create", create_on_full_disk)
+    monkeypatch.setattr(os, "open", open_on_full_disk)
     return monkeypatch
 
 

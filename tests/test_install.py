@@ -172,7 +172,7 @@ def test_what_is_installed_is_what_stands_here(
         return answer, sorted(str(module.relative_to(path)) for module in Path(path).rglob("*.py"))
 
     monkeypatch.setattr(installer, "build_wheel", build)
-    monkeypatch.setattr(installer, "_pip", pip)
+    monkeypatch.setattr(installer, "pip_install", pip)
     checkout = installer.Checkout(root)
     everything = ["__init__.py", "cli.py", "mime/__init__.py", "mime/words.py"]
 

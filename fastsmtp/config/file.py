@@ -21,7 +21,8 @@ from fastsmtp.config.settings import Config, contradictions
 from fastsmtp.errors import ConfigError
 from fastsmtp.text import printable
 
-_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The reader of libyaml, or the one written in Python where PyYAML was built without.
+LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_OTHERS = frozenset({"grpc", "service", "fileserver"})  # sections of RoadRunner whose names are nearly ours
 _OPEN_SECTIONS = frozenset({"", "endure"})  # keys we do not know are left alone in these
 _OVERRIDE = "-o"  # stands for the file name in a fault about an override
@@ -307,8 +308,8 @@ class _TooDeep(yaml.MarkedYAMLError):
 def _composed(text: bytes | str) -> yaml.Node | None:
     """The root node, None where there is none. Raises YAMLError, or ValueError for text that is no Unicode."""
     try:
-        _check_depth(text, _LOADER)
-        node: yaml.Node | None = yaml.compose(text, _LOADER)
+        _check_depth(text, LOADER)
+        node: yaml.Node | None = yaml.compose(text, LOADER)
     except _TooDeep:
         raise
     except RecursionError:

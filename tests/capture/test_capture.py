@@ -111,7 +111,7 @@ def test_the_violations_that_only_the_message_shows(tempfiles: TempfileStorage) 
     ).map(b"".join),
     st.integers(1, 50),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_the_octets_there_is_a_payload(octets: bytes, piece: int) -> None:
     with capture_logs():
         context = capture(octets, include_raw=True)
@@ -185,7 +185,7 @@ def filled_lines(text: str) -> list[str]:
 
 
 @given(st.integers(0, 10**9), st.integers(1, 3000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_leaf_of_a_random_tree_comes_back(seed: int, piece: int) -> None:
     octets, wanted, text = random_message(seed)
     with capture_logs():

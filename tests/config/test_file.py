@@ -625,7 +625,7 @@ def test_another_fault_behind_many_brackets() -> None:
 
 def test_little_stack_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader in Python, where libyaml is missing, calls itself for every level."""
-    monkeypatch.setattr(file, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(file, "LOADER", yaml.SafeLoader)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack()) + 150)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from waits import PATIENCE_S
 
 from fastsmtp.errors import CallError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
@@ -47,7 +48,7 @@ def with_caller(work: Callable[[AsyncRPCClient, RPCConnection], Awaitable[None]]
         connection = RPCConnection(rpc)
         await loop.create_unix_connection(lambda: connection, sock=theirs)
         await loop.create_unix_connection(lambda: caller, sock=ours)
-        await asyncio.wait_for(work(caller, connection), 30)
+        await asyncio.wait_for(work(caller, connection), PATIENCE_S)
         caller.abort()
         rpc.close()
 
@@ -109,11 +110,16 @@ def test_an_answer_that_nobody_waits_for_any_more_is_left_alone() -> None:
 
 @pytest.mark.parametrize("octets", [b"no frame at all", bytes(64)], ids=["text", "nothing"])
 def test_what_is_no_answer_ends_the_connection(octets: bytes) -> None:
-    async def work(caller: AsyncRPCClient, connection: RPCConnection) -> None:
+    async def main() -> list[str]:
+        happened: list[str] = []
+        ours, theirs = socket.socketpair()
+        caller = AsyncRPCClient(lambda: happened.append("lost"))
+        await asyncio.get_running_loop().create_unix_connection(lambda: caller, sock=ours)
         waiting = caller.call("wait")
-        assert connection._transport is not None
-        connection._transport.write(octets)
-        with pytest.raises(ConnectionError):
-            await waiting
+        with theirs:
+            theirs.sendall(octets)
+            with pytest.raises(ConnectionError):
+                await asyncio.wait_for(waiting, PATIENCE_S)
+        return happened
 
-    assert with_caller(work) == ["lost"]
+    assert run(main()) == ["lost"]
