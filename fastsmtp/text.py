@@ -59,6 +59,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def brief(text: str, most: int) -> str:
+    """`text` cut to at most `most` characters, and then as `printable` has it."""
+    return printable(text if len(text) <= most else text[: most - 1] + "…")
+
+
 def printable(text: str, *, prose: bool = False) -> str:
     """`text` with each character that does not print, as `str.isprintable` has it, as the escape of a Python string.
 

@@ -25,6 +25,20 @@ def test_nothing_reaches_the_terminal_as_a_control_character() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("", ""),
+        ("exactly so", "exactly so"),
+        ("a little more", "a little …"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\n" * 99, "\\n" * 9 + "…"),
+    ],
+)
+def test_what_is_brief_is_cut_before_it_is_escaped(value: str, shown: str) -> None:
+    assert text.brief(value, 10) == shown
+
+
+@pytest.mark.parametrize(
     ("count", "shown"),
     [
         (0, "0 B"),

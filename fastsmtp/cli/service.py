@@ -12,13 +12,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from fastsmtp.cli.summary import banner
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp import __version__
+from fastsmtp.cli.summary import banner, exposure
+from fastsmtp.config.logs import LogsSettings
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import StartError
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.printer.archive import prepare
 from fastsmtp.processes.shares import process_count
 from fastsmtp.system.loop import run, unless
+
+_CHANNEL = "smtp"
 
 
 class Wishes(NamedTuple):
@@ -40,6 +47,10 @@ def serve(config: Config, wishes: Wishes) -> int:
     output = configure(config.logs)
     try:
         return run(_Service(_make_server(config, directory), config, wishes, output).run())
+    except StartError as error:
+        if not _own_log(config).stands_on_stderr:  # where it is told in plain words
+            _logger().error("cannot start", reason=str(error))
+        raise
     finally:
         output.close()
 
@@ -67,6 +78,16 @@ def _make_server(config: Config, save: str) -> _Server:
     return Parent(config, count, save)
 
 
+def _own_log(config: Config) -> LogsSettings:
+    """How what `_logger` logs is logged."""
+    return config.logs.channel(_CHANNEL)
+
+
+def _logger() -> FilteringBoundLogger:
+    logger: FilteringBoundLogger = structlog.get_logger(channel=_CHANNEL).bind()
+    return logger
+
+
 class _Service:
     """One run of a server between start and the last signal."""
 
@@ -75,6 +96,7 @@ class _Service:
         self.config = config
         self.wishes = wishes
         self.output = output
+        self.log = _logger()
         self.stopping = asyncio.Event()  # after the first signal
         self.ending = asyncio.Event()  # after the second
         self.exit_code = 0
@@ -100,21 +122,36 @@ class _Service:
             finally:
                 if not await unless(self.ending, self.server.stop()):
                     self.server.abort()
+                if self.stopping.is_set():  # or a file that should stand could not be written
+                    self.log.info("stopped")
         return self.exit_code
 
     def _greet(self) -> None:
-        if not self.wishes.silent and sys.stderr is not None:  # None: it was closed when Python started
+        """Say where it listens: to people by a banner, and in the log unless both go to the same place."""
+        log = _own_log(self.config)
+        greeted = not self.wishes.silent and log.form != "json" and sys.stderr is not None
+        if greeted:
             # One write, so that nothing comes in between.
             sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses) + "\n")
+        if greeted and log.stands_on_stderr:
+            return
+        addresses = [address for listener in self.server.addresses.values() for address in listener]
+        self.log.info("listening", addresses=", ".join(addresses), pid=os.getpid(), version=__version__)
+        if warning := exposure(addresses):
+            self.log.warning(warning)
 
     def _reopen_logs(self) -> None:
         self.output.reopen()
         self.server.reopen_logs()
 
     def _on_stop_signal(self, number: int) -> None:
+        reason = signal.Signals(number).name
         if self.stopping.is_set():
+            self.log.warning("ending at once", reason=reason)
             self.exit_code = 128 + number
             self.ending.set()
+            return
+        self.log.info("stopping", reason=reason)
         self.stopping.set()
 
 

@@ -17,6 +17,7 @@ from fastsmtp.system.addresses import TCPAddress, parse_address
 from fastsmtp.text import counted, size, span
 
 _EXPOSED = "can be reached from other machines"
+_OPEN = "every mail and every login is accepted, keep it off the internet"
 _RELAYS = {"unix": "a private Unix socket", "pipes": "pipes"}
 _INTERPRETERS = ("php", "python")
 
@@ -37,13 +38,15 @@ def banner(config: Config, path: str, addresses: dict[str, list[str]]) -> str:
         ("config", os.path.abspath(path) if path else "defaults, there is no .rr.yaml here"),
     ]
     lines = [f"fastsmtp {__version__}", *(f"  {name:<11}  {value}" for name, value in rows)]
-    reachable = [address for address in listening if not is_local(address)]
-    if reachable:
-        lines.append(
-            f"  WARNING      {', '.join(reachable)} {_EXPOSED}: "
-            "every mail and every login is accepted, keep it off the internet"
-        )
+    if warning := exposure(listening):
+        lines.append(f"  WARNING      {warning}")
     return "\n".join(lines)
+
+
+def exposure(addresses: list[str]) -> str:
+    """Which of the addresses of listeners others can reach, and what that means; "" where they are all local."""
+    reachable = [address for address in addresses if not is_local(address)]
+    return f"{', '.join(reachable)} {_EXPOSED}: {_OPEN}" if reachable else ""
 
 
 def is_local(address: str) -> bool:
@@ -71,11 +74,7 @@ def explain(config: Config) -> list[tuple[str, str]]:
 def warnings(config: Config) -> list[str]:
     """What is allowed and hardly meant so."""
     smtp = config.smtp
-    found = [
-        f"{listener.addr} {_EXPOSED}: every mail and every login is accepted, keep it off the internet"
-        for listener in smtp.listeners().values()
-        if not is_local(listener.addr)
-    ]
+    found = [warning for listener in smtp.listeners().values() if (warning := exposure([listener.addr]))]
     if config.rpc.listen and not is_local(config.rpc.listen):
         found.append(f"rpc.listen: {config.rpc.listen} {_EXPOSED}, and RPC asks nobody for a password")
     found += [

@@ -75,3 +75,15 @@ class LogsSettings(Section, frozen=True):
     def ending(self) -> str:
         """What ends each line."""
         return "" if self.skip_line_ending else self.line_ending or "\n"
+
+    @property
+    def form(self) -> str:
+        """What a record looks like: `console`, `json` or `raw`."""
+        if self.file_logger_options is not None:
+            return "json"
+        return self.encoding or {"production": "json", "raw": "raw"}.get(self.mode, "console")
+
+    @property
+    def stands_on_stderr(self) -> bool:
+        """Whether records are lines for people, on stderr alone."""
+        return self.form != "json" and self.output == "stderr" and self.mode not in SILENT

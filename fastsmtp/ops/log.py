@@ -148,12 +148,11 @@ def _make_sink(settings: LogsSettings) -> _Sink:
         rotation=None if file is None else _rotation(file),
         ending=ending,
     )
-    encoding = "json" if file is not None else _encoding(settings)
-    render = _with_ending(_renderer(encoding, colours=output.is_terminal()), ending)
+    render = _with_ending(_renderer(settings.form, colours=output.is_terminal()), ending)
     output.render_dropped = lambda count: render(
         {"level": "warn", "channel": "log", "event": "nobody read the log, records dropped", "count": count}
     )
-    if encoding == "json":
+    if settings.form == "json":
         output.shorten = lambda line: _shorten_json(line.removesuffix(ending), len(ending)) + ending
     return _Sink(_SILENCE if silent else _LEVELS[settings.level], render, output)
 
@@ -173,10 +172,6 @@ def _rotation(file: FileLoggerSettings) -> Rotation:
 def _with_ending(render: _Render, ending: bytes) -> _Render:
     """The same, but lines end in `ending`."""
     return render if ending == b"\n" else lambda event: render(event).replace(b"\n", ending)
-
-
-def _encoding(settings: LogsSettings) -> str:
-    return settings.encoding or {"production": "json", "raw": "raw"}.get(settings.mode, "console")
 
 
 def _renderer(encoding: str, *, colours: bool) -> _Render:

@@ -225,7 +225,7 @@ def _show_config(config: Config, _: object) -> str:
 
 
 def _stop(log: FilteringBoundLogger, force: bool) -> bool:
-    log.info("stopped by RPC", force=force)
+    log.info("asked to stop by RPC", force=force)
     # What an operator's signal does, a second one included; the answer leaves before it is looked at.
     os.kill(os.getpid(), signal.SIGTERM)
     if force:

@@ -59,7 +59,7 @@ class Child:
         """Serve; return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._on_stop_signal, number)
         loop.add_signal_handler(END_AT_ONCE, self._end)
         loop.add_signal_handler(signal.SIGHUP, self._reset)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen, None)
@@ -137,6 +137,12 @@ class Child:
         return True
 
     # what else happens
+
+    def _on_stop_signal(self, number: int) -> None:
+        """Somebody has sent it to this process alone: the parent does not stop its children by signals."""
+        if self._output is not None and not self._stopping.is_set():
+            structlog.get_logger(channel="smtp").info("stopping", reason=signal.Signals(number).name, pid=os.getpid())
+        self._stopping.set()
 
     def _end(self) -> None:
         self._ending.set()

@@ -12,6 +12,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from logging import INFO, WARNING
 from time import monotonic
 from typing import Final, cast
 
@@ -21,6 +22,7 @@ from fastsmtp.capture.identifier import uuid7
 from fastsmtp.delivery.destination import ACCEPTED, Destination
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
+from fastsmtp.server.record import MailRecord
 from fastsmtp.server.tls import tls_info, upgrade
 from fastsmtp.smtp.envelope import Credentials
 from fastsmtp.smtp.events import (
@@ -85,6 +87,7 @@ class Listening:
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
     include_transcript: bool = False  # `settings.trace` must be set
+    quiet: bool = False  # mails are shown where the log is: their connections are logged at DEBUG
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
     shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
 
@@ -104,11 +107,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_log",
         "_loop",
         "_pumping",
-        "_recipients",
+        "_record",
         "_sequence",
         "_session",
         "_since",
-        "_size",
         "_starting_tls",
         "_tls_wanted",
         "_transcript",
@@ -145,8 +147,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         # Transaction
         self._capture: Capture | None = None  # of a mail that arrives
         self._attachments: Attachments | None = None  # of an email that is being decided; ours to release or discard
-        self._size = 0  # of that email, in octets
-        self._recipients = 0
+        self._record: MailRecord | None = None  # what the log will say of the mail
         self._sequence = 0
         self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or nobody asks
 
@@ -177,7 +178,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._counters.connections += 1
         if listening.include_transcript:
             self._transcript = Transcript(monotonic())
-        self._log.info("connection", peer=self.remote_addr, connection=self.uuid)
+        (self._log.debug if listening.quiet else self._log.info)(
+            "connection", peer=self.remote_addr, connection=self.uuid
+        )
         self._pump()
 
     def _greet(self) -> None:
@@ -243,7 +246,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._pump()
         self._tell_violations()
         self._count_login(self._session.credentials)
-        self._log.info("connection closed", peer=self.remote_addr, connection=self.uuid, emails=self._sequence)
+        # A client that has connected and sent no mail is worth a line in any case.
+        tell = self._log.debug if listening.quiet and self._sequence else self._log.info
+        tell("connection closed", peer=self.remote_addr, connection=self.uuid, emails=self._sequence)
         listening.on_closed()
 
     def _tell_violations(self) -> None:
@@ -422,7 +427,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         listening = self._listening
         origin = Origin(self.uuid, self.remote_addr, listening.server, self._sequence)
         self._capture = Capture(listening.services, origin, event.envelope)
-        self._recipients = len(event.envelope.forward_paths)
+        self._record = MailRecord(event.envelope)
         self.email_uuid = self._capture.uuid
         listening.backpressure.begin(self)
         if event.envelope.credentials is not None:
@@ -455,7 +460,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return
         self._capture = None
         self._attachments = email.attachments
-        self._size = email.size
+        if self._record is not None:
+            self._record.complete(email)
         try:
             self._listening.destination.deliver(email, self._on_verdict)
         except Exception:  # a fault of the destination: the client may try again
@@ -470,7 +476,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._began = 0.0
         if self._counters is not None:
             self._counters.aborted[event.reason.value] += 1
-        self._log.warning("mail broken off", peer=self.remote_addr, connection=self.uuid, reason=event.reason.value)
+        self._log.warning(
+            "mail broken off",
+            peer=self.remote_addr,
+            connection=self.uuid,
+            reason=event.reason.value,
+            **self._describe_mail(),
+        )
+        self._record = None
 
     def _end_transaction(self, capture: Capture) -> None:
         self._capture = None
@@ -483,14 +496,6 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         assert attachments is not None
         if verdict in ACCEPTED:
             attachments.release()
-            self._log.info(
-                "email",
-                uuid=self.email_uuid,
-                peer=self.remote_addr,
-                size=self._size,
-                recipients=self._recipients,
-                attachments=len(attachments),
-            )
         else:
             attachments.discard()
         try:
@@ -507,7 +512,25 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._listening.backpressure.end(self)
         if self._counters is not None:
             self._count(verdict, self._counters)
+        self._tell_verdict(verdict)
+        self._record = None
         self._session.decide(verdict)
+
+    def _tell_verdict(self, verdict: Verdict) -> None:
+        if verdict in ACCEPTED:
+            if self._log.is_enabled_for(INFO):
+                self._log.info("email", uuid=self.email_uuid, peer=self.remote_addr, **self._describe_mail())
+        elif self._log.is_enabled_for(WARNING):
+            self._log.warning(
+                "email not accepted",
+                uuid=self.email_uuid,
+                peer=self.remote_addr,
+                verdict=verdict.value,
+                **self._describe_mail(),
+            )
+
+    def _describe_mail(self) -> dict[str, object]:
+        return {} if self._record is None else self._record.describe()
 
     def _count(self, verdict: Verdict, counters: Counters) -> None:
         # _value_: before Python 3.11 `value` costs as much as all the rest.

@@ -173,6 +173,7 @@ class Server:
             tls=context,
             implicit_tls=implicit_tls,
             include_transcript=smtp.include_transcript,
+            quiet=self._embedded,
             on_closed=self._on_connection_closed,
             shared=None if self._place is None else self._place.shared,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import smtplib
 import socket
@@ -71,10 +72,15 @@ class Serving:
         return int(self.ready["listeners"]["default"][0].rpartition(":")[2])
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
-        """Signal; return exit code and the rest of stdout and stderr."""
+        """Signal; return exit code and the rest of stdout and stderr, without the times of records."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, out.decode(), err.decode()
+        return self.process.returncode, out.decode(), re.sub(r"(?m)^\S+Z  ", "", err.decode())
+
+
+def ended(reason: str) -> tuple[int, str, str]:
+    """A graceful end, and what is logged about it."""
+    return 0, "", f"INFO   smtp  stopping  reason={reason}\nINFO   smtp  stopped\n"
 
 
 Serve = Callable[..., Serving]
@@ -225,12 +231,12 @@ def test_banner_ready_file_and_graceful_end(serve: Serve) -> None:
         "  attachments  in memory",
         "  config       defaults, there is no .rr.yaml here",
     ]
-    assert serving.stop() == (0, "", "")
+    assert serving.stop() == ended("SIGTERM")
     assert not serving.ready_file.exists()
 
 
 def test_interrupt_is_graceful_too(serve: Serve) -> None:
-    assert serve().stop(signal.SIGINT) == (0, "", "")
+    assert serve().stop(signal.SIGINT) == ended("SIGINT")
 
 
 def test_default_file_and_work_directory(serve: Serve, tmp_path: Path) -> None:
@@ -256,7 +262,7 @@ def test_others_can_reach_it(serve: Serve) -> None:
         f"  WARNING      0.0.0.0:{serving.port} can be reached from other machines: "
         "every mail and every login is accepted, keep it off the internet"
     ]
-    assert serving.stop() == (0, "", "")
+    assert serving.stop() == ended("SIGTERM")
 
 
 def test_mail_is_shown(serve: Serve) -> None:

@@ -6,11 +6,14 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from fastsmtp import __version__
 from fastsmtp.cli import service
 from fastsmtp.cli.service import Wishes, serve
 from fastsmtp.config.file import load
@@ -90,23 +93,54 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Output:
     return output
 
 
-def run(server: Server, monkeypatch: pytest.MonkeyPatch, wishes: Wishes = Wishes(silent=True)) -> int:  # noqa: B008
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """The records of the run."""
+    with capture_logs() as records:
+        yield records
+
+
+def run(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    wishes: Wishes = Wishes(silent=True),  # noqa: B008
+    *settings: str,
+) -> int:
     monkeypatch.setattr(server_module, "Server", lambda config, save: server)
-    return serve(load(None, ["smtp.processes=1"]), wishes)
+    return serve(load(None, ["smtp.processes=1", *settings]), wishes)
+
+
+def record(event: str, level: str = "info", **fields: Any) -> dict[str, Any]:
+    return {"log_level": level, "channel": "smtp", "event": event, **fields}
+
+
+def listening(addresses: str = "127.0.0.1:1025") -> dict[str, Any]:
+    return record("listening", addresses=addresses, pid=os.getpid(), version=__version__)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it(monkeypatch: pytest.MonkeyPatch, output: Output, number: int) -> None:
+def test_a_signal_stops_it(
+    monkeypatch: pytest.MonkeyPatch, output: Output, logged: list[dict[str, Any]], number: int
+) -> None:
     server = Server(send(number))
     assert run(server, monkeypatch) == 0
     assert (server.did, output.did) == (["start", "stop"], ["close"])
+    assert logged == [listening(), record("stopping", reason=signal.Signals(number).name), record("stopped")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(monkeypatch: pytest.MonkeyPatch, output: Output, number: int) -> None:
+def test_a_second_signal_ends_it_at_once(
+    monkeypatch: pytest.MonkeyPatch, output: Output, logged: list[dict[str, Any]], number: int
+) -> None:
     server = Server(send(signal.SIGTERM), send(number), stops=False)
     assert run(server, monkeypatch) == 128 + number
     assert (server.did, output.did) == (["start", "stop", "abort"], ["close"])
+    assert logged == [
+        listening(),
+        record("stopping", reason="SIGTERM"),
+        record("ending at once", "warning", reason=signal.Signals(number).name),
+        record("stopped"),
+    ]
 
 
 def test_a_signal_during_the_start_breaks_it_off(monkeypatch: pytest.MonkeyPatch, output: Output) -> None:
@@ -154,13 +188,62 @@ def test_a_file_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, 
     assert (server.did, output.did) == ([], ["close"])
 
 
-@pytest.mark.parametrize("silent", [True, False])
-def test_the_banner(
-    monkeypatch: pytest.MonkeyPatch, output: Output, capsys: pytest.CaptureFixture[str], silent: bool
+@pytest.mark.parametrize(
+    ("settings", "silent", "banner", "record"),
+    [
+        ([], False, True, False),
+        ([], True, False, True),
+        (["logs.output=server.log"], False, True, True),
+        (["logs.mode=production"], False, False, True),
+        (["logs.mode=production", "logs.output=server.log"], False, False, True),
+        (["logs.encoding=json"], False, False, True),
+        (["logs.mode=production", "logs.encoding=console"], False, True, False),
+    ],
+    ids=["terminal", "silent", "file", "production", "production-file", "json", "console"],
+)
+def test_where_it_listens_is_told_once_in_each_place(
+    monkeypatch: pytest.MonkeyPatch,
+    output: Output,
+    capsys: pytest.CaptureFixture[str],
+    logged: list[dict[str, Any]],
+    settings: list[str],
+    silent: bool,
+    banner: bool,
+    record: bool,
 ) -> None:
-    assert run(Server(send(signal.SIGTERM)), monkeypatch, Wishes(silent=silent)) == 0
+    """The banner is for people, and no line of it gets between those of a log in JSON."""
+    assert run(Server(send(signal.SIGTERM)), monkeypatch, Wishes(silent=silent), *settings) == 0
     shown = capsys.readouterr()
-    assert (shown.out, "127.0.0.1:1025" in shown.err) == ("", not silent)
+    assert (shown.out, "  listening    127.0.0.1:1025\n" in shown.err, shown.err != "") == ("", banner, banner)
+    assert (listening() in logged) is record
+
+
+def test_the_warning_of_the_banner_is_in_the_log_where_there_is_no_banner(
+    monkeypatch: pytest.MonkeyPatch, output: Output, logged: list[dict[str, Any]]
+) -> None:
+    server = Server(send(signal.SIGTERM))
+    server.addresses = {"default": ["127.0.0.1:1025"], "other": ["0.0.0.0:25"]}
+    assert run(server, monkeypatch) == 0
+    warning = (
+        "0.0.0.0:25 can be reached from other machines: "
+        "every mail and every login is accepted, keep it off the internet"
+    )
+    assert logged[:2] == [listening("127.0.0.1:1025, 0.0.0.0:25"), record(warning, "warning")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [([], False), (["logs.output=server.log"], True), (["logs.mode=production"], True)],
+    ids=["terminal", "file", "production"],
+)
+def test_why_it_cannot_start_is_in_the_log_unless_stderr_says_it_next_to_it(
+    monkeypatch: pytest.MonkeyPatch, output: Output, logged: list[dict[str, Any]], settings: list[str], told: bool
+) -> None:
+    server = Server()
+    server.fault = StartError("no worker command")
+    with pytest.raises(StartError):
+        run(server, monkeypatch, Wishes(silent=True), *settings)
+    assert logged == [record("cannot start", "error", reason="no worker command")] * told
 
 
 def test_a_directory_for_mails_that_cannot_be_made_is_told() -> None:

@@ -133,3 +133,24 @@ def test_what_ends_a_line(settings: LogsSettings, ending: str) -> None:
 def test_a_file_logger_without_a_name_is_where_temporary_files_are() -> None:
     assert FileLoggerSettings().path == f"{tempfile.gettempdir()}/fastsmtp-lumberjack.log"
     assert FileLoggerSettings(log_output="x.log").path == "x.log"
+
+
+@pytest.mark.parametrize(
+    ("settings", "form", "stands_on_stderr"),
+    [
+        (LogsSettings(), "console", True),
+        (LogsSettings(mode="raw"), "raw", True),
+        (LogsSettings(mode="production"), "json", False),
+        (LogsSettings(mode="production", encoding="console"), "console", True),
+        (LogsSettings(encoding="json"), "json", False),
+        (LogsSettings(output="x.log"), "console", False),
+        (LogsSettings(output=["stderr", "x.log"]), "console", False),
+        (LogsSettings(file_logger_options=FILE), "json", False),
+        (LogsSettings(mode="off"), "console", False),
+    ],
+    ids=["default", "raw", "production", "production-console", "json", "file", "both", "rotated", "off"],
+)
+def test_the_form_of_records_and_whether_people_see_them(
+    settings: LogsSettings, form: str, stands_on_stderr: bool
+) -> None:
+    assert (settings.form, settings.stands_on_stderr) == (form, stands_on_stderr)

@@ -323,7 +323,12 @@ def test_silent_serve(serve: Serve, tmp_path: Path) -> None:
         while not (tmp_path / "ready.json").exists():
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=PATIENCE_S) == (b"", b"")
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert (out, re.findall(rb"^\S+  INFO   smtp  (\w+)", err, re.MULTILINE), err.count(b"\n")) == (
+            b"",
+            [b"listening", b"stopping", b"stopped"],  # the log alone
+            3,
+        )
     assert process.returncode == 0
 
 

@@ -12,11 +12,18 @@ import pytest
 from servers import Serve, Server
 from wire import MAIL, Wire, logged, wait_for_log
 
+import fastsmtp
+
 LOGIN = (base64.b64encode(b"user"), base64.b64encode(b"hunter2"))
 
 
 def records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def fields(record: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not in every record."""
+    return {key: value for key, value in record.items() if key not in ("level", "ts", "logger", "msg")}
 
 
 def deliver(server: Server, subject: bytes = b"x") -> None:
@@ -27,7 +34,7 @@ def deliver(server: Server, subject: bytes = b"x") -> None:
 
 
 def test_json_in_a_file_tells_the_story_of_a_session(serve: Serve, tmp_path: Path) -> None:
-    server = serve({"logs": {"mode": "production", "output": "server.log"}})
+    server = serve({"logs": {"mode": "production", "output": "server.log"}}, banner=False)
     with Wire(server) as wire:
         wire.begin()
         assert wire.ask(MAIL % b"x")[:3] == b"250"
@@ -36,26 +43,34 @@ def test_json_in_a_file_tells_the_story_of_a_session(serve: Serve, tmp_path: Pat
     server.stop()
     found = records(tmp_path / "server.log")
     assert [(item["level"], item["logger"], item["msg"]) for item in found] == [
+        ("info", "smtp", "listening"),
         ("info", "smtp", "connection"),
         ("info", "smtp", "email"),
         ("warn", "smtp", "violation"),
         ("warn", "smtp", "violation"),
         ("info", "smtp", "connection closed"),
+        ("info", "smtp", "stopping"),
+        ("info", "smtp", "stopped"),
     ]
     [context] = server.records()
     assert [item["connection"] for item in found if "connection" in item] == [context["connection_uuid"]] * 4
-    assert found[1] == {
-        "level": "info",
-        "ts": found[1]["ts"],
-        "logger": "smtp",
-        "msg": "email",
+    assert fields(found[0]) == {
+        "addresses": f"{server.host}:{server.port}",
+        "pid": server.process.pid,
+        "version": fastsmtp.__version__,
+    }
+    assert fields(found[2]) == {
         "uuid": context["uuid"],
         "peer": context["remote_addr"],
-        "size": context["message"]["size"],
+        "from": "s@example.com",
+        "to": "r@example.com",
         "recipients": 1,
+        "subject": "x",
+        "size": context["message"]["size"],
         "attachments": 0,
     }
-    assert logged(server, "connection") == []
+    assert fields(found[-2]) == {"reason": "SIGTERM"}
+    assert (server.lines, server.printed) == ([], [])  # no banner either
 
 
 @pytest.mark.parametrize(
@@ -89,7 +104,7 @@ def test_off_is_silent(serve: Serve, mode: str) -> None:
 
 def test_rotation_by_move_and_sigusr1_loses_no_record(serve: Serve, tmp_path: Path) -> None:
     path, rotated = tmp_path / "server.log", tmp_path / "server.log.1"
-    server = serve({"logs": {"encoding": "json", "output": "server.log"}})
+    server = serve({"logs": {"encoding": "json", "output": "server.log"}}, banner=False)
     subjects = 6
     with Wire(server) as wire:
         for number in range(subjects):

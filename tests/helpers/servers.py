@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waits import wait_until
 
 TESTS = Path(__file__).parents[1]
 WORKERS = TESTS / "php"
@@ -20,7 +21,7 @@ END_PATIENCE_S = 60.0  # for a server to end, its workers with it
 class Server:
     """`fastsmtp serve`, ready for mail. `lines` is what it wrote to stderr so far."""
 
-    def __init__(self, command: list[str], directory: Path, ready_file: Path) -> None:
+    def __init__(self, command: list[str], directory: Path, ready_file: Path, *, banner: bool = True) -> None:
         self.directory = directory
         self.process = subprocess.Popen(
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -38,8 +39,10 @@ class Server:
         for reader in self._readers:
             reader.start()
         try:
-            # The banner comes last, after the ready file.
-            self.wait_for(lambda: any(line.startswith("  config ") for line in self.lines))
+            if banner:  # it comes last, after the ready file
+                self.wait_for(lambda: any(line.startswith("  config ") for line in self.lines))
+            else:
+                wait_until(lambda: ready_file.exists() or self.process.poll() is not None)
         except BaseException:
             self.process.kill()
             self.stop()

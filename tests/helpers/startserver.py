@@ -24,7 +24,10 @@ def merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start servers: `serve({"smtp": {...}})`. Their worker is `record.php` unless the settings name another."""
+    """Start servers: `serve({"smtp": {...}})`. Their worker is `record.php` unless `worker` says otherwise.
+
+    `banner` says whether one is expected.
+    """
     started: list[Server] = []
 
     def start(
@@ -33,6 +36,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         worker: str | None = "record.php",
         arguments: Sequence[str] = (),
         wrapper: Sequence[str] = (),
+        banner: bool = True,
     ) -> Server:
         base: dict[str, Any] = {
             "version": "3",
@@ -46,7 +50,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         fastsmtp = shutil.which("fastsmtp", path=str(Path(sys.executable).parent))
         command = [fastsmtp] if fastsmtp else [sys.executable, "-m", "fastsmtp"]
         command = [*wrapper, *command, "serve", "--ready-file", str(ready_file), *arguments]
-        server = Server(command, tmp_path, ready_file)
+        server = Server(command, tmp_path, ready_file, banner=banner)
         started.append(server)
         return server
 

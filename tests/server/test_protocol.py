@@ -24,6 +24,7 @@ from fastsmtp.smtp.session import SessionSettings
 from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.workers.pool import Job
 
+ACCEPTING = {Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE}
 GREETING = b"220 mx.test ESMTP fastsmtp\r\n"
 BEGIN = b"HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"
 BEGUN = b"".join(
@@ -221,6 +222,78 @@ def test_a_mail_without_its_end_is_dropped(make: Callable[..., House]) -> None:
     assert house.closed == 1
 
 
+OF_THE_MAIL = {"from": "a@b.c", "to": "d@e.f", "recipients": 1}
+WHOLE = {**OF_THE_MAIL, "subject": "x", "size": 17, "attachments": 0}
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_log_says_which_mail_it_is_about(make: Callable[..., House], verdict: Verdict) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(MAIL)
+    house.workers.end(verdict)
+    expected = {"peer": line.protocol.remote_addr, "uuid": line.protocol.email_uuid, **WHOLE}
+    if verdict in ACCEPTING:
+        expected |= {"level": "info", "event": "email"}
+    else:
+        expected |= {"level": "warning", "event": "email not accepted", "verdict": verdict.value}
+    assert house.lines[1] == expected
+
+
+def test_the_log_says_which_mail_was_broken_off(make: Callable[..., House]) -> None:
+    house = make()
+    line = house.connect().begin()
+    line.send(MAIL[:-3])
+    line.protocol.connection_lost(None)
+    of_the_client = {"peer": line.protocol.remote_addr, "connection": line.protocol.uuid}
+    assert house.lines[1] == {
+        "level": "warning",
+        "event": "mail broken off",
+        "reason": "eof",
+        **of_the_client,
+        **OF_THE_MAIL,
+    }
+
+
+def test_the_log_says_which_mail_was_refused_before_its_end(make: Callable[..., House]) -> None:
+    house = make(storage=FullDisk())
+    line = house.connect().begin()
+    line.send(b"Content-Type: image/png\r\n\r\n.\r\n")
+    [record] = [item for item in house.lines if item["event"] == "email not accepted"]
+    assert record == {
+        "level": "warning",
+        "event": "email not accepted",
+        "peer": line.protocol.remote_addr,
+        "uuid": line.protocol.email_uuid,
+        "verdict": "storage-failed",
+        **OF_THE_MAIL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("quiet", "mails", "levels"),
+    [
+        (False, 2, ["info", "info", "info", "info"]),
+        (True, 2, ["debug", "info", "info", "debug"]),
+        (True, 0, ["debug", "info"]),
+    ],
+    ids=["log", "printer", "printer-no-mail"],
+)
+def test_one_line_for_a_mail_where_it_is_shown(
+    make: Callable[..., House], quiet: bool, mails: int, levels: list[str]
+) -> None:
+    """A client that connects and sends nothing is worth one, too."""
+    house = make(quiet=quiet)
+    line = house.connect()
+    for number in range(mails):
+        line.send(BEGIN[8 * bool(number) :])
+        line.send(MAIL)
+        house.workers.end()
+    line.protocol.connection_lost(None)
+    assert house.events() == ["connection", *["email"] * mails, "connection closed"]
+    assert [item["level"] for item in house.lines] == levels
+
+
 @pytest.mark.parametrize(("sent", "stays"), [(MAIL, True), (b"half a li", False)], ids=["complete", "incomplete"])
 def test_half_closed(make: Callable[..., House], sent: bytes, stays: bool) -> None:
     house = make()
@@ -239,7 +312,7 @@ def test_a_fault_of_ours_costs_one_mail(make: Callable[..., House]) -> None:
     house.workers.exec = None  # type: ignore[assignment,method-assign]
     assert line.send(MAIL) == b"451 4.3.0 Storage failed, try again later\r\n"
     del house.workers.exec
-    assert house.lines[-1]["event"] == "email could not be delivered"
+    assert house.events()[-2:] == ["email could not be delivered", "email not accepted"]
     assert other.send(MAIL) == b""
     house.workers.end()
     assert other.transport.take() == ACCEPTED
