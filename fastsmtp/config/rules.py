@@ -124,6 +124,12 @@ def _duration(*, zero: bool) -> Rule:
     return Rule('a duration like "500ms", "60s" or "1h30m"', read)
 
 
+def _bare_seconds(value: object) -> float:
+    """RoadRunner has a few durations without a unit, which are whole seconds."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(_duration(zero=False).read(f"{value}s" if whole else value))  # type: ignore[arg-type]
+
+
 def _optional(read: Callable[[str], object]) -> Callable[[object], str]:
     """The text as it is, "" (off) unseen, anything else after `read` had no objection."""
 
@@ -186,6 +192,7 @@ Positive: TypeAlias = Annotated[int, integer(1)]
 Size: TypeAlias = Annotated[int, size(0)]
 Seconds: TypeAlias = Annotated[float, _duration(zero=True)]
 PositiveSeconds: TypeAlias = Annotated[float, _duration(zero=False)]
+BareSeconds: TypeAlias = Annotated[float, Rule('seconds, or a duration like "500ms" or "60s"', _bare_seconds)]
 Flag: TypeAlias = Annotated[bool, Rule("true or false", _flag)]
 Address: TypeAlias = Annotated[
     str, Rule('an address like "127.0.0.1:1025", "[::1]:1025", ":1025" or "unix:/path"', _listen_address)

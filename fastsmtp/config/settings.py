@@ -142,10 +142,11 @@ class MetricsSettings(Section, frozen=True):
     address: rules.HTTPAddress = ""  # "" = off
 
 
-class StatusSettings(Section, frozen=True):
+class StatusSettings(Section, rename=seconds("check_timeout"), frozen=True):
     """The health and readiness endpoint."""
 
     address: rules.HTTPAddress = ""  # "" = off
+    check_timeout_s: rules.BareSeconds = 60.0  # for a process to tell how it is, before it counts as stuck
     unavailable_status_code: rules.StatusCode = 503
 
 

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 _POOL = "smtp"
 
 
-async def _refresh_nothing(_hurry: bool) -> None:
+async def _refresh_nothing() -> None:
     """Nothing, where a snapshot is never old."""
+
+
+async def _look_at_nothing(_idle_only: bool) -> None:
+    """The same before a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Watched:
     pids: Callable[[], Iterable[int]]  # of all its processes
     complaint: Callable[[bool], str]  # what keeps it from its work, "" = nothing; if True, a busy worker does not count
     stopping: Callable[[], bool]
-    refresh: Callable[[bool], Awaitable[None]] = _refresh_nothing  # before a look; if True, a stuck process is left out
+    refresh: Callable[[], Awaitable[None]] = _refresh_nothing  # before metrics are told
+    look: Callable[[bool], Awaitable[None]] = _look_at_nothing  # before `complaint`, which gets the same argument
 
 
 class Endpoints:
@@ -97,7 +102,7 @@ def _metrics_routes(watched: Watched) -> list[web.RouteDef]:
     exposition = Exposition(MetricsCollector(watched.snapshot, codes), ProcessesCollector(watched.pids))
 
     async def scrape(request: web.Request) -> web.Response:
-        await watched.refresh(False)
+        await watched.refresh()
         return exposition.answer(request)
 
     return [web.get("/{path:.*}", scrape)]
@@ -112,11 +117,11 @@ def _status_routes(watched: Watched, unavailable: int) -> list[web.RouteDef]:
     health_checks = HealthChecks({_POOL: checks}, watched.stopping, unavailable)
 
     async def health(request: web.Request) -> web.Response:
-        await watched.refresh(True)
+        await watched.look(False)
         return health_checks.health(request)
 
     async def ready(request: web.Request) -> web.Response:
-        await watched.refresh(True)
+        await watched.look(True)
         return health_checks.ready(request)
 
     return [web.get("/health", health), web.get("/ready", ready)]

@@ -16,7 +16,7 @@ from fastsmtp.goridge.rpc import Method
 from fastsmtp.ops.endpoints import Watched
 from fastsmtp.ops.methods import common_methods, pool_stats
 from fastsmtp.ops.snapshot import Snapshot
-from fastsmtp.processes.slot import Slot
+from fastsmtp.processes.slot import ANSWER_TIMEOUT_S, Slot
 from fastsmtp.text import timestamp
 
 _POOL = "smtp"
@@ -31,6 +31,7 @@ class Facade:
         self._log = log
         self._started = time.time()
         self._past = Snapshot()  # what remains of those that are gone
+        self._asked: set[asyncio.Future[None]] = set()  # snapshots under way
 
     def methods(self) -> dict[str, Method]:
         """Return the methods by name, those of `Control`."""
@@ -49,9 +50,22 @@ class Facade:
 
     # what all of them did
 
-    async def refresh(self, *, hurry: bool = False) -> None:
-        """Ask each process for its snapshot; in a `hurry` nobody who is stuck is waited for long."""
-        await asyncio.gather(*(slot.refresh(hurry=hurry) for slot in self._slots))
+    async def refresh(self) -> None:
+        """Ask each process for its snapshot."""
+        await asyncio.gather(*(slot.refresh() for slot in self._slots))
+
+    async def look(self, idle_only: bool) -> None:
+        """Ask each process for its snapshot, and wait until one of them can work, or all have answered in time."""
+        timeout_s = min(self._config.status.check_timeout_s, ANSWER_TIMEOUT_S)
+        asked = {asyncio.ensure_future(slot.refresh(timeout_s)): slot for slot in self._slots}
+        self._asked.update(asked)  # those that are not waited for may still find out that one is stuck
+        pending = set(asked)
+        for answer in asked:
+            answer.add_done_callback(self._asked.discard)
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if any(self._can_work(asked[answer], idle_only) for answer in done):
+                return
 
     def forget(self, slot: Slot) -> None:
         """Its child is gone; its counters still count, as far as they are known."""
@@ -166,16 +180,26 @@ class Facade:
 
     def watched(self, stopping: Callable[[], bool]) -> Watched:
         """All processes, as `Endpoints` show them."""
-        return Watched(self.total, self.pids, self._complaint, stopping, lambda hurry: self.refresh(hurry=hurry))
+        return Watched(self.total, self.pids, self._complaint, stopping, self.refresh, self.look)
 
     def _complaint(self, idle_only: bool) -> str:
         """What keeps all of them from their work; one that can do it is enough."""
-        found = [slot.snapshot for slot in self._serving() if slot.snapshot is not None and not slot.stuck]
-        if not found:
+        if not any(_answers(slot) for slot in self._slots):
             return "no process is serving"
-        if self._config.smtp.pool.debug or any(item.idle or (item.busy and not idle_only) for item in found):
+        if any(self._can_work(slot, idle_only) for slot in self._slots):
             return ""
         return "no worker available"
+
+    def _can_work(self, slot: Slot, idle_only: bool) -> bool:
+        """Whether it has a worker for an email, and, with `idle_only`, at this moment."""
+        found = slot.snapshot
+        if found is None or not _answers(slot):
+            return False
+        return bool(self._config.smtp.pool.debug or found.idle or (found.busy and not idle_only))
+
+
+def _answers(slot: Slot) -> bool:
+    return slot.serving and slot.snapshot is not None and not slot.stuck
 
 
 def _check(name: str) -> None:

@@ -21,7 +21,7 @@ from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.system.process import Identity, Process, own_command
 
 ANSWER_TIMEOUT_S = 5.0  # for what a child answers at once; one that does not is stuck
-_STUCK_TIMEOUT_S = 0.5  # for one that was stuck when it was asked before, and where the caller is in a hurry
+_STUCK_TIMEOUT_S = 0.5  # for one that was stuck when it was asked before
 FAILED_END_S = 10.0  # for a child that did not start to end by itself
 
 
@@ -216,10 +216,10 @@ class Slot:
         except asyncio.TimeoutError:
             raise CallError(f"the process {pid} gives no answer") from None
 
-    async def refresh(self, *, hurry: bool = False) -> None:
-        """Ask for a snapshot; the last one stays where there is no answer."""
+    async def refresh(self, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        """Ask for a snapshot; the last one stays where there is no answer in time."""
         process = self._process
-        timeout_s = _STUCK_TIMEOUT_S if self.stuck or hurry else ANSWER_TIMEOUT_S
+        timeout_s = min(timeout_s, _STUCK_TIMEOUT_S) if self.stuck else timeout_s
         try:
             snapshot = await self.call("process.Snapshot", kind=Snapshot, timeout_s=timeout_s)
         except CallError:

@@ -125,6 +125,11 @@ smtp:
     )
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("60", 60.0), ("1", 1.0), ("30s", 30.0), ("500ms", 0.5)])
+def test_check_timeout_is_in_seconds_or_a_duration(text: str, seconds: float) -> None:
+    assert read(f"status: {{check_timeout: {text}}}").status == settings.StatusSettings(check_timeout_s=seconds)
+
+
 def test_other_sections_are_left_alone() -> None:
     text = "http: {address: '${NOT_SET}', pool: 7}\njobs: [1]\nkv:\nendure: {grace_period: 5s, log_level: x}\n"
     assert read(text) == Config(endure=settings.EndureSettings(grace_period_s=5.0))
@@ -413,6 +418,14 @@ def test_fault_of_one_key(line: str, fault: str) -> None:
         ("server: {env: {'a=b': c}}", 'expected names of environment variables, got "a=b"'),
         ("server: {relay_timeout: 0}", None),
         ("logs: {output: []}", 'expected "stderr", "stdout" or a file, got nothing'),
+        (
+            "status: {check_timeout: 0}",
+            'expected seconds, or a duration like "500ms" or "60s", got 0: it must be longer than 0',
+        ),
+        (
+            "status: {check_timeout: yes}",
+            'expected seconds, or a duration like "500ms" or "60s", got yes',
+        ),
     ],
 )
 def test_fault_elsewhere(text: str, fault: str | None) -> None:

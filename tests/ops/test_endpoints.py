@@ -25,7 +25,7 @@ from fastsmtp.ops.snapshot import ShownWorker, Snapshot
 from fastsmtp.system.loop import run
 
 ADDRESS = "127.0.0.1:0"
-BOTH = Config(metrics=MetricsSettings(ADDRESS), status=StatusSettings(ADDRESS, 500))
+BOTH = Config(metrics=MetricsSettings(ADDRESS), status=StatusSettings(ADDRESS, 60.0, 500))
 
 
 class Place:
@@ -35,10 +35,13 @@ class Place:
         self.taken = Snapshot(connections=3, shown=[ShownWorker(11, "ready", 100)], counters=Counters().snapshot())
         self.complaints = {True: "", False: ""}  # by whether a busy worker does not count
         self.stopping = False
-        self.refreshed: list[bool] = []
+        self.refreshed: list[bool | None] = []  # None: before metrics; else what a look was for
 
-    async def refresh(self, hurry: bool) -> None:
-        self.refreshed.append(hurry)
+    async def refresh(self) -> None:
+        self.refreshed.append(None)
+
+    async def look(self, idle_only: bool) -> None:
+        self.refreshed.append(idle_only)
 
     def watched(self) -> Watched:
         return Watched(
@@ -47,6 +50,7 @@ class Place:
             self.complaints.__getitem__,
             lambda: self.stopping,
             self.refresh,
+            self.look,
         )
 
 
@@ -77,12 +81,12 @@ def test_both_are_served_and_say_where() -> None:
             assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, "text/plain")
             names = {family.name for family in text_string_to_metric_families(answer.body)}
             assert {"rr_smtp_open_connections", "rr_smtp_worker_state", "process_cpu_seconds"} <= names
-        assert place.refreshed == 3 * [False]
+        assert place.refreshed == 3 * [None]
         fine = '[{"plugin_name":"smtp","error_message":"","status_code":200}]'
         for path in ("/health", "/ready", "/ready?plugin=smtp"):
             answer = await ask(status, path)
             assert (answer.status, answer.headers["content-type"], answer.body) == (200, "application/json", fine)
-        assert place.refreshed[3:] == 3 * [True]
+        assert place.refreshed[3:] == [False, True, True]
 
     logged = play(BOTH, place, work)
     assert [re.sub(r"\d+", "N", entry["url"]) for entry in logged] == [

@@ -27,7 +27,8 @@ class Slot:
         self.snapshot = snapshot
         self.answers = answers
         self.calls: list[tuple[str, object]] = []
-        self.refreshed: list[bool] = []
+        self.refreshed: list[float] = []
+        self.answers_snapshot = True
 
     async def call(self, method: str, argument: object = None, kind: Any = Any, timeout_s: float | None = 5.0) -> Any:
         self.calls.append((method, argument))
@@ -38,8 +39,10 @@ class Slot:
             raise answer
         return answer
 
-    async def refresh(self, *, hurry: bool = False) -> None:
-        self.refreshed.append(hurry)
+    async def refresh(self, timeout_s: float = 5.0) -> None:
+        self.refreshed.append(timeout_s)
+        if not self.answers_snapshot:
+            await asyncio.get_running_loop().create_future()
 
 
 def facade(*slots: Slot, log: Log | None = None) -> Facade:
@@ -152,8 +155,57 @@ def test_stats_are_asked_for_first() -> None:
         {"pid": 11, "serving": True, "workers": 2, "starts": 1},
         {"pid": 0, "serving": False, "workers": 1, "starts": 1},
     ]
-    assert [slot.refreshed for slot in slots] == [[False], [False]]
+    assert [slot.refreshed for slot in slots] == [[5.0], [5.0]]
 
 
 def test_pids_are_ours_and_those_of_the_children_there_are() -> None:
     assert facade(Slot(11), Slot(0), Slot(13)).pids() == [os.getpid(), 11, 13]
+
+
+# --- a look before a check
+
+
+def look(under_test: Facade, *, idle_only: bool = False) -> str:
+    """What is complained of after a look."""
+
+    async def main() -> str:
+        watched = under_test.watched(lambda: False)
+        await watched.look(idle_only)
+        return watched.complaint(idle_only)
+
+    return asyncio.run(main())
+
+
+def test_a_look_does_not_wait_for_a_process_that_gives_no_answer_where_another_can_work() -> None:
+    silent, able = Slot(11), Slot(12, snapshot=Snapshot(idle=1))
+    silent.answers_snapshot = False
+    assert look(facade(silent, able)) == ""
+    assert [slot.refreshed for slot in (silent, able)] == [[5.0], [5.0]]
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "health", "readiness"),
+    [
+        ([Snapshot(idle=1), Snapshot()], "", ""),
+        ([Snapshot(busy=1), Snapshot()], "", "no worker available"),
+        ([Snapshot(), Snapshot()], "no worker available", "no worker available"),
+        ([None, None], "no process is serving", "no process is serving"),
+    ],
+    ids=["idle", "busy", "without workers", "none"],
+)
+def test_one_process_that_can_work_is_enough(snapshots: list[Snapshot | None], health: str, readiness: str) -> None:
+    slots = [Slot(11 + index, snapshot=snapshot) for index, snapshot in enumerate(snapshots)]
+    assert (look(facade(*slots)), look(facade(*slots), idle_only=True)) == (health, readiness)
+
+
+def test_a_process_that_is_stuck_counts_as_none() -> None:
+    stuck = Slot(11, snapshot=Snapshot(idle=1))
+    stuck.stuck = True
+    assert look(facade(stuck)) == "no process is serving"
+
+
+def test_a_look_takes_as_long_as_check_timeout_says() -> None:
+    slot = Slot(11, snapshot=Snapshot(idle=1))
+    config = load(None, ["status.check_timeout=2"])
+    look(Facade(config, [slot], Log().logger))  # type: ignore[list-item]
+    assert slot.refreshed == [2.0]

@@ -92,7 +92,7 @@ class Slot:
             raise answer
         return answer
 
-    async def refresh(self, *, hurry: bool = False) -> None:
+    async def refresh(self, timeout_s: float = 5.0) -> None:
         self._note("refresh")
         if self.serving:
             self.snapshot = Snapshot(idle=1, execs=1, shown=[ShownWorker(self.pid + 1000, "ready", 0)])

@@ -210,7 +210,7 @@ def test_a_child_that_gives_no_answer_is_stuck_until_it_does(tmp_path: Path, chi
         with pytest.raises(CallError, match=rf"^the process {child.pid} gives no answer$"):
             await slot.call("process.Snapshot", timeout_s=0.001)
         for _ in range(2):
-            await slot.refresh(hurry=True)
+            await slot.refresh(0.5)
         assert slot.stuck
         assert children.log.records == [{"level": "error", "event": "a process is stuck", "pid": child.pid}]
         answers.set()
