@@ -60,6 +60,7 @@ MYPYC = (
     "fastsmtp.mime.splitter",
     "fastsmtp.mime.entity",
     "fastsmtp.mime.header",
+    "fastsmtp.mime.msgid",
     "fastsmtp.mime.parameters",
     "fastsmtp.mime.words",
     "fastsmtp.mime.charset",

@@ -11,6 +11,7 @@ import pybase64
 from fastsmtp.capture.email import Attachment, Attachments, Email, Segment, Text
 from fastsmtp.mime.address import parse_addresses
 from fastsmtp.mime.header import canonical_name
+from fastsmtp.mime.msgid import parse_message_id
 from fastsmtp.mime.words import decode_words
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.text import timestamp
@@ -136,7 +137,7 @@ def _message(email: Email) -> dict[str, Any]:
     document = {
         "headers": headers,
         "raw_headers": email.message.fields,
-        "id": None if message_id is None else message_id.strip().removeprefix("<").removesuffix(">"),
+        "id": None if message_id is None else parse_message_id(message_id),
         "subject": headers.get("Subject"),
         "date": date,
         # One by one: merging dicts costs compiled code more.

@@ -8,7 +8,9 @@ from typing import Final
 
 from fastsmtp.mime import defects
 from fastsmtp.mime.header import parse_fields
+from fastsmtp.mime.msgid import parse_message_id
 from fastsmtp.mime.parameters import Disposition, MediaType, filename_of, parse_disposition, parse_media_type
+from fastsmtp.mime.words import decode_words
 
 # The table that comes with Python, not the machine's: a name must not depend on where the server runs.
 _EXTENSIONS: Final = mimetypes.MimeTypes(filenames=())
@@ -111,7 +113,7 @@ def _read_content_fields(entity: Entity, first: dict[str, str]) -> None:
         entity.disposition = parse_disposition(value, entity.defects)
     value = first.get("content-id")
     if value is not None:
-        entity.content_id = value.strip().removeprefix("<").removesuffix(">")
+        entity.content_id = parse_message_id(decode_words(value, entity.defects))
     entity.transfer_encoding = first.get("content-transfer-encoding", "")
     if entity.media_type.parameters or entity.disposition is not None:
         entity.filename = filename_of(entity.media_type, entity.disposition)

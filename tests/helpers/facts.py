@@ -98,6 +98,8 @@ def check(name: str, context: dict[str, Any]) -> None:
                     assert got == [spaced(value)[:120] for value in values]
             case "no_header":
                 assert {field.lower() for field, _ in message["raw_headers"]}.isdisjoint(want)
+            case "id" | "text" | "html" | "body":
+                assert message[fact] == want
             case "attachments":
                 check_attachments(context["attachments"], want)
             case "text_contains" | "html_contains":
