@@ -129,7 +129,7 @@ class _Service:
     def _greet(self) -> None:
         """Say where it listens: to people by a banner, and in the log unless both go to the same place."""
         log = _own_log(self.config)
-        greeted = not self.wishes.silent and log.form != "json" and sys.stderr is not None
+        greeted = not self.wishes.silent and log.leaves_stderr_to_people and sys.stderr is not None
         if greeted:
             # One write, so that nothing comes in between.
             sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses) + "\n")

@@ -87,3 +87,10 @@ class LogsSettings(Section, frozen=True):
     def stands_on_stderr(self) -> bool:
         """Whether records are lines for people, on stderr alone."""
         return self.form != "json" and self.output == "stderr" and self.mode not in SILENT
+
+    @property
+    def leaves_stderr_to_people(self) -> bool:
+        """Whether more than records may be written to stderr: not in production, and not between lines of JSON."""
+        if self.mode == "production":
+            return False
+        return self.form != "json" or self.file_logger_options is not None or "stderr" not in self.output

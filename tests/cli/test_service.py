@@ -196,10 +196,11 @@ def test_a_file_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, 
         (["logs.output=server.log"], False, True, True),
         (["logs.mode=production"], False, False, True),
         (["logs.mode=production", "logs.output=server.log"], False, False, True),
+        (["logs.mode=production", "logs.encoding=console"], False, False, True),
         (["logs.encoding=json"], False, False, True),
-        (["logs.mode=production", "logs.encoding=console"], False, True, False),
+        (["logs.encoding=json", "logs.output=server.log"], False, True, True),
     ],
-    ids=["terminal", "silent", "file", "production", "production-file", "json", "console"],
+    ids=["terminal", "silent", "file", "production", "production-file", "production-console", "json", "json-file"],
 )
 def test_where_it_listens_is_told_once_in_each_place(
     monkeypatch: pytest.MonkeyPatch,

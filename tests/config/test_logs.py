@@ -136,21 +136,41 @@ def test_a_file_logger_without_a_name_is_where_temporary_files_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "form", "stands_on_stderr"),
+    ("settings", "form", "stands_on_stderr", "leaves_stderr_to_people"),
     [
-        (LogsSettings(), "console", True),
-        (LogsSettings(mode="raw"), "raw", True),
-        (LogsSettings(mode="production"), "json", False),
-        (LogsSettings(mode="production", encoding="console"), "console", True),
-        (LogsSettings(encoding="json"), "json", False),
-        (LogsSettings(output="x.log"), "console", False),
-        (LogsSettings(output=["stderr", "x.log"]), "console", False),
-        (LogsSettings(file_logger_options=FILE), "json", False),
-        (LogsSettings(mode="off"), "console", False),
+        (LogsSettings(), "console", True, True),
+        (LogsSettings(mode="raw"), "raw", True, True),
+        (LogsSettings(mode="production"), "json", False, False),
+        (LogsSettings(mode="production", encoding="console"), "console", True, False),
+        (LogsSettings(mode="production", output="x.log"), "json", False, False),
+        (LogsSettings(encoding="json"), "json", False, False),
+        (LogsSettings(encoding="json", output="x.log"), "json", False, True),
+        (LogsSettings(encoding="json", output=["x.log", "stderr"]), "json", False, False),
+        (LogsSettings(output="x.log"), "console", False, True),
+        (LogsSettings(output=["stderr", "x.log"]), "console", False, True),
+        (LogsSettings(file_logger_options=FILE), "json", False, True),
+        (LogsSettings(mode="off"), "console", False, True),
     ],
-    ids=["default", "raw", "production", "production-console", "json", "file", "both", "rotated", "off"],
+    ids=[
+        "default",
+        "raw",
+        "production",
+        "production-console",
+        "production-file",
+        "json",
+        "json-file",
+        "json-both",
+        "file",
+        "both",
+        "rotated",
+        "off",
+    ],
 )
 def test_the_form_of_records_and_whether_people_see_them(
-    settings: LogsSettings, form: str, stands_on_stderr: bool
+    settings: LogsSettings, form: str, stands_on_stderr: bool, leaves_stderr_to_people: bool
 ) -> None:
-    assert (settings.form, settings.stands_on_stderr) == (form, stands_on_stderr)
+    assert (settings.form, settings.stands_on_stderr, settings.leaves_stderr_to_people) == (
+        form,
+        stands_on_stderr,
+        leaves_stderr_to_people,
+    )

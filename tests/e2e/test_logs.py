@@ -104,7 +104,7 @@ def test_off_is_silent(serve: Serve, mode: str) -> None:
 
 def test_rotation_by_move_and_sigusr1_loses_no_record(serve: Serve, tmp_path: Path) -> None:
     path, rotated = tmp_path / "server.log", tmp_path / "server.log.1"
-    server = serve({"logs": {"encoding": "json", "output": "server.log"}}, banner=False)
+    server = serve({"logs": {"encoding": "json", "output": "server.log"}})
     subjects = 6
     with Wire(server) as wire:
         for number in range(subjects):
