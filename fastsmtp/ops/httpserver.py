@@ -9,6 +9,7 @@ cannot keep a probe from its answer.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,6 +19,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from fastsmtp.errors import StartError
+from fastsmtp.system.patience import Timeout
 from fastsmtp.system.sockets import bind, format_address, listen
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,7 +50,7 @@ class Connections:
         self._make_protocol = make_protocol
         self._limits = limits
         # In the order in which they began to wait; each with the timer that ends it.
-        self._waiting: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        self._waiting: dict[asyncio.BaseTransport, Timeout] = {}
         self._answering: set[asyncio.BaseTransport] = set()
 
     def __call__(self) -> asyncio.Protocol:
@@ -93,8 +95,7 @@ class Connections:
             self._cut(cast(asyncio.Transport, transport))
 
     def _wait(self, transport: asyncio.Transport) -> None:
-        loop = asyncio.get_running_loop()
-        self._waiting[transport] = loop.call_later(self._limits.wait_s, self._cut, transport)
+        self._waiting[transport] = Timeout(self._limits.wait_s, functools.partial(self._cut, transport))
 
     def _cut(self, transport: asyncio.Transport) -> None:
         self.forget(transport)

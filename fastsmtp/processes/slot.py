@@ -18,6 +18,7 @@ from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.ops.snapshot import Snapshot
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
+from fastsmtp.system.patience import wait_for
 from fastsmtp.system.process import Identity, Process, own_command
 
 ANSWER_TIMEOUT_S = 5.0  # for what a child answers at once; one that does not is stuck
@@ -151,7 +152,7 @@ class Slot:
         """See to it that a child of no use ends."""
         self.ask_to_stop()
         try:
-            await asyncio.wait_for(self._exited.wait(), FAILED_END_S)
+            await wait_for(self._exited.wait(), FAILED_END_S)
         except asyncio.TimeoutError:
             self.signal(signal.SIGKILL)
             await self._exited.wait()
@@ -177,7 +178,7 @@ class Slot:
         self.ask_to_stop()
         while not self._exited.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._exited.wait(), max(patience_s, _STUCK_TIMEOUT_S))
+                await wait_for(self._exited.wait(), max(patience_s, _STUCK_TIMEOUT_S))
             await self.refresh()
             if self.stuck or not self.serving:
                 self.signal(signal.SIGKILL)
@@ -212,7 +213,7 @@ class Slot:
             raise ConnectionResetError("there is no process")
         pid = self.pid
         try:
-            return await asyncio.wait_for(caller.call(method, argument, kind), timeout_s)
+            return await wait_for(caller.call(method, argument, kind), timeout_s)
         except asyncio.TimeoutError:
             raise CallError(f"the process {pid} gives no answer") from None
 

@@ -68,8 +68,9 @@ class Backpressure:
         elif self._holds:
             self._resume(self._whose_turn())
 
-    def look(self, now: float) -> None:
-        """Called again and again with a time in seconds: takes the turn from a transaction that gets nowhere."""
+    def look(self, now: float, stalled_s: float = 0.0) -> None:
+        """Called again and again by a `Sweep`: takes the turn from a transaction that gets nowhere."""
+        self._next_look += stalled_s
         if now < self._next_look:
             return
         self._next_look = now + _PROGRESS_S

@@ -42,6 +42,7 @@ from fastsmtp.smtp.session import Session, SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
 from fastsmtp.system.addresses import format_peer
+from fastsmtp.system.patience import moved
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.text import timestamp
 
@@ -280,11 +281,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     # What the server asks of a connection
 
-    def check_timeouts(self, now: float) -> None:
-        """Called about once a second with the loop's time: closes silently what took too long."""
+    def check_timeouts(self, now: float, stalled_s: float = 0.0) -> None:
+        """Called about once a second by a `Sweep`: closes silently what took too long."""
         transport, listening = self._transport, self._listening
         if transport is None:
             return
+        if stalled_s:
+            self._since = moved(self._since, stalled_s, now)
+            self._blocked_since = self._blocked_since and moved(self._blocked_since, stalled_s, now)
         if self._blocked_since:
             if transport.get_write_buffer_size() < self._unwritten:
                 self._await_client()  # it reads, if slowly

@@ -21,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
-from fastsmtp.config.settings import Config, ListenerSettings
+from fastsmtp.config.settings import Config, ListenerSettings, SMTPSettings
 from fastsmtp.delivery.destination import Destination, Together
 from fastsmtp.delivery.jobs import encode_job, read_answer
 from fastsmtp.delivery.payload import encode_payload
@@ -35,6 +35,7 @@ from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.session import SessionSettings
+from fastsmtp.system.patience import Sweep, wait_for
 from fastsmtp.system.process import Identity, own_command
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.system.sockets import bind, format_address, listen
@@ -87,7 +88,7 @@ class Server:
         self._stood_in: dict[int, list[asyncio.AbstractServer]] = {}  # by number of the process that is missed
         self._sockets: list[socket.socket] = []
         self._unix_paths: list[str] = []
-        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep = Sweep(_sweep_interval_s(config.smtp), self._on_sweep)
         self._policies = self._make_policies()
         self._buffer = ReadBuffer()
         self._backpressure = Backpressure(config.smtp.max_inflight_bytes)
@@ -136,7 +137,7 @@ class Server:
             self._listenings[name] = listening
             self._servers.append(await self._listen(bound[name], listening))
             self.addresses[name] = [format_address(bound[name])]
-        self._schedule_sweep()
+        self._sweep.start()
 
     def _make_listening(
         self,
@@ -278,19 +279,12 @@ class Server:
 
     # The sweep: all timeouts of all connections, without a timer each
 
-    def _schedule_sweep(self) -> None:
-        smtp = self._config.smtp
-        shortest = min((t for t in (smtp.read_timeout_s, smtp.write_timeout_s) if t), default=4.0)
-        self._sweep = asyncio.get_running_loop().call_later(min(1.0, shortest / 4), self._on_sweep)
-
-    def _on_sweep(self) -> None:
-        now = asyncio.get_running_loop().time()
+    def _on_sweep(self, now: float, stalled_s: float) -> None:
         for connection in list(self._connections):
-            connection.check_timeouts(now)
-        self._backpressure.look(now)
+            connection.check_timeouts(now, stalled_s)
+        self._backpressure.look(now, stalled_s)
         if self._tempfiles is not None and now >= self._next_cleaning:
             self._clean(self._tempfiles, now)
-        self._schedule_sweep()
 
     def _clean(self, tempfiles: TempfileStorage, now: float) -> None:
         age_s = self._config.smtp.attachment_storage.cleanup_after_s
@@ -315,12 +309,11 @@ class Server:
         if self._connections:
             self._emptied.clear()
             try:
-                await asyncio.wait_for(self._emptied.wait(), grace_s)
+                await wait_for(self._emptied.wait(), grace_s)
             except asyncio.TimeoutError:
                 self._log.warning("grace period is over", connections=len(self._connections))
         self._abort_connections()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self._sweep.stop()
         if self._pool is not None:
             await self._pool.stop()
         await self._endpoints.stop()
@@ -331,8 +324,7 @@ class Server:
         """End at once: cut connections, kill workers."""
         self._close_listeners()
         self._abort_connections()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self._sweep.stop()
         if self._pool is not None:
             self._pool.kill()
         self._rpc.close()
@@ -379,3 +371,8 @@ class Server:
         self._servers.clear()
         self._sockets.clear()
         self._unix_paths.clear()
+
+
+def _sweep_interval_s(smtp: SMTPSettings) -> float:
+    shortest = min((t for t in (smtp.read_timeout_s, smtp.write_timeout_s) if t), default=4.0)
+    return min(1.0, shortest / 4)

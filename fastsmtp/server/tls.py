@@ -15,6 +15,7 @@ from typing import Final, Protocol, cast
 from fastsmtp.config.settings import TLSSettings
 from fastsmtp.errors import StartError
 from fastsmtp.smtp.envelope import TLSInfo
+from fastsmtp.system.patience import Timeout
 
 AUTO = "auto"
 
@@ -23,6 +24,8 @@ _ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
 _REASONS = {"KEY_VALUES_MISMATCH": "the key is of another certificate"}  # OpenSSL's -> ours
 # How long a client may take to answer our close_notify. Nothing is lost with one that does not.
 TLS_SHUTDOWN_S: Final = 2.0
+_HANDSHAKE_S: Final = 60.0  # where there is no read_timeout
+_NEVER_S: Final = 86_400.0  # the loop's own limit, which knows no patience
 
 
 def make_context(settings: TLSSettings | None, hostname: str) -> ssl.SSLContext | None:
@@ -104,7 +107,7 @@ def self_signed(hostname: str) -> bytes:
 
 
 def tls_timeouts(read_timeout_s: float) -> dict[str, float]:
-    """Arguments of `loop.start_tls` and `loop.create_server`. Without a limit of ours the loop's own minute stands."""
+    """Arguments of `loop.create_server`. Without a limit of ours the loop's own minute stands."""
     timeouts = {"ssl_shutdown_timeout": TLS_SHUTDOWN_S}
     if read_timeout_s:
         timeouts["ssl_handshake_timeout"] = read_timeout_s
@@ -156,7 +159,12 @@ async def shake_hands(
     if plain.is_closing():
         raise ConnectionAbortedError("closed before it began")
     start_tls = cast(Callable[..., Awaitable[asyncio.Transport | None]], loop.start_tls)
-    encrypted = await start_tls(plain, protocol, context, server_side=True, **tls_timeouts(read_timeout_s))
+    timeouts = {"ssl_handshake_timeout": _NEVER_S, "ssl_shutdown_timeout": TLS_SHUTDOWN_S}
+    timeout = Timeout(read_timeout_s or _HANDSHAKE_S, plain.abort)
+    try:
+        encrypted = await start_tls(plain, protocol, context, server_side=True, **timeouts)
+    finally:
+        timeout.cancel()
     # Cut while it was going on: some loops return as if all were well.
     if encrypted is None or encrypted.get_extra_info("ssl_object") is None:
         raise ConnectionAbortedError("closed before it ended")

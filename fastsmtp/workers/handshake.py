@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.relay import Relay
+from fastsmtp.system.patience import wait_for
 
 
 class Handshake:
@@ -82,7 +83,7 @@ async def await_handshake(worker: Starting, started: asyncio.Future[None], timeo
         if connecting is not None:
             # Shielded: a relay with one side open could not be closed. It takes one turn of the loop.
             await asyncio.shield(connecting)
-        await asyncio.wait_for(started, timeout_s or None)
+        await wait_for(started, timeout_s or None)
     except asyncio.TimeoutError:
         worker.give_up()
         worker.kill()

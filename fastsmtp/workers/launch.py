@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import OnInitSettings, PoolSettings, ServerSettings
 from fastsmtp.errors import StartError
+from fastsmtp.system.patience import wait_for
 from fastsmtp.system.process import Identity, Process
 
 
@@ -99,7 +100,7 @@ async def _run_to_end(command: tuple[str, ...], settings: OnInitSettings, log: F
     process = Process(command, Identity(settings.user), env, pipes=False, on_line=log.info, on_change=ended.set)
     shown = shlex.join(command)
     try:
-        await asyncio.wait_for(_quiet(process, ended), settings.exec_timeout_s or None)
+        await wait_for(_quiet(process, ended), settings.exec_timeout_s or None)
     except asyncio.TimeoutError:
         raise StartError(f'on_init "{shown}" did not end within {settings.exec_timeout_s:g} s') from None
     finally:

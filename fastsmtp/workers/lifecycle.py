@@ -11,6 +11,7 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import PoolSettings
+from fastsmtp.system.patience import wait_for
 from fastsmtp.workers.spawner import Spawner
 from fastsmtp.workers.supervisor import Supervisor
 from fastsmtp.workers.worker import LINGER_S, WorkerProcess
@@ -66,7 +67,7 @@ class Lifecycle:
         if self._pool.processes():
             self.empty.clear()
             try:
-                await asyncio.wait_for(self.empty.wait(), self._settings.destroy_timeout_s)
+                await wait_for(self.empty.wait(), self._settings.destroy_timeout_s)
             except asyncio.TimeoutError:
                 workers = len(self._pool.processes())
                 self._log.warning("workers did not stop in time, killed", workers=workers)
@@ -89,7 +90,7 @@ class Lifecycle:
         self._pool.kill()
         for worker in self._pool.processes():
             try:
-                await asyncio.wait_for(worker.gone(), 2 * LINGER_S)
+                await wait_for(worker.gone(), 2 * LINGER_S)
             except asyncio.TimeoutError:
                 self._log.error("a killed worker does not end", pid=worker.pid)
         self._supervisor.end()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -25,6 +26,7 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.relay import Relay
+from fastsmtp.system.patience import Timeout
 from fastsmtp.system.process import Identity
 from fastsmtp.workers.handshake import Handshake
 
@@ -40,7 +42,7 @@ class RelayListener:
         self._timeout_s = timeout_s
         self._log = log
         self._awaited: dict[int, Callable[[int, Relay], None]] = {}
-        self._arrivals: dict[Relay, asyncio.TimerHandle] = {}
+        self._arrivals: dict[Relay, Timeout] = {}
         self._server: asyncio.AbstractServer | None = None
         self._private = relay == "unix"
         self._identity = Identity()
@@ -141,7 +143,7 @@ class RelayListener:
 
     def _accept(self) -> Relay:
         relay = Relay(Handshake(self._arrived, self._failed))
-        self._arrivals[relay] = asyncio.get_running_loop().call_later(self._timeout_s, self._expired, relay)
+        self._arrivals[relay] = Timeout(self._timeout_s, functools.partial(self._expired, relay))
         return relay
 
     def _arrived(self, pid: int, relay: Relay) -> None:

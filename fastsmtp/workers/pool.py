@@ -31,6 +31,7 @@ from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import Frame
 from fastsmtp.goridge.relay import Segments
 from fastsmtp.smtp.events import Verdict
+from fastsmtp.system.patience import moved
 from fastsmtp.workers.answer import Answer, ReadBody, read_answer
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.lifecycle import Lifecycle
@@ -432,9 +433,12 @@ class Pool:
             self._log.info("worker is replaced", pid=worker.pid, reason=reason)
             self._retire(worker)
 
-    def on_sweep(self, now: float) -> None:
+    def on_sweep(self, now: float, stalled_s: float) -> None:
         """Called by the supervisor: no email waits for a worker longer than `allocate_timeout`."""
         timeout = self._settings.allocate_timeout_s
+        if stalled_s:
+            for waiter in self._waiters:
+                waiter.since = moved(waiter.since, stalled_s, now)
         while timeout and self._waiters and now - self._waiters[0].since >= timeout:
             self._log.error("no worker was free for an email", allocate_timeout=timeout, waiting=len(self._waiters))
             self._no_worker(self._waiters.popleft())

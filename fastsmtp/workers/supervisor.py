@@ -13,6 +13,7 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import PoolSettings
+from fastsmtp.system.patience import Sweep, moved
 from fastsmtp.workers.worker import State, WorkerProcess
 
 _MB = 1024 * 1024
@@ -21,8 +22,8 @@ _MB = 1024 * 1024
 class Supervised(Protocol):
     """Whose workers are watched."""
 
-    def on_sweep(self, now: float) -> None:
-        """Time has passed; `now` is the time of the loop."""
+    def on_sweep(self, now: float, stalled_s: float) -> None:
+        """Time has passed: `now` is that of the loop, which stood still for `stalled_s` of it."""
 
     def on_exec_timeout(self) -> None:
         """A worker gave no answer within `exec_ttl`; it is killed, and lost, after that."""
@@ -43,18 +44,15 @@ class Supervisor:
         self._limits = settings.supervisor
         self._destroy_timeout_s = settings.destroy_timeout_s
         self._log = log
-        self._interval_s = _sweep_interval(settings)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._sweep = Sweep(_sweep_interval(settings), self._on_sweep)
         self._next_watch = 0.0
         self._retired = False
 
     def start(self) -> None:
         """Begin to sweep."""
-        self._loop = asyncio.get_running_loop()
         self._retired = False
-        self._next_watch = self._loop.time() + self._limits.watch_tick_s
-        self._timer = self._loop.call_later(self._interval_s, self._sweep)
+        self._next_watch = asyncio.get_running_loop().time() + self._limits.watch_tick_s
+        self._sweep.start()
 
     def retire(self) -> None:
         """The pool is ending and asks all workers to stop, with a time limit of its own; only `exec_ttl` goes on."""
@@ -62,16 +60,14 @@ class Supervisor:
 
     def end(self) -> None:
         """Sweep no more."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._sweep.stop()
 
-    def _sweep(self) -> None:
-        assert self._loop is not None
-        self._timer = self._loop.call_later(self._interval_s, self._sweep)
-        now = self._loop.time()
+    def _on_sweep(self, now: float, stalled_s: float) -> None:
         for worker in list(self._processes):
+            if stalled_s:
+                worker.since = moved(worker.since, stalled_s, now)
             self._check_time(worker, now)
-        self._owner.on_sweep(now)
+        self._owner.on_sweep(now, stalled_s)
         if now >= self._next_watch and self._limits.watch_tick_s and not self._retired:
             self._next_watch = now + self._limits.watch_tick_s
             for worker in list(self._processes):

@@ -19,6 +19,7 @@ from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.pipes import connect_pipes
 from fastsmtp.goridge.relay import Relay, Segments
+from fastsmtp.system.patience import Timeout
 from fastsmtp.system.process import Identity, Process
 from fastsmtp.workers.handshake import Handshake, await_handshake
 from fastsmtp.workers.launch import Launch
@@ -125,7 +126,7 @@ class WorkerProcess:
         self._log = log.bind(channel="worker", pid=self._process.pid)
         self._relay: Relay | None = None
         self._relay_open = False
-        self._linger: asyncio.TimerHandle | None = None
+        self._linger: Timeout | None = None
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._gone = asyncio.Event()
         self.pid = self._process.pid  # of the worker itself, if a wrapper script launched it
@@ -318,7 +319,7 @@ class WorkerProcess:
             if self.state in (State.STOPPING, State.ERRORED):
                 self._finish()
         elif self._linger is None and (reaped or self.state is State.ERRORED):
-            self._linger = self._loop.call_later(LINGER_S, self._cut_off)
+            self._linger = Timeout(LINGER_S, self._cut_off)
 
     def _cut_off(self) -> None:
         self._process.kill()

@@ -57,6 +57,9 @@ class Transport(asyncio.Transport):
         self.closed = "aborted"
 
 
+_STEP_S = 0.005
+
+
 class StoppedLoop(asyncio.SelectorEventLoop):
     """An event loop whose time stands still until `advance`, and that runs only what is due."""
 
@@ -73,7 +76,14 @@ class StoppedLoop(asyncio.SelectorEventLoop):
         self.run_forever()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and run what is due then."""
+        """Let time pass, in steps too small for a stall, and run what is due."""
+        ends = self.now + seconds
+        while ends - self.now > _STEP_S:
+            self.stall(_STEP_S)
+        self.stall(ends - self.now)
+
+    def stall(self, seconds: float) -> None:
+        """Let time pass in which nothing runs, then run what is due."""
         self.now += seconds
-        self.turn()
-        self.turn()  # what was scheduled by it for now
+        for _ in range(4):  # and what was scheduled by it for now
+            self.turn()

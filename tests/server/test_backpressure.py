@@ -135,6 +135,16 @@ class TestTurns:
         backpressure.end(readers[2])
         assert paused(readers) == [False, True, False]
 
+    def test_time_that_the_process_stood_still_is_charged_to_nobody(self, readers: list[Reader]) -> None:
+        backpressure = begun(100, readers)
+        for reader in readers:
+            backpressure.hold(reader, 1000)
+        backpressure.look(10.0)
+        backpressure.look(21.0, 10.0)
+        assert paused(readers) == [False, True, True]
+        backpressure.look(22.5)
+        assert paused(readers) == [False, False, True]
+
     def test_who_gets_on_keeps_the_turn(self, readers: list[Reader]) -> None:
         backpressure = begun(100, readers)
         backpressure.hold(readers[1], 1000)

@@ -130,10 +130,10 @@ class Line:
         assert self.send(BEGIN) == BEGUN
         return self
 
-    def after(self, seconds: float) -> str:
+    def after(self, seconds: float, stalled_s: float = 0.0) -> str:
         """How the transport is closed when it is looked at so much later."""
         self.house.loop.now += seconds
-        self.protocol.check_timeouts(self.house.loop.now)
+        self.protocol.check_timeouts(self.house.loop.now, stalled_s)
         return self.transport.closed
 
 
@@ -328,6 +328,15 @@ def test_silence_is_measured_from_the_last_reply(make: Callable[..., House]) -> 
     assert line.after(60) == ""
     line.send(b"NOO")  # no reply, no new time
     assert line.after(1) == "aborted"
+
+
+def test_time_that_the_process_stood_still_is_no_silence(make: Callable[..., House]) -> None:
+    silent = make().connect()
+    assert [silent.after(65, 10), silent.after(5), silent.after(1)] == ["", "", "aborted"]
+    deaf = make().connect()
+    deaf.transport.unwritten = 20_000
+    deaf.protocol.pause_writing()
+    assert [deaf.after(65, 60), deaf.after(5), deaf.after(1)] == ["", "", "aborted"]
 
 
 def test_mail_data_is_no_silence(make: Callable[..., House]) -> None:

@@ -44,7 +44,7 @@ class Watch:
 
     def __init__(self, loop: StoppedLoop, *workers: Worker, **settings: Any) -> None:
         self.told: list[object] = []
-        self.sweeps: list[float] = []
+        self.sweeps: list[tuple[float, float]] = []
         self.log = Log()
         limits = SupervisorSettings(**settings.pop("supervisor", {}))
         pool = PoolSettings(supervisor=limits, **settings)
@@ -56,8 +56,8 @@ class Watch:
     async def _start(self) -> None:
         self.supervisor.start()
 
-    def on_sweep(self, now: float) -> None:
-        self.sweeps.append(now - BEGAN)
+    def on_sweep(self, now: float, stalled_s: float) -> None:
+        self.sweeps.append((now - BEGAN, stalled_s))
 
     def on_exec_timeout(self) -> None:
         self.told.append("exec_timeout")
@@ -96,10 +96,25 @@ def test_how_often_it_sweeps(loop: StoppedLoop, settings: dict[str, Any], interv
     assert watch.sweeps == []
     for _ in range(3):
         loop.advance(interval_s)
-    assert watch.sweeps == pytest.approx([interval_s * turns for turns in (1.99, 2.99, 3.99)])
+    assert [now for now, _ in watch.sweeps] == pytest.approx([interval_s * turns for turns in (1, 2, 3)], rel=0.5)
+    assert {stalled_s for _, stalled_s in watch.sweeps} == {0.0}
     watch.supervisor.end()
     loop.advance(10 * interval_s)
     assert len(watch.sweeps) == 3
+
+
+def test_time_that_the_process_stood_still_is_charged_to_no_worker(loop: StoppedLoop) -> None:
+    late, stopping = Worker(State.WORKING), Worker(State.STOPPING)
+    watch = Watch(loop, late, stopping, destroy_timeout_s=3.0, supervisor={"exec_ttl_s": 2.0})
+    loop.advance(1.0)
+    loop.stall(50.0)
+    assert watch.sweeps[-1][1] == pytest.approx(50.0, abs=0.2)
+    loop.advance(0.8)
+    assert (late.did, stopping.did, watch.told) == ([], [], [])
+    loop.advance(0.5)
+    assert (late.did, stopping.did, watch.told) == (["no answer in 2 s (exec_ttl)"], [], ["exec_timeout"])
+    loop.advance(1.0)
+    assert stopping.did == ["killed"]
 
 
 def test_a_worker_that_gives_no_answer_in_time_is_failed(loop: StoppedLoop) -> None:
@@ -147,7 +162,7 @@ def test_a_worker_that_is_worn_out_is_told_at_each_look(
     loop.advance(0.5)
     loop.advance(0.5)
     assert watch.told == ([(7, reason)] if reason else [])
-    loop.advance(5.0)
+    loop.advance(5.5)
     assert watch.told == ([(7, reason)] * 2 if reason else [])
 
 
