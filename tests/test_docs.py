@@ -18,6 +18,7 @@ from fastsmtp.cli.main import main
 from fastsmtp.config.file import load
 from fastsmtp.config.logs import ChannelSettings, FileLoggerSettings
 from fastsmtp.config.settings import Config, ListenerSettings
+from fastsmtp.errors import ConfigError
 
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
@@ -67,6 +68,20 @@ def parent(key: str) -> str:
 )
 def test_documented_default_is_the_default(key: str, default: str) -> None:
     assert load(None, [f"{key}={default.strip('`')}"]) == load(None)
+
+
+LIMITS = re.findall(r"^\| `([\w.]+)` \| .* (\d+) at most", CONFIGURATION, re.M)
+
+
+@pytest.mark.parametrize(("key", "limit"), LIMITS)
+def test_documented_limit_is_the_limit(key: str, limit: str) -> None:
+    assert isinstance(load(None, [f"{key}={limit}"]), Config)
+    with pytest.raises(ConfigError, match=f"expected an integer from 1 to {limit}, got {int(limit) + 1}$"):
+        load(None, [f"{key}={int(limit) + 1}"])
+
+
+def test_a_limit_is_documented() -> None:
+    assert ("smtp.pool.num_workers", "500") in LIMITS
 
 
 @pytest.mark.parametrize("section", OPTIONAL)

@@ -266,8 +266,12 @@ class _Reader:
         values: list[object] = []
         if isinstance(node, yaml.ScalarNode):
             text = self.expand(node, key)
-            # `"${PORT}"` may become a number where one is expected, and `${NAME}` stays text where text is.
-            values = [_constructed(node)] if text == node.value else [_constructed(_plain_node(text)), text]
+            # `"${PORT}"` may become a number where one is expected, and `${NAME}` stays text where text is; so may what
+            # a shell has taken the quotes from.
+            if text != node.value:
+                values = [_constructed(_plain_node(text)), text]
+            else:
+                values = [_constructed(node), *([text] if node.start_mark is None else [])]
         reason = ""
         for value in values:
             try:

@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from fastsmtp.system.addresses import TCPAddress, parse_address
 
@@ -33,6 +33,7 @@ def _flag(value: object) -> bool:
     return value
 
 
+MAX_WORKERS: Final = 500  # of a pool, as in RoadRunner
 _LARGEST = 2**63 - 1  # what comes later may count on 64 bits, or on a float of it
 
 
@@ -60,7 +61,9 @@ def integer(lowest: int, highest: int | None = None) -> Rule:
             raise ValueError("it is too large")
         return value
 
-    return Rule(f"an integer of {lowest} or more" if highest is None else f"an integer {lowest} to {highest}", read)
+    return Rule(
+        f"an integer of {lowest} or more" if highest is None else f"an integer from {lowest} to {highest}", read
+    )
 
 
 _SIZE_UNITS = {"": 1, "b": 1} | {
@@ -130,11 +133,16 @@ def _bare_seconds(value: object) -> float:
     return float(_duration(zero=False).read(f"{value}s" if whole else value))  # type: ignore[arg-type]
 
 
-def _optional(read: Callable[[str], object]) -> Callable[[object], str]:
+def _address_text(value: object) -> str:
+    """A bare port is a number in YAML: what is wrong with it is not that it has no quotes."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else read_text(value)
+
+
+def _optional(read: Callable[[str], object], text_of: Callable[[object], str] = read_text) -> Callable[[object], str]:
     """The text as it is, "" (off) unseen, anything else after `read` had no objection."""
 
     def check(value: object) -> str:
-        text = read_text(value)
+        text = text_of(value)
         if text:
             read(text)
         return text
@@ -143,7 +151,7 @@ def _optional(read: Callable[[str], object]) -> Callable[[object], str]:
 
 
 def _listen_address(value: object) -> str:
-    text = read_text(value)
+    text = _address_text(value)
     parse_address(text)
     return text
 
@@ -155,12 +163,25 @@ def _tcp_address(text: str) -> None:
 
 def _url(text: str) -> None:
     if not text.startswith(("tcp://", "unix://")):
-        raise ValueError("")
+        meant = _meant_url(text)
+        raise ValueError(f'did you mean "{meant}"?' if meant else "")
     parse_address(text)
 
 
+def _meant_url(text: str) -> str:
+    """The URL that a port, a path or an address without a scheme stands for; "" where it is none of these."""
+    if text.isascii() and text.isdigit():
+        return f"tcp://127.0.0.1:{text}"
+    if text.startswith("/"):
+        return f"unix://{text}"
+    try:
+        return f"tcp://{text}" if isinstance(parse_address(text), TCPAddress) else ""
+    except ValueError:
+        return ""
+
+
 def _relay(value: object) -> str:
-    text = read_text(value)
+    text = _address_text(value)
     if text not in ("unix", "pipes"):
         _url(text)
     return text
@@ -189,6 +210,7 @@ def _scalar_text(value: object) -> str:
 Text: TypeAlias = Annotated[str, Rule("text", read_text)]
 Count: TypeAlias = Annotated[int, integer(0)]
 Positive: TypeAlias = Annotated[int, integer(1)]
+Workers: TypeAlias = Annotated[int, integer(1, MAX_WORKERS)]
 Size: TypeAlias = Annotated[int, size(0)]
 Seconds: TypeAlias = Annotated[float, _duration(zero=True)]
 PositiveSeconds: TypeAlias = Annotated[float, _duration(zero=False)]
@@ -197,8 +219,12 @@ Flag: TypeAlias = Annotated[bool, Rule("true or false", _flag)]
 Address: TypeAlias = Annotated[
     str, Rule('an address like "127.0.0.1:1025", "[::1]:1025", ":1025" or "unix:/path"', _listen_address)
 ]
-HTTPAddress: TypeAlias = Annotated[str, Rule('an address like "127.0.0.1:2112"', _optional(_tcp_address))]
-URL: TypeAlias = Annotated[str, Rule('an address like "tcp://127.0.0.1:6001" or "unix:///path"', _optional(_url))]
+HTTPAddress: TypeAlias = Annotated[
+    str, Rule('an address like "127.0.0.1:2112"', _optional(_tcp_address, _address_text))
+]
+URL: TypeAlias = Annotated[
+    str, Rule('an address like "tcp://127.0.0.1:6001" or "unix:///path"', _optional(_url, _address_text))
+]
 Relay: TypeAlias = Annotated[str, Rule('"unix", "unix:///path", "pipes" or "tcp://127.0.0.1:port"', _relay)]
 HostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _host_name)]
 OptionalHostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _optional(_host_name))]

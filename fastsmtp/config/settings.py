@@ -49,7 +49,7 @@ class SupervisorSettings(Section, rename=seconds("watch_tick", "ttl", "idle_ttl"
 class PoolSettings(Section, rename=seconds("allocate_timeout", "destroy_timeout"), frozen=True):
     """The worker processes of `smtp`."""
 
-    num_workers: rules.Positive = 4
+    num_workers: rules.Workers = 4
     max_jobs: rules.Count = 0  # emails per worker before it is replaced; 0 = no limit
     allocate_timeout_s: rules.PositiveSeconds = 60.0  # wait for a free worker, and for a new one to shake hands
     destroy_timeout_s: rules.Seconds = 60.0  # from the stop frame to the kill

@@ -23,8 +23,10 @@ class UnixAddress(NamedTuple):
 def parse_address(text: str) -> TCPAddress | UnixAddress:
     """Take apart `host:port`, `:port`, `[::1]:port` (each also with `tcp://`), `unix:path` or `unix://path`.
 
-    Raises ValueError saying what is wrong with it.
+    Raises ValueError saying what is wrong with it, or what may have been meant.
     """
+    if meant := _meant(text):
+        raise ValueError(f'did you mean "{meant}"?')
     if text.startswith("unix:"):
         path = text[5:].removeprefix("//")
         if not path or "\0" in path:
@@ -46,6 +48,16 @@ def parse_address(text: str) -> TCPAddress | UnixAddress:
     elif not re.fullmatch(r"[\w.-]*", host):
         raise ValueError("this is not a host name")
     return TCPAddress(host, int(port))
+
+
+def _meant(text: str) -> str:
+    """The address that a port, a path or a URL of another scheme stands for; "" where it is none of these."""
+    if text.isascii() and text.isdigit():
+        return f":{text}"
+    if text.startswith("/"):
+        return f"unix:{text}"
+    scheme, separator, rest = text.partition("://")
+    return rest.partition("/")[0] if separator and scheme not in ("tcp", "unix") else ""
 
 
 def format_peer(name: object) -> str:

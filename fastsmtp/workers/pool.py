@@ -26,6 +26,7 @@ from typing import Any, Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.config.rules import MAX_WORKERS
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import Frame
@@ -41,7 +42,6 @@ from fastsmtp.workers.worker import State, WorkerInfo, WorkerProcess
 
 __all__ = ["Job", "Pool", "ReadBody", "WorkerInfo"]
 
-MAX_WORKERS: Final = 500  # as in RoadRunner
 MAX_JOBS_JITTER_PERCENT: Final = 15  # as in RoadRunner: workers started together are not replaced together
 MAX_STOPPING: Final = (
     8  # workers, beside as many as the pool has, that may take their time to stop; the oldest is killed
@@ -120,8 +120,6 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         if not self._launch.command:
             raise StartError("no worker command")
-        if self._num_workers > MAX_WORKERS:
-            raise StartError(f"{self._num_workers} workers are more than the possible {MAX_WORKERS}")
         # In debug mode one is started to see that the command works.
         return 1 if self._settings.debug else self._num_workers
 

@@ -316,6 +316,32 @@ def test_last_override_wins() -> None:
     assert load(None, ["smtp.hostname=a", "smtp.hostname=b"]).smtp.hostname == "b"
 
 
+def test_text_of_an_override_needs_no_quotes() -> None:
+    smtp = load(None, ["smtp.hostname=12", "smtp.jobs.pipeline=yes"]).smtp
+    assert (smtp.hostname, smtp.jobs.pipeline) == ("12", "yes")
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("smtp.addr=1025", ":1025"),
+        ("smtp.servers={a: {addr: 1025}}", ":1025"),
+        ("smtp.addr=/run/smtp.sock", "unix:/run/smtp.sock"),
+        ("smtp.addr=smtp://localhost:25", "localhost:25"),
+        ("metrics.address=2112", ":2112"),
+        ("metrics.address=http://127.0.0.1:2112/metrics", "127.0.0.1:2112"),
+        ("status.address=2114", ":2114"),
+        ("rpc.listen=6001", "tcp://127.0.0.1:6001"),
+        ("rpc.listen=127.0.0.1:6001", "tcp://127.0.0.1:6001"),
+        ("rpc.listen=/run/rpc.sock", "unix:///run/rpc.sock"),
+        ("server.relay=6002", "tcp://127.0.0.1:6002"),
+    ],
+)
+def test_what_is_nearly_an_address_is_told_in_full(override: str, meant: str) -> None:
+    [fault] = faults("", override)
+    assert fault.endswith(f': did you mean "{meant}"?')
+
+
 def test_faulty_overrides() -> None:
     assert faults("", "smtp", "smtp..addr=1", "smpt.addr=:1", "smtp.adr=:1", "smtp.addr.x=1", "smtp.strict=maybe") == [
         '-o: expected key=value, like smtp.addr=127.0.0.1:1025, got "smtp"',
@@ -371,6 +397,13 @@ def test_faulty_overrides() -> None:
             'smtp.addr: expected an address like "127.0.0.1:1025", "[::1]:1025", ":1025" or "unix:/path", '
             'got "0.0.0.0": the port is missing',
         ),
+        (
+            "addr: 1025",
+            'smtp.addr: expected an address like "127.0.0.1:1025", "[::1]:1025", ":1025" or "unix:/path", '
+            'got 1025: did you mean ":1025"?',
+        ),
+        ("pool: {num_workers: 501}", "smtp.pool.num_workers: expected an integer from 1 to 500, got 501"),
+        ("pool: {num_workers: 100000}", "smtp.pool.num_workers: expected an integer from 1 to 500, got 100000"),
         (
             "attachment_storage: {mode: memroy}",
             'smtp.attachment_storage.mode: expected one of "memory", "tempfile", got "memroy": did you mean "memory"?',
@@ -456,7 +489,7 @@ smtp:
         'did you mean "warn"?',
         "rr.yaml:8: smtp.hostname: given twice, first in line 7",
         'rr.yaml:9: smtp.read_timeout: expected a duration like "500ms", "60s" or "1h30m", got "soon"',
-        'rr.yaml:5: smtp.pool.num_workers: expected an integer of 1 or more, got "x"',
+        'rr.yaml:5: smtp.pool.num_workers: expected an integer from 1 to 500, got "x"',
         "rr.yaml:12: smtp.pool.max_jobs: expected an integer of 0 or more, got -1",
     ]
 

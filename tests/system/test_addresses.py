@@ -30,6 +30,10 @@ def test_parse_address(text: str, address: TCPAddress | UnixAddress) -> None:
         ("[x]:25", "there is no IPv6 address between the brackets"),
         ("a b:25", "this is not a host name"),
         ("unix:", "the path is missing"),
+        ("1025", 'did you mean ":1025"\\?'),
+        ("/run/x.sock", 'did you mean "unix:/run/x.sock"\\?'),
+        ("smtp://127.0.0.1:1025", 'did you mean "127.0.0.1:1025"\\?'),
+        ("http://[::1]:2112/metrics", 'did you mean "\\[::1\\]:2112"\\?'),
         ("unix:/" + "x" * 107, "a socket path has at most 107 bytes"),
     ],
 )
