@@ -54,7 +54,7 @@ from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import READ_BYTES, Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
-from fastsmtp.smtp.session import SessionSettings
+from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.workers.pool import Job
 
 OCTETS = 10_000_000

@@ -16,7 +16,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from fastsmtp.smtp.events import HEADROOM, Verdict
-from fastsmtp.smtp.session import Session, SessionSettings
+from fastsmtp.smtp.session import Session
+from fastsmtp.smtp.sessionsettings import SessionSettings
 
 SETTINGS = SessionSettings(hostname="bench.example.com", max_message_size=0)
 BUFFER = bytearray(HEADROOM + 256 * 1024)

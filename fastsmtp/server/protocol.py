@@ -38,7 +38,8 @@ from fastsmtp.smtp.events import (
     StartTLS,
     Verdict,
 )
-from fastsmtp.smtp.session import Session, SessionSettings
+from fastsmtp.smtp.session import Session
+from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
 from fastsmtp.system.addresses import format_peer
@@ -229,7 +230,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         session.receive_eof()
         self._pump()
         # No TLS connection is half-open under asyncio: there the answer changes nothing, and True is warned about.
-        return session.waiting_for_decision and session.tls is None
+        return session.waiting_for_decision and session.peer.tls is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. A mail without its end is dropped; one that is complete goes its way to a worker."""
@@ -246,7 +247,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._session.receive_eof()
         self._pump()
         self._tell_violations()
-        self._count_login(self._session.credentials)
+        self._count_login(self._session.peer.credentials)
         # A client that has connected and sent no mail is worth a line in any case.
         tell = self._log.debug if listening.quiet and self._sequence else self._log.info
         tell("connection closed", peer=self.remote_addr, connection=self.uuid, emails=self._sequence)
@@ -311,7 +312,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         """Who is connected and what the session is doing, for people; all that is unknown yet is empty."""
         session = self._session
         transaction = session.transaction
-        credentials = session.credentials
+        credentials = session.peer.credentials
         return {
             "uuid": self.uuid,
             "remote_addr": self.remote_addr,
@@ -320,7 +321,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             "emails": self._sequence,
             "email_uuid": self.email_uuid,
             "state": session.state,
-            "helo": session.helo,
+            "helo": session.peer.helo,
             "from": "" if transaction is None else transaction.reverse_path,
             "to": [] if transaction is None else transaction.forward_paths,
             "authenticated": credentials is not None,
@@ -552,7 +553,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
                 self._counters.logins[credentials.mechanism] += 1
 
     def _on_start_tls(self) -> None:
-        self._count_login(self._session.credentials)  # STARTTLS makes the session forget them
+        self._count_login(self._session.peer.credentials)  # STARTTLS makes the session forget them
         self._tls_wanted = True
 
     def _on_line(self, kind: str, speaker: str, line: str) -> None:

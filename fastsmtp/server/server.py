@@ -34,7 +34,7 @@ from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
-from fastsmtp.smtp.session import SessionSettings
+from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.system.patience import Sweep, wait_for
 from fastsmtp.system.process import Identity, own_command
 from fastsmtp.system.sharedcount import SharedCount

@@ -1,8 +1,11 @@
 """The state machine of one SMTP session (RFC 5321): bytes in, replies and events out. No time, no IO, no asyncio.
 
-Strategy: what is being read decides who looks at the next octets: command lines, mail data up to its end, the octets of
-a chunk, or nobody (a decision is awaited, TLS is being started, the session is over). Complete lines in a read are
-handled where they stand; only a line cut off by the end of a read is copied. Mail data is never copied.
+Strategy: what is being read decides what becomes of the next octets: they are command lines, mail data up to its end,
+a chunk, or they have to wait (a decision is awaited) or are dropped (TLS is being started, the session is over). Mail
+data is never copied.
+
+The session has the objects that do this - `CommandLines`, `Authentication`, `MailData`, `HeldOctets` -, one `Peer` with
+what it knows of the client, and one `Gate` that every command has to pass; here is in which order they act.
 
 Capture first: what has a meaning is accepted and recorded (`violations.CLAUSES`); in strict mode the same
 places refuse.
@@ -10,34 +13,27 @@ places refuse.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from fastsmtp._parse import BodyLines, DataDecoder, take_line
-from fastsmtp.smtp import auth, command, policy, replies, violations
-from fastsmtp.smtp.envelope import Credentials, Envelope, TLSInfo
-from fastsmtp.smtp.events import (
-    HEADROOM,
-    AbortReason,
-    Closed,
-    Command,
-    Event,
-    MailAborted,
-    MailBegin,
-    MailEnd,
-    MailOctets,
-    StartTLS,
-    Verdict,
-)
-from fastsmtp.smtp.maildata import Decoder, MailData, line_faults
+from fastsmtp._parse import DataDecoder
+from fastsmtp.smtp import command, policy, replies, violations
+from fastsmtp.smtp.authentication import Authentication
+from fastsmtp.smtp.commandlines import CommandLines
+from fastsmtp.smtp.envelope import TLSInfo
+from fastsmtp.smtp.events import AbortReason, Closed, Event, MailAborted, MailEnd, StartTLS, Verdict
+from fastsmtp.smtp.gate import Gate
+from fastsmtp.smtp.heldoctets import HeldOctets
+from fastsmtp.smtp.maildata import Decoder, MailData
 from fastsmtp.smtp.outbox import Outbox
-from fastsmtp.smtp.partialline import MAX_COMMAND_LINE, PartialLine
-from fastsmtp.smtp.policy import Facts, Policies, Policy, Refusal
+from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
+from fastsmtp.smtp.peer import Peer
+from fastsmtp.smtp.policy import Refusal
+from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.transaction import Transaction
-from fastsmtp.smtp.violations import CLAUSES, Violation
+from fastsmtp.smtp.violations import Violation
 
-# What is being read: who looks at the next octets. The transitions:
+# What is being read: what becomes of the next octets. The transitions:
 #
 #   COMMANDS --DATA--> MAIL_DATA --CRLF.CRLF--> DECISION --decide--> COMMANDS
 #   COMMANDS --BDAT--> CHUNK --its last octet--> COMMANDS, after LAST: DECISION
@@ -49,6 +45,7 @@ CHUNK: Final = 2
 DECISION: Final = 3  # octets are kept until `decide`
 TLS: Final = 4  # octets are dropped until `tls_established`
 OVER: Final = 5  # octets are dropped
+_STATES: Final = {MAIL_DATA: "receiving", CHUNK: "receiving", DECISION: "waiting", TLS: "tls", OVER: "closing"}
 
 VERDICT_REPLIES: Final = {
     Verdict.ACCEPT: replies.MESSAGE_ACCEPTED,
@@ -61,54 +58,6 @@ VERDICT_REPLIES: Final = {
 _MAIL_END: Final = MailEnd()
 
 
-def _random_nonce() -> str:
-    return secrets.token_hex(12)
-
-
-class SessionSettings:
-    """What a listener's sessions have in common."""
-
-    __slots__ = (
-        "auth_mechanisms",
-        "hostname",
-        "make_nonce",
-        "max_message_size",
-        "policies",
-        "tls_available",
-        "trace",
-    )
-
-    def __init__(
-        self,
-        hostname: str = "localhost",
-        max_message_size: int = 10 * 1024 * 1024,
-        max_recipients: int = 100,
-        strict: bool = False,
-        tls_available: bool = False,
-        trace: bool = False,
-        make_nonce: Callable[[], str] = _random_nonce,
-        max_connections: int = 0,
-        policies: Sequence[Policy] = (),
-        auth_mechanisms: Sequence[str] = replies.OFFERED_MECHANISMS,
-    ) -> None:
-        """Limits of 0 are none; `max_message_size` counts octets of mail data after dot-unstuffing.
-
-        `auth_mechanisms` are those that EHLO offers; a client may use any of `replies.MECHANISMS`.
-        `strict` refuses what is otherwise accepted and recorded, `tls_available` offers STARTTLS, `trace` emits
-        `Command` and `Replied`, `make_nonce` returns the unique part of a CRAM-MD5 challenge.
-        """
-        self.hostname: Final = hostname
-        self.max_message_size: Final = max_message_size
-        self.tls_available: Final = tls_available
-        self.trace: Final = trace
-        self.make_nonce: Final = make_nonce
-        self.auth_mechanisms: Final = tuple(auth_mechanisms)
-        wanted = max_message_size or max_recipients or max_connections or strict or policies
-        self.policies: Final = (
-            Policies(max_message_size, max_recipients, max_connections, strict, policies) if wanted else None
-        )
-
-
 class Session:
     """One connection's side of the protocol.
 
@@ -118,25 +67,18 @@ class Session:
     """
 
     __slots__ = (
-        "_connections",
+        "_authentication",
         "_data",
         "_eof",
-        "_exchange",
+        "_gate",
         "_held",
-        "_held_start",
+        "_lines",
         "_out",
-        "_partial",
-        "_policies",
         "_reading",
         "_settings",
         "_stopping",
-        "_trace",
         "_transaction",
-        "auth_attempted",
-        "credentials",
-        "esmtp",
-        "helo",
-        "tls",
+        "peer",
     )
 
     def __init__(
@@ -147,46 +89,34 @@ class Session:
         make_decoder: Callable[[], Decoder] = DataDecoder,
     ) -> None:
         """`make_decoder` is for tests, which have a slow one that is obviously right."""
-        self._settings = settings
-        self._policies = settings.policies
-        self._trace = settings.trace
-        self._out = Outbox(settings.trace)
-        self._data = MailData(make_decoder)
-        # Connection
-        self.tls = tls
-        self._connections = 0  # open when this one was accepted
+        # Parts
+        self._settings: Final = settings
+        self._out: Final = Outbox(settings.trace)
+        self.peer: Final = Peer(tls)
+        self._gate: Final = Gate(settings.policies, self._out, self.peer)
+        self._authentication: Final = Authentication(settings, self._gate)
+        self._lines: Final = CommandLines(self._gate, self._authentication, settings.trace)
+        self._data: Final = MailData(self._gate, make_decoder)
+        self._held: HeldOctets | None = None  # behind the mail that is being decided
+        # State
         self._reading = COMMANDS
+        self._transaction: Transaction | None = None
         self._stopping = False  # the server is: close as soon as no transaction is open
         self._eof = False  # the client is gone, but a decision about its mail is still awaited
-        # What the client said about itself; forgotten when TLS starts
-        self.helo = ""
-        self.esmtp = False
-        self.auth_attempted = False
-        self.credentials: Credentials | None = None
-        # Input
-        self._partial: PartialLine | None = None  # a command line whose end has not come
-        self._exchange: auth.Exchange | None = None  # lines are AUTH responses
-        self._held: bytearray | None = None  # octets behind the mail that is being decided, from _held_start on
-        self._held_start = 0
-        self._transaction: Transaction | None = None
 
     # What the owner feeds ---------------------------------------------------------------------------------------------
 
     def greet(self, connections: int = 0) -> None:
         """Queue the greeting, or the refusal of a client that comes when so many connections are open already."""
-        self._connections = connections
-        policies = self._policies
-        if policies is not None:
-            refusal = policies.limit_connections(connections)
-            if refusal:
-                self._reply(refusal)
-                self._close()
-                return
-            if self._refused(policies, policy.CONNECT, ""):
-                if self._reading != OVER:
-                    self._close()  # without a greeting there is no session
-                return
-        self._reply(replies.greeting(self._settings.hostname))
+        self.peer.connections = connections
+        policies = self._settings.policies
+        refusal = policies.limit_connections(connections) if policies is not None else b""
+        if refusal:
+            self._end(refusal)
+        elif self._gate.lets(policy.CONNECT, ""):
+            self._out.reply(replies.greeting(self._settings.hostname))
+        else:
+            self._close()  # without a greeting there is no session
 
     def receive(self, buf: bytearray, start: int, end: int) -> None:
         """Take the octets `buf[start:end]`; they, and the one before, may be overwritten. `start` is at least 1."""
@@ -199,7 +129,9 @@ class Session:
             elif reading == CHUNK:
                 start = self._read_chunk(buf, start, end)
             elif reading == DECISION:
-                self._hold(buf, start, end)
+                if self._held is None:
+                    self._held = HeldOctets()
+                self._held.keep(buf, start, end)
                 return
             else:
                 if reading == TLS and violations.PLAINTEXT_AFTER_STARTTLS not in self._out.violations:
@@ -218,10 +150,9 @@ class Session:
         assert self._reading == DECISION, "no mail is waiting for a decision"
         self._transaction = None
         self._reading = COMMANDS
-        self._reply(VERDICT_REPLIES[verdict])
+        self._out.reply(VERDICT_REPLIES[verdict])
         if verdict is Verdict.ACCEPT_AND_CLOSE:
-            self._reply(replies.BYE)
-            self._close()
+            self._end(replies.BYE)
         elif self._stopping:
             self._stop_if_idle()
         if self._held is not None:
@@ -236,7 +167,7 @@ class Session:
         """
         for code in codes:
             self._out.record(code)
-        policies = self._policies
+        policies = self._settings.policies
         if codes and policies is not None and policies.refuse_violation(codes[0], b""):
             return Verdict.MALFORMED
         return None
@@ -247,14 +178,9 @@ class Session:
         self._stop_if_idle()
 
     def tls_established(self, tls: TLSInfo) -> None:
-        """The handshake that `StartTLS` asked for is done. "The server MUST discard any knowledge obtained from the
-        client" (RFC 3207 section 4.2)."""
+        """The handshake that `StartTLS` asked for is done."""
         assert self._reading == TLS, "STARTTLS was not asked for"
-        self.tls = tls
-        self.helo = ""
-        self.esmtp = False
-        self.auth_attempted = False
-        self.credentials = None
+        self.peer.protect(tls)
         self._reading = COMMANDS
         if self._stopping:
             self._stop_if_idle()
@@ -301,81 +227,31 @@ class Session:
         """`Closed` was emitted: no more input is looked at."""
         return self._reading == OVER
 
-    # Input ------------------------------------------------------------------------------------------------------------
+    # Commands ---------------------------------------------------------------------------------------------------------
 
     def _read_commands(self, buf: bytearray, start: int, end: int) -> int:
+        lines = self._lines
         while start < end and self._reading == COMMANDS:
-            text, next_line = take_line(buf, start, end)
-            if next_line < 0:
-                if self._partial is None:
-                    self._partial = PartialLine(auth=self._exchange is not None)
-                self._partial.keep(buf, start, end)
-                return end
-            if self._partial is not None or next_line - start > MAX_COMMAND_LINE:
-                self._on_long_line(buf, start, next_line - 1)
-            elif text is None:
-                self._on_odd_line(buf[start : next_line - 1])
-            else:
-                if self._trace:
-                    self._out.events.append(Command(text))
+            start = lines.read(buf, start, end)
+            text = lines.text
+            if text is not None:
                 self._on_text(text)
-            start = next_line
+                if self._gate.closes:
+                    self._abort(AbortReason.POLICY)
+                    self._close()
             if self._stopping:
                 self._stop_if_idle()
         return start
 
-    def _on_long_line(self, buf: bytearray, start: int, feed: int) -> None:
-        """A line that is long or came in pieces ends at `buf[feed]`."""
-        partial = self._partial or PartialLine(auth=self._exchange is not None)
-        self._partial = None
-        line = partial.join(buf, start, feed)
-        if partial.refusal:
-            self._exchange = None
-            self._reply(partial.refusal)
-        else:
-            self._on_odd_line(line)
-
-    def _hold(self, buf: bytearray, start: int, end: int) -> None:
-        """Keep what came behind the mail that is being decided."""
-        if self._held is None:
-            self._held = bytearray(HEADROOM)
-            self._held_start = HEADROOM
-        if self._held is buf:
-            self._held_start = start  # still there from the decision before
-        else:
-            self._held += buf[start:end]
-
-    def _release(self, held: bytearray) -> None:
+    def _release(self, held: HeldOctets) -> None:
         """Feed what was kept, up to the end of the next mail in it."""
-        start, self._held_start = self._held_start, len(held)
-        self.receive(held, start, len(held))
-        if self._held_start == len(held):
+        self.receive(held.octets, held.take(), len(held.octets))
+        if held.empty:
             self._held = None
 
-    # Lines ------------------------------------------------------------------------------------------------------------
-
-    def _on_odd_line(self, line: bytearray) -> None:
-        """A line that may have any octets in it, without its LF."""
-        bare_lf = line[-1:] != b"\r"
-        if not bare_lf:
-            del line[-1]
-        try:
-            text, utf8 = line.decode(), True
-        except UnicodeDecodeError:
-            text, utf8 = line.decode("latin-1"), False
-        if self._trace:
-            self._out.events.append(Command(text))
-        if bare_lf or not text.isascii() or "\r" in text:
-            if not self._forgive_line(text, bare_lf, utf8):
-                self._exchange = None
-                return
-            # QUIRK: "NOOP<CR><CR><LF>", from text mode files under Windows.
-            text = text.rstrip("\r")
-        self._on_text(text)
-
     def _on_text(self, text: str) -> None:
-        if self._exchange is not None:
-            self._on_response(self._exchange, text)
+        if self._authentication.under_way:
+            self._authentication.respond(text)
             return
         verb = text[:5]
         perform = _USUAL_VERBS.get(verb)
@@ -387,258 +263,102 @@ class Session:
             self._out.record(violations.LOWER_CASE_VERB, verb[:4])  # never refused (RFC 5321 section 2.4)
         perform(self, text[5:])
 
-    def _forgive_line(self, text: str, bare_lf: bool, utf8: bool) -> bool:
-        """Record what is wrong with the octets of a line. False when that was refused."""
-        verb = text.lstrip(" \t")[:4].upper()
-        # What a client says in AUTH is nobody's business but the capture's.
-        detail = "AUTH" if self._exchange is not None or verb == "AUTH" else text
-        if bare_lf and not self._forgive(violations.BARE_LF_IN_COMMAND, detail):
-            return False
-        if "\r" in text and not self._forgive(violations.BARE_CR_IN_COMMAND, detail):
-            return False
-        if not utf8:
-            return self._forgive(violations.NOT_UTF8_COMMAND, detail)
-        # UTF-8 in paths depends on SMTPUTF8 in MAIL; VRFY and EXPN carry their own (RFC 6531 section 3.7.4.2).
-        allowed = verb in ("MAIL", "RCPT") or (verb in ("VRFY", "EXPN") and text.upper().endswith(" SMTPUTF8"))
-        return text.isascii() or allowed or self._forgive(violations.EIGHT_BIT_COMMAND, detail)
-
     def _on_unusual_verb(self, text: str) -> None:
         stripped = text.lstrip(" \t")
         verb, _, argument = stripped.replace("\t", " ").partition(" ")
         name = verb.upper()
-        perform = _VERBS.get(name)
+        perform = VERBS.get(name)
         if perform is None:
-            self._reply(replies.UNKNOWN_COMMAND)
+            self._out.reply(replies.UNKNOWN_COMMAND)
             return
-        if len(stripped) != len(text) and not self._forgive(violations.LEADING_SPACE, name):
+        if len(stripped) != len(text) and not self._gate.forgive(violations.LEADING_SPACE, name):
             return
         if verb != name:
             self._out.record(violations.LOWER_CASE_VERB, verb)
         perform(self, argument)
 
-    # Greeting, TLS, authentication ------------------------------------------------------------------------------------
+    # Greeting, TLS, authentication
 
     def _on_helo(self, argument: str) -> None:
         if self._introduce(argument, esmtp=False):
-            self._reply(replies.helo(self._settings.hostname))
+            self._out.reply(replies.helo(self._settings.hostname))
 
     def _on_ehlo(self, argument: str) -> None:
         if self._introduce(argument, esmtp=True):
             settings = self._settings
-            offer_tls = settings.tls_available and self.tls is None
-            self._reply(replies.ehlo(settings.hostname, settings.max_message_size, offer_tls, settings.auth_mechanisms))
+            offer_tls = settings.tls_available and self.peer.tls is None
+            size, mechanisms = settings.max_message_size, settings.auth_mechanisms
+            self._out.reply(replies.ehlo(settings.hostname, size, offer_tls, mechanisms))
 
     def _introduce(self, argument: str, *, esmtp: bool) -> bool:
         name = argument.strip(" \t")
         if not name:
-            self._reply(replies.BAD_ARGUMENT)
+            self._out.reply(replies.BAD_ARGUMENT)
             return False
-        if not command.is_helo(name) and not self._forgive(violations.INVALID_HELO, name):
+        if not command.is_helo(name) and not self._gate.forgive(violations.INVALID_HELO, name):
             return False
-        policies = self._policies
-        if policies is not None and self._refused(policies, policy.EHLO, name):
+        if not self._gate.lets(policy.EHLO, name):
             return False
         self._abort(AbortReason.RESET)  # "exactly as if a RSET command had been issued" (RFC 5321 section 4.1.4)
-        self.helo = name
-        self.esmtp = esmtp
+        self.peer.helo = name
+        self.peer.esmtp = esmtp
         return True
 
     def _on_starttls(self, argument: str) -> None:
-        if not self._without(argument):
+        gate = self._gate
+        if not gate.forgive_argument(argument):
             return
-        if self.tls is not None:
-            self._reply(replies.TLS_ACTIVE)
+        if self.peer.tls is not None:
+            self._out.reply(replies.TLS_ACTIVE)
         elif not self._settings.tls_available:
-            self._reply(replies.NOT_IMPLEMENTED)
+            self._out.reply(replies.NOT_IMPLEMENTED)
         elif self._transaction is not None:
-            self._reply(replies.NOT_IN_TRANSACTION)
-        elif self.esmtp or self._forgive(violations.STARTTLS_WITHOUT_EHLO):
-            policies = self._policies
-            if policies is not None and self._refused(policies, policy.STARTTLS, ""):
-                return
-            self._reply(replies.READY_FOR_TLS)
+            self._out.reply(replies.NOT_IN_TRANSACTION)
+        elif (self.peer.esmtp or gate.forgive(violations.STARTTLS_WITHOUT_EHLO)) and gate.lets(policy.STARTTLS, ""):
+            self._out.reply(replies.READY_FOR_TLS)
             self._reading = TLS
             self._out.events.append(StartTLS())
 
     def _on_auth(self, argument: str) -> None:
         if self._transaction is not None:
-            self._reply(replies.NOT_IN_TRANSACTION)
-            return
-        if self.credentials is not None:
-            self._reply(replies.ALREADY_AUTHENTICATED)
-            return
-        if not self.esmtp and not self._forgive(violations.AUTH_WITHOUT_EHLO):
-            return
-        mechanism, _, initial = argument.strip(" \t").partition(" ")
-        self.auth_attempted = True
-        exchange = auth.start_exchange(mechanism.upper(), self._settings.make_nonce(), self._settings.hostname)
-        initial = initial.strip(" \t")
-        if not mechanism:
-            self._reply(replies.BAD_ARGUMENT)
-        elif exchange is None:
-            self._reply(replies.UNKNOWN_MECHANISM)
-        elif not initial:
-            self._challenge(exchange, exchange.challenge())
-        elif not exchange.takes_initial_response:
-            self._reply(replies.NO_INITIAL_RESPONSE)
+            self._out.reply(replies.NOT_IN_TRANSACTION)
         else:
-            # "a single equals sign ... indicates that the response is present, but contains no data" (RFC 4954 4)
-            self._on_response(exchange, "" if initial == "=" else initial)
+            self._authentication.start(argument)
 
-    def _challenge(self, exchange: auth.Exchange, challenge: bytes) -> None:
-        self._exchange = exchange
-        self._reply(replies.challenge(auth.encode_challenge(challenge)))
-
-    def _on_response(self, exchange: auth.Exchange, text: str) -> None:
-        self._exchange = None
-        if text == "*":
-            self._reply(replies.AUTH_CANCELLED)
-            return
-        try:
-            answer = exchange.respond(auth.decode_response(text.rstrip(" \t")))
-        except auth.ResponseError:
-            self._reply(replies.BAD_BASE64)
-            return
-        if not isinstance(answer, auth.Captured):
-            self._challenge(exchange, answer)
-        elif answer.well_formed or self._forgive(violations.MALFORMED_CREDENTIALS, answer.credentials.mechanism):
-            policies = self._policies
-            if policies is not None and self._refused(policies, policy.AUTH, answer.credentials.mechanism):
-                return
-            self.credentials = answer.credentials
-            self._reply(replies.AUTHENTICATED)
-
-    # Transaction ------------------------------------------------------------------------------------------------------
+    # Transaction
 
     def _on_mail(self, argument: str) -> None:
         if self._transaction is not None:
-            self._reply(replies.NESTED_MAIL)
-            return
-        if not self.helo and not self._forgive(violations.MAIL_WITHOUT_HELO):
-            return
-        try:
-            path, parameters, quirks = command.parse_mail(argument)
-        except command.ArgumentError:
-            self._reply(replies.MAIL_SYNTAX)
-            return
-        for code, detail in quirks:
-            if not self._forgive(code, detail):
-                return
-        transaction = Transaction(path, parameters)
-        if parameters and not self._use_parameters(transaction):
-            return
-        if not transaction.utf8 and not self._forgive_utf8(argument, replies.UTF8_REVERSE_PATH):
-            return
-        policies = self._policies
-        if policies is not None and self._refused(policies, policy.MAIL, path, transaction):
-            return
-        self._transaction = transaction
-        self._reply(replies.MAIL_OK)
-
-    def _use_parameters(self, transaction: Transaction) -> bool:
-        """Give the parameters of MAIL their effect. False when one was refused."""
-        if not self._may_have(transaction.mail_parameters):
-            return False
-        policies = self._policies
-        if policies is not None:
-            refusal = policies.limit_announced_size(transaction.mail_parameters)
-            if refusal:
-                self._reply(refusal)
-                return False
-        for keyword, value in transaction.mail_parameters.items():
-            name = keyword.upper()
-            if name == "BODY":
-                transaction.binary = value is not None and value.upper() == "BINARYMIME"
-            elif name == "SMTPUTF8":
-                transaction.utf8 = True
-        return True
+            self._out.reply(replies.NESTED_MAIL)
+        else:
+            self._transaction = open_transaction(self._gate, argument)
 
     def _on_rcpt(self, argument: str) -> None:
         transaction = self._transaction
         if transaction is None:
-            self._reply(replies.MAIL_FIRST)
-            return
-        if transaction.chunked:
-            self._reply(replies.CHUNKS_STARTED)
-            return
-        try:
-            path, parameters, quirks = command.parse_rcpt(argument)
-        except command.ArgumentError:
-            self._reply(replies.RCPT_SYNTAX)
-            return
-        policies = self._policies
-        if policies is not None:
-            refusal = policies.limit_recipients(transaction)
-            if refusal:
-                self._reply(refusal)
-                return
-        for code, detail in quirks:
-            if not self._forgive(code, detail, CLAUSES[code].rcpt_refusal):
-                return
-        if parameters and not self._may_have(parameters):
-            return
-        if not transaction.utf8 and not self._forgive_utf8(argument, replies.UTF8_FORWARD_PATH):
-            return
-        if policies is not None and self._refused(policies, policy.RCPT, path, transaction):
-            return
-        transaction.forward_paths.append(path)
-        transaction.rcpt_parameters.append(parameters)
-        self._reply(replies.RCPT_OK)
-
-    def _may_have(self, parameters: dict[str, str | None]) -> bool:
-        return self.esmtp or self._forgive(violations.PARAMETER_WITHOUT_EHLO, next(iter(parameters)))
-
-    def _forgive_utf8(self, argument: str, refusal: bytes) -> bool:
-        """RFC 6531 section 3.5: without SMTPUTF8 a path is ASCII."""
-        return argument.isascii() or self._forgive(violations.EIGHT_BIT_COMMAND, argument, refusal)
-
-    # The rest ---------------------------------------------------------------------------------------------------------
-
-    def _on_rset(self, argument: str) -> None:
-        if self._without(argument):
-            self._abort(AbortReason.RESET)
-            self._reply(replies.RSET_OK)
-
-    def _on_noop(self, argument: str) -> None:
-        self._reply(replies.NOOP_OK)  # "NOOP" [ SP String ]: whatever stands there
-
-    def _on_help(self, argument: str) -> None:
-        self._reply(replies.HELP)
-
-    def _on_vrfy(self, argument: str) -> None:
-        self._reply(replies.CANNOT_VERIFY if argument.strip(" \t") else replies.BAD_ARGUMENT)
-
-    def _on_expn(self, argument: str) -> None:
-        self._reply(replies.NOT_IMPLEMENTED)
-
-    def _on_quit(self, argument: str) -> None:
-        if self._without(argument):
-            self._abort(AbortReason.RESET)
-            self._reply(replies.BYE)
-            self._close()
-
-    # Mail data --------------------------------------------------------------------------------------------------------
+            self._out.reply(replies.MAIL_FIRST)
+        elif transaction.chunked:
+            self._out.reply(replies.CHUNKS_STARTED)
+        else:
+            add_recipient(self._gate, transaction, argument)
 
     def _on_data(self, argument: str) -> None:
         transaction = self._transaction
-        if argument and not self._without(argument):
+        if argument and not self._gate.forgive_argument(argument):
             return
         if transaction is None:
-            self._reply(replies.MAIL_FIRST)
+            self._out.reply(replies.MAIL_FIRST)
         elif transaction.chunked:
-            self._reply(replies.CHUNKS_STARTED)
+            self._out.reply(replies.CHUNKS_STARTED)
         elif not transaction.forward_paths:
-            self._reply(replies.RCPT_FIRST)
+            self._out.reply(replies.RCPT_FIRST)
         elif transaction.binary:
-            self._reply(replies.BINARY_NEEDS_BDAT)
-        else:
-            policies = self._policies
-            if policies is not None and self._refused(policies, policy.DATA, "", transaction):
-                return
-            self._begin_mail(transaction)
+            self._out.reply(replies.BINARY_NEEDS_BDAT)
+        elif self._gate.lets(policy.DATA, "", transaction):
+            self._data.begin(transaction)
             self._data.start_data()
             self._reading = MAIL_DATA
-            self._reply(replies.START_MAIL_INPUT)
+            self._out.reply(replies.START_MAIL_INPUT)
 
     def _on_bdat(self, argument: str) -> None:
         transaction = self._transaction
@@ -647,12 +367,12 @@ class Session:
         except command.ArgumentError:
             if transaction is not None and transaction.chunked:
                 self._abort(AbortReason.CHUNK)
-            self._reply(replies.BDAT_SYNTAX)
+            self._out.reply(replies.BDAT_SYNTAX)
             return
         refusal = self._refuse_chunk(transaction, chunk)
         if transaction is not None and refusal is None and not transaction.chunked:
             transaction.chunked = True
-            self._begin_mail(transaction)
+            self._data.begin(transaction)
         # Whatever the answer: the octets of the chunk come, and are no commands (RFC 3030 section 2).
         if refusal is None:
             self._data.start_chunk(chunk.size, chunk.last, b"", False)
@@ -672,200 +392,103 @@ class Session:
         if not chunk.well_formed:
             self._abort(AbortReason.CHUNK)
             return Refusal(replies.BDAT_SYNTAX)
-        policies = self._policies
-        if policies is None:
-            return None
-        octets = transaction.octets + chunk.size
-        too_big = policies.limit_size(octets)
+        policies, octets = self._settings.policies, transaction.octets + chunk.size
+        too_big = policies.limit_size(octets) if policies is not None else b""
         if too_big:
             self._abort(AbortReason.SIZE)
             return Refusal(too_big)
-        refusal = None
-        if policies.others:
-            if not transaction.chunked:
-                refusal = policies.ask(self._facts(policy.DATA, "", 0, transaction))
-            if refusal is None:
-                refusal = policies.ask(self._facts(policy.BODY, "", octets, transaction))
-            if refusal is not None:
-                self._abort(AbortReason.POLICY)
+        refusal = None if transaction.chunked else self._gate.ask(policy.DATA, 0, transaction)
+        if refusal is None:
+            refusal = self._gate.ask(policy.BODY, octets, transaction)
+        if refusal is not None:
+            self._abort(AbortReason.POLICY)
         return refusal
 
-    def _begin_mail(self, transaction: Transaction) -> None:
-        if not transaction.binary:
-            transaction.lines = BodyLines()
-        envelope = Envelope(
-            self.helo,
-            self.esmtp,
-            transaction.reverse_path,
-            tuple(transaction.forward_paths),
-            transaction.mail_parameters,
-            tuple(transaction.rcpt_parameters),
-            self.auth_attempted,
-            self.credentials,
-            self.tls,
-        )
-        self._out.events.append(MailBegin(envelope))
+    # The rest
+
+    def _on_rset(self, argument: str) -> None:
+        if self._gate.forgive_argument(argument):
+            self._abort(AbortReason.RESET)
+            self._out.reply(replies.RSET_OK)
+
+    def _on_noop(self, argument: str) -> None:
+        self._out.reply(replies.NOOP_OK)  # "NOOP" [ SP String ]: whatever stands there
+
+    def _on_help(self, argument: str) -> None:
+        self._out.reply(replies.HELP)
+
+    def _on_vrfy(self, argument: str) -> None:
+        self._out.reply(replies.CANNOT_VERIFY if argument.strip(" \t") else replies.BAD_ARGUMENT)
+
+    def _on_expn(self, argument: str) -> None:
+        self._out.reply(replies.NOT_IMPLEMENTED)
+
+    def _on_quit(self, argument: str) -> None:
+        if self._gate.forgive_argument(argument):
+            self._abort(AbortReason.RESET)
+            self._end(replies.BYE)
+
+    # Mail data --------------------------------------------------------------------------------------------------------
 
     def _read_mail_data(self, buf: bytearray, start: int, end: int) -> int:
-        data = self._data
-        next_start = data.read_data(buf, start, end)
-        if data.begin < data.end:
-            self._on_octets(buf, data.begin, data.end)
+        transaction, data = self._transaction, self._data
+        assert transaction is not None
+        next_start = data.read_data(transaction, buf, start, end)
         if data.done:
-            self._on_mail_end()
+            self._on_mail_end(transaction)
         return next_start
 
     def _read_chunk(self, buf: bytearray, start: int, end: int) -> int:
         data = self._data
-        stop = data.read_chunk(start, end)
-        if not data.refusal:
-            self._on_octets(buf, start, stop)
+        stop = data.read_chunk(self._transaction, buf, start, end)
         if data.done:
             self._on_chunk_end()
         return stop
-
-    def _on_octets(self, buf: bytearray, start: int, end: int) -> None:
-        """Content of the mail: `buf[start:end]`."""
-        transaction = self._transaction
-        assert transaction is not None
-        if transaction.failed:
-            return
-        transaction.octets += end - start
-        policies = self._policies
-        if policies is not None and self._fails(policies, transaction):
-            return
-        if transaction.lines is not None:
-            transaction.lines.feed(buf, start, end)
-        self._out.events.append(MailOctets(buf, start, end))
-
-    def _fails(self, policies: Policies, transaction: Transaction) -> bool:
-        """Whether a policy refuses the mail while it arrives: the rest is swallowed, the reply comes at the end."""
-        too_big = policies.limit_size(transaction.octets)
-        if too_big:
-            transaction.failed = too_big
-            self._out.events.append(MailAborted(AbortReason.SIZE))
-            return True
-        if not policies.others:
-            return False
-        refusal = policies.ask(self._facts(policy.BODY, "", transaction.octets, transaction))
-        if refusal is None:
-            return False
-        transaction.failed = refusal.reply
-        transaction.failed_close = refusal.close
-        self._out.events.append(MailAborted(AbortReason.POLICY))
-        return True
 
     def _on_chunk_end(self) -> None:
         data, transaction = self._data, self._transaction
         self._reading = COMMANDS
         if data.refusal:
             self._refuse(data.refusal, data.close)
-        elif data.last:
-            self._on_mail_end()
-        elif transaction is not None and transaction.failed:
+        else:
+            assert transaction is not None
+            self._on_whole_chunk(transaction)
+        if self._stopping:
+            self._stop_if_idle()
+
+    def _on_whole_chunk(self, transaction: Transaction) -> None:
+        if self._data.last:
+            self._on_mail_end(transaction)
+        elif transaction.failed:
             # The refusal belongs to this chunk, and without it the mail is broken (RFC 3030 section 2).
             self._transaction = None
             self._refuse(transaction.failed, transaction.failed_close)
         else:
-            self._reply(replies.CHUNK_ACCEPTED)
-        if self._stopping:
-            self._stop_if_idle()
+            self._out.reply(replies.CHUNK_ACCEPTED)
 
-    def _on_mail_end(self) -> None:
-        transaction = self._transaction
-        assert transaction is not None
-        refusal = transaction.failed
-        if not refusal and transaction.lines is not None:
-            refusal = self._judge_lines(transaction.lines)
-        policies = self._policies
-        if not refusal and (policies is None or not self._refused_at_end(policies, transaction)):
+    def _on_mail_end(self, transaction: Transaction) -> None:
+        refusal = self._data.finish(transaction)
+        if refusal is None:
             self._reading = DECISION
             self._out.events.append(_MAIL_END)
             return
         self._transaction = None
-        if self._reading != OVER:
-            self._reading = COMMANDS
-            if refusal:
-                self._refuse(refusal, transaction.failed_close)
-            if self._stopping:
-                self._stop_if_idle()
-
-    def _refuse(self, reply: bytes, close: bool) -> None:
-        self._reply(reply)
-        if close:
-            self._close()
-
-    def _judge_lines(self, lines: BodyLines) -> bytes:
-        """Record what was wrong with the lines of the mail; the refusal of the first fault in strict mode."""
-        refusal = b""
-        for code in line_faults(lines):
-            self._out.record(code)
-            policies = self._policies
-            if policies is not None and not refusal:
-                refusal = policies.refuse_violation(code, b"")
-                if refusal:
-                    self._out.events.append(MailAborted(AbortReason.STRICT))
-        return refusal
-
-    def _refused_at_end(self, policies: Policies, transaction: Transaction) -> bool:
-        """Whether a further policy refuses the complete mail; its reply is queued then."""
-        if not policies.others:
-            return False
-        asked = policies.ask(self._facts(policy.DATA_END, "", transaction.octets, transaction))
-        if asked is None:
-            return False
-        self._out.events.append(MailAborted(AbortReason.POLICY))
-        self._refuse(asked.reply, asked.close)
-        return True
-
-    # Policies ---------------------------------------------------------------------------------------------------------
-
-    def _refused(self, policies: Policies, stage: str, subject: str, transaction: Transaction | None = None) -> bool:
-        """Ask the further policies about a command that is in order. True: its refusal is queued."""
-        if not policies.others:
-            return False
-        asked = policies.ask(self._facts(stage, subject, 0, transaction))
-        if asked is None:
-            return False
-        self._reply(asked.reply)
-        if asked.close:
-            self._abort(AbortReason.POLICY)
-            self._close()
-        return True
-
-    def _facts(self, stage: str, subject: str, octets: int, transaction: Transaction | None) -> Facts:
-        return Facts(
-            stage=stage,
-            subject=subject,
-            octets=octets,
-            connections=self._connections,
-            helo=self.helo,
-            esmtp=self.esmtp,
-            tls=self.tls,
-            credentials=self.credentials,
-            transaction=transaction,
-        )
-
-    def _forgive(self, code: str, detail: str = "", refusal: bytes = b"") -> bool:
-        """Record a violation. In strict mode reply with `refusal`, else the one of its clause, and return False."""
-        self._out.record(code, detail)
-        policies = self._policies
-        if policies is not None:
-            wire = policies.refuse_violation(code, refusal)
-            if wire:
-                self._reply(wire)
-                return False
-        return True
-
-    def _without(self, argument: str) -> bool:
-        """Whether a command that takes no argument may go on; blanks at the end are none (RFC 5321 section 4.1.1)."""
-        extra = argument.strip(" \t")
-        return not extra or self._forgive(violations.UNEXPECTED_ARGUMENT, extra)
+        self._reading = COMMANDS
+        self._refuse(refusal.reply, refusal.close)
+        if self._stopping:
+            self._stop_if_idle()
 
     # The end of a transaction, and of the session ---------------------------------------------------------------------
 
-    def _reply(self, wire: bytes) -> None:
-        self._out.reply(wire)
+    def _refuse(self, reply: bytes, close: bool) -> None:
+        self._out.reply(reply)
+        if close:
+            self._close()
+
+    def _end(self, reply: bytes) -> None:
+        """Close the session with a last reply."""
+        self._out.reply(reply)
+        self._close()
 
     def _abort(self, reason: AbortReason) -> None:
         """End the open transaction, if there is one, and with it the mail that has begun."""
@@ -883,12 +506,10 @@ class Session:
 
     def _stop_if_idle(self) -> None:
         if self._reading == COMMANDS and self._transaction is None:
-            self._reply(replies.SHUTTING_DOWN)
-            self._close()
+            self._end(replies.SHUTTING_DOWN)
 
 
-_STATES: Final = {MAIL_DATA: "receiving", CHUNK: "receiving", DECISION: "waiting", TLS: "tls", OVER: "closing"}
-_VERBS: Final[dict[str, Callable[[Session, str], None]]] = {
+VERBS: Final[dict[str, Callable[[Session, str], None]]] = {
     "HELO": Session._on_helo,
     "EHLO": Session._on_ehlo,
     "STARTTLS": Session._on_starttls,
@@ -905,4 +526,4 @@ _VERBS: Final[dict[str, Callable[[Session, str], None]]] = {
     "QUIT": Session._on_quit,
 }
 # The first five characters of what well-behaved clients send: a verb in upper case alone, or with one blank behind it.
-_USUAL_VERBS: Final = {key: perform for verb, perform in _VERBS.items() if len(verb) == 4 for key in (verb, verb + " ")}
+_USUAL_VERBS: Final = {key: perform for verb, perform in VERBS.items() if len(verb) == 4 for key in (verb, verb + " ")}

@@ -23,7 +23,8 @@ from fastsmtp.smtp.events import (
     StartTLS,
     Verdict,
 )
-from fastsmtp.smtp.session import Session, SessionSettings
+from fastsmtp.smtp.session import Session
+from fastsmtp.smtp.sessionsettings import SessionSettings
 
 GREETING: Final = b"220 mx.test ESMTP fastsmtp\r\n"
 TLS: Final = TLSInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")

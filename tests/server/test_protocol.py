@@ -20,7 +20,7 @@ from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.policy import Facts
-from fastsmtp.smtp.session import SessionSettings
+from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.workers.pool import Job
 

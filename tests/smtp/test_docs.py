@@ -8,7 +8,7 @@ import pytest
 
 from fastsmtp.smtp import replies
 from fastsmtp.smtp.command import MAIL_PARAMETERS, RCPT_PARAMETERS
-from fastsmtp.smtp.session import _VERBS
+from fastsmtp.smtp.session import VERBS
 from fastsmtp.smtp.violations import CLAUSES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "smtp.md").read_text()
@@ -39,7 +39,7 @@ def test_every_violation_has_a_row_that_tells_its_refusal(code: str) -> None:
     assert section == rule.section.replace("section ", "")
 
 
-@pytest.mark.parametrize("verb", _VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_command_has_a_row(verb: str) -> None:
     assert any(line.startswith((f"| `{verb} ", f"| `{verb}`")) for line in TEXT.splitlines())
 

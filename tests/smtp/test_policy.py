@@ -17,7 +17,8 @@ from fastsmtp.smtp.replies import (
     TOO_MANY_CONNECTIONS,
     TOO_MANY_RECIPIENTS,
 )
-from fastsmtp.smtp.session import Session, SessionSettings
+from fastsmtp.smtp.session import Session
+from fastsmtp.smtp.sessionsettings import SessionSettings
 
 LATER = b"451 4.7.1 Later\r\n"
 AUTH = (b"AUTH PLAIN " + base64.b64encode(b"\0u\0p") + b"\r\n", AUTHENTICATED)
@@ -134,7 +135,7 @@ def test_starttls_that_is_refused_leaves_the_session_in_the_clear() -> None:
     under_test = player(Rule("starttls"), tls=True)
     with_tls = (EHLO[0], EHLO[1].replace(b"250 HELP", b"250-STARTTLS\r\n250 HELP"))
     talk(under_test, with_tls, (b"STARTTLS\r\n", LATER), with_tls)
-    assert under_test.session.tls is None
+    assert under_test.session.peer.tls is None
     assert under_test.finish().others == []
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from support import Outcome, Player, settings
 
 from fastsmtp.smtp.events import Verdict
-from fastsmtp.smtp.session import Session, SessionSettings
+from fastsmtp.smtp.session import Session
+from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.violations import CLAUSES, MAX_DETAIL
 
 LINES = [

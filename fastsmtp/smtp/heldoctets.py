@@ -1,0 +1,32 @@
+"""Octets that came behind a mail while it was being decided: the next commands, which have to wait."""
+
+from __future__ import annotations
+
+from fastsmtp.smtp.events import HEADROOM
+
+
+class HeldOctets:
+    """One buffer, from which mail after mail is read; nothing in it moves."""
+
+    __slots__ = ("octets", "start")
+
+    def __init__(self) -> None:
+        self.octets = bytearray(HEADROOM)
+        self.start = HEADROOM  # of what has not been read; at the end of `octets` all has
+
+    def keep(self, buf: bytearray, start: int, end: int) -> None:
+        """Keep `buf[start:end]`. Where this is the rest of `octets` itself, it is there already."""
+        if self.octets is buf:
+            self.start = start
+        else:
+            self.octets += buf[start:end]
+
+    def take(self) -> int:
+        """Return where the octets that are kept begin. They are read now; the rest of them comes back by `keep`."""
+        start, self.start = self.start, len(self.octets)
+        return start
+
+    @property
+    def empty(self) -> bool:
+        """Whether all octets have been read."""
+        return self.start == len(self.octets)
