@@ -66,6 +66,7 @@ MYPYC = (
     "fastsmtp.capture.email",
     "fastsmtp.mime.splitter",
     "fastsmtp.mime.entity",
+    "fastsmtp.mime.extensions",
     "fastsmtp.mime.header",
     "fastsmtp.mime.msgid",
     "fastsmtp.mime.parameters",

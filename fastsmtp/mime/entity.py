@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import enum
-import mimetypes
 from typing import Final
 
 from fastsmtp.mime import defects
+from fastsmtp.mime.extensions import extension_of
 from fastsmtp.mime.header import parse_fields
 from fastsmtp.mime.msgid import parse_message_id
 from fastsmtp.mime.parameters import Disposition, MediaType, filename_of, parse_disposition, parse_media_type
 from fastsmtp.mime.words import decode_words
-
-# The table that comes with Python, not the machine's: a name must not depend on where the server runs.
-_EXTENSIONS: Final = mimetypes.MimeTypes(filenames=())
-_EXTENSIONS.add_type("message/rfc822", ".eml")
 
 _PLAIN: Final = MediaType("text/plain", {})
 _MESSAGE: Final = MediaType("message/rfc822", {})
@@ -74,7 +70,7 @@ class Entity:
 
     def extension(self) -> str:
         """A file name extension, with its dot, that fits the media type; from a fixed table, never from the wire."""
-        return _EXTENSIONS.guess_extension(self.media_type.value) or ".bin"
+        return extension_of(self.media_type.value)
 
 
 def read_entity(block: bytes, number: str, parent: Entity | None) -> tuple[Entity, int]:

@@ -25,9 +25,12 @@ from fastsmtp.mime.words import decode_hex, decode_words, find_comment_end, find
 
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached; keys and results stay below about 1 MB
 _BLANKS: Final = " \t\r\n"
+_QUOTES: Final = "\"'"
+_IN_QUOTES: Final = re.compile(r"""[ \t]*(["'])([^"'\\]*)\1""")
 _FILE_NAMES: Final = ("filename", "name")
 _NUMBER_LENGTH: Final = 6  # digits of a continuation's number; a header of 1 MiB cannot hold more segments
-_PAIR: Final = re.compile(r'\\(["\\])')
+_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_PAIR_OF_NAME: Final = re.compile(r'\\(["\\])')
 
 
 class MediaType(NamedTuple):
@@ -105,7 +108,7 @@ def _cached_disposition(value: str) -> tuple[Disposition, tuple[str, ...]]:
 
 # The good case: RFC 2045 tokens without comments; quoted strings without quoted pairs.
 _TOKEN: Final = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
-_MEDIA_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}")
+_MEDIA_TYPE: Final = re.compile(rf"(?!'){_TOKEN}/{_TOKEN}")
 _DISPOSITION: Final = re.compile(_TOKEN)
 _PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:"([^"\\]*)"|({_TOKEN}))')
 
@@ -126,7 +129,7 @@ def _media_type(value: str, defects: list[str]) -> MediaType:
 
 def _disposition(value: str, defects: list[str]) -> Disposition:
     match = _DISPOSITION.match(value)
-    if match is not None:
+    if match is not None and value[0] != "'":
         parameters = _regular_parameters(value, match.end())
         if parameters is not None:
             return Disposition(match[0].lower(), _assemble(parameters, defects))
@@ -148,10 +151,13 @@ def _regular_parameters(value: str, position: int) -> list[_Parameter] | None:
 
 
 def _irregular_media_type(value: str, defects: list[str]) -> MediaType:
-    scanner = _Scanner(value, defects)
+    bare = _without_quotes(value)
+    scanner = _Scanner(bare, defects)
     head = scanner.take_head()
+    if bare is not value or '"' in head:
+        note(defects, INVALID_CONTENT_TYPE)
     parameters = _assemble(scanner.take_parameters(), defects)
-    kind, _, subtype = [part.strip(_BLANKS) for part in head.partition("/")]
+    kind, _, subtype = [part.strip(_BLANKS + _QUOTES) for part in head.partition("/")]
     match = _DISPOSITION.match(subtype)
     if match is not None and _DISPOSITION.fullmatch(kind):
         if match.end() != len(subtype):
@@ -164,8 +170,8 @@ def _irregular_media_type(value: str, defects: list[str]) -> MediaType:
 
 
 def _irregular_disposition(value: str, defects: list[str]) -> Disposition:
-    scanner = _Scanner(value, defects)
-    head = scanner.take_head().strip(_BLANKS + '"')
+    scanner = _Scanner(_without_quotes(value), defects)
+    head = scanner.take_head().strip(_BLANKS + _QUOTES)
     parameters = _assemble(scanner.take_parameters(), defects)
     match = _DISPOSITION.match(head)
     if match is None or match.end() != len(head):
@@ -174,6 +180,12 @@ def _irregular_disposition(value: str, defects: list[str]) -> Disposition:
         return Disposition(match[0].lower(), parameters)
     # QUIRK: CGI scripts send `Content-Disposition: filename="x"`; what has a file name is meant as a file.
     return Disposition("attachment" if "filename" in parameters else "", parameters)
+
+
+def _without_quotes(value: str) -> str:
+    """QUIRK: scripts put the type, or all of the value, into quotes: `"text/html"; charset=utf-8`."""
+    match = _IN_QUOTES.match(value)
+    return value if match is None else match[2] + value[match.end() :]
 
 
 class _Scanner:
@@ -223,7 +235,7 @@ class _Scanner:
                 continue
             self._position = match.end()
             if self._value.startswith('"', self._position):
-                text = self._take_quoted()
+                text = self._take_quoted(match[1].lower().partition("*")[0])
             else:
                 text = self._take_unquoted(match[1].lower().partition("*")[0])
             parameters.append(_Parameter(match[1], text))
@@ -249,7 +261,7 @@ class _Scanner:
         pieces.append(self._value[start : self._position])
         return "".join(pieces)
 
-    def _take_quoted(self) -> str:
+    def _take_quoted(self, name: str) -> str:
         start = self._position + 1
         close = find_quote_end(self._value, start)
         if close == -1:
@@ -260,15 +272,15 @@ class _Scanner:
         self._position = close + 1
         self._skip_comments()
         if self._at_end():
-            return _unescape(self._value[start:close])
+            return _unescape(name, self._value[start:close])
         note(self._defects, INVALID_PARAMETER)
         if self._NEXT_NAME.match(self._value, close + 1):  # a forgotten semicolon
             self._position = close + 1
-            return _unescape(self._value[start:close])
+            return _unescape(name, self._value[start:close])
         # QUIRK: web mailers do not escape quotes in file names: `filename="my "best" photo.jpg"`.
         self._skip_to_semicolon()
         last = self._value.rfind('"', close, self._position)
-        return _unescape(self._value[start:last])
+        return _unescape(name, self._value[start:last])
 
     def _take_unquoted(self, name: str) -> str:
         start = self._position
@@ -337,12 +349,15 @@ class _Scanner:
         self._skip_to_semicolon()
 
 
-def _unescape(text: str) -> str:
-    """A quoted string without its quoted pairs.
+def _unescape(name: str, text: str) -> str:
+    """The text of a quoted string of the parameter `name` without its quoted pairs (RFC 5322 section 3.2.4).
 
-    QUIRK: Outlook and Internet Explorer send `filename="C:\\Users\\ada\\notes.txt"`; only `\\"` and `\\\\` are pairs.
+    QUIRK: Outlook and Internet Explorer send `filename="C:\\Users\\ada\\notes.txt"`; in names of files only `\\"` and
+    `\\\\` are pairs.
     """
-    return _PAIR.sub(r"\1", text) if "\\" in text else text
+    if "\\" not in text:
+        return text
+    return (_PAIR_OF_NAME if name in _FILE_NAMES else _PAIR).sub(r"\1", text)
 
 
 def _assemble(parameters: list[_Parameter], defects: list[str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ from fastsmtp.mime.parameters import (
 
 # Defects of most damaged values below.
 BAD = [INVALID_PARAMETER]
+QUOTED = [INVALID_CONTENT_TYPE]
 
 
 def media_type(value: str) -> tuple[MediaType, list[str]]:
@@ -53,6 +54,20 @@ TYPES = {
     "quoted pairs": (r'x/y; a="my \"best\"; \\ file"', "x/y", {"a": 'my "best"; \\ file'}, []),
     "empty value": ('x/y; a=""; b=1', "x/y", {"a": "", "b": "1"}, []),
     "trailing semicolons": ("text/plain; charset=us-ascii; ;", "text/plain", {"charset": "us-ascii"}, []),
+    "quoted pair of any character": (
+        r'x/y; boundary="a\bc\"d"; p="\1\\2"',
+        "x/y",
+        {"boundary": 'abc"d', "p": r"1\2"},
+        [],
+    ),
+    "quoted pair in a boundary that is not closed": ('x/y; boundary="a\\bc', "x/y", {"boundary": "a\\bc"}, BAD),
+    "pairs of a name in segments": (r'x/y; name*0="C:\t"; name*1="\"e\\"', "x/y", {"name": 'C:\\t"e\\'}, []),
+    "quotes around the type": ('"application/PDF"; name="q.pdf"', "application/pdf", {"name": "q.pdf"}, QUOTED),
+    "apostrophes around the type": ("'image/png'; name=a", "image/png", {"name": "a"}, QUOTED),
+    "quotes around all of it": ('"text/html; charset=utf-8"', "text/html", {"charset": "utf-8"}, QUOTED),
+    "apostrophes around all of it": ("'text/html; charset=utf-8'", "text/html", {"charset": "utf-8"}, QUOTED),
+    "one quote before the type": ('"text/html', "text/html", {}, QUOTED),
+    "quotes around both halves": ('"text"/"html"', "text/html", {}, QUOTED),
     "comments": (
         "text/plain (a (b) \\) c); (d) charset=us-ascii (Plain; text)",
         "text/plain",
@@ -185,6 +200,8 @@ DISPOSITIONS = {
     "other": ("form-data; name=x", "form-data", {"name": "x"}, []),
     "comment": ("inline (c)", "inline", {}, []),
     "in quotes": ('"attachment"; filename=a', "attachment", {"filename": "a"}, []),
+    "in apostrophes": ("'inline'; filename=a", "inline", {"filename": "a"}, []),
+    "all in quotes": ('"attachment; filename=a"', "attachment", {"filename": "a"}, []),
     "nothing": ("", "", {}, [INVALID_DISPOSITION]),
     "blanks inside": ("attached file; filename=a", "attached", {"filename": "a"}, [INVALID_DISPOSITION]),
     "no type": ('filename="a.pdf"', "attachment", {"filename": "a.pdf"}, [INVALID_PARAMETER, INVALID_DISPOSITION]),
