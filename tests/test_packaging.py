@@ -93,6 +93,11 @@ def test_kubernetes_ports_and_probes_meet() -> None:
     assert SERVICE["spec"]["selector"].items() <= DEPLOYMENT["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_images_that_are_built_here_are_not_pulled() -> None:
+    assert (CONTAINER["image"], CONTAINER["imagePullPolicy"]) == ("fastsmtp:latest", "IfNotPresent")
+    assert COMPOSE["services"]["fastsmtp"].keys() & {"image", "pull_policy"} == set()
+
+
 def test_everybody_waits_longer_than_the_grace_period() -> None:
     waits = [
         int(unit()["Service"]["TimeoutStopSec"]),
