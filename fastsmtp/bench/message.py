@@ -56,6 +56,17 @@ def head(run: str, number: int) -> bytes:
 HEAD_OCTETS = len(head("0" * 8, 0))  # the same for the first 10**8 mails
 
 
+def parse_size(text: str, read_size: Callable[[str], int]) -> int:
+    """`100KB` -> octets. Raises ValueError."""
+    try:
+        octets = read_size(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is not a size like 1000, 100KB or 10MiB') from None
+    if octets < MIN_OCTETS:
+        raise ValueError(f'"{text}": a mail has at least {MIN_OCTETS} bytes')
+    return octets
+
+
 def parse_mix(text: str, read_size: Callable[[str], int]) -> list[tuple[int, float]]:
     """`1KB:90,100KB:9,10MB:1` -> octets and weight of each part. Raises ValueError."""
     parts = []

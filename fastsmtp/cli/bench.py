@@ -15,10 +15,13 @@ from fastsmtp.cli.options import (
     FAILED,
     NOBODY_THERE,
     ClientOptions,
+    Count,
+    Number,
     client_options,
     complete_file,
     config_options,
     fail,
+    refuse,
     refuse_line_breaks,
     target,
 )
@@ -110,26 +113,24 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     "-n",
     "--mails",
     metavar="COUNT",
-    type=click.IntRange(1),
+    type=Count(1),
     help=f"How many.  [default: {_DEFAULT_MAILS}, or no limit with --duration]",
 )
 @click.option(
     "--duration", "duration_s", metavar="TIME", callback=_seconds, help="How long, like 30s; or until --mails."
 )
-@click.option(
-    "--connections", metavar="COUNT", type=click.IntRange(1), default=10, show_default=True, help="At the same time."
-)
+@click.option("--connections", metavar="COUNT", type=Count(1), default=10, show_default=True, help="At the same time.")
 @click.option(
     "--rate",
     metavar="PER_SECOND",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     default=None,
     help="Over all connections.  [default: as fast as they go]",
 )
 @click.option(
     "--per-connection",
     metavar="COUNT",
-    type=click.IntRange(0),
+    type=Count(0),
     default=0,
     show_default=True,
     help="Mails over each connection; 0 = keep it.",
@@ -141,7 +142,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
 @click.option(
     "--attachments",
     metavar="COUNT",
-    type=click.IntRange(0, 1000),
+    type=Count(0, 1000),
     default=None,
     help="In each mail.  [default: 1 from 20KB on]",
 )
@@ -226,11 +227,12 @@ def _check(wish: _BenchOptions) -> None:
     from fastsmtp.bench.plot import SUFFIXES, MissingExtra, require
 
     if sum((bool(wish.files), wish.mix is not None, wish.size is not None)) > 1:
-        raise click.UsageError("one of --size, --mix and --message")
-    refuse_line_breaks(wish.sender, *wish.recipients)
+        raise click.UsageError("only one of --size, --mix and --message")
+    refuse_line_breaks("--from", wish.sender)
+    refuse_line_breaks("--to", *wish.recipients)
     if wish.plot:
         if not wish.plot.endswith(SUFFIXES):
-            raise click.BadParameter(f"{wish.plot} does not end in {', '.join(SUFFIXES)}", param_hint="--plot")
+            refuse("--plot", f"{wish.plot} does not end in {', '.join(SUFFIXES)}")
         try:
             require()
         except MissingExtra as error:
@@ -271,22 +273,34 @@ def _plan(wish: _BenchOptions, client: ClientOptions, place: str) -> Plan:
 
 
 def _kinds(wish: _BenchOptions) -> list[Kind]:
-    from fastsmtp.bench.message import Kind, Style, generated, parse_mix
+    from fastsmtp.bench.message import Kind, Style, generated
     from fastsmtp.client.mail import content_of
     from fastsmtp.client.message import read
-    from fastsmtp.config.rules import size
 
     if wish.files:
         try:
             return [Kind(1.0, [content_of(read(name))]) for name in wish.files]
         except OSError as error:
-            fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
-    try:
-        parts = parse_mix(wish.mix or wish.size or "1KB", lambda text: cast(int, size(1).read(text)))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--size" if wish.mix is None else "--mix") from None
+            fail(f"--message {error.filename}: {error.strerror}", BAD_CONFIG)
+    parts = _sizes(wish)
     style = Style(wish.sender, wish.recipients, wish.attachments, wish.seed)
     return [generated(octets, weight, style) for octets, weight in parts]
+
+
+def _sizes(wish: _BenchOptions) -> list[tuple[int, float]]:
+    """Octets and weight of each kind of mail, as `--size` or `--mix` says."""
+    from fastsmtp.bench.message import parse_mix, parse_size
+    from fastsmtp.config.rules import size
+
+    def read_size(text: str) -> int:
+        return cast(int, size(1).read(text))
+
+    try:
+        if wish.mix is None:
+            return [(parse_size("1KB" if wish.size is None else wish.size, read_size), 1.0)]
+        return parse_mix(wish.mix, read_size)
+    except ValueError as error:
+        refuse("--size" if wish.mix is None else "--mix", error)
 
 
 def _measured(wish: _BenchOptions, plan: Plan, place: str) -> Measures:
@@ -355,8 +369,9 @@ def _balance(wish: _BenchOptions) -> None:
     try:
         found = balance(wish.ledger, wish.records)
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
+        option = "--ledger" if error.filename == wish.ledger else "--ledger-check"
+        fail(f"{option} {error.filename}: {error.strerror}", BAD_CONFIG)
     except ValueError as error:
-        fail(error, BAD_CONFIG)
+        fail(f"--ledger: {error}", BAD_CONFIG)
     click.echo(json.dumps({**found._asdict(), "even": found.even}) if wish.as_json else balance_report(found))
     raise SystemExit(0 if found.even else FAILED)

@@ -118,7 +118,7 @@ def client_options(command: Callable[..., None]) -> Callable[..., None]:
         client = ClientOptions(**{name: options.pop(name) for name in ClientOptions._fields})
         if client.starttls and client.implicit_tls:
             raise click.UsageError("--starttls or --tls, not both")
-        refuse_line_breaks(client.helo)
+        refuse_line_breaks("--helo", client.helo)
         command(client=client, **options)
 
     for add in (
@@ -156,11 +156,28 @@ def _timeout(_context: click.Context, _parameter: click.Parameter, seconds: floa
     return seconds
 
 
-def refuse_line_breaks(*texts: str) -> None:
+class Count(click.IntRange):
+    """A whole number, called so where something else is given."""
+
+    name = "integer"
+
+
+class Number(click.FloatRange):
+    """A number, called so where something else is given."""
+
+    name = "number"
+
+
+def refuse(option: str, fault: object) -> NoReturn:
+    """End, with the fault of an option in the form in which click tells it."""
+    raise click.BadParameter(str(fault), param_hint=f"'{option}'")
+
+
+def refuse_line_breaks(option: str, *texts: str) -> None:
     """End where a text that becomes part of a line would make two of it."""
     for text in texts:
         if "\r" in text or "\n" in text:
-            raise click.UsageError(f"there is a line break in {text!r}")
+            refuse(option, f"there is a line break in {text!r}")
 
 
 def _enter(_context: click.Context, _parameter: click.Parameter, directory: str | None) -> None:
@@ -200,7 +217,7 @@ def target(address: str | None, path: str | None, overrides: tuple[str, ...]) ->
     try:
         parse_address(address)
     except ValueError as error:
-        raise click.BadParameter(f"{address}: {error}", param_hint="ADDRESS") from None
+        refuse("ADDRESS", f"{address}: {error}")
     return address
 
 

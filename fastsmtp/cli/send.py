@@ -18,6 +18,7 @@ from fastsmtp.cli.options import (
     complete_file,
     config_options,
     fail,
+    refuse,
     refuse_line_breaks,
     target,
 )
@@ -125,7 +126,10 @@ def send(
 def _message(wish: _SendOptions) -> bytes:
     from fastsmtp.client import message
 
-    refuse_line_breaks(wish.sender, *wish.recipients, wish.subject, *wish.fields)
+    refuse_line_breaks("--from", wish.sender)
+    refuse_line_breaks("--to", *wish.recipients)
+    refuse_line_breaks("--subject", wish.subject)
+    refuse_line_breaks("--header", *wish.fields)
     try:
         if wish.eml:
             return message.read(wish.eml)
@@ -133,9 +137,9 @@ def _message(wish: _SendOptions) -> bytes:
             message.Message(wish.sender, wish.recipients, wish.subject, wish.text, wish.html, wish.files, wish.fields)
         )
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}", BAD_CONFIG)
+        fail(f"{'--eml' if wish.eml else '--attach'} {error.filename}: {error.strerror}", BAD_CONFIG)
     except ValueError as error:
-        fail(error, BAD_CONFIG)
+        refuse("--header", error)
 
 
 def _connect(place: str, timeout_s: float, watcher: Watcher) -> SMTPClient:

@@ -15,6 +15,7 @@ from fastsmtp.cli.options import (
     config_options,
     fail,
     read_config,
+    refuse,
 )
 from fastsmtp.errors import StartError
 
@@ -65,7 +66,7 @@ def serve(
     _fill_standard_streams()
     config = read_config(path, (*overrides, "logs.level=debug") if debug else overrides)
     if save and (config.server.command or config.smtp.pool.command):
-        raise click.BadParameter("server.command names a worker, which gets the mails instead", param_hint="--save")
+        refuse("--save", "server.command names a worker, which gets the mails instead")
     from fastsmtp.cli import service  # the other verbs do without it, and are quick
 
     wishes = service.Wishes(chosen_path(path) or "", save, ready_file, PID_FILE if pid else "", silent)

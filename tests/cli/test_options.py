@@ -76,8 +76,8 @@ def test_options(arguments: list[str], options: ClientOptions) -> None:
     ("arguments", "complaint"),
     [
         (["--tls", "--starttls"], "--starttls or --tls, not both"),
-        (["--helo", "a\rb"], "there is a line break in 'a\\rb'"),
-        (["--from", "a\nb"], "there is a line break in 'a\\nb'"),
+        (["--helo", "a\rb"], "Invalid value for '--helo': there is a line break in 'a\\rb'"),
+        (["--from", "a\nb"], "Invalid value for '--from': there is a line break in 'a\\nb'"),
         (["--timeout", "0"], "Invalid value for '--timeout': expected seconds, from 0.001 to 86400"),
         (["--timeout", "nan"], "Invalid value for '--timeout': expected seconds, from 0.001 to 86400"),
     ],

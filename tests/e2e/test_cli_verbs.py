@@ -526,13 +526,14 @@ def test_send_to_nobody(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["nowhere"], "Error: Invalid value for ADDRESS: nowhere: the port is missing"),
+        (["nowhere"], "Error: Invalid value for 'ADDRESS': nowhere: the port is missing"),
         (["--tls", "--starttls"], "Error: --starttls or --tls, not both"),
-        (["--subject", "a\nb"], "Error: there is a line break in 'a\\nb'"),
-        (["-a", "none.pdf"], "fastsmtp: none.pdf: No such file or directory"),
-        (["--eml", "none.eml"], "fastsmtp: none.eml: No such file or directory"),
+        (["--subject", "a\nb"], "Error: Invalid value for '--subject': there is a line break in 'a\\nb'"),
+        (["--to", "a\nb"], "Error: Invalid value for '--to': there is a line break in 'a\\nb'"),
+        (["-a", "none.pdf"], "fastsmtp: --attach none.pdf: No such file or directory"),
+        (["--eml", "none.eml"], "fastsmtp: --eml none.eml: No such file or directory"),
         (["--ca", "none.pem"], "fastsmtp: --ca none.pem: No such file or directory"),
-        (["--header", "X"], 'fastsmtp: a header field is like "X-Name: value", not "X"'),
+        (["--header", "X"], 'Error: Invalid value for \'--header\': a header field is like "X-Name: value", not "X"'),
     ],
 )
 def test_send_what_cannot_be_sent(run: Run, arguments: list[str], complaint: str) -> None:
