@@ -33,6 +33,7 @@ CYTHON = (
     "fastsmtp._parse",
     "fastsmtp.capture.identifier",
     "fastsmtp.mime._base64",
+    "fastsmtp.mime._charset",
     "fastsmtp.mime._fields",
     "fastsmtp.mime._quoted_printable",
 )
@@ -72,6 +73,7 @@ MYPYC = (
     "fastsmtp.mime.parameters",
     "fastsmtp.mime.words",
     "fastsmtp.mime.charset",
+    "fastsmtp.mime.reading",
     "fastsmtp.mime.address",
     "fastsmtp.mime.defects",
     "fastsmtp.mime.transfer",

@@ -7,7 +7,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
-ctypedef unsigned char octet
+from fastsmtp.mime._utf8 cimport ascii_blocks, octet, sequence
 
 cdef extern from *:
     """
@@ -35,22 +35,8 @@ cdef extern from *:
             at++;
         return at - start;
     }
-
-    /* How many octets from `at` on are ASCII, in whole blocks; fewer than a block are left to the caller. */
-    static inline Py_ssize_t fastsmtp_ascii(const unsigned char *at, const unsigned char *end)
-    {
-        const unsigned char *start = at;
-        fastsmtp_pair octets;
-        for (; end - at >= 16; at += 16) {
-            memcpy(&octets, at, 16);
-            if ((octets[0] | octets[1]) & 0x8080808080808080ULL)
-                break;
-        }
-        return at - start;
-    }
     """
     Py_ssize_t unescaped "fastsmtp_unescaped" (const octet* at, const octet* end) noexcept nogil
-    Py_ssize_t ascii_blocks "fastsmtp_ascii" (const octet* at, const octet* end) noexcept nogil
 
 
 cdef:
@@ -68,31 +54,6 @@ _short[0x22] = c'"'
 _short[0x5C] = c"\\"
 
 
-cdef inline bint _continues(const octet* at, Py_ssize_t count) noexcept:
-    """Whether `count` octets of 10xxxxxx stand at `at`."""
-    cdef Py_ssize_t i
-    for i in range(count):
-        if at[i] & 0xC0 != 0x80:
-            return False
-    return True
-
-
-cdef inline Py_ssize_t _sequence(const octet* at, Py_ssize_t left) noexcept:
-    """The length of the UTF-8 sequence at `at`, of more than one octet (RFC 3629 section 4); 0 where it is none."""
-    cdef octet lead = at[0]
-    if 0xC2 <= lead <= 0xDF:
-        return 2 if left >= 2 and _continues(at + 1, 1) else 0
-    if 0xE0 <= lead <= 0xEF:
-        if left < 3 or not _continues(at + 1, 2) or (lead == 0xE0 and at[1] < 0xA0) or (lead == 0xED and at[1] > 0x9F):
-            return 0  # too long for what it says, or a surrogate
-        return 3
-    if 0xF0 <= lead <= 0xF4:
-        if left < 4 or not _continues(at + 1, 3) or (lead == 0xF0 and at[1] < 0x90) or (lead == 0xF4 and at[1] > 0x8F):
-            return 0
-        return 4
-    return 0
-
-
 cdef bint _is_utf8(const octet* at, const octet* end) noexcept:
     cdef Py_ssize_t length
     cdef const octet* block
@@ -106,7 +67,7 @@ cdef bint _is_utf8(const octet* at, const octet* end) noexcept:
             if 0xC2 <= at[0] <= 0xDF and end - at >= 2 and at[1] & 0xC0 == 0x80:
                 at += 2  # most letters of most alphabets
                 continue
-            length = _sequence(at, end - at)
+            length = sequence(at, end - at)
             if length == 0:
                 return False
             at += length

@@ -9,13 +9,13 @@ ISO-2022-KR, HZ and DOS code pages.
 from __future__ import annotations
 
 import codecs
-import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
+from fastsmtp.mime._charset import weigh_utf8
 from fastsmtp.mime.defects import MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET, note
-
-Octets = bytes | bytearray
+from fastsmtp.mime.reading import JIS, Octets, Reading, read
 
 # codec -> labels, all lower case. A codec may name several, tried in order: Python's variants of one charset differ in
 # their vendor extensions (NEC row 13, the euro sign).
@@ -102,13 +102,17 @@ _UTF8: Final = _CODECS["utf-8"]
 _ASCII: Final = _CODECS["us-ascii"]
 _LABEL_LENGTH: Final = 64  # characters; no known label is longer
 _UTF_16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_STRICT: Final = {
+    name: Reading(name) for name in ("cp1252", "latin-1", *{name for names in _CODECS.values() for name in names})
+}
+# Charsets whose first reading is a codec of Python's, by the first of their names.
+_DIRECT: Final = {name: name for name in _STRICT if name == "utf-8" or not name.startswith("utf-")}
+_DIRECT["iso-8859-1"] = "cp1252"
+_BOM: Final = "\ufeff"
+_WINDOWS_1252: Final = bytes(set(range(256)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D})  # octets that it has a meaning for
 
 # Charsets whose octets change meaning by what precedes them in the text: pieces may not be joined before decoding.
 _STATEFUL: Final = frozenset({"hz", "iso-2022-jp", "iso2022_kr", "utf-16", "utf-32", "utf-7"})
-
-_MULTI_BYTE: Final = frozenset(
-    {"big5hkscs", "cp932", "cp949", "euc_jp", "gb18030", "hz", "iso-2022-jp", "iso2022_kr", "johab"}
-)
 
 
 def decode_charset(octets: Octets, label: str | None, defects: list[str]) -> str:
@@ -116,26 +120,61 @@ def decode_charset(octets: Octets, label: str | None, defects: list[str]) -> str
 
     Never raises and never returns a surrogate; what had to be guessed or given up is noted in `defects`.
     """
+    names = codecs_of(label) if label else None
+    if names is not None and names[0] in _DIRECT:  # the first of `readings`, as in nearly all mail, for less
+        try:
+            text = octets.decode(_DIRECT[names[0]])
+            return text.removeprefix(_BOM) if names == _UTF8 else text
+        except UnicodeDecodeError:
+            pass
+    for reading in readings(octets, label):
+        try:
+            text = read(octets, reading)
+        except UnicodeDecodeError:
+            continue
+        for defect in reading.defects:
+            note(defects, defect)
+        return text
+    raise AssertionError("the last reading takes any octets")
+
+
+def readings(octets: Octets, label: str | None) -> Iterator[Reading]:
+    """The ways to read `octets` in the charset `label`, best first: the first one without an error counts.
+
+    The last one has none, whatever the octets are.
+    """
     if not label:
-        return _decode_unlabelled(octets, defects)
+        yield from _unlabelled(octets)
+        return
     names = codecs_of(label)
     if names is None:
-        return _decode_unknown(octets, defects)
+        # `unknown-8bit` (RFC 1428) and `x-user-defined` come here too: they say that the sender did not know.
+        yield _STRICT["ascii"]
+        yield Reading("utf-8", False, (UNKNOWN_CHARSET,))
+        yield _guess(octets, UNKNOWN_CHARSET)
+        return
     name = names[0]
     if name == "utf-8":
-        try:
-            return _without_bom(octets.decode())
-        except UnicodeDecodeError:
-            return _decode_mislabelled(octets, defects)
-    if name == "ascii":
-        return octets.decode("ascii") if octets.isascii() else _decode_mislabelled(octets, defects)
-    if name == "iso-8859-1":
-        return _decode_latin1(octets)
-    if name.startswith("utf-"):
-        return _decode_unicode(octets, name, defects)
-    if name == "iso-2022-jp":
-        return _decode_iso_2022_jp(octets, defects)
-    return _decode_legacy(octets, names, defects)
+        yield _STRICT["utf-8"]
+        yield _guess(octets, WRONG_CHARSET)
+    elif name == "ascii":
+        yield _STRICT["ascii"]
+        yield Reading("utf-8", False, (WRONG_CHARSET,))
+        yield _guess(octets, WRONG_CHARSET)
+    elif name == "iso-8859-1":
+        # QUIRK: Outlook labels windows-1252 as ISO-8859-1; nobody means its C1 controls (WHATWG Encoding 4.2).
+        yield _STRICT["cp1252"]
+        yield _STRICT["latin-1"]  # for one of the five octets that windows-1252 leaves free
+    elif name.startswith("utf-"):
+        yield from _unicode(octets, name)
+    elif name == "iso-2022-jp":
+        yield from _iso_2022_jp(octets)
+    else:
+        for name in names:
+            yield _STRICT[name]
+        # QUIRK: PHP scripts keep the label of a template and fill it with UTF-8.
+        yield Reading("utf-8", False, (WRONG_CHARSET,))
+        yield Reading(names[0], True, (UNDECODABLE_CHARSET,))
 
 
 def is_utf8(octets: Octets, label: str | None) -> bool:
@@ -167,158 +206,52 @@ def _codecs_of(label: str) -> tuple[str, ...] | None:
     return None
 
 
-def _without_bom(text: str) -> str:
-    return text[1:] if text.startswith("\ufeff") else text
-
-
-def decode_replacing(octets: Octets, name: str) -> str:
-    """`octets.decode(name, "replace")`, which takes its time over each octet without meaning; a table does not."""
-    if name in _MULTI_BYTE:
-        return octets.decode(name, "replace")
-    return codecs.charmap_decode(octets, "strict", _table(name))[0]
-
-
-@lru_cache(maxsize=64)
-def _table(name: str) -> str:
-    """What each octet means in a charset of single octets."""
-    return "".join([bytes((octet,)).decode(name, "replace") for octet in range(256)])
-
-
-def _guess(octets: Octets) -> tuple[str, bool]:
-    """UTF-8, else windows-1252; the second value tells whether every octet had a meaning."""
-    try:
-        return _without_bom(octets.decode()), True
-    except UnicodeDecodeError:
-        pass
-    # Text that was cut in the middle of a character, or has a stray octet, is still UTF-8: see which reading
-    # explains more of the octets.
-    text = octets.decode("utf-8", "replace")
-    lost = text.count("\ufffd")
-    if len(text) - len(text.encode("ascii", "ignore")) - lost > lost:
-        return _without_bom(text), False
-    text = decode_replacing(octets, "cp1252")
-    return text, "\ufffd" not in text
-
-
-def _decode_unlabelled(octets: Octets, defects: list[str]) -> str:
-    if octets.isascii():
-        return octets.decode("ascii")
+def _unlabelled(octets: Octets) -> Iterator[Reading]:
     if octets.startswith(_UTF_16_BOMS):
-        note(defects, MISSING_CHARSET)
-        return _decode_unicode(octets, "utf-16", defects)
-    try:
-        return _without_bom(octets.decode())
-    except UnicodeDecodeError:
-        note(defects, MISSING_CHARSET)
-        return _guess_noting(octets, defects)
+        for reading in _unicode(octets, "utf-16"):
+            yield reading._replace(defects=(MISSING_CHARSET, *reading.defects))
+        return
+    yield _STRICT["utf-8"]
+    yield _guess(octets, MISSING_CHARSET)
 
 
-def _decode_unknown(octets: Octets, defects: list[str]) -> str:
-    """`unknown-8bit` (RFC 1428) and `x-user-defined` come here too: they say that the sender did not know."""
-    if octets.isascii():  # nothing has to be guessed
-        return octets.decode("ascii")
-    note(defects, UNKNOWN_CHARSET)
-    return _guess_noting(octets, defects)
+def _guess(octets: Octets, defect: str) -> Reading:
+    """Octets that are not UTF-8 are windows-1252, unless they seem to be UTF-8 after all.
+
+    Text that was cut in the middle of a character, or has a stray octet, is still UTF-8: the reading that explains more
+    of the octets counts.
+    """
+    characters, lost = weigh_utf8(octets)
+    if characters > lost:
+        return Reading("utf-8", True, (defect, UNDECODABLE_CHARSET))
+    if octets.translate(None, _WINDOWS_1252):
+        return Reading("cp1252", True, (defect, UNDECODABLE_CHARSET))
+    return Reading("cp1252", True, (defect,))
 
 
-def _decode_mislabelled(octets: Octets, defects: list[str]) -> str:
-    note(defects, WRONG_CHARSET)
-    return _guess_noting(octets, defects)
-
-
-def _guess_noting(octets: Octets, defects: list[str]) -> str:
-    text, whole = _guess(octets)
-    if not whole:
-        note(defects, UNDECODABLE_CHARSET)
-    return text
-
-
-def _decode_latin1(octets: Octets) -> str:
-    """QUIRK: Outlook labels windows-1252 as ISO-8859-1; nobody means its C1 controls (WHATWG Encoding 4.2)."""
-    if octets.isascii():
-        return octets.decode("ascii")
-    try:
-        return octets.decode("cp1252")
-    except UnicodeDecodeError:  # one of the five octets that windows-1252 leaves free
-        return octets.decode("latin-1")
-
-
-def _decode_unicode(octets: Octets, name: str, defects: list[str]) -> str:
+def _unicode(octets: Octets, name: str) -> Iterator[Reading]:
     if name.startswith("utf-16") and octets.startswith(_UTF_16_BOMS):
-        name = "utf-16"  # WHATWG Encoding 6.1: the mark beats the label
+        # WHATWG Encoding 6.1: the mark beats the label.
+        name = "utf-16-le" if octets.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
     elif name == "utf-16":
         # RFC 2781 4.3 says big endian. QUIRK: Windows programs send little endian without a mark; the zeros of
         # Latin text tell.
         zeros_first, zeros_second = octets[0:4096:2].count(0), octets[1:4096:2].count(0)
         name = "utf-16-le" if zeros_second > zeros_first else "utf-16-be"
-    elif name == "utf-32" and not octets.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        name = "utf-32-be" if octets.startswith(b"\0") else "utf-32-le"
-    try:
-        text = octets.decode(name)
-    except UnicodeDecodeError:
-        note(defects, UNDECODABLE_CHARSET)
-        text = octets.decode(name, "replace")
-    if name == "utf-7":
-        text = _without_surrogates(text, defects)
-    return _without_bom(text)
+    elif name == "utf-32":
+        big_endian = octets.startswith(b"\0") and not octets.startswith(codecs.BOM_UTF32_LE)
+        name = "utf-32-be" if big_endian else "utf-32-le"
+    yield Reading(name)
+    yield Reading(name, True, (UNDECODABLE_CHARSET,))
 
 
-def _without_surrogates(text: str, defects: list[str]) -> str:
-    """Python's UTF-7 lets lone surrogates through, which no JSON can carry."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        note(defects, UNDECODABLE_CHARSET)
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-def _decode_legacy(octets: Octets, names: tuple[str, ...], defects: list[str]) -> str:
-    for name in names:
-        try:
-            return octets.decode(name)
-        except UnicodeDecodeError:
-            continue
-    # QUIRK: PHP scripts keep the label of a template and fill it with UTF-8.
-    try:
-        text = octets.decode()
-    except UnicodeDecodeError:
-        note(defects, UNDECODABLE_CHARSET)
-        return decode_replacing(octets, names[0])
-    note(defects, WRONG_CHARSET)
-    return _without_bom(text)
-
-
-# ISO-2022-JP (RFC 1468): escape sequences that select JIS X 0208, JIS X 0201 katakana or Roman, ASCII.
-_JIS_SEGMENT: Final = re.compile(rb"\x1b(\$[@B]|\(I|\([BJH])([^\x1b]*)")
-
-
-def _decode_iso_2022_jp(octets: Octets, defects: list[str]) -> str:
+def _iso_2022_jp(octets: Octets) -> Iterator[Reading]:
     for name in ("iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2"):
-        try:
-            return octets.decode(name)
-        except UnicodeDecodeError:
-            continue
+        yield Reading(name)
     if octets.isascii():
         # QUIRK: Outlook sends NEC row 13 (the numero sign, circled digits), which JIS X 0208 lacks and cp932 has.
-        try:
-            return _JIS_SEGMENT.sub(_jis_to_cp932, bytes(octets)).decode("cp932")
-        except UnicodeDecodeError:
-            note(defects, UNDECODABLE_CHARSET)
-            return octets.decode("iso2022_jp", "replace")
-    return _decode_mislabelled(octets, defects)
-
-
-def _jis_to_cp932(match: re.Match[bytes]) -> bytes:
-    charset, octets = match[1], match[2]
-    if charset == b"(I":
-        return bytes([octet | 0x80 for octet in octets])
-    if charset.startswith(b"("):
-        return octets
-    shifted = bytearray()
-    for row, cell in zip(octets[::2], octets[1::2], strict=False):
-        odd = row & 1
-        lead = (row + 1 >> 1) + (0x70 if row < 0x5F else 0xB0)
-        trail = cell + (0x1F + (cell >= 0x60) if odd else 0x7E)
-        shifted += bytes((lead & 0xFF, trail & 0xFF))
-    return bytes(shifted)
+        yield Reading(JIS)
+        yield Reading("iso2022_jp", True, (UNDECODABLE_CHARSET,))
+    else:
+        yield Reading("utf-8", False, (WRONG_CHARSET,))
+        yield _guess(octets, WRONG_CHARSET)

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from fastsmtp.mime._fields import split_fields
 from fastsmtp.mime.address import Address, parse_addresses
-from fastsmtp.mime.charset import decode_replacing
 from fastsmtp.mime.defects import FIELD_LIMIT, HEADER_8BIT, HEADER_NUL, INVALID_HEADER_LINE, MBOX_FROM_LINE, note
 from fastsmtp.mime.parameters import Disposition, MediaType, filename_of, parse_disposition, parse_media_type
+from fastsmtp.mime.reading import decode_replacing
 from fastsmtp.mime.words import decode_words
 
 __all__ = [

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.mime.charset import _CODECS, codecs_of, decode_charset, decode_replacing, is_joinable
+from fastsmtp.mime.charset import _CODECS, codecs_of, decode_charset, is_joinable
 from fastsmtp.mime.defects import MEANINGS, MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET
+from fastsmtp.mime.reading import decode_replacing
 
 GOOD = {
     "ascii": (b"abc", "us-ascii", "abc"),

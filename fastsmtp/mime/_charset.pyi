@@ -1,0 +1,43 @@
+"""Charsets that Python's codecs read slowly where octets have no meaning, and what is counted to guess one.
+
+Decoders are fed a text in pieces cut anywhere, with `final` in the last one, and never raise. What has no meaning is
+U+FFFD, as with Python's error handler "replace", and `damaged` is set; no surrogate is ever returned.
+"""
+
+from typing import final
+
+from typing_extensions import Self
+
+@final
+class UTF7Decoder:
+    """UTF-7 (RFC 2152)."""
+
+    damaged: bool
+    def __new__(cls) -> Self: ...
+    def decode(self, octets: bytes, final: bool) -> str: ...
+
+@final
+class UTF16Decoder:
+    """UTF-16 without a byte order mark (RFC 2781)."""
+
+    damaged: bool
+    def __new__(cls, big_endian: bool) -> Self: ...
+    def decode(self, octets: bytes, final: bool) -> str: ...
+
+@final
+class UTF32Decoder:
+    """UTF-32 without a byte order mark."""
+
+    damaged: bool
+    def __new__(cls, big_endian: bool) -> Self: ...
+    def decode(self, octets: bytes, final: bool) -> str: ...
+
+@final
+class JISDecoder:
+    """ISO-2022-JP to the octets of Shift_JIS (cp932), which has vendor characters that JIS X 0208 has not."""
+
+    def __new__(cls) -> Self: ...
+    def decode(self, octets: bytes, final: bool) -> bytes: ...
+
+def weigh_utf8(octets: bytes | bytearray) -> tuple[int, int]:
+    """Read as UTF-8: how many characters beyond ASCII there are, and how many U+FFFD."""

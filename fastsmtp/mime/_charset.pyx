@@ -1,0 +1,374 @@
+"""Charsets that Python's codecs read slowly; `_charset.pyi` says how they are used.
+
+Python calls its error handler for each octet without meaning, which takes a third of a microsecond: ten megabytes of
+them would be seconds. Here they cost what others do.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uint16_t, uint32_t
+
+from fastsmtp.mime._octets cimport octets_in
+from fastsmtp.mime._utf8 cimport ascii_blocks, continuations, octet, whole_part
+
+import sys
+
+cdef extern from "Python.h":
+    str PyUnicode_DecodeUTF16(const char* octets, Py_ssize_t size, const char* errors, int* byteorder)
+    str PyUnicode_FromKindAndData(int kind, const void* characters, Py_ssize_t size)
+
+cdef enum:
+    REPLACEMENT = 0xFFFD
+    ESCAPE = 0x1B
+    PLUS = 0x2B
+    MINUS = 0x2D
+    UCS4 = 4
+
+cdef int NATIVE = -1 if sys.byteorder == "little" else 1
+
+cdef const octet* ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+cdef octet SEXTETS[256]  # octet -> value in the base64 of UTF-7, or 255
+
+for _index in range(256):
+    SEXTETS[_index] = 255
+for _index in range(64):
+    SEXTETS[ALPHABET[_index]] = _index
+
+
+cdef inline bint is_high(uint32_t unit) noexcept:
+    return 0xD800 <= unit <= 0xDBFF
+
+
+cdef inline bint is_low(uint32_t unit) noexcept:
+    return 0xDC00 <= unit <= 0xDFFF
+
+
+@cython.final
+cdef class Units:
+    """UTF-16 code units on their way into a str. A surrogate is paired, or becomes U+FFFD."""
+
+    cdef:
+        uint16_t* _units    # ours
+        Py_ssize_t _size
+        uint32_t _high      # a high surrogate whose low one may follow; 0 = none
+        bint damaged
+
+    def __cinit__(self):
+        self._high = 0
+
+    def __dealloc__(self):
+        PyMem_Free(self._units)
+
+    cdef int open(self, Py_ssize_t size) except -1:
+        """Make room for `size` units."""
+        self._units = <uint16_t*>PyMem_Malloc((size + 1) * sizeof(uint16_t))
+        if self._units == NULL:
+            raise MemoryError()
+        self._size = 0
+        return 0
+
+    cdef void put(self, uint32_t unit) noexcept:
+        if self._high and is_low(unit):
+            self._units[self._size] = <uint16_t>self._high
+            self._units[self._size + 1] = <uint16_t>unit
+            self._size += 2
+            self._high = 0
+            return
+        self.end_pair()
+        if is_high(unit):
+            self._high = unit
+        elif is_low(unit):
+            self.lose()
+        else:
+            self._units[self._size] = <uint16_t>unit
+            self._size += 1
+
+    cdef void end_pair(self) noexcept:
+        """No low surrogate comes any more."""
+        if self._high:
+            self._high = 0
+            self.lose()
+
+    cdef void lose(self) noexcept:
+        """Something has no meaning."""
+        self.end_pair()
+        self.damaged = True
+        self._units[self._size] = REPLACEMENT
+        self._size += 1
+
+    cdef str take(self):
+        """What was put so far, but for a surrogate that waits for its other half."""
+        cdef int order = NATIVE
+        cdef str text = PyUnicode_DecodeUTF16(<const char*>self._units, self._size * sizeof(uint16_t), NULL, &order)
+        PyMem_Free(self._units)
+        self._units = NULL
+        return text
+
+
+@cython.final
+cdef class UTF7Decoder:
+    cdef:
+        Units _units
+        bint _shifted           # inside of base64
+        bint _opened            # behind the "+", before what comes next
+        bint _begun             # a unit of this base64 is there: a high surrogate that waits is of this base64, too
+        uint32_t _bits          # of base64, not yet a unit
+        int _count              # how many they are
+
+    def __cinit__(self):
+        self._units = Units()
+
+    @property
+    def damaged(self):
+        return self._units.damaged
+
+    def decode(self, bytes octets not None, bint final):
+        cdef const octet* at = <const octet*>PyBytes_AS_STRING(octets)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
+        cdef Py_ssize_t i
+        # An octet is one unit or none; what waited may come out with the first, and with the end.
+        self._units.open(size + 3)
+        for i in range(size):
+            if self._shifted:
+                self._feed_shifted(at[i])
+            else:
+                self._feed_direct(at[i])
+        if final:
+            self._close()
+        return self._units.take()
+
+    cdef void _feed_direct(self, octet c) noexcept:
+        if c == PLUS:
+            self._shifted = self._opened = True
+            self._begun = False
+            self._bits = 0
+            self._count = 0
+        elif c < 0x80:
+            self._units.put(c)
+        else:
+            self._units.lose()
+
+    cdef void _feed_shifted(self, octet c) noexcept:
+        cdef octet sextet = SEXTETS[c]
+        if sextet < 64:
+            self._opened = False
+            self._bits = self._bits << 6 | sextet
+            self._count += 6
+            if self._count >= 16:
+                self._count -= 16
+                self._units.put(self._bits >> self._count)
+                self._begun = True
+                self._bits &= (1 << self._count) - 1
+            return
+        self._shifted = False
+        if self._opened:  # nothing stands between: "+-" is a plus sign
+            self._opened = False
+            if c == MINUS:
+                self._units.put(PLUS)
+            else:
+                self._units.lose()
+        elif self._count >= 6 or self._bits:
+            self._lose_rest()
+        elif c >= 0x80 and self._begun and self._units._high:
+            self._lose_rest()
+        elif c != MINUS:
+            self._feed_direct(c)
+
+    cdef void _lose_rest(self) noexcept:
+        """Bits that make no unit, and half of a pair before them: lost together."""
+        if self._begun:
+            self._units._high = 0
+        self._units.lose()
+
+    cdef void _close(self) noexcept:
+        if self._shifted and (self._count >= 6 or self._bits):
+            self._lose_rest()
+        self._units.end_pair()
+
+
+@cython.final
+cdef class UTF16Decoder:
+    cdef:
+        Units _units
+        bint _big_endian
+        bint _odd               # an octet of a unit is there
+        octet _first            # that octet
+
+    def __cinit__(self, bint big_endian):
+        self._units = Units()
+        self._big_endian = big_endian
+
+    @property
+    def damaged(self):
+        return self._units.damaged
+
+    def decode(self, bytes octets not None, bint final):
+        cdef const octet* at = <const octet*>PyBytes_AS_STRING(octets)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
+        cdef Py_ssize_t i = 0
+        self._units.open(size // 2 + 4)
+        if self._odd and size:
+            self._odd = False
+            self._put(self._first, at[0])
+            i = 1
+        while i + 1 < size:
+            self._put(at[i], at[i + 1])
+            i += 2
+        if i < size:
+            self._odd = True
+            self._first = at[i]
+        if final:
+            self._close()
+        return self._units.take()
+
+    cdef inline void _put(self, octet first, octet second) noexcept:
+        self._units.put(first << 8 | second if self._big_endian else second << 8 | first)
+
+    cdef void _close(self) noexcept:
+        # What is left over is lost together: half of a pair, half of a unit, or one behind the other.
+        if self._odd:
+            self._units._high = 0
+            self._units.lose()
+        self._units.end_pair()
+
+
+@cython.final
+cdef class UTF32Decoder:
+    cdef:
+        readonly bint damaged
+        bint _big_endian
+        bytes _held             # fewer than four octets
+
+    def __cinit__(self, bint big_endian):
+        self._big_endian = big_endian
+        self._held = b""
+
+    def decode(self, bytes octets not None, bint final):
+        octets = self._held + octets
+        cdef const octet* at = <const octet*>PyBytes_AS_STRING(octets)
+        cdef Py_ssize_t whole = PyBytes_GET_SIZE(octets) // 4
+        cdef Py_ssize_t size = whole
+        cdef Py_ssize_t i
+        cdef uint32_t* characters = <uint32_t*>PyMem_Malloc((whole + 1) * sizeof(uint32_t))
+        if characters == NULL:
+            raise MemoryError()
+        try:
+            for i in range(whole):
+                characters[i] = self._read(at + 4 * i)
+            self._held = octets[4 * whole :]
+            if final and self._held:
+                self.damaged = True
+                characters[whole] = REPLACEMENT
+                size += 1
+            return PyUnicode_FromKindAndData(UCS4, characters, size)
+        finally:
+            PyMem_Free(characters)
+
+    cdef uint32_t _read(self, const octet* at) noexcept:
+        cdef uint32_t character
+        if self._big_endian:
+            character = <uint32_t>at[0] << 24 | <uint32_t>at[1] << 16 | <uint32_t>at[2] << 8 | at[3]
+        else:
+            character = <uint32_t>at[3] << 24 | <uint32_t>at[2] << 16 | <uint32_t>at[1] << 8 | at[0]
+        if character > 0x10FFFF or 0xD800 <= character <= 0xDFFF:
+            self.damaged = True
+            return REPLACEMENT
+        return character
+
+
+cdef enum JISMode:
+    ASCII                       # and whatever else is taken as it is
+    KATAKANA                    # JIS X 0201
+    KANJI                       # JIS X 0208
+
+
+@cython.final
+cdef class JISDecoder:
+    cdef:
+        JISMode _mode
+        bytes _held             # the start of an escape sequence, or the first octet of two
+
+    def __cinit__(self):
+        self._held = b""
+
+    def decode(self, bytes octets not None, bint final):
+        octets = self._held + octets
+        cdef const octet* at = <const octet*>PyBytes_AS_STRING(octets)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
+        cdef Py_ssize_t i = 0
+        cdef Py_ssize_t written = 0
+        cdef bytes shifted = PyBytes_FromStringAndSize(NULL, size)
+        cdef octet* out = <octet*>PyBytes_AS_STRING(shifted)
+        while i < size:
+            if at[i] == ESCAPE:
+                if size - i < 3 and not final:
+                    break
+                if size - i >= 3 and self._select(at[i + 1], at[i + 2]):
+                    i += 3
+                    continue
+                self._mode = ASCII
+            if self._mode == KANJI:
+                if size - i < 2:
+                    break
+                if at[i + 1] != ESCAPE:
+                    shift_jis(at[i], at[i + 1], out + written)
+                    written += 2
+                    i += 2
+                    continue
+                # Half of a character: left out.
+            else:
+                out[written] = at[i] | 0x80 if self._mode == KATAKANA else at[i]
+                written += 1
+            i += 1
+        self._held = b"" if final else octets[i:]
+        return shifted[:written]
+
+    cdef bint _select(self, octet first, octet second) noexcept:
+        """Whether these two octets behind an escape select a charset that is known here (RFC 1468)."""
+        if first == c"$" and (second == c"@" or second == c"B"):
+            self._mode = KANJI
+        elif first == c"(" and second == c"I":
+            self._mode = KATAKANA
+        elif first == c"(" and (second == c"B" or second == c"J" or second == c"H"):
+            self._mode = ASCII
+        else:
+            return False
+        return True
+
+
+cdef inline void shift_jis(octet row, octet cell, octet* out) noexcept:
+    """Two octets of JIS X 0208 as those of Shift_JIS."""
+    out[0] = <octet>((row + 1 >> 1) + (0x70 if row < 0x5F else 0xB0))
+    if row & 1:
+        out[1] = <octet>(cell + 0x1F + (1 if cell >= 0x60 else 0))
+    else:
+        out[1] = <octet>(cell + 0x7E)
+
+
+def weigh_utf8(octets):
+    cdef const octet* at = octets_in(octets, 0, len(octets))
+    cdef const octet* end = at + len(octets)
+    cdef Py_ssize_t characters = 0
+    cdef Py_ssize_t lost = 0
+    cdef Py_ssize_t length
+    while at < end:
+        at += ascii_blocks(at, end)
+        while at < end and at[0] < 0x80:
+            at += 1
+            if end - at >= 16 and at[0] < 0x80:
+                break
+        if at == end or at[0] < 0x80:
+            continue
+        length = whole_part(at, end - at)
+        if length > 1 and length == continuations(at[0]) + 1 and not is_replacement(at, length):
+            characters += 1
+        else:
+            lost += 1
+        at += length
+    return characters, lost
+
+
+cdef inline bint is_replacement(const octet* at, Py_ssize_t length) noexcept:
+    """Whether the sequence is U+FFFD: somebody has lost the character before."""
+    return length == 3 and at[0] == 0xEF and at[1] == 0xBF and at[2] == 0xBD

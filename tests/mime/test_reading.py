@@ -1,0 +1,116 @@
+"""Texts in pieces: cut anywhere they are what they are as a whole, and what Python's codecs make of them."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastsmtp.mime import reading
+from fastsmtp.mime._charset import weigh_utf8
+from fastsmtp.mime.charset import _CODECS, decode_charset, readings
+from fastsmtp.mime.reading import Reading, open_decoder, read, read_pieces
+
+
+def in_pieces(octets: bytes, chosen: Reading, cuts: list[int]) -> str:
+    decoder = open_decoder(chosen)
+    edges = [0, *sorted(cut % (len(octets) + 1) for cut in cuts), len(octets)]
+    pieces = [octets[start:end] for start, end in itertools.pairwise(edges)]
+    return "".join(decoder.decode(piece, index == len(pieces) - 1) for index, piece in enumerate(pieces))
+
+
+def without_surrogates(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+CUTS = st.lists(st.integers(0, 40), max_size=6)
+# What means something to each, whole and cut off.
+UNITS = {
+    "utf-7": [b"+", b"-", b"A", b"2AA", b"3AA", b"2AD", b"x", b" ", b"\xff", b"AGE", b"/", b"+-"],
+    "utf-16-be": [b"\xd8", b"\xdc", b"\0", b"a", b"\xff", b"\xd8\0", b"\xdc\0"],
+    "utf-16-le": [b"\xd8", b"\xdc", b"\0", b"a", b"\xff", b"\0\xd8", b"\0\xdc"],
+    "utf-32-be": [b"\0\0\0a", b"\0\0\xd8\0", b"\xff", b"\0", b"\0\x11\0\0", b"\0\x10\xff\xff"],
+    "utf-32-le": [b"a\0\0\0", b"\0\xd8\0\0", b"\xff", b"\0", b"\0\0\x11\0", b"\xff\xff\x10\0"],
+}
+
+
+@pytest.mark.parametrize("codec", UNITS)
+@given(data=st.data(), cuts=CUTS)
+def test_what_has_no_meaning_is_replaced_as_python_does_it(codec: str, data: st.DataObject, cuts: list[int]) -> None:
+    octets = b"".join(data.draw(st.lists(st.sampled_from(UNITS[codec]), max_size=9)))
+    assert in_pieces(octets, Reading(codec, True), cuts) == without_surrogates(octets.decode(codec, "replace"))
+
+
+@given(st.lists(st.sampled_from(UNITS["utf-7"]), max_size=9).map(b"".join))
+def test_strict_utf_7_is_python_s_without_surrogates(octets: bytes) -> None:
+    expected: str | None
+    try:
+        expected = octets.decode("utf-7")
+        expected.encode()
+    except UnicodeError:
+        expected = None
+    try:
+        text = read(octets, Reading("utf-7"))
+    except UnicodeDecodeError:
+        text = None
+    assert text == (None if expected is None else expected.removeprefix("\ufeff"))
+
+
+@given(
+    st.lists(st.sampled_from([b"\x1b$B", b"\x1b$@", b"\x1b(B", b"\x1b(I", b"\x1b", b"\x1b$", b"F|", b"-!", b"a"])).map(
+        b"".join
+    ),
+    CUTS,
+)
+def test_iso_2022_jp_with_vendor_characters_is_the_same_at_every_cut(octets: bytes, cuts: list[int]) -> None:
+    def decode(cuts: list[int]) -> str | None:
+        try:
+            return in_pieces(octets, Reading(reading.JIS), cuts)
+        except UnicodeDecodeError:
+            return None
+
+    assert decode(cuts) == decode([])
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        (b"\x1b$BF|\x1b(B!", "日!"),
+        (b"\x1b$@-!\x1b(J\x1b(I1", "①ｱ"),
+        (b"\x1b$BF|-\x1b(Bx", "日x"),  # half of a character
+        (b"a\x1b$Xb", "a\x1b$Xb"),
+    ],
+)
+def test_iso_2022_jp_with_vendor_characters(octets: bytes, text: str) -> None:
+    assert read(octets, Reading(reading.JIS)) == text
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.binary(max_size=3),
+        st.sampled_from(["é€😀", "日本", "Ж", "\ufeff", "가"]).map(str.encode),
+        st.sampled_from([b"\x1b$BF|\x1b(B", b"~{VP~}", b"\x0e0!\x0f", b"+AGE-", b"\0a", b"\xff\xfe", b"\xfe\xff"]),
+    ),
+    max_size=8,
+).map(b"".join)
+
+
+@given(PIECES, st.one_of(st.none(), st.just("no-such"), st.sampled_from(sorted(_CODECS))), st.integers(1, 5))
+def test_a_long_text_is_the_same_in_pieces(octets: bytes, label: str | None, size: int) -> None:
+    for chosen in readings(octets, label):
+        try:
+            text = "".join(read_pieces(octets, chosen, size))
+        except UnicodeDecodeError:
+            continue
+        assert (text, list(chosen.defects)) == (decode_charset(octets, label, noted := []), noted)
+        return
+    raise AssertionError("none of the readings takes the octets")
+
+
+@given(PIECES)
+def test_weighing_counts_what_python_decodes(octets: bytes) -> None:
+    text = octets.decode("utf-8", "replace")
+    lost = text.count("\ufffd")
+    assert weigh_utf8(octets) == (len(text) - len(text.encode("ascii", "ignore")) - lost, lost)
