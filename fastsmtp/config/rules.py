@@ -37,6 +37,12 @@ MAX_WORKERS: Final = 500  # of a pool, as in RoadRunner
 _LARGEST = 2**63 - 1  # what comes later may count on 64 bits, or on a float of it
 
 
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise ValueError("")
+    return float(value)
+
+
 def choice(*choices: str, **spellings: str) -> Rule:
     """One of the choices, in small or capital letters, or another spelling of one, as RoadRunner takes it."""
     known = {name: name for name in choices} | spellings
@@ -211,6 +217,7 @@ Text: TypeAlias = Annotated[str, Rule("text", read_text)]
 Count: TypeAlias = Annotated[int, integer(0)]
 Positive: TypeAlias = Annotated[int, integer(1)]
 Workers: TypeAlias = Annotated[int, integer(1, MAX_WORKERS)]
+Number: TypeAlias = Annotated[float, Rule("a number", _number)]
 Size: TypeAlias = Annotated[int, size(0)]
 Seconds: TypeAlias = Annotated[float, _duration(zero=True)]
 PositiveSeconds: TypeAlias = Annotated[float, _duration(zero=False)]

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from fastsmtp.config import rules
+from fastsmtp.config.collect import CollectorSettings, collect_faults
 from fastsmtp.config.logs import ChannelSettings, LogsSettings
 from fastsmtp.config.section import Section, seconds
 from fastsmtp.smtp.replies import OFFERED_MECHANISMS, Mechanism
@@ -140,6 +141,7 @@ class MetricsSettings(Section, frozen=True):
     """The Prometheus endpoint."""
 
     address: rules.HTTPAddress = ""  # "" = off
+    collect: dict[str, CollectorSettings] = {}  # metrics of the application, which workers change by RPC
 
 
 class StatusSettings(Section, rename=seconds("check_timeout"), frozen=True):
@@ -185,6 +187,7 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     for mechanism in dict.fromkeys(smtp.auth_mechanisms):
         if smtp.auth_mechanisms.count(mechanism) > 1:
             yield "smtp.auth_mechanisms", f"{mechanism} is listed twice"
+    yield from ((f"metrics.collect.{name}", fault) for name, fault in collect_faults(config.metrics.collect))
     yield from _listener_contradictions(smtp)
     if smtp.processes != 1:
         yield from _process_contradictions(config)

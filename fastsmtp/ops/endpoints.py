@@ -18,6 +18,7 @@ from fastsmtp.config.settings import Config
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from fastsmtp.ops.appmetrics import AppMetric
     from fastsmtp.ops.httpserver import HTTPServer
     from fastsmtp.ops.snapshot import Snapshot
 
@@ -42,6 +43,7 @@ class Watched:
     stopping: Callable[[], bool]
     refresh: Callable[[], Awaitable[None]] = _refresh_nothing  # before metrics are told
     look: Callable[[bool], Awaitable[None]] = _look_at_nothing  # before `complaint`, which gets the same argument
+    app_metrics: Iterable[AppMetric] = ()
 
 
 class Endpoints:
@@ -95,11 +97,15 @@ def _metrics_routes(watched: Watched) -> list[web.RouteDef]:
     """One for every path, as RoadRunner has it."""
     from aiohttp import web
 
-    from fastsmtp.ops.metrics import Exposition, MetricsCollector, ProcessesCollector
+    from fastsmtp.ops.metrics import AppMetricsCollector, Exposition, MetricsCollector, ProcessesCollector
     from fastsmtp.smtp.session import VERDICT_REPLIES
 
     codes = {verdict.value: wire[:3].decode() for verdict, wire in VERDICT_REPLIES.items()}
-    exposition = Exposition(MetricsCollector(watched.snapshot, codes), ProcessesCollector(watched.pids))
+    exposition = Exposition(
+        MetricsCollector(watched.snapshot, codes),
+        ProcessesCollector(watched.pids),
+        AppMetricsCollector(watched.app_metrics),
+    )
 
     async def scrape(request: web.Request) -> web.Response:
         await watched.refresh()

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import Method
+from fastsmtp.ops.appmetrics import AppMetrics
 from fastsmtp.text import timestamp
 
 if TYPE_CHECKING:
@@ -122,8 +123,10 @@ class Control:
         connections: Collection[SMTPConnection],
         memory: MailInMemory,
         log: FilteringBoundLogger,
+        app_metrics: AppMetrics,
     ) -> None:
         self._config = config
+        self._app_metrics = app_metrics
         self._pools = pools
         self._connections = connections
         self._memory = memory
@@ -142,7 +145,7 @@ class Control:
             "informer.RemoveWorker": Method(self._remove_worker, str),
             "resetter.List": Method(self._list_pools),
             "resetter.Reset": Method(self._reset, str),
-            **common_methods(self._config, self._log),
+            **common_methods(self._config, self._log, self._app_metrics),
         }
 
     # smtp
@@ -209,13 +212,14 @@ class Control:
 # rpc, app
 
 
-def common_methods(config: Config, log: FilteringBoundLogger) -> dict[str, Method]:
+def common_methods(config: Config, log: FilteringBoundLogger, app_metrics: AppMetrics) -> dict[str, Method]:
     """The methods that need neither pools nor connections."""
     return {
         "rpc.Version": Method(_version),
         "rpc.Config": Method(functools.partial(_show_config, config)),
         "rpc.Stop": Method(functools.partial(_stop, log), bool),
         **dict(_app_methods(log.bind(channel="app"))),
+        **app_metrics.methods(),
     }
 
 

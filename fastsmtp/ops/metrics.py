@@ -6,6 +6,8 @@ Nothing is kept here: a scrape takes a snapshot. Imported only where `metrics.ad
 from __future__ import annotations
 
 import functools
+import itertools
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -15,8 +17,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from fastsmtp.ops.appmetrics import AppMetric
 from fastsmtp.ops.counters import BOUNDS, Counters, Histogram
 from fastsmtp.ops.snapshot import Snapshot
+
+_UNTYPED = re.compile(rb"^(# TYPE \S+) untyped$", re.MULTILINE)
 
 
 class MetricsCollector(Collector):
@@ -127,6 +132,65 @@ def _buckets(histograms: Sequence[Histogram]) -> tuple[list[tuple[str, float]], 
     return buckets, sum(item.total for item in histograms)
 
 
+class AppMetricsCollector(Collector):
+    """The metrics of the application, under the names that it has declared."""
+
+    def __init__(self, metrics: Iterable[AppMetric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything now."""
+        for metric in self._metrics:
+            show = {"counter": _show_counter, "gauge": _show_gauge, "histogram": _show_histogram}
+            yield show.get(metric.settings.type, _show_summary)(metric)
+
+
+def _show_counter(metric: AppMetric) -> Metric:
+    # In OpenMetrics a counter ends in "_total". RoadRunner knows only the older format, where it may have any name: the
+    # name stays, for that is what dashboards ask for, and the type is then unknown. `Exposition` puts it right there.
+    kind = "counter" if metric.name.endswith("_total") else "unknown"
+    return _show_numbers(metric, Metric(metric.name.removesuffix("_total"), metric.settings.help, kind))
+
+
+def _show_gauge(metric: AppMetric) -> Metric:
+    return _show_numbers(metric, Metric(metric.name, metric.settings.help, "gauge"))
+
+
+def _show_numbers(metric: AppMetric, family: Metric) -> Metric:
+    for labels, number in metric.numbers.items():
+        family.add_sample(metric.name, _labelled(metric, labels), number)
+    return family
+
+
+def _show_histogram(metric: AppMetric) -> Metric:
+    family = HistogramMetricFamily(metric.name, metric.settings.help, labels=metric.settings.labels)
+    bounds = [*map(_number, metric.settings.bounds), "+Inf"]
+    for labels, distribution in metric.distributions.items():
+        cumulated = itertools.accumulate(distribution.counts)
+        family.add_metric(labels, list(zip(bounds, map(float, cumulated), strict=True)), distribution.total)
+    return family
+
+
+def _show_summary(metric: AppMetric) -> Metric:
+    family = Metric(metric.name, metric.settings.help, "summary")
+    for labels, distribution in metric.distributions.items():
+        labelled = _labelled(metric, labels)
+        for quantile, value in distribution.quantiles(metric.settings.quantiles).items():
+            family.add_sample(metric.name, {**labelled, "quantile": _number(quantile)}, value)
+        family.add_sample(f"{metric.name}_count", labelled, sum(distribution.counts))
+        family.add_sample(f"{metric.name}_sum", labelled, distribution.total)
+    return family
+
+
+def _number(value: float) -> str:
+    """The value of a label, as Prometheus' client for Go writes numbers."""
+    return repr(value).removesuffix(".0")
+
+
+def _labelled(metric: AppMetric, values: Sequence[str]) -> dict[str, str]:
+    return dict(zip(metric.settings.labels, values, strict=True))
+
+
 class Exposition:
     """What the collectors find, in the format that a request accepts: that of OpenMetrics or the older one."""
 
@@ -138,7 +202,10 @@ class Exposition:
     def answer(self, request: web.Request) -> web.Response:
         """Collect everything now."""
         encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", ())))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        body = encode(self._registry)
+        if not content_type.startswith("application/openmetrics-text"):
+            body = _UNTYPED.sub(rb"\1 counter", body)  # those of the application whose names do not end in "_total"
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 class ProcessesCollector(Collector):

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError
 from fastsmtp.goridge.rpc import Method
+from fastsmtp.ops.appmetrics import AppMetrics
 from fastsmtp.ops.endpoints import Watched
 from fastsmtp.ops.methods import common_methods, pool_stats
 from fastsmtp.ops.snapshot import Snapshot
@@ -31,6 +32,7 @@ class Facade:
         self._log = log
         self._started = time.time()
         self._past = Snapshot()  # what remains of those that are gone
+        self._app_metrics = AppMetrics(config.metrics)
         self._asked: set[asyncio.Future[None]] = set()  # snapshots under way
 
     def methods(self) -> dict[str, Method]:
@@ -45,7 +47,7 @@ class Facade:
             "informer.RemoveWorker": Method(self._remove_worker, str),
             "resetter.List": Method(lambda _: [_POOL]),
             "resetter.Reset": Method(self._reset, str),
-            **common_methods(self._config, self._log),
+            **common_methods(self._config, self._log, self._app_metrics),
         }
 
     # what all of them did
@@ -180,7 +182,7 @@ class Facade:
 
     def watched(self, stopping: Callable[[], bool]) -> Watched:
         """All processes, as `Endpoints` show them."""
-        return Watched(self.total, self.pids, self._complaint, stopping, self.refresh, self.look)
+        return Watched(self.total, self.pids, self._complaint, stopping, self.refresh, self.look, self._app_metrics)
 
     def _complaint(self, idle_only: bool) -> str:
         """What keeps all of them from their work; one that can do it is enough."""

@@ -27,6 +27,7 @@ from fastsmtp.delivery.jobs import encode_job, read_answer
 from fastsmtp.delivery.payload import encode_payload
 from fastsmtp.delivery.workers import Workers
 from fastsmtp.goridge.rpc import Method, RPCServer
+from fastsmtp.ops.appmetrics import AppMetrics
 from fastsmtp.ops.counters import Counters
 from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.methods import Control
@@ -79,6 +80,7 @@ class Server:
         counting = bool(config.metrics.address) if place is None else place.counting
         self._counters = Counters() if counting else None
         self._endpoints = Endpoints(config, self._log)
+        self._app_metrics = AppMetrics(config.metrics)
         self._stopping = False
         self._embedded = not (config.smtp.pool.command or config.server.command)
         self._jobs = config.smtp.payload == "jobs" and not self._embedded  # the shape of the payload
@@ -123,13 +125,20 @@ class Server:
         max_connections = smtp.max_connections or self._connections_that_fit()
         services, destination = self._make_services(storage), self._make_destination(pool)
         if rpc_address or self._place is not None:
-            control = Control(self._config, {"smtp": pool}, self._connections, backpressure, self._log)
+            pools, app_metrics = {"smtp": pool}, self._app_metrics
+            control = Control(self._config, pools, self._connections, backpressure, self._log, app_metrics)
             self.methods = control.methods()
         if rpc_address:
             # Before the workers, which may call while they start.
             await self._rpc.serve(self.methods)
             self._log.info("RPC is listening", address=rpc_address)
-        watched = Watched(self.snapshot, lambda: [os.getpid()], self._complaint, lambda: self._stopping)
+        watched = Watched(
+            self.snapshot,
+            lambda: [os.getpid()],
+            self._complaint,
+            lambda: self._stopping,
+            app_metrics=self._app_metrics,
+        )
         await self._endpoints.start(watched)
         await pool.start()
         for name, listener in listeners.items():
