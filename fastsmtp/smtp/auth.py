@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from fastsmtp.smtp.envelope import Credentials
 
+_bearer = re.compile(r"[ \t]*bearer[ \t]+", re.IGNORECASE).match  # "Bearer" 1*SP b64token (RFC 6750 section 2.1)
 _is_base64 = re.compile("[A-Za-z0-9+/]*={0,2}").fullmatch
 
 
@@ -169,7 +170,9 @@ def _key_values(text: str) -> dict[str, str]:
 
 def _capture_bearer(mechanism: str, username: str | None, fields: dict[str, str], response: bytes) -> Captured:
     """The token is the password; a response without one is captured whole."""
-    scheme, _, token = fields.get("auth", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    value = fields.get("auth", "")
+    scheme = _bearer(value)
+    token = value[scheme.end() :].rstrip(" \t") if scheme is not None else ""
+    if not token:
         return Captured(Credentials(mechanism, username, _text(response)), False)
     return Captured(Credentials(mechanism, username, token), response.endswith(b"\x01\x01"))

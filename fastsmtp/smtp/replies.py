@@ -123,7 +123,7 @@ BAD_BASE64: Final = _reply(501, "5.5.2", "Cannot decode base64")  # RFC 4954 sec
 BAD_CREDENTIALS: Final[bytes] = _reply(501, "5.5.2", "Malformed credentials")  # RFC 4954 section 4
 AUTH_CANCELLED: Final[bytes] = _reply(501, "5.7.0", "Authentication cancelled")  # RFC 4954 section 4
 NO_INITIAL_RESPONSE: Final[bytes] = _reply(
-    501, "5.5.4", "This mechanism takes no initial response"
+    501, "5.7.0", "This mechanism takes no initial response"
 )  # RFC 4954 section 4
 NOT_IMPLEMENTED: Final[bytes] = _reply(502, "5.5.1", "Command not implemented")  # RFC 5321 section 4.2.4
 UNKNOWN_MECHANISM: Final[bytes] = _reply(504, "5.5.4", "Authentication mechanism not supported")  # RFC 4954 section 4

@@ -26,6 +26,14 @@ RESPONSES: list[tuple[str, bytes, Captured]] = [
     ("CRAM-MD5", b"joe", Captured(Credentials("CRAM-MD5", "joe", None, "<n@h>"), False)),
     ("XOAUTH2", b"user=joe\x01auth=Bearer a b\x01\x01", Captured(Credentials("XOAUTH2", "joe", "a b"))),
     ("XOAUTH2", b"user=joe\x01auth=bearer t\x01\x01", Captured(Credentials("XOAUTH2", "joe", "t"))),
+    # RFC 6750 section 2.1: any number of blanks before the token, and what stands around it is none of it.
+    ("XOAUTH2", b"user=joe\x01auth=Bearer  t \x01\x01", Captured(Credentials("XOAUTH2", "joe", "t"))),
+    ("XOAUTH2", b"user=joe\x01auth= bearer\t t\t1\t\x01\x01", Captured(Credentials("XOAUTH2", "joe", "t\t1"))),
+    (
+        "XOAUTH2",
+        b"user=joe\x01auth=Bearer  \x01\x01",
+        Captured(Credentials("XOAUTH2", "joe", "user=joe\x01auth=Bearer  \x01\x01"), False),
+    ),
     ("XOAUTH2", b"user=joe\x01auth=Bearer t", Captured(Credentials("XOAUTH2", "joe", "t"), False)),
     (
         "XOAUTH2",
@@ -36,6 +44,7 @@ RESPONSES: list[tuple[str, bytes, Captured]] = [
     ("XOAUTH2", b"token", Captured(Credentials("XOAUTH2", None, "token"), False)),
     ("OAUTHBEARER", b"n,a=joe,\x01auth=Bearer t\x01\x01", Captured(Credentials("OAUTHBEARER", "joe", "t"))),
     ("OAUTHBEARER", b"n,a=j=2Co=3De,\x01auth=Bearer t\x01\x01", Captured(Credentials("OAUTHBEARER", "j,o=e", "t"))),
+    ("OAUTHBEARER", b"n,a=joe,\x01auth=Bearer   t  \x01\x01", Captured(Credentials("OAUTHBEARER", "joe", "t"))),
     ("OAUTHBEARER", b"n,,\x01auth=Bearer t\x01\x01", Captured(Credentials("OAUTHBEARER", None, "t"))),
     ("OAUTHBEARER", b"n,,\x01user=joe\x01auth=Bearer t\x01\x01", Captured(Credentials("OAUTHBEARER", "joe", "t"))),
     ("OAUTHBEARER", b"\x01", Captured(Credentials("OAUTHBEARER", None, "\x01"), False)),

@@ -385,7 +385,8 @@ REFUSED_AUTH: dict[str, list[Step]] = {
         (b"*\r\n", b"501 5.7.0 Authentication cancelled\r\n"),
     ],
     "CRAM-MD5 initial": [
-        (b"AUTH CRAM-MD5 eA==\r\n", b"501 5.5.4 This mechanism takes no initial response\r\n"),
+        (b"AUTH CRAM-MD5 eA==\r\n", b"501 5.7.0 This mechanism takes no initial response\r\n"),
+        (b"AUTH CRAM-MD5 =\r\n", b"501 5.7.0 This mechanism takes no initial response\r\n"),
     ],
     **{
         f"not base64: {text.decode()}": [(b"AUTH PLAIN " + text + b"\r\n", b"501 5.5.2 Cannot decode base64\r\n")]
