@@ -55,6 +55,8 @@ MYPYC = (
     "fastsmtp.smtp.outbox",
     "fastsmtp.smtp.policy",
     "fastsmtp.smtp.command",
+    "fastsmtp.smtp.displayname",
+    "fastsmtp.smtp.mailbox",
     "fastsmtp.smtp.partialline",
     "fastsmtp.smtp.replies",
     "fastsmtp.smtp.violations",

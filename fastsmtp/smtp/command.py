@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from fastsmtp.smtp import violations
+from fastsmtp.smtp.displayname import BLANKS, find_named_path
+from fastsmtp.smtp.mailbox import ATEXT, NON_ASCII, find_route, is_mailbox, is_route
 
 MAX_PARAMETERS: Final = 64  # of one command; all those ever registered are fewer than 20
 MAX_CHUNK_DIGITS: Final = 20  # RFC 3030 section 2 leaves it open; as size-value of RFC 1870 section 5
@@ -41,31 +43,17 @@ class ChunkArgument(NamedTuple):
     well_formed: bool = True
 
 
-_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
-_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-_LITERAL: Final = r"\[[!-Z^-~]+\]"
 # The usual argument: no quoting, no route, nothing forgiven. The first group is None for the null path. What it lets
 # through and the grammar does not is looked for in `_is_usual`: that is faster than an exact expression.
-_USUAL: Final = rf":<({_ATEXT}[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]*@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?"
+_USUAL: Final = rf":<({ATEXT}[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]*@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?"
 _usual_mail: Final = re.compile("(?i:FROM)" + _USUAL, re.DOTALL).fullmatch
 _usual_rcpt: Final = re.compile("(?i:TO)" + _USUAL, re.DOTALL).fullmatch
 
-# Mailbox with what RFC 6531 section 3.3 adds to atext and sub-domain.
-_NON_ASCII: Final = r"[^\x00-\x7f]"  # a range up to U+10FFFF takes `re` forty milliseconds to compile
-_U_ATEXT: Final = rf"(?:{_ATEXT}|{_NON_ASCII})"
-_U_LETTER: Final = rf"(?:[A-Za-z0-9]|{_NON_ASCII})"
-_U_LABEL: Final = rf"{_U_LETTER}(?:(?:[A-Za-z0-9-]|{_NON_ASCII})*{_U_LETTER})?"
-_LOCAL: Final = rf'(?:{_U_ATEXT}+(?:\.{_U_ATEXT}+)*|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
-_U_DOMAIN: Final = rf"(?:{_U_LABEL}(?:\.{_U_LABEL})*|{_LITERAL})"
-_is_mailbox: Final = re.compile(f"{_LOCAL}@{_U_DOMAIN}").fullmatch
-_route: Final = re.compile(rf"@{_U_DOMAIN}(?:,@{_U_DOMAIN})*:").match  # A-d-l ":" of RFC 5321 section 4.1.2
-_is_helo: Final = re.compile(rf"{_DOMAIN}\.?|{_LITERAL}").fullmatch
-
 _is_keyword: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*").fullmatch
-_is_value: Final = re.compile(rf"(?:[!-<>-~]|{_NON_ASCII})+").fullmatch
+_is_value: Final = re.compile(rf"(?:[!-<>-~]|{NON_ASCII})+").fullmatch
 
 # RFC 3461 section 4; RFC 6533 section 3 adds UTF-8.
-_XTEXT: Final = rf"(?:[!-*,-<>-~]|{_NON_ASCII}|\+[0-9A-Fa-f]{{2}})+"
+_XTEXT: Final = rf"(?:[!-*,-<>-~]|{NON_ASCII}|\+[0-9A-Fa-f]{{2}})+"
 _NOTIFY: Final = "(?i:SUCCESS|FAILURE|DELAY)"
 
 _SIZE: Final = re.compile("[0-9]{1,20}")  # RFC 1870 section 5
@@ -97,8 +85,9 @@ def parse_mail(argument: str) -> PathArgument:
             # SIZE alone: what smtplib and most others send.
             if words[5:].isdigit() and words[:5].upper() == "SIZE=" and words.isascii() and len(words) <= 25:
                 return path or "", {words[:4]: words[5:]}, ()
-            quirks: list[Quirk] = []
-            return path or "", parse_parameters(words, MAIL_PARAMETERS, quirks), quirks
+            if ">" not in words:
+                quirks: list[Quirk] = []
+                return path or "", parse_parameters(words, MAIL_PARAMETERS, quirks), quirks
     return _parse_path_argument(argument, "FROM", MAIL_PARAMETERS)
 
 
@@ -110,8 +99,9 @@ def parse_rcpt(argument: str) -> PathArgument:
         if path is not None and _is_usual(path):
             if not words:
                 return path, {}, ()
-            quirks: list[Quirk] = []
-            return path, parse_parameters(words, RCPT_PARAMETERS, quirks), quirks
+            if ">" not in words:
+                quirks: list[Quirk] = []
+                return path, parse_parameters(words, RCPT_PARAMETERS, quirks), quirks
     found = _parse_path_argument(argument, "TO", RCPT_PARAMETERS)
     if not found[0]:
         raise ArgumentError("null forward-path")
@@ -168,37 +158,51 @@ def parse_size(value: str | None) -> int:
     return int(value) if value is not None and _is_size(value) else 0
 
 
-def is_helo(name: str) -> bool:
-    """Whether this is Domain or address-literal of RFC 5321 section 4.1.2, as HELO and EHLO want it."""
-    return _is_helo(name) is not None
-
-
 def _parse_path_argument(argument: str, keyword: str, known: dict[str, re.Pattern[str] | None]) -> PathArgument:
     """The tolerant parser behind `parse_mail` and `parse_rcpt`."""
-    quirks: list[Quirk] = []
     before, colon, text = argument.partition(":")
-    if not colon or before.strip(" \t").upper() != keyword:
+    if not colon or before.strip(BLANKS).upper() != keyword:
         raise ArgumentError(f"no {keyword}:")
-    stripped = text.lstrip(" \t")
+    stripped = text.lstrip(BLANKS)
+    quirks: list[Quirk] = []
+    inner, end = _find_path(stripped, keyword, quirks)
     # QUIRK: "MAIL FROM: <a@b>"; "spaces are not permitted on either side of the colon" (RFC 5321 section 3.3).
     if len(stripped) != len(text) or len(before) != len(keyword):
-        quirks.append(Quirk(violations.MISPLACED_SPACE, argument))
-    if stripped.startswith("<"):
-        end = _find_path_end(stripped, 1, ">")
-        if end == len(stripped):
-            raise ArgumentError("unclosed path")
-        inner, words = stripped[1:end], stripped[end + 1 :]
-    else:
-        # QUIRK: "MAIL FROM:a@b".
-        end = _find_path_end(stripped, 0, " ")
-        inner, words = stripped[:end], stripped[end:]
-        if not inner or "<" in inner or ("@" not in inner and "<" in words):
-            raise ArgumentError("no path")
-        quirks.append(Quirk(violations.PATH_WITHOUT_BRACKETS, stripped))
+        named = quirks and quirks[0].code == violations.INVALID_MAILBOX
+        quirks.insert(1 if named else 0, Quirk(violations.MISPLACED_SPACE, argument))
     path = _check_path(inner, keyword, quirks)
-    if words and words[0] not in " \t":
+    words = stripped[end:]
+    if words and words[0] not in BLANKS and stripped[end - 1] == ">":
         quirks.append(Quirk(violations.INVALID_PARAMETER, words))
     return path, parse_parameters(words, known, quirks), quirks
+
+
+def _find_path(text: str, keyword: str, quirks: list[Quirk]) -> tuple[str, int]:
+    """What stands between the brackets of the path that `text` begins with, and where the path ends."""
+    bracketed = text.startswith("<")
+    end = _find_path_end(text, 1, ">") if bracketed else 0
+    if bracketed and end < len(text):
+        inner = text[1:end]
+        if _is_path(inner.strip(BLANKS), keyword) and not text[end + 1 :].lstrip(BLANKS).startswith(">"):
+            return inner, end + 1
+    # QUIRK: "MAIL FROM:<Joe <a@b>>", "MAIL FROM:Joe <a@b>".
+    named = find_named_path(text)
+    if named is not None:
+        quirks.append(Quirk(violations.INVALID_MAILBOX, text[: named.end]))
+        if not named.bracketed:
+            quirks.append(Quirk(violations.PATH_WITHOUT_BRACKETS, text))
+        return named.address, named.end
+    if bracketed:
+        if end == len(text):
+            raise ArgumentError("unclosed path")
+        return text[1:end], end + 1
+    # QUIRK: "MAIL FROM:a@b".
+    end = _find_path_end(text.replace("\t", " "), 0, " ")
+    inner = text[:end]
+    if not inner or "<" in inner or ("@" not in inner and "<" in text[end:]):
+        raise ArgumentError("no path")
+    quirks.append(Quirk(violations.PATH_WITHOUT_BRACKETS, text))
+    return inner, end
 
 
 def _find_path_end(text: str, start: int, stop: str) -> int:
@@ -225,16 +229,24 @@ def _find_path_end(text: str, start: int, stop: str) -> int:
 
 def _check_path(inner: str, keyword: str, quirks: list[Quirk]) -> str:
     """The mailbox of what stood between angle brackets: its source route is ignored, blanks around it are forgiven."""
-    path = inner.strip(" \t")
+    path = inner.strip(BLANKS)
     if len(path) != len(inner):
         quirks.append(Quirk(violations.MISPLACED_SPACE, inner))
-    route = _route(path)
-    if route is not None:
-        quirks.append(Quirk(violations.SOURCE_ROUTE, path))
-        path = path[route.end() :]
+    sent, start = path, find_route(path)
+    if start:
+        quirks.append(Quirk(violations.SOURCE_ROUTE, sent))
+        path = sent[start:]
         if not path:
             raise ArgumentError("route without mailbox")
-    # RFC 5321 section 4.1.1.3: "RCPT TO:<Postmaster>" needs no domain.
-    if path and not _is_mailbox(path) and not (keyword == "TO" and path.lower() == "postmaster"):
+    if any(quirk.code == violations.INVALID_MAILBOX for quirk in quirks):
+        return path
+    if not is_route(sent[:start]):
+        quirks.append(Quirk(violations.INVALID_MAILBOX, sent))
+    elif not _is_path(path, keyword):
         quirks.append(Quirk(violations.INVALID_MAILBOX, path))
     return path
+
+
+def _is_path(path: str, keyword: str) -> bool:
+    # RFC 5321 section 4.1.1.3: "RCPT TO:<Postmaster>" needs no domain.
+    return not path or is_mailbox(path) or (keyword == "TO" and path.lower() == "postmaster")

@@ -24,6 +24,7 @@ from fastsmtp.smtp.envelope import TLSInfo
 from fastsmtp.smtp.events import AbortReason, Closed, Event, MailAborted, MailEnd, StartTLS, Verdict
 from fastsmtp.smtp.gate import Gate
 from fastsmtp.smtp.heldoctets import HeldOctets
+from fastsmtp.smtp.mailbox import is_helo
 from fastsmtp.smtp.maildata import Decoder, MailData
 from fastsmtp.smtp.outbox import Outbox
 from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
@@ -295,7 +296,7 @@ class Session:
         if not name:
             self._out.reply(replies.BAD_ARGUMENT)
             return False
-        if not command.is_helo(name) and not self._gate.forgive(violations.INVALID_HELO, name):
+        if not is_helo(name) and not self._gate.forgive(violations.INVALID_HELO, name):
             return False
         if not self._gate.lets(policy.EHLO, name):
             return False

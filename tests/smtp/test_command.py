@@ -8,13 +8,13 @@ from fastsmtp.smtp.command import (
     ArgumentError,
     ChunkArgument,
     Quirk,
-    is_helo,
     parse_chunk,
     parse_mail,
     parse_parameters,
     parse_rcpt,
     parse_size,
 )
+from fastsmtp.smtp.mailbox import is_helo
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,7 @@ def test_postmaster(name: str) -> None:
 @pytest.mark.parametrize(
     "argument",
     ["", ":", "FROM", "FROM:", "FROM: ", "FROM<a@b>", "FRM:<a@b>", "FROM:<a@b", "FROM:<", 'FROM:<"a>"',
-     "FROM:Joe <a@b>", "FROM:a<b>",
-     "FROM:<@a:>"],
+     "FROM:Joe <a@b", "FROM:a<b", "FROM:X=y<z>", "FROM:<@a:>", "FROM:Joe <@a:>"],
 )  # fmt: skip
 def test_no_path(argument: str) -> None:
     with pytest.raises(ArgumentError):
@@ -170,6 +169,14 @@ LONG = {
     "quoted pairs": lambda n: '"\\' * n,
     "quoted strings": lambda n: '"a"' * n,
     "brackets": lambda n: "<" * 2 * n,
+    "quoted pairs of a name": lambda n: 'Joe "' + '\\"' * n + " <a@b>",
+    "comments": lambda n: "(a)" * n + "a@b",
+    "comments in comments": lambda n: "(" * n + ")" * n + "a@b",
+    "open comments": lambda n: "(" * 2 * n + "a@b",
+    "closed brackets": lambda n: "<" * n + "a@b" + ">" * n,
+    "brackets apart": lambda n: "< " * n + "a@b" + " >" * n,
+    "literals": lambda n: "@[1.2.3.4]," * n + "@[1.2.3.4]:a@b",
+    "groups": lambda n: "a@[IPv6:" + "1:" * n + "1]",
     "blanks": lambda n: " " * 2 * n,
     "equals signs": lambda n: "a@b> " + "=" * 2 * n,
     "xtext": lambda n: "a@b> ORCPT=" + "a" * 2 * n + "+",
