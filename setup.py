@@ -32,6 +32,7 @@ CYTHON = (
     "fastsmtp.capture._json",
     "fastsmtp._parse",
     "fastsmtp.capture.identifier",
+    "fastsmtp.goridge._queues",
     "fastsmtp.mime._base64",
     "fastsmtp.mime._charset",
     "fastsmtp.mime._fields",

@@ -7,11 +7,14 @@ that the relay is gone.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import Protocol, cast
 
 from fastsmtp.errors import FrameError
+from fastsmtp.goridge._queues import is_quiet, unread, untaken
 from fastsmtp.goridge.frame import MAX_FRAME_PAYLOAD_BYTES, Frame, FrameDecoder, encode_frame, frame_header
+from fastsmtp.system.socketdiag import other_side
 
 Segments = Sequence["bytes | bytearray"]
 
@@ -35,7 +38,19 @@ class RelayOwner(Protocol):
 class Relay(asyncio.Protocol):
     """Sends and receives Goridge frames; see `connect_pipes` for the pair of pipes."""
 
-    __slots__ = ("_closing", "_connecting", "_decoder", "_open_sides", "_pipes", "_reader", "_writer", "owner")
+    __slots__ = (
+        "_closing",
+        "_connecting",
+        "_decoder",
+        "_open_sides",
+        "_pipes",
+        "_reader",
+        "_sink",
+        "_source",
+        "_tcp",
+        "_writer",
+        "owner",
+    )
 
     def __init__(
         self, owner: RelayOwner, *, pipes: bool = False, max_payload_bytes: int = MAX_FRAME_PAYLOAD_BYTES
@@ -45,6 +60,8 @@ class Relay(asyncio.Protocol):
         self._decoder = FrameDecoder(max_payload_bytes)
         self._reader: asyncio.ReadTransport | None = None
         self._writer: asyncio.WriteTransport | None = None
+        self._source = self._sink = -1  # descriptors that are read from and written to
+        self._tcp: socket.socket | None = None
         self._open_sides = 2 if pipes else 1  # or still to be opened
         self._closing = False
         self._connecting = pipes
@@ -58,6 +75,28 @@ class Relay(asyncio.Protocol):
     def flushed(self) -> bool:
         """Whether all that was sent has left for the other side's kernel buffer."""
         return self._writer is None or self._writer.get_write_buffer_size() == 0
+
+    @property
+    def taken(self) -> bool:
+        """Whether the other side has read all that was sent, as far as the kernel tells.
+
+        It does not tell that of a TCP connection to another machine, or to a container with a network of its own: there
+        it is enough that it has arrived.
+        """
+        if not self.flushed or untaken(self._sink, self._pipes):
+            return False
+        other = None if self._tcp is None else other_side(self._tcp)
+        return other is None or other.unread == 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come that was not read yet, and the other side has not closed."""
+        return is_quiet(self._source, self._sink)
+
+    @property
+    def unread(self) -> bool:
+        """Whether octets have come that were not read yet."""
+        return unread(self._source) > 0
 
     @property
     def transport(self) -> asyncio.WriteTransport | None:
@@ -82,6 +121,8 @@ class Relay(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; what was not flushed is dropped. May be called twice."""
         self._closing = True
+        self._source = self._sink = -1  # soon another's
+        self._tcp = None
         if self._connecting:
             return  # asyncio in debug mode cannot bear a pipe that is closed while it is connected; see `pipes`
         # A transport that is closing already is left alone: asyncio's pipes would report the end of it twice.
@@ -109,10 +150,26 @@ class Relay(asyncio.Protocol):
         self._reader = cast(asyncio.ReadTransport, transport)
         if not self._pipes:
             self._writer = cast(asyncio.WriteTransport, transport)
+        if not self._closing:
+            self._note_descriptors(transport)
         if self._closing:
             self.abort()
         elif not self._pipes:
             self.owner.on_connected(self)
+
+    def _note_descriptors(self, transport: asyncio.BaseTransport) -> None:
+        if self._pipes:
+            self._source = transport.get_extra_info("pipe").fileno()
+            return
+        ours = transport.get_extra_info("socket")
+        self._source = self._sink = ours.fileno()
+        self._tcp = None if ours.family == socket.AF_UNIX else ours
+
+    def note_sink(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the `WriteSide`: where to write."""
+        self._writer = cast(asyncio.WriteTransport, transport)
+        if not self._closing:
+            self._sink = transport.get_extra_info("pipe").fileno()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -143,7 +200,7 @@ class WriteSide(asyncio.BaseProtocol):
         self._relay = relay
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._relay._writer = cast(asyncio.WriteTransport, transport)
+        self._relay.note_sink(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._relay.connection_lost(exc)

@@ -238,9 +238,8 @@ class Pool:
         if not self._running:
             waiter.waited_s = 0.0
             self._loop.call_soon(self._settle, waiter, Verdict.NO_WORKER)
-        elif self._idle and not self._waiters:
+        elif not self._waiters and (worker := self._take_idle()) is not None:
             waiter.waited_s = 0.0
-            worker = self._idle.pop()
             if not self._lend(worker, waiter):
                 self._release(worker)
         else:
@@ -248,6 +247,14 @@ class Pool:
             self._waiters.append(waiter)
             if self._settings.debug:
                 self._spawner.fill()
+
+    def _take_idle(self) -> WorkerProcess | None:
+        """Take out the worker used last that can be lent; those that cannot are lost by that."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.lendable():
+                return worker
+        return None
 
     def _lend(self, worker: WorkerProcess, waiter: _Waiter) -> bool:
         """Send the email to a worker; False when there is nothing to send: the worker is still free."""
@@ -276,6 +283,8 @@ class Pool:
         """Give the free worker to who waits longest, or put it back; or let it go."""
         fresh = worker.execs == 0
         while self._waiters and worker not in self._retiring and (fresh or not self._settings.debug):
+            if not worker.lendable():
+                return
             if self._lend(worker, self._waiters.popleft()):
                 return
         if worker in self._retiring or self._settings.debug:
@@ -314,8 +323,7 @@ class Pool:
         timeout = self._settings.allocate_timeout_s
         if not self._running or (timeout and self._loop.time() - waiter.since >= timeout):
             self._no_worker(waiter)
-        elif self._idle:
-            other = self._idle.pop()
+        elif (other := self._take_idle()) is not None:
             if not self._lend(other, waiter):
                 self._release(other)
         else:

@@ -144,6 +144,22 @@ class WorkerProcess:
         """Wait until nothing of the worker is left."""
         return self._gone.wait()
 
+    def lendable(self) -> bool:
+        """Whether the worker, which must be READY, can be given an email: what came unasked would be its answer.
+
+        If not, the owner is told that it is lost.
+        """
+        relay = self._relay
+        assert relay is not None
+        if relay.quiet:
+            return True
+        if relay.unread:
+            self.fail("sent something nobody asked for")
+        else:
+            self._lose("closed the connection")
+            self._check_end()
+        return False
+
     def exec(self, context: Segments, body: Segments, now: float) -> None:
         """Send an email; the answer, or the loss, is told to the owner. The worker must be READY.
 
@@ -279,7 +295,7 @@ class WorkerProcess:
             if self.state is State.READY:
                 self.fail(f"sent a frame nobody asked for: {frames[0].payload[:256]!r}")
             return
-        if not relay.flushed:
+        if not relay.taken:
             self.fail("answered before it had read the email")
             return
         self.execs += 1

@@ -178,3 +178,55 @@ def test_abort_while_the_pipes_are_connected(run_loop: Run) -> None:
         os.close(theirs_out)
 
     run_loop(main())
+
+
+async def connect_tcp(owner: Owner) -> tuple[Relay, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setblocking(False)
+    _, relay = await asyncio.get_running_loop().create_connection(lambda: Relay(owner), sock=ours)
+    return relay, theirs
+
+
+@pytest.mark.parametrize("kind", ["socket", "pipes", "tcp"])
+def test_what_the_other_side_has_taken_and_what_it_has_sent(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        owner = Owner()
+        if kind == "tcp":
+            relay, held = await connect_tcp(owner)
+            theirs = Theirs(held, held.fileno(), held.fileno())
+        else:
+            relay, *rest = await connect(kind, owner)
+            theirs = Theirs(*rest)
+        assert (relay.taken, relay.quiet, relay.unread) == (True, True, False)
+        relay.send_payload(0, [b"x" * 50_000])
+        await until(lambda: relay.flushed)
+        assert (relay.taken, relay.quiet) == (False, True)
+        octets = os.read(theirs.source, 40_000)
+        assert (relay.taken, relay.quiet) == (False, True)
+        while len(octets) < 50_016:
+            octets += os.read(theirs.source, 40_000)
+        assert (relay.taken, relay.quiet) == (True, True)
+        os.write(theirs.sink, b"\x14")
+        if kind != "tcp":  # where it takes its time
+            assert (relay.quiet, relay.unread) == (False, True)
+        await until(lambda: relay.quiet)
+        assert not relay.unread
+        relay.abort()
+        assert (relay.taken, relay.quiet, relay.unread) == (True, True, False)
+        await until(lambda: owner.told[-1:] == ["closed"])
+        theirs.close()
+
+    run_loop(main())
+
+
+@both
+def test_another_side_that_has_closed_is_not_quiet(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        owner, relay, theirs = await pair(kind)
+        theirs.close()
+        assert (relay.quiet, relay.unread) == (False, False)
+        await until(lambda: owner.told[-1:] == ["closed"])
+
+    run_loop(main())

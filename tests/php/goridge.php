@@ -100,6 +100,12 @@ final class Relay
         \fclose($this->out);
     }
 
+    /** Closes the side that reads; what is still sent to us meets an error. */
+    public function stopReading(): void
+    {
+        $this->in === $this->out ? \stream_socket_shutdown($this->in, \STREAM_SHUT_RD) : \fclose($this->in);
+    }
+
     /** Reads so many bytes of a frame and leaves the rest of it unread. */
     public function peek(int $length): ?string
     {
