@@ -24,6 +24,8 @@ from fastsmtp.ops.log import Logs, configure
 from fastsmtp.printer.archive import prepare
 from fastsmtp.processes.shares import process_count
 from fastsmtp.system.loop import run, unless
+from fastsmtp.system.process import launched
+from fastsmtp.system.reaper import reaping
 
 _CHANNEL = "smtp"
 
@@ -109,7 +111,7 @@ class _Service:
         # Until there are workers to replace; without a handler SIGHUP would kill.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
-        with _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
+        with reaping(launched), _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
             if not await unless(self.stopping, self.server.start()):
                 self.server.abort()
                 return self.exit_code

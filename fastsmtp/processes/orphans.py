@@ -12,9 +12,10 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable, Collection, Iterable
-from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.system.reaper import children
 
 GRACE_S = 5.0
 
@@ -40,22 +41,19 @@ class Orphans:
     def reap(self) -> None:
         """Called now and then."""
         own = self._own()
-        for pid in _children():
+        for pid in children():
             if pid not in own:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
-        self._known = {pid for pid in _children() if pid not in own}
+        self._known = {pid for pid in children() if pid not in own}
 
     def expect(self, workers: Iterable[int]) -> None:
         """A process was killed; these were its workers when it was asked last. Give them a while to leave."""
         own = self._own()
-        adopted = {pid for pid in _children() if pid not in own}
-        # Each worker was launched in a session of its own. Who leads one, and was not ours before, was its child: it
-        # may have been launched since.
-        sessions = {_session_of(pid) for pid in workers} | {
-            pid for pid in adopted - self._known if _session_of(pid) == pid
-        }
-        sessions.discard(0)
+        adopted = {pid for pid in children() if pid not in own}
+        # Each worker was launched in a session of its own, whose number is its pid. Who leads one, and was not ours
+        # before, was its child: it may have been launched since.
+        sessions = {*workers, *(pid for pid in adopted - self._known if _session_of(pid) == pid)}
         if sessions:
             loop = asyncio.get_running_loop()
             self._expected = {timer: more for timer, more in self._expected.items() if timer.when() > loop.time()}
@@ -74,21 +72,12 @@ class Orphans:
     def _kill(self, sessions: set[int]) -> None:
         self.reap()  # those that have left by now
         own = self._own()
-        for pid in _children():
+        for pid in children():
             if pid not in own and _session_of(pid) in sessions:
                 self._log.warning("a worker outlived its process, killed", pid=pid)
                 for kill in (os.killpg, os.kill):
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         kill(pid, signal.SIGKILL)
-
-
-def _children() -> list[int]:
-    """The pids of our children; none where the kernel does not list them."""
-    pids: list[int] = []
-    for path in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            pids += map(int, path.read_text().split())
-    return pids
 
 
 def _session_of(pid: int) -> int:

@@ -28,6 +28,7 @@ from fastsmtp.processes.shares import shares, with_certificates
 from fastsmtp.processes.slot import Slot
 from fastsmtp.server.tls import AUTO, make_context, self_signed
 from fastsmtp.system.backoff import Backoff
+from fastsmtp.system.process import launched
 from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.system.sockets import format_address, listen_several
 from fastsmtp.workers.launch import run_on_init
@@ -56,7 +57,7 @@ class Parent:
         self._endpoints = Endpoints(config, self._log)
         self._slots: list[Slot] = []
         self._facade = Facade(config, self._slots, self._log)
-        self._orphans = Orphans(self._facade.pids, self._log)
+        self._orphans = Orphans(launched, self._log)
         self._resets = Resets(self._renew, self._log)
         self._count_fd = -1
         self._connections: SharedCount | None = None  # of all children, where they are limited

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO
 
 from fastsmtp.errors import StartError
@@ -29,6 +29,8 @@ from fastsmtp.errors import StartError
 MAX_LINE_BYTES = 2048  # a longer line of output is logged in pieces of this length, which a pipe takes whole
 TAIL_LINES = 30  # last lines of output kept for the error text of a worker that does not start
 PIPE_BYTES = 1024 * 1024  # wanted capacity of the pipe a worker reads emails from; Linux gives 64 KiB
+
+_launched: set[int] = set()  # pids of all that are not reaped yet
 
 _READ_BYTES = 65536
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -46,6 +48,11 @@ def own_command(module: str, *arguments: str) -> tuple[str, ...]:
         f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()",
         *arguments,
     )
+
+
+def launched() -> Collection[int]:
+    """Return the pids of the processes that this one has launched and not reaped yet."""
+    return _launched
 
 
 class Identity:
@@ -109,6 +116,7 @@ class Process:
         self._on_change = on_change
         self._popen = _popen(command, identity, env, pipes, inherit_output, pass_fds)
         self.pid = self._popen.pid
+        _launched.add(self.pid)
         self.returncode: int | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         outputs = [self._popen.stderr] if pipes else [self._popen.stdout, self._popen.stderr]
@@ -180,6 +188,7 @@ class Process:
             os.close(self._exit_fd)
         _kill_group(self.pid)
         self.returncode = self._popen.wait()
+        _launched.discard(self.pid)
         self._on_change()
 
     # what the kernel knows about it

@@ -29,6 +29,15 @@ def wait_until_gone(*pids: int) -> None:
                 os.close(process)
 
 
+def children_of(pid: int) -> list[int]:
+    """Its children, those that have ended and are not reaped too."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            found += [int(child) for child in task.read_text().split()]
+    return sorted(found)
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU time that it has used."""
     fields = _fields(pid)
