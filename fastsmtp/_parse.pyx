@@ -333,6 +333,8 @@ cdef inline Py_ssize_t before_line_break(
 def find_header_stop(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
     """Find the first whole line in `buf[start:end]` that is empty or begins with "--"; `start` must begin a line.
 
+    Lines end in LF or CRLF. QUIRK: pipes in text mode on Windows double the CR: a line of nothing but CR is empty.
+
     Returns `(line, next_line)`: where that line and the one after it start. Without such a line `line` is -1 and
     `next_line` is the start of the last, unfinished line: search on from there when there is more.
 
@@ -342,6 +344,7 @@ def find_header_stop(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
         const unsigned char* base
         Py_ssize_t line = start
         Py_ssize_t feed  # the LF that ends the line
+        Py_ssize_t after  # the first octet of the line that is no CR
 
     check_chunk(buf, start, end)
     base = <const unsigned char*> buf
@@ -349,7 +352,10 @@ def find_header_stop(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
         feed = find_octet(base, c"\n", line, end)
         if feed < 0:
             return (-1, line)
-        if feed == line or (feed == line + 1 and base[line] == c"\r"):
+        after = line
+        while base[after] == c"\r":
+            after += 1
+        if after == feed:
             return (line, feed + 1)
         if base[line] == c"-" and base[line + 1] == c"-":
             return (line, feed + 1)

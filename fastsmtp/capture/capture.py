@@ -12,7 +12,7 @@ from fastsmtp.capture.attachments import Sink, Storage
 from fastsmtp.capture.body import Body
 from fastsmtp.capture.email import Attachment, Attachments, Email, Origin
 from fastsmtp.capture.identifier import uuid7
-from fastsmtp.mime.defects import INVALID_HEADER_LINE
+from fastsmtp.mime.defects import INVALID_HEADER_LINE, JUNK_BEFORE_HEADER
 from fastsmtp.mime.entity import Entity, Role
 from fastsmtp.mime.splitter import Splitter
 from fastsmtp.smtp.command import parse_size
@@ -113,7 +113,8 @@ class Capture:
         self._defects = [*splitter.defects, *self._defects]
         if not self._message.fields:
             return (MESSAGE_WITHOUT_HEADER,)
-        return (UNPARSABLE_MESSAGE,) if INVALID_HEADER_LINE in self._message.defects else ()
+        found = self._message.defects
+        return (UNPARSABLE_MESSAGE,) if INVALID_HEADER_LINE in found or JUNK_BEFORE_HEADER in found else ()
 
     def finish(
         self, violations: Sequence[tuple[str, str, int]], transcript: Sequence[tuple[int, str, str]] | None = None

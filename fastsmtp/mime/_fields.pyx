@@ -16,6 +16,7 @@ cdef enum:
     TAB = 0x09
     BLANK = 0x20
     COLON = 0x3A
+    SLASH = 0x2F
 
 
 cdef inline bint _is_blank(octet character) noexcept:
@@ -43,11 +44,16 @@ cdef bint _is_plain(const octet* octets, Py_ssize_t size) noexcept:
 
 
 cdef const octet* _name_end(const octet* name, const octet* end) noexcept:
-    """The colon behind a field name of ftext (RFC 5322 section 3.6.8); NULL where there is no such name."""
+    """The colon behind a field name of ftext (RFC 5322 section 3.6.8); NULL where there is no such name.
+
+    What goes on with two slashes is no field but the address of a page, in text that has no header.
+    """
     cdef const octet* at = name
     while at < end and 0x21 <= at[0] <= 0x7E and at[0] != COLON:
         at += 1
-    return at if at > name and at < end and at[0] == COLON else NULL
+    if at == name or at == end or at[0] != COLON:
+        return NULL
+    return NULL if end - at > 2 and at[1] == SLASH and at[2] == SLASH else at
 
 
 cdef str _unfolded(const octet* value, const octet* end, int line_end):

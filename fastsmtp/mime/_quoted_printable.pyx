@@ -67,6 +67,7 @@ cdef enum QuotedState:
     QP_ESCAPE_DIGIT         # = and one hexadecimal digit
     QP_ESCAPE_BLANKS        # = and blanks, held
     QP_ESCAPE_CR            # =, blanks if any, CR
+    QP_ESCAPE_CR_CR         # the same with a second CR: pipes in text mode on Windows make CR CR LF of line ends
 
 
 cdef octet DIGITS[256]      # octet -> value of the hexadecimal digit, or 255
@@ -87,6 +88,14 @@ fill_digits()
 
 cdef inline bint is_blank(octet c) noexcept nogil:
     return c == BLANK or c == TAB
+
+
+cdef inline bint is_soft_break(const octet* source, const octet* end) noexcept nogil:
+    """Whether a line without its line end, source..end, ends with "=" and blanks."""
+    cdef const octet* text_end = end
+    while text_end > source and is_blank((text_end - 1)[0]):
+        text_end -= 1
+    return end - text_end <= MAX_BLANKS and text_end > source and (text_end - 1)[0] == EQUALS
 
 
 @cython.final
@@ -158,12 +167,17 @@ cdef class QuotedPrintableDecoder:
         if c == CR and state in (QP_BLANKS, QP_ESCAPE, QP_ESCAPE_BLANKS):
             self._state = QP_BLANKS_CR if state == QP_BLANKS else QP_ESCAPE_CR
             return
+        if c == CR and state == QP_ESCAPE_CR:
+            self._state = QP_ESCAPE_CR_CR
+            return
         if state == QP_ESCAPE and DIGITS[c] < 16:
             self._digit = c
             self._state = QP_ESCAPE_DIGIT
             return
         self._state = QP_TEXT
-        if c == LF and state in (QP_BLANKS, QP_BLANKS_CR, QP_ESCAPE, QP_ESCAPE_BLANKS, QP_ESCAPE_CR):
+        if c == LF and state in (
+            QP_BLANKS, QP_BLANKS_CR, QP_ESCAPE, QP_ESCAPE_BLANKS, QP_ESCAPE_CR, QP_ESCAPE_CR_CR
+        ):
             self._end_line(state)
         elif state == QP_ESCAPE_DIGIT and DIGITS[c] < 16:
             self._emit(<octet>(DIGITS[self._digit] << 4 | DIGITS[c]))
@@ -181,12 +195,14 @@ cdef class QuotedPrintableDecoder:
 
     cdef void _release_state(self, QuotedState state) noexcept:
         """What led to `state` turned out to be text."""
-        if state in (QP_ESCAPE, QP_ESCAPE_DIGIT, QP_ESCAPE_BLANKS, QP_ESCAPE_CR):
+        if state in (QP_ESCAPE, QP_ESCAPE_DIGIT, QP_ESCAPE_BLANKS, QP_ESCAPE_CR, QP_ESCAPE_CR_CR):
             self._refuse_escape()
         if state == QP_ESCAPE_DIGIT:
             self._emit(self._digit)
         self._release()
-        if state == QP_BLANKS_CR or state == QP_ESCAPE_CR:
+        if state in (QP_BLANKS_CR, QP_ESCAPE_CR, QP_ESCAPE_CR_CR):
+            self._emit(CR)
+        if state == QP_ESCAPE_CR_CR:
             self._emit(CR)
 
     cdef void _decode_span(self, const octet* source, const octet* end, const octet* readable_end) noexcept:
@@ -214,6 +230,8 @@ cdef class QuotedPrintableDecoder:
         cdef const octet* text_end
         if line_end > source and (line_end - 1)[0] == CR:
             line_end -= 1
+            if line_end > source and (line_end - 1)[0] == CR and is_soft_break(source, line_end - 1):
+                line_end -= 1
         text_end = line_end
         while text_end > source and is_blank((text_end - 1)[0]):
             text_end -= 1
@@ -233,6 +251,8 @@ cdef class QuotedPrintableDecoder:
         cdef const octet* text_end = end
         if text_end > source and (text_end - 1)[0] == CR:
             text_end -= 1
+            if text_end > source and (text_end - 1)[0] == CR:
+                text_end -= 1
         while text_end > source and is_blank((text_end - 1)[0]):
             text_end -= 1
         if text_end > source and (text_end - 1)[0] == EQUALS:
@@ -253,7 +273,7 @@ cdef class QuotedPrintableDecoder:
         if start == end:
             return b""
         # An escape is three octets that make one; what is held can only come out once, so this is always enough.
-        octets = new_octets(NULL, end - start + MAX_BLANKS + 3)
+        octets = new_octets(NULL, end - start + MAX_BLANKS + 4)
         self._out = <octet*>octets_of(octets)
         while source < stop and self._state != QP_TEXT:
             self._feed_octet(source[0])

@@ -24,6 +24,7 @@ INVALID_HEADER_LINE: Final = "invalid-header-line"
 INVALID_PARAMETER: Final = "invalid-parameter"
 INVALID_QUOTED_PRINTABLE: Final = "invalid-quoted-printable"
 INVALID_UUENCODE: Final = "invalid-uuencode"
+JUNK_BEFORE_HEADER: Final = "junk-before-header"
 MBOX_FROM_LINE: Final = "mbox-from-line"
 MISSING_BASE64_PADDING: Final = "missing-base64-padding"
 MISSING_BOUNDARY: Final = "missing-boundary"
@@ -42,17 +43,18 @@ MEANINGS: Final[dict[str, str]] = {
     DUPLICATE_CONTENT_TYPE: "more than one Content-Type field: the first counts",
     DUPLICATE_PARAMETER: "a parameter occurs twice in one field: the first counts",
     FIELD_LIMIT: "more header fields than the limit: the rest was left out",
-    HEADER_8BIT: "8-bit header octets that are not UTF-8: read as windows-1252",
+    HEADER_8BIT: "8-bit header octets that are not UTF-8: read as windows-1252, or with U+FFFD where most are",
     HEADER_NUL: "a header field contains NUL",
     INVALID_ADDRESS: "an address list does not follow RFC 5322",
     INVALID_BASE64: "base64 with characters, padding or length it cannot have",
     INVALID_CONTENT_TYPE: "a Content-Type that is not type/subtype: if need be it is text/plain (RFC 2045 5.2)",
     INVALID_DISPOSITION: "a Content-Disposition without a disposition type",
     INVALID_ENCODED_WORD: "an encoded word that RFC 2047 does not allow, as such or in this place",
-    INVALID_HEADER_LINE: "a header line that is not a field; where it cannot be one at all, the body begins there",
+    INVALID_HEADER_LINE: "a header line that is no field: left out; where no field follows any more, the body begins there",
     INVALID_PARAMETER: "a parameter that RFC 2045 or RFC 2231 does not allow",
     INVALID_QUOTED_PRINTABLE: "quoted-printable with an escape it cannot have",
     INVALID_UUENCODE: "uuencoded lines without `begin` or `end`, or with characters they cannot have",
+    JUNK_BEFORE_HEADER: "octets before the first header field, such as a byte order mark: left out",
     MBOX_FROM_LINE: "an mbox `From ` line before the header: left out",
     MISSING_BASE64_PADDING: "base64 without the padding that its length asks for",
     MISSING_BOUNDARY: "a multipart without boundary parameter, or with an endless one: kept as one part",

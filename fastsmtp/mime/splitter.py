@@ -46,6 +46,7 @@ class Splitter:
 
     __slots__ = (
         "_at_line_start",
+        "_cr_is_doubled",
         "_delimiters",
         "_handler",
         "_header",
@@ -73,6 +74,8 @@ class Splitter:
         self._header = bytearray()  # of the current entity, while it is incomplete
         self._header_search = 0  # offset in `_header` up to which there is no end of it
         self._held = b""  # octets that may belong to a delimiter line, to stand before the next chunk
+        # QUIRK: pipes in text mode on Windows make CR CR LF of line ends, also of those before delimiters.
+        self._cr_is_doubled = False
         self._at_line_start = False  # the next octet is the first of a body
         self._in_part = False  # bytes go to the handler, otherwise they are preamble or epilogue
         self._in_preamble = False  # the bytes of the part at hand will be dropped when a delimiter comes
@@ -161,6 +164,7 @@ class Splitter:
     def _finish_header(self, block: bytearray, start: int, end: int) -> None:
         """The header of the current entity is `block[start:end]`, its empty line included."""
         octets = bytes(block[start:end])
+        self._cr_is_doubled = octets.endswith(b"\r\r\n")
         self._header = bytearray()
         self._header_search = 0
         parent = self._multiparts[-1] if self._multiparts else None
@@ -223,6 +227,8 @@ class Splitter:
         at_line_start = self._at_line_start
         while True:
             line, body_end = find_dashes(buf, search, end, at_line_start)
+            if self._cr_is_doubled and body_end > start and buf[body_end - 1] == 0x0D:
+                body_end -= 1
             if line < 0:
                 break
             at_line_start = False

@@ -80,7 +80,15 @@ def test_every_defect_has_an_example() -> None:
 
 def test_the_violations_that_only_the_message_shows(tempfiles: TempfileStorage) -> None:
     seen = {}
-    for octets in (b"", b"\r\ntext\r\n", b"no field\r\n", b"Subject: x\r\nno field\r\n", b"Subject: x\r\n\r\nno field"):
+    mark = b"\xef\xbb\xbf"
+    for octets in (
+        b"",
+        b"\r\ntext\r\n",
+        b"no field\r\n",
+        b"Subject: x\r\nno field\r\n",
+        mark + b"Subject: x\r\n",
+        b"Subject: x\r\n\r\nno field",
+    ):
         under_test = begin(tempfiles)
         feed(under_test, octets)
         seen[octets] = under_test.close()
@@ -88,6 +96,7 @@ def test_the_violations_that_only_the_message_shows(tempfiles: TempfileStorage) 
         (MESSAGE_WITHOUT_HEADER,),
         (MESSAGE_WITHOUT_HEADER,),
         (MESSAGE_WITHOUT_HEADER,),
+        (UNPARSABLE_MESSAGE,),
         (UNPARSABLE_MESSAGE,),
         (),
     ]

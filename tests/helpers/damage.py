@@ -38,6 +38,7 @@ DAMAGE: dict[str, tuple[bytes, list[str], list[list[str]]]] = {
     "carriage returns only": (b"Subject: x\r\rtext\r", [], []),
     "line ends mixed": (b"Subject: x\nContent-Type: multipart/mixed; boundary=b\r\n\n--b\r\n\none\n--b--\r\n", [], []),
     "mbox line": (crlf("From a@example.com Mon Nov  3 10:30:45 2025\nSubject: x\n\ntext\n"), [d.MBOX_FROM_LINE], []),
+    "byte order mark": (b"\xef\xbb\xbf" + crlf("Subject: x\n\ntext\n"), [d.JUNK_BEFORE_HEADER], []),
     "8-bit header in latin-1": (crlf("Subject: Gr\xfc\xdfe\n\ntext\n"), [d.HEADER_8BIT], []),
     "8-bit header in UTF-8": ("Subject: Grüße\r\n\r\ntext\r\n".encode(), [], []),
     "NUL in header": (crlf("Subject: a\0b\n\ntext\n"), [d.HEADER_NUL], []),

@@ -30,7 +30,7 @@ class Reader:
                 self._end_headers()
                 self._end_line()
                 self._on_delimiter(*delimiter)
-            elif line in (b"\n", b"\r\n"):
+            elif line.endswith(b"\n") and not line.strip(b"\r\n"):
                 self._end_header(self._header + line)
             else:
                 self._header += line

@@ -100,6 +100,9 @@ def decode_quoted_printable(body: bytes) -> tuple[bytes, list[str]]:
     for line in re.findall(rb"[^\n]*\n|[^\n]+", body):
         line_end = line[len(line.removesuffix(b"\n").removesuffix(b"\r")) :]
         text = line[: len(line) - len(line_end)]
+        # The CR of a soft line break may be doubled.
+        if re.search(rb"=[ \t]{0,998}\r$", text):
+            text = text[:-1]
         stripped = text.rstrip(b" \t")
         if len(text) - len(stripped) <= 998:
             text = stripped

@@ -82,6 +82,26 @@ CASES: dict[str, tuple[bytes, list[tuple[str, str, bytes]], list[str]]] = {
         [("1", "text/plain", b"one"), ("2", "text/plain", b"two")],
         [],
     ),
+    "carriage returns doubled": (
+        multipart("b", "--b\n\none\n--b\n\nREST--b--\n").replace(b"\r", b"\r\r").replace(b"REST", b"\r\r\r\n"),
+        [("1", "text/plain", b"one"), ("2", "text/plain", b"\r")],
+        [],
+    ),
+    "a carriage return before a delimiter": (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\r\n--b--\r\n",
+        [("1", "text/plain", b"one\r")],
+        [],
+    ),
+    "text in the header of a part": (
+        multipart("b", "--b\nno field\nContent-Type: image/png\n\n\0\n--b\nno field\n\ntwo\n--b--\n"),
+        [("1", "image/png", b"\0"), ("2", "text/plain", b"no field\r\n\r\ntwo")],
+        [defects.INVALID_HEADER_LINE],
+    ),
+    "byte order mark in the header of a part": (
+        multipart("b", "--b\n\ufeffContent-Type: image/png\n\n\0\n--b--\n"),
+        [("1", "image/png", b"\0")],
+        [],
+    ),
     "two parts": (
         multipart("b", "--b\n\none\n--b\nContent-Type: image/png\n\n\x00\n--b--\n"),
         [("1", "text/plain", b"one"), ("2", "image/png", b"\0")],
