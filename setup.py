@@ -53,6 +53,7 @@ MYPYC = (
     "fastsmtp.smtp.commandlines",
     "fastsmtp.smtp.pathcommands",
     "fastsmtp.smtp.maildata",
+    "fastsmtp.smtp.otherprotocol",
     "fastsmtp.smtp.outbox",
     "fastsmtp.smtp.policy",
     "fastsmtp.smtp.command",

@@ -120,12 +120,16 @@ def parse_parameters(text: str, known: dict[str, re.Pattern[str] | None], quirks
     """
     parameters: dict[str, str | None] = {}
     seen: set[str] = set()
+    brackets = ">" in text
     for word in (text.replace("\t", " ") if "\t" in text else text).split(" "):
         if not word:
             continue
         if len(seen) == MAX_PARAMETERS:
             raise ArgumentError("too many parameters")
         keyword, equals, value = word.partition("=")
+        if brackets and keyword and not keyword.strip(">"):
+            quirks.append(Quirk(violations.INVALID_PARAMETER, word))  # QUIRK: of a path, gone astray
+            continue
         name = keyword.upper()
         if name in seen:
             quirks.append(Quirk(violations.DUPLICATE_PARAMETER, word))

@@ -8,28 +8,33 @@ from __future__ import annotations
 from typing import Final
 
 from fastsmtp._parse import take_line
-from fastsmtp.smtp import violations
+from fastsmtp.smtp import replies, violations
 from fastsmtp.smtp.authentication import Authentication
 from fastsmtp.smtp.events import Command
 from fastsmtp.smtp.gate import Gate
+from fastsmtp.smtp.otherprotocol import TLS_HANDSHAKE, is_http_request
 from fastsmtp.smtp.partialline import MAX_COMMAND_LINE, PartialLine
 
 
 class CommandLines:
     """Reads one line after the other; `text` is the last one without its end."""
 
-    __slots__ = ("_authentication", "_gate", "_partial", "_trace", "text")
+    __slots__ = ("_authentication", "_first", "_gate", "_partial", "_trace", "text")
 
     def __init__(self, gate: Gate, authentication: Authentication, trace: bool) -> None:
         """With `trace` every line is an event, too."""
         self._gate: Final = gate
         self._authentication: Final = authentication
         self._trace: Final = trace
+        self._first = True  # no line was read yet but empty ones
         self._partial: PartialLine | None = None  # a line whose end has not come
         self.text: str | None = None  # None where the line is incomplete, or was refused
 
     def read(self, buf: bytearray, start: int, end: int) -> int:
         """Take a line from `buf[start:end]`, and return where what follows it begins."""
+        if self._first and self._partial is None and buf[start] == TLS_HANDSHAKE:
+            self._turn_away(violations.TLS_WITHOUT_STARTTLS, "")
+            return end
         self.text, next_line = take_line(buf, start, end)
         if next_line < 0:
             self._begin().keep(buf, start, end)
@@ -38,9 +43,27 @@ class CommandLines:
             self._end_long_line(buf, start, next_line - 1)
         elif self.text is None:
             self._read_octets(buf[start : next_line - 1])
-        elif self._trace:
-            self._gate.out.events.append(Command(self.text))
+        else:
+            if self._trace:
+                self._gate.out.events.append(Command(self.text))
+            if self._first:
+                self._judge_first(self.text)
         return next_line
+
+    def _judge_first(self, text: str) -> bool:
+        """Turn away a client whose first line is one of HTTP, and return whether it is."""
+        self._first = not text
+        if not is_http_request(text):
+            return False
+        self._turn_away(violations.HTTP_REQUEST, text)
+        return True
+
+    def _turn_away(self, code: str, detail: str) -> None:
+        """End the session of a client that speaks another protocol."""
+        self.text = None
+        self._gate.out.record(code, detail)
+        self._gate.out.reply(replies.OTHER_PROTOCOL)
+        self._gate.closes = True
 
     def _begin(self) -> PartialLine:
         if self._partial is None:
@@ -52,12 +75,12 @@ class CommandLines:
         partial = self._begin()
         self._partial = None
         line = partial.join(buf, start, feed)
-        if partial.refusal:
+        if not partial.refusal:
+            self._read_octets(line)
+        elif not self._first or not self._judge_first(partial.beginning):
             self.text = None
             self._authentication.stop()
             self._gate.out.reply(partial.refusal)
-        else:
-            self._read_octets(line)
 
     def _read_octets(self, line: bytearray) -> None:
         """Read a line that may have any octets in it, without its LF."""
@@ -71,6 +94,8 @@ class CommandLines:
         self.text = text
         if self._trace:
             self._gate.out.events.append(Command(text))
+        if self._first and self._judge_first(text.rstrip("\r")):
+            return
         if bare_lf or not text.isascii() or "\r" in text:
             if self._forgive(text, bare_lf, utf8):
                 # QUIRK: "NOOP<CR><CR><LF>", from text mode files under Windows.

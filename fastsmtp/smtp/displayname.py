@@ -57,18 +57,20 @@ def _find(text: str, *, comments: bool) -> NamedPath | None:
 
 
 def _find_bare(text: str, plain: str, covered: str) -> NamedPath | None:
-    """The first word is the address, with comments on both sides of it."""
+    """The first word is the address, with comments on both sides of it, and maybe a bracket that nothing has opened."""
     found = _word(covered)
     if found is None:
         return None
     start, end = found.span()
+    address = plain[start:end].rstrip(">")
+    if not address or "<" in address:
+        return None
     behind = _word(covered, end)
     following = len(text) if behind is None else behind.start()
-    commented = start > 0 or plain[end:following] != text[end:following]
-    address = plain[start:end].rstrip(">")
-    if not address or "<" in address or not (commented or address != plain[start:end]):
-        return None
-    return NamedPath(address, following if commented else end, False)
+    if plain[end:following] != text[end:following]:
+        end = following
+    end = _skip_surplus(covered, end)
+    return None if text[:end] == address else NamedPath(address, end, False)
 
 
 def _find_opening(covered: str) -> int:
@@ -90,7 +92,11 @@ def _find_end(covered: str, first: int) -> int:
         if depth == 0:
             end = found.end()
             break
-    end = end or covered.index(">", first) + 1
+    return _skip_surplus(covered, end or covered.index(">", first) + 1)
+
+
+def _skip_surplus(covered: str, end: int) -> int:
+    """Where the brackets end that close nothing."""
     surplus = _surplus(covered, end)
     return end if surplus is None else surplus.end()
 

@@ -8,16 +8,18 @@ from fastsmtp.smtp import replies
 
 MAX_COMMAND_LINE: Final = 64 * 1024  # octets with CRLF; RFC 5321 section 4.5.3.1.4 asks for 512
 MAX_AUTH_LINE: Final = 128 * 1024  # a token of 64 KiB in base64 with its envelope; RFC 4954 section 4 asks for 12288
+_BEGINNING: Final = 64  # octets that are kept of a line that is too long
 
 
 class PartialLine:
     """Octets of one line as they come. Once it is too long it is dropped, and what follows with it."""
 
-    __slots__ = ("_auth", "_octets", "refusal")
+    __slots__ = ("_auth", "_octets", "beginning", "refusal")
 
     def __init__(self, *, auth: bool) -> None:
         self._auth = auth  # it is an AUTH response
         self._octets = bytearray()
+        self.beginning = ""  # of a line that is too long
         self.refusal = b""  # what to reply at its end, when it is too long
 
     def keep(self, buf: bytearray, start: int, end: int) -> None:
@@ -27,6 +29,7 @@ class PartialLine:
             # The LF is still to come.
             self.refusal = refuse_length(self._octets, len(self._octets) + 1, auth=self._auth)
             if self.refusal:
+                self.beginning = self._octets[:_BEGINNING].decode("latin-1")
                 self._octets = bytearray()
 
     def join(self, buf: bytearray, start: int, feed: int) -> bytearray:

@@ -100,6 +100,7 @@ READY_FOR_TLS: Final[bytes] = _reply(220, "2.0.0", "Ready to start TLS")  # RFC 
 
 SHUTTING_DOWN: Final[bytes] = _reply(421, "4.3.2", "Server is shutting down")  # RFC 5321 section 3.8
 TOO_MANY_CONNECTIONS: Final[bytes] = _reply(421, "4.3.2", "Too many connections")  # RFC 5321 section 3.8
+OTHER_PROTOCOL: Final[bytes] = _reply(421, "4.7.0", "This is an SMTP server: neither HTTP nor TLS is spoken here")
 WORKER_FAILED: Final[bytes] = _reply(451, "4.3.0", "Worker failed, try again later")  # RFC 5321 section 4.2.3
 STORAGE_FAILED: Final[bytes] = _reply(451, "4.3.0", "Storage failed, try again later")
 NO_WORKER: Final[bytes] = _reply(451, "4.3.2", "No worker free, try again later")

@@ -237,9 +237,9 @@ class Session:
             text = lines.text
             if text is not None:
                 self._on_text(text)
-                if self._gate.closes:
-                    self._abort(AbortReason.POLICY)
-                    self._close()
+            if self._gate.closes:
+                self._abort(AbortReason.POLICY)
+                self._close()
             if self._stopping:
                 self._stop_if_idle()
         return start

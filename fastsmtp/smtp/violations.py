@@ -31,6 +31,9 @@ BARE_CR_IN_COMMAND: Final = "bare-cr-in-command"
 EIGHT_BIT_COMMAND: Final = "8bit-in-command"
 NOT_UTF8_COMMAND: Final = "not-utf8-in-command"
 UNEXPECTED_ARGUMENT: Final = "unexpected-argument"
+# Other protocols
+HTTP_REQUEST: Final = "http-request"
+TLS_WITHOUT_STARTTLS: Final = "tls-without-starttls"
 # Sequence
 MAIL_WITHOUT_HELO: Final = "mail-without-helo"
 AUTH_WITHOUT_EHLO: Final = "auth-without-ehlo"
@@ -73,6 +76,9 @@ CLAUSES: Final[dict[str, Clause]] = {
     EIGHT_BIT_COMMAND: Clause("RFC 5321 section 2.4", replies.BAD_LINE),
     NOT_UTF8_COMMAND: Clause("RFC 6531 section 3.3", replies.BAD_LINE),
     UNEXPECTED_ARGUMENT: Clause("RFC 5321 section 4.1.1", replies.BAD_ARGUMENT),
+    # Both end the session in either mode, with `replies.OTHER_PROTOCOL`.
+    HTTP_REQUEST: Clause("RFC 5321 section 4.1.4"),
+    TLS_WITHOUT_STARTTLS: Clause("RFC 3207 section 4"),
     MAIL_WITHOUT_HELO: Clause("RFC 5321 section 4.1.4", replies.HELO_FIRST),
     AUTH_WITHOUT_EHLO: Clause("RFC 4954 section 4", replies.EHLO_FIRST),
     STARTTLS_WITHOUT_EHLO: Clause("RFC 3207 section 4", replies.EHLO_FIRST),
