@@ -18,7 +18,7 @@ from fastsmtp.cli.main import main
 from fastsmtp.config.collect import CollectorSettings
 from fastsmtp.config.file import load
 from fastsmtp.config.logs import ChannelSettings, FileLoggerSettings
-from fastsmtp.config.settings import Config, ListenerSettings
+from fastsmtp.config.settings import Config, JobsSettings, ListenerSettings
 from fastsmtp.errors import ConfigError
 
 ROOT = TESTS.parent
@@ -55,6 +55,7 @@ def test_every_key_is_documented_once() -> None:
 # Those that may be there or not, each with what is required.
 OPTIONAL = {
     "smtp.servers.<name>": ListenerSettings(addr=""),
+    "smtp.jobs": JobsSettings(),
     "logs.channels.<name>": ChannelSettings(),
     "metrics.collect.<name>": CollectorSettings(type="gauge"),
     "logs.file_logger_options": FileLoggerSettings(),

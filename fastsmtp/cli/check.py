@@ -32,35 +32,43 @@ def check(path: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
     Nothing is started and no port is taken.
     """
     from fastsmtp.cli import summary
-    from fastsmtp.config.file import load
+    from fastsmtp.cli.unused import rows, unused
+    from fastsmtp.config.file import read
     from fastsmtp.errors import ConfigError
 
     path = chosen_path(path)
     try:
-        config = load(path, overrides)
+        reading = read(path, overrides)
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"valid": False, "file": path, "faults": error.faults}, indent=2))
         else:
             click.echo("\n".join(error.faults), err=True)
         raise SystemExit(BAD_CONFIG) from None
+    config, without_effect = reading.config, unused(reading)
     obstacles, warnings = summary.obstacles(config), summary.warnings(config)
     if as_json:
         from fastsmtp.ops.methods import shown_config
 
         answer = {
             "valid": True, "file": path, "faults": [], "obstacles": obstacles, "warnings": warnings,
-            "config": shown_config(config),
+            "without_effect": without_effect, "config": shown_config(config),
         }  # fmt: skip
         click.echo(json.dumps(answer, indent=2))
     else:
         name = os.path.abspath(path) if path else f"There is no {DEFAULT_CONFIG} here; the default configuration"
         click.echo(f"{name} is valid. With it, fastsmtp serve will do this:\n")
-        rows = summary.explain(config)
-        width = max(len(label) for label, _ in rows)
-        for label, text in rows:
-            click.echo(f"  {label:<{width}}  {text}")
+        _show(summary.explain(config))
+        if without_effect:
+            click.echo("\nWithout effect here:\n")
+            _show(rows(without_effect))
         for kind, texts in (("WARNING", warnings), ("CANNOT START", obstacles)):
             for text in texts:
                 click.echo(f"\n{kind}: {text}")
     raise SystemExit(FAILED if obstacles else 0)
+
+
+def _show(rows: list[tuple[str, str]]) -> None:
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        click.echo(f"  {label:<{width}}  {text}")

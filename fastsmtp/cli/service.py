@@ -16,7 +16,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp import __version__
-from fastsmtp.cli.summary import banner, exposure
+from fastsmtp.cli.summary import banner, exposure, misunderstandings
 from fastsmtp.config.logs import LogsSettings
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import StartError
@@ -48,6 +48,8 @@ def serve(config: Config, wishes: Wishes) -> int:
         raise StartError(f"cannot keep mails in {wishes.save}: {error.strerror}") from error
     output = configure(config.logs)
     try:
+        for warning in misunderstandings(config):
+            _logger().warning(warning)
         return run(_Service(_make_server(config, directory), config, wishes, output).run())
     except StartError as error:
         if not _own_log(config).stands_on_stderr:  # where it is told in plain words

@@ -86,7 +86,15 @@ def warnings(config: Config) -> list[str]:
         found.append("smtp.max_message_size: 0 means no limit, and whole mails are held in memory")
     if not smtp.pool.supervisor.exec_ttl_s:
         found.append("smtp.pool.supervisor.exec_ttl: 0s means that a worker that hangs holds its client for ever")
-    return found
+    return found + misunderstandings(config)
+
+
+def misunderstandings(config: Config) -> list[str]:
+    """What was surely meant otherwise: `serve` says it, too."""
+    smtp = config.smtp
+    if smtp.jobs is not None and smtp.payload != "jobs":
+        return ['smtp.jobs has no effect: workers get mails, not jobs, unless smtp.payload is "jobs"']
+    return []
 
 
 def obstacles(config: Config) -> list[str]:
@@ -195,7 +203,7 @@ def _about_mails(config: Config) -> Iterator[tuple[str, str]]:
         )
         if holds
     ]
-    shape = f"a job of the pipeline {smtp.jobs.pipeline}" if smtp.payload == "jobs" else "one JSON object"
+    shape = f"a job of the pipeline {smtp.pipeline}" if smtp.payload == "jobs" else "one JSON object"
     yield "payload", shape + (f" with {' and '.join(added)}" if added else "")
     yield "memory", f"up to {size(smtp.max_inflight_bytes)} of mails on their way; above it, clients take turns"
 

@@ -24,6 +24,7 @@ from fastsmtp.text import printable
 # The reader of libyaml, or the one written in Python where PyYAML was built without.
 LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_OTHERS = frozenset({"grpc", "service", "fileserver"})  # sections of RoadRunner whose names are nearly ours
+_NOTES = ("x-", ".")  # keys that begin so are not settings
 _OPEN_SECTIONS = frozenset({"", "endure"})  # keys we do not know are left alone in these
 _OVERRIDE = "-o"  # stands for the file name in a fault about an override
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -38,11 +39,24 @@ class _Fault(Exception):
     """One setting cannot be used; already recorded, its default stands in so that the walk can go on."""
 
 
+class Reading(NamedTuple):
+    """A configuration, and what was said to get it."""
+
+    config: Config
+    given: frozenset[str]  # dotted keys of ours that were set
+    left_alone: tuple[str, ...]  # dotted keys that are not ours, in the order of the file
+
+
 def load(path: str | None, overrides: Sequence[str] = ()) -> Config:
     """Read `path` (None: defaults only), apply `key.subkey=value` overrides, check everything.
 
     Raises ConfigError with every fault there is, one line each.
     """
+    return read(path, overrides).config
+
+
+def read(path: str | None, overrides: Sequence[str] = ()) -> Reading:
+    """The same, and tell what was set. Raises ConfigError."""
     reader = _Reader(path or "")
     root = reader.compose() if path is not None else None
     config = reader.section(Config, root, "", reader.overrides(overrides))
@@ -53,7 +67,7 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> Config:
     if reader.faults:
         # A fault is one line, and cannot paint.
         raise ConfigError([printable(fault) for fault in reader.faults])
-    return config
+    return Reading(config, frozenset(reader.given), tuple(reader.left_alone))
 
 
 class _Override(NamedTuple):
@@ -71,6 +85,7 @@ class _Reader:
         self.faults: list[str] = []
         self.faulty: set[str] = set()  # dotted keys that have a fault
         self.given: dict[str, yaml.Node] = {}  # dotted keys that were set, with where
+        self.left_alone: list[str] = []  # dotted keys that are not ours
 
     def record(self, key: str, node: yaml.Node | None, fault: str) -> None:
         """Add a fault about `key`, placed at `node` or where the key was set."""
@@ -137,17 +152,7 @@ class _Reader:
         """A section of type `kind`; what is not set, or cannot be used, has its default."""
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         nodes = self.mapping(node, key)
-        if not key:
-            for name, (name_node, _) in nodes.items():
-                if name not in fields and (near := _misspelt(name, fields)):
-                    self.record(name, name_node, f"unknown section, did you mean {near}?")
-        if key not in _OPEN_SECTIONS:
-            for name, (name_node, _) in nodes.items():
-                if name not in fields:
-                    self.record(_join(key, name), name_node, _unknown(name, fields))
-            for override in overrides:
-                if override.keys and override.keys[0] not in fields:
-                    self.record(_join(key, override.keys[0]), override.node, _unknown(override.keys[0], fields))
+        self.look_at_unknown(fields, {name: pair[0] for name, pair in nodes.items()}, key, overrides)
         values = {}
         for name, field in fields.items():
             below = [_Override(item.keys[1:], item.node) for item in overrides if item.keys[:1] == (name,)]
@@ -164,6 +169,22 @@ class _Reader:
                     self.record(_join(key, field.encode_name), node, "required, but missing")
                 raise _Fault
         return kind(**values)
+
+    def look_at_unknown(
+        self, fields: Iterable[str], nodes: Mapping[str, yaml.Node], key: str, overrides: Sequence[_Override]
+    ) -> None:
+        """Take note of keys that the section `key` does not have: faults, or left alone."""
+        unknown = {name: node for name, node in nodes.items() if name not in fields}
+        if key in _OPEN_SECTIONS:
+            # One that begins so is nobody's: it holds YAML anchors, or is a note.
+            self.left_alone += [_join(key, name) for name in unknown if not name.startswith(_NOTES)]
+            for name, node in unknown.items():
+                if not key and (near := _misspelt(name, fields)):
+                    self.record(name, node, f"unknown section, did you mean {near}?")
+            return
+        unknown |= {item.keys[0]: item.node for item in overrides if item.keys and item.keys[0] not in fields}
+        for name, node in unknown.items():
+            self.record(_join(key, name), node, _unknown(name, fields))
 
     def setting(
         self, field: msgspec.structs.FieldInfo, node: yaml.Node | None, key: str, overrides: Sequence[_Override]
@@ -434,7 +455,7 @@ def _join(key: str, name: str) -> str:
 
 def _misspelt(name: str, sections: Iterable[str]) -> str:
     """Which section of ours was meant; "" for a section of another plugin, or one that only holds YAML anchors."""
-    if name in _OF_OTHERS or name.startswith(("x-", ".")):
+    if name in _OF_OTHERS or name.startswith(_NOTES):
         return ""
     return next(iter(difflib.get_close_matches(name, sections, 1, cutoff=0.75)), "")
 

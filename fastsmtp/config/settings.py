@@ -90,11 +90,16 @@ class SMTPSettings(Section, rename=seconds("read_timeout", "write_timeout"), fro
     strict: rules.Flag = False
     auth_mechanisms: list[Mechanism] = msgspec.field(default_factory=lambda: [*OFFERED_MECHANISMS])  # in EHLO
     payload: Literal["smtp", "jobs"] = "smtp"
-    jobs: JobsSettings = JobsSettings()
+    jobs: JobsSettings | None = None  # of the payload "jobs"; None = its defaults
     processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory
     tls: TLSSettings = TLSSettings()
     attachment_storage: AttachmentStorageSettings = AttachmentStorageSettings()
     pool: PoolSettings = PoolSettings()
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline of jobs."""
+        return (self.jobs or JobsSettings()).pipeline
 
     def listeners(self) -> dict[str, ListenerSettings]:
         """Every listener by name, `addr` as "default", with its own host name and TLS settings filled in."""

@@ -247,7 +247,7 @@ class Server:
         """Who takes the emails: the first one decides, the others are told what it decided."""
         encode = encode_payload
         if self._jobs:
-            encode = functools.partial(encode_job, pipeline=self._config.smtp.jobs.pipeline)
+            encode = functools.partial(encode_job, pipeline=self._config.smtp.pipeline)
         destinations: list[Destination] = [Workers(pool, encode, self._counters)]
         return destinations[0] if len(destinations) == 1 else Together(*destinations)
 

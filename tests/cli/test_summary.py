@@ -96,6 +96,17 @@ def test_nothing_to_warn_of() -> None:
     assert summary.warnings(load(None, ["rpc.listen=unix://x.sock", "smtp.addr=[::1]:1025"])) == []
 
 
+def test_jobs_without_the_payload_for_them_is_told() -> None:
+    told = ['smtp.jobs has no effect: workers get mails, not jobs, unless smtp.payload is "jobs"']
+    for override, expected in (
+        ("smtp.jobs.pipeline=smtp", told),
+        ("smtp={payload: jobs, jobs: {pipeline: x}}", []),
+        ("smtp.payload=jobs", []),
+    ):
+        config = load(None, [override])
+        assert summary.misunderstandings(config) == summary.warnings(config) == expected
+
+
 def test_warnings() -> None:
     config = load(
         None,

@@ -318,7 +318,7 @@ def test_last_override_wins() -> None:
 
 def test_text_of_an_override_needs_no_quotes() -> None:
     smtp = load(None, ["smtp.hostname=12", "smtp.jobs.pipeline=yes"]).smtp
-    assert (smtp.hostname, smtp.jobs.pipeline) == ("12", "yes")
+    assert (smtp.hostname, smtp.pipeline) == ("12", "yes")
 
 
 @pytest.mark.parametrize(

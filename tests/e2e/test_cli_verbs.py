@@ -133,7 +133,7 @@ def test_check_as_json(run: Run) -> None:
     assert done.returncode == 0
     assert answer["config"]["smtp"]["read_timeout"] == "90s"
     del answer["config"]
-    assert answer == {"valid": True, "file": None, "faults": [], "obstacles": [], "warnings": []}
+    assert answer == {"valid": True, "file": None, "faults": [], "obstacles": [], "warnings": [], "without_effect": {}}
 
 
 # --- workers

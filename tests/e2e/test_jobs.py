@@ -84,3 +84,15 @@ def test_the_embedded_worker_gets_the_usual_shape(serve: Serve) -> None:
     with connect(server) as client:
         assert send(client, "Hello") == ACCEPTED
     server.wait_for(lambda: any("Hello" in line for line in server.printed))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_jobs_without_the_payload_for_them_is_told_at_the_start(serve: Serve, processes: int) -> None:
+    """A file for RoadRunner's plugin, where jobs are all there is."""
+    server = serve({"smtp": {"jobs": {"pipeline": "mails"}, "processes": processes}, "logs": {"level": "warn"}})
+    with connect(server) as client:
+        assert send(client, "x") == ACCEPTED
+    told = 'smtp  smtp.jobs has no effect: workers get mails, not jobs, unless smtp.payload is "jobs"'
+    assert [line.partition("  WARN   ")[2] for line in server.lines if "smtp.jobs" in line] == [told]
+    [record] = server.records()
+    assert record["message"]["subject"] == "x"

@@ -36,6 +36,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         worker: str | None = "record.php",
         arguments: Sequence[str] = (),
         wrapper: Sequence[str] = (),
+        text: str = "",
         banner: bool = True,
     ) -> Server:
         base: dict[str, Any] = {
@@ -45,7 +46,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         }
         if worker is not None:
             base["server"]["command"] = f"php {WORKERS / worker}"
-        (tmp_path / ".rr.yaml").write_text(yaml.safe_dump(merge(base, settings or {})))
+        (tmp_path / ".rr.yaml").write_text(text or yaml.safe_dump(merge(base, settings or {})))
         ready_file = tmp_path / f"ready-{len(started)}.json"
         fastsmtp = shutil.which("fastsmtp", path=str(Path(sys.executable).parent))
         command = [fastsmtp] if fastsmtp else [sys.executable, "-m", "fastsmtp"]

@@ -1,0 +1,75 @@
+"""What stands in a configuration and has no effect here, and why: `check` tells it.
+
+One file is for two programs. What is RoadRunner's alone is accepted; who wrote it should know that nothing comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastsmtp.config.file import Reading
+from fastsmtp.config.logs import CHANNELS, LogsSettings
+from fastsmtp.config.settings import Config, PoolSettings
+from fastsmtp.processes.shares import process_count
+from fastsmtp.text import printable
+
+_OTHERS = "for RoadRunner alone"
+_FILES = {
+    "include": "other files are not read",
+    "envfile": "other files are not read: variables are those of the environment",
+}
+
+
+def unused(reading: Reading) -> dict[str, str]:
+    """Dotted keys that were given and have no effect, each with the reason."""
+    ours = {key: reason for key, reason in _reasons(reading.config) if key in reading.given}
+    others = {key: _FILES.get(key, _OTHERS) for key in reading.left_alone}
+    return dict(sorted(ours.items())) | others
+
+
+def rows(reasons: dict[str, str]) -> list[tuple[str, str]]:
+    """The same for people: a row for each key, but one for all that is left to RoadRunner."""
+    ours = [(printable(key), reason) for key, reason in reasons.items() if reason != _OTHERS]
+    others = ", ".join(printable(key) for key, reason in reasons.items() if reason == _OTHERS)
+    return [*ours, *([(_OTHERS, others)] if others else [])]
+
+
+def _reasons(config: Config) -> Iterator[tuple[str, str]]:
+    """What has no effect, whether it is given or not."""
+    yield from _about_pool(config.smtp.pool, embedded=not (config.smtp.pool.command or config.server.command))
+    yield from _about_logs(config.logs)
+    yield from _about_endpoints(config)
+    if not config.server.on_init.command:
+        yield "server.on_init", "it has no command"
+    if config.smtp.attachment_storage.mode == "memory":
+        for name in ("temp_dir", "cleanup_after"):
+            yield f"smtp.attachment_storage.{name}", 'there are no files where mode is "memory"'
+
+
+def _about_pool(pool: PoolSettings, *, embedded: bool) -> Iterator[tuple[str, str]]:
+    if embedded:
+        yield "smtp.pool.num_workers", "without server.command there is one worker, which shows the mails"
+    elif pool.debug:
+        yield "smtp.pool.num_workers", "smtp.pool.debug starts a worker for each mail"
+
+
+def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:
+    files = {"logs": logs.file_logger_options}
+    files |= {f"logs.channels.{name}": channel.file_logger_options for name, channel in logs.channels.items()}
+    for key, file in files.items():
+        if file is not None:
+            for name in ("output", "encoding"):
+                yield f"{key}.{name}", "file_logger_options writes to its own file, and JSON"
+    for name in logs.channels:
+        if name not in CHANNELS:
+            yield f"logs.channels.{name}", "nothing here logs in this channel"
+
+
+def _about_endpoints(config: Config) -> Iterator[tuple[str, str]]:
+    if not config.metrics.address:
+        yield "metrics.collect", "metrics.address is not set"
+    if not config.status.address:
+        for name in ("check_timeout", "unavailable_status_code"):
+            yield f"status.{name}", "status.address is not set"
+    elif process_count(config.smtp) == 1:
+        yield "status.check_timeout", "a server of one process says at once how it is"
