@@ -43,7 +43,7 @@ OUTSIDE_THE_ORDER = {"", "__main__"}  # the package, and its command
 ONLY_HOME = {
     "yaml": {"config.file"},
     "orjson": {"delivery.payload", "ops.log"},
-    "click": {"cli.main", "cli.options", "cli.check", "cli.remote", "cli.send", "cli.serve", "cli.bench"},
+    "click": {"cli.main", "cli.options", "cli.check", "cli.remote", "cli.send", "cli.serve", "cli.bench", "cli.source"},
     "uvloop": {"system.loop", "bench.load"},
     "matplotlib": {"bench.plot"},
     "aiohttp": {"ops.httpserver", "ops.endpoints", "ops.health", "ops.metrics"},

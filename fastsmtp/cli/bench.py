@@ -19,12 +19,11 @@ from fastsmtp.cli.options import (
     Number,
     client_options,
     complete_file,
-    config_options,
     fail,
     refuse,
     refuse_line_breaks,
-    target,
 )
+from fastsmtp.cli.source import Source, config_options, target
 from fastsmtp.text import counted
 
 if TYPE_CHECKING:
@@ -189,9 +188,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     multiple=True,
     help="Send nothing: hold --ledger against what FILE says arrived; may be repeated.",
 )
-def bench(
-    path: str | None, overrides: tuple[str, ...], address: str | None, client: ClientOptions, **options: Any
-) -> None:
+def bench(source: Source, address: str | None, client: ClientOptions, **options: Any) -> None:
     """Put an SMTP server under load and measure it, this one or any other.
 
     ADDRESS is host:port or unix:/path. Without it the mails go to the first listener of the configuration.
@@ -200,7 +197,7 @@ def bench(
     if wish.records:
         _balance(wish)
     _check(wish)
-    place = target(address, path, overrides)
+    place = target(address, source)
     plan = _plan(wish, client, place)
     measures = _measured(wish, plan, place)
     about = f"{counted(measures.mails, 'mail')} to {place}, {_how(wish)}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 
 import click
 
-from fastsmtp.cli.options import BAD_CONFIG, DEFAULT_CONFIG, FAILED, chosen_path, config_options
+from fastsmtp.cli.options import BAD_CONFIG, FAILED
+from fastsmtp.cli.source import DEFAULT_CONFIG, Source, config_options
 
 _EPILOG = """\b
 Exit codes:
@@ -26,38 +26,38 @@ Examples:
 @click.command(epilog=_EPILOG)
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Say it as JSON, with every setting.")
-def check(path: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def check(source: Source, as_json: bool) -> None:
     """Validate a configuration and say in words what it will do.
 
     Nothing is started and no port is taken.
     """
     from fastsmtp.cli import summary
     from fastsmtp.cli.unused import rows, unused
-    from fastsmtp.config.file import read
     from fastsmtp.errors import ConfigError
 
-    path = chosen_path(path)
     try:
-        reading = read(path, overrides)
+        reading = source.reading()
     except ConfigError as error:
         if as_json:
-            click.echo(json.dumps({"valid": False, "file": path, "faults": error.faults}, indent=2))
+            click.echo(json.dumps({"valid": False, "file": source.path, "faults": error.faults}, indent=2))
         else:
             click.echo("\n".join(error.faults), err=True)
         raise SystemExit(BAD_CONFIG) from None
     config, without_effect = reading.config, unused(reading)
+    name = source.name
+    source.enter()
     obstacles, warnings = summary.obstacles(config), summary.warnings(config)
     if as_json:
         from fastsmtp.ops.methods import shown_config
 
         answer = {
-            "valid": True, "file": path, "faults": [], "obstacles": obstacles, "warnings": warnings,
+            "valid": True, "file": source.path, "faults": [], "obstacles": obstacles, "warnings": warnings,
             "without_effect": without_effect, "config": shown_config(config),
         }  # fmt: skip
         click.echo(json.dumps(answer, indent=2))
     else:
-        name = os.path.abspath(path) if path else f"There is no {DEFAULT_CONFIG} here; the default configuration"
-        click.echo(f"{name} is valid. With it, fastsmtp serve will do this:\n")
+        shown = name or f"There is no {DEFAULT_CONFIG} here; the default configuration"
+        click.echo(f"{shown} is valid. With it, fastsmtp serve will do this:\n")
         _show(summary.explain(config))
         if without_effect:
             click.echo("\nWithout effect here:\n")

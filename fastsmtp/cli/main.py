@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from fastsmtp import __version__
@@ -10,6 +12,7 @@ from fastsmtp.cli.check import check
 from fastsmtp.cli.remote import close, connections, reset, stop, workers
 from fastsmtp.cli.send import send
 from fastsmtp.cli.serve import serve
+from fastsmtp.cli.source import Flags, flags_before_verb
 
 _EPILOG = """\b
 Begin with:
@@ -32,14 +35,17 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@flags_before_verb
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
 )
-def main() -> None:
+@click.pass_context
+def main(context: click.Context, /, **flags: Any) -> None:
     """Capture every mail sent to it by SMTP and hand it to PHP workers, as JSON.
 
     WARNING: it accepts everything from everyone. Keep it off the internet.
     """
+    context.obj = Flags(**flags)
 
 
 @main.command()

@@ -9,7 +9,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastsmtp import text
-from fastsmtp.cli.options import BAD_CONFIG, NOBODY_THERE, PID_FILE, chosen_path, config_options, fail, read_config
+from fastsmtp.cli.options import BAD_CONFIG, NOBODY_THERE, PID_FILE, fail
+from fastsmtp.cli.source import Source, before_verb, config_options
+from fastsmtp.system.pidfile import find_owner, read_pid
 
 if TYPE_CHECKING:
     from fastsmtp.goridge.client import RPCClient
@@ -39,9 +41,7 @@ _LISTEN_HINT = 'for example "tcp://127.0.0.1:6001"'
 
 
 @contextlib.contextmanager
-def _server(
-    path: str | None, overrides: tuple[str, ...], timeout_s: float | None = _ANSWER_TIMEOUT_S, otherwise: str = ""
-) -> Iterator[RPCClient]:
+def _server(source: Source, timeout_s: float | None = _ANSWER_TIMEOUT_S, otherwise: str = "") -> Iterator[RPCClient]:
     """Connected to the RPC of the server with this configuration; what fails is one line and an exit code.
 
     `otherwise` says what else the operator could do when RPC is off.
@@ -49,10 +49,11 @@ def _server(
     from fastsmtp.errors import CallError, FrameError
     from fastsmtp.goridge.client import RPCClient
 
-    listen = read_config(path, overrides).rpc.listen
+    listen = source.read().rpc.listen
     if not listen:
-        where = f"in {chosen_path(path)}" if chosen_path(path) else "without a configuration"
+        where = f"in {source.path}" if source.path else "without a configuration"
         fail(f"RPC is off {where}: set rpc.listen, {_LISTEN_HINT}{otherwise}", BAD_CONFIG)
+    source.enter()
     try:
         client = RPCClient(listen, timeout_s)
     except OSError as error:
@@ -73,34 +74,40 @@ def _server(
 
 @click.command(epilog=_EXIT_CODES)
 @config_options
+@click.argument("plugins", nargs=-1)
 @click.option("-i", "--interactive", is_flag=True, help="Show them again every second, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, in the fields of RoadRunner's informer.")
-def workers(path: str | None, overrides: tuple[str, ...], interactive: bool, as_json: bool) -> None:
+def workers(source: Source, plugins: tuple[str, ...], interactive: bool, as_json: bool) -> None:
     """Show the workers of a running server.
 
-    STATUS is ready, working, or what else a worker is busy with; EXECS counts its mails.
+    PLUGINS may name the only one there is, smtp. STATUS is ready, working, or what else a worker is busy with; EXECS
+    counts its mails.
     """
-    with _server(path, overrides) as client:
+    with _server(source) as client:
         if as_json:
-            click.echo(json.dumps(_pools(client)))
+            click.echo(json.dumps(_pools(client, plugins)))
         elif interactive:
             with contextlib.suppress(KeyboardInterrupt):
                 while True:
-                    shown = _workers_text(client)
+                    shown = _workers_text(client, plugins)
                     click.echo(_CLEAR + shown if sys.stdout.isatty() else shown + "\n")
                     time.sleep(_REFRESH_S)
         else:
-            click.echo(_workers_text(client))
+            click.echo(_workers_text(client, plugins))
 
 
-def _pools(client: RPCClient) -> dict[str, list[dict[str, Any]]]:
-    return {name: client.call("informer.Workers", name)["workers"] or [] for name in client.call("informer.List")}
+def _pools(client: RPCClient, plugins: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    known = client.call("informer.List")
+    for name in plugins:
+        if name not in known:  # of which it says, as RoadRunner does, that it has no workers
+            fail(f"no such plugin: {name}")
+    return {name: client.call("informer.Workers", name)["workers"] or [] for name in plugins or known}
 
 
-def _workers_text(client: RPCClient) -> str:
+def _workers_text(client: RPCClient, plugins: Sequence[str]) -> str:
     stats = client.call("smtp.Stats")
     shown = []
-    for name, states in _pools(client).items():
+    for name, states in _pools(client, plugins).items():
         counts = stats["pools"][name]
         shown.append(
             f"{name}: {text.counted(len(states), 'worker')}{_processes_text(stats)}, "
@@ -137,12 +144,12 @@ def _worker_row(state: dict[str, Any]) -> tuple[object, ...]:
 @click.command(epilog=_EXIT_CODES)
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="As JSON, in the fields of smtp.ListConnections.")
-def connections(path: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def connections(source: Source, as_json: bool) -> None:
     """Show who is connected to a running server.
 
     STATE is what the session does: idle, in a transaction, receiving a mail, waiting for a worker.
     """
-    with _server(path, overrides) as client:
+    with _server(source) as client:
         listed = client.call("smtp.ListConnections")
     if as_json:
         click.echo(json.dumps(listed))
@@ -174,28 +181,31 @@ def _connection_row(connection: dict[str, Any]) -> tuple[object, ...]:
 @click.command(epilog=_EXIT_CODES, short_help="Close a connection.")
 @config_options
 @click.argument("uuid")
-def close(path: str | None, overrides: tuple[str, ...], uuid: str) -> None:
+def close(source: Source, uuid: str) -> None:
     """Close a connection: the client gets 421, after the mail it is sending.
 
     UUID is that of the connection, as `connections` shows it, or that of its last email.
     """
-    with _server(path, overrides) as client:
+    with _server(source) as client:
         client.call("smtp.CloseConnection", uuid)
     click.echo(f"closed {uuid}")
 
 
 @click.command(epilog=_EXIT_CODES)
 @config_options
-@click.argument("pool", required=False)
-def reset(path: str | None, overrides: tuple[str, ...], pool: str | None) -> None:
+@click.argument("plugins", nargs=-1)
+@click.option("-s", "--silent", is_flag=True, help="Say nothing when all went well.")
+def reset(source: Source, plugins: tuple[str, ...], silent: bool) -> None:
     """Replace the workers one by one, after new code for example. No mail fails.
 
-    Returns when all are replaced. POOL is the only one there is, smtp, and may be left out.
+    Returns when all are replaced. PLUGINS may name the only one there is, smtp.
     """
-    with _server(path, overrides, timeout_s=None) as client:
-        for name in [pool] if pool else client.call("resetter.List"):
+    silent = silent or before_verb().silent
+    with _server(source, timeout_s=None) as client:
+        for name in plugins or client.call("resetter.List"):
             client.call("resetter.Reset", name)
-            click.echo(f"replaced the workers of {name}")
+            if not silent:
+                click.echo(f"replaced the workers of {name}")
 
 
 # --- stop
@@ -213,24 +223,28 @@ Exit codes:
 @config_options
 @click.option("-f", "--force", is_flag=True, help="At once: mails under way get no answer.")
 @click.option("-s", "--silent", is_flag=True, help="Say nothing when all went well.")
-def stop(path: str | None, overrides: tuple[str, ...], force: bool, silent: bool) -> None:
+def stop(source: Source, force: bool, silent: bool) -> None:
     """Stop a server gracefully, and wait for its end.
 
     The server is the process of the file .pid in the working directory, which `serve -p` writes; where there is none,
     the one that listens at rpc.listen. Mails under way may finish, for endure.grace_period at most.
     """
-    pid_file = Path(PID_FILE)
-    shown = _stop_process(pid_file, force) if pid_file.exists() else _stop_by_rpc(path, overrides, force)
-    if not silent:
+    pid_file = Path(source.directory, PID_FILE)
+    shown = _stop_process(pid_file, force) if pid_file.exists() else _stop_by_rpc(source, force)
+    if not (silent or before_verb().silent):
         click.echo(f"stopped {shown}")
 
 
 def _stop_process(pid_file: Path, force: bool) -> str:
-    text = pid_file.read_text().strip()
-    if not text.isascii() or not text.isdigit():
-        fail(f"{pid_file} holds no pid, but {text[:40]!r}", BAD_CONFIG)
-    pid = int(text)
     try:
+        pid, owner = read_pid(pid_file), find_owner(pid_file)
+    except ValueError as error:
+        fail(error, BAD_CONFIG)
+    except OSError as error:
+        fail(f"cannot read {pid_file}: {error.strerror}")
+    try:
+        if not owner:  # there may be another process of that number
+            raise ProcessLookupError
         process = os.pidfd_open(pid)
         signal.pidfd_send_signal(process, signal.SIGTERM)
         if force:
@@ -245,8 +259,8 @@ def _stop_process(pid_file: Path, force: bool) -> str:
     return f"process {pid}"
 
 
-def _stop_by_rpc(path: str | None, overrides: tuple[str, ...], force: bool) -> str:
-    with _server(path, overrides, None, f"; or use `serve -p`, which writes {PID_FILE}") as client:
+def _stop_by_rpc(source: Source, force: bool) -> str:
+    with _server(source, None, f"; or use `serve -p`, which writes {PID_FILE}") as client:
         try:
             client.call("rpc.Stop", force)
             client.wait_for_end()

@@ -16,12 +16,11 @@ from fastsmtp.cli.options import (
     ClientOptions,
     client_options,
     complete_file,
-    config_options,
     fail,
     refuse,
     refuse_line_breaks,
-    target,
 )
+from fastsmtp.cli.source import Source, before_verb, config_options, target
 from fastsmtp.text import printable, size
 
 if TYPE_CHECKING:
@@ -93,17 +92,15 @@ class _SendOptions(NamedTuple):
 @client_options
 @click.option("-v", "--verbose", is_flag=True, help="Show the dialogue.")
 @click.option("-s", "--silent", is_flag=True, help="Say nothing when all went well.")
-def send(
-    path: str | None, overrides: tuple[str, ...], address: str | None, client: ClientOptions, **options: Any
-) -> None:
+def send(source: Source, address: str | None, client: ClientOptions, **options: Any) -> None:
     """Send a test mail, to this server or any other.
 
     ADDRESS is host:port or unix:/path. Without it the mail goes to the first listener of the configuration.
     """
     from fastsmtp.client.client import SendError
 
-    wish = _SendOptions(**options)
-    place = target(address, path, overrides)
+    wish = _SendOptions(**{**options, "silent": options["silent"] or before_verb().silent})
+    place = target(address, source)
     message = _message(wish)
     tls = client.tls()
     script = client.script(place, wish.sender, wish.recipients)

@@ -9,14 +9,12 @@ import click
 from fastsmtp.cli.options import (
     FAILED,
     PID_FILE,
-    chosen_path,
     complete_directory,
     complete_file,
-    config_options,
     fail,
-    read_config,
     refuse,
 )
+from fastsmtp.cli.source import Source, before_verb, config_options
 from fastsmtp.errors import StartError
 
 _EPILOG = """\b
@@ -43,6 +41,16 @@ def _fill_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: `fd`
 
 
+def _remove_old(ready_file: str) -> None:
+    """Before anything else, and whatever becomes of this start: what waits for the file must not find an old one."""
+    try:
+        os.unlink(ready_file)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        fail(f"cannot remove the old ready file {ready_file}: {error.strerror}")
+
+
 @click.command(epilog=_EPILOG)
 @config_options
 @click.option(
@@ -56,20 +64,30 @@ def _fill_standard_streams() -> None:
     "--ready-file", metavar="FILE", default="", shell_complete=complete_file,
     help="Write pid and addresses to FILE, as JSON, once mail is accepted.",
 )  # fmt: skip
-def serve(
-    path: str | None, overrides: tuple[str, ...], save: str, debug: bool, silent: bool, pid: bool, ready_file: str
-) -> None:
+def serve(source: Source, save: str, debug: bool, silent: bool, pid: bool, ready_file: str) -> None:
     """Listen and serve until told to stop.
 
     Without server.command in the configuration, every mail is shown in this terminal.
     """
     _fill_standard_streams()
-    config = read_config(path, (*overrides, "logs.level=debug") if debug else overrides)
+    if ready_file:
+        _remove_old(ready_file)
+    before = before_verb()
+    if debug or before.debug:
+        source = source._replace(overrides=(*source.overrides, "logs.level=debug"))
+    config = source.read()
     if save and (config.server.command or config.smtp.pool.command):
         refuse("--save", "server.command names a worker, which gets the mails instead")
     from fastsmtp.cli import service  # the other verbs do without it, and are quick
 
-    wishes = service.Wishes(chosen_path(path) or "", save, ready_file, PID_FILE if pid else "", silent)
+    wishes = service.Wishes(
+        source.name,
+        source.absolute(save),
+        source.absolute(ready_file),
+        PID_FILE if pid or before.pid else "",
+        silent or before.silent,
+    )
+    source.enter()
     try:
         status = service.serve(config, wishes)
     except StartError as error:

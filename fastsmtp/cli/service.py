@@ -24,6 +24,7 @@ from fastsmtp.ops.log import Logs, configure
 from fastsmtp.printer.archive import prepare
 from fastsmtp.processes.shares import process_count
 from fastsmtp.system.loop import run, unless
+from fastsmtp.system.pidfile import find_owner
 from fastsmtp.system.process import launched
 from fastsmtp.system.reaper import reaping
 
@@ -113,6 +114,7 @@ class _Service:
         # Until there are workers to replace; without a handler SIGHUP would kill.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        _refuse_if_owned(self.wishes.pid_file)
         with reaping(launched), _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
             if not await unless(self.stopping, self.server.start()):
                 self.server.abort()
@@ -157,6 +159,22 @@ class _Service:
             return
         self.log.info("stopping", reason=reason)
         self.stopping.set()
+
+
+def _refuse_if_owned(pid_file: str) -> None:
+    """Raises StartError where the file is that of a live server, which `stop` would then not find any more."""
+    if not pid_file:
+        return
+    try:
+        owner = find_owner(Path(pid_file))
+    except ValueError:
+        return  # of no server
+    except OSError as error:
+        raise StartError(f"cannot read the pid file {pid_file}: {error.strerror}") from error
+    if owner and owner != os.getpid():
+        raise StartError(
+            f"{pid_file} is that of the live process {owner}: stop that server, or delete the file if it is none"
+        )
 
 
 @contextlib.contextmanager

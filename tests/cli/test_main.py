@@ -217,6 +217,29 @@ def test_ready_file_that_cannot_be_written(command: Command) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["-o", "smtp.adr=x"], 2), (["-c", "none.yaml"], 2), (["-o", "server.command=/no/such/program"], 1)],
+    ids=["bad configuration", "no configuration", "no worker"],
+)
+def test_an_old_ready_file_is_gone_whatever_comes(
+    command: Command, tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    ready = tmp_path / "ready.json"
+    ready.write_text("{}")
+    assert command("serve", "-o", "smtp.addr=127.0.0.1:0", "--ready-file", "ready.json", *arguments).returncode == code
+    assert not ready.exists()
+
+
+def test_an_old_ready_file_that_cannot_be_removed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "ready.json").mkdir()
+    done = command("serve", "-o", "smtp.addr=127.0.0.1:0", "--ready-file", "ready.json")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "fastsmtp: cannot remove the old ready file ready.json: Is a directory\n",
+    )
+
+
 # --- serving
 
 

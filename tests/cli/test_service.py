@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inotify import watching
 from structlog.testing import capture_logs
 
 from fastsmtp import __version__
@@ -170,6 +171,38 @@ def test_files_stand_while_it_serves(monkeypatch: pytest.MonkeyPatch, output: Ou
     document = {"pid": os.getpid(), "listeners": {"default": ["127.0.0.1:1025"]}}
     assert server.did == ["start", f"{os.getpid()}\n", json.dumps(document) + "\n", "stop"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_appear_whole(monkeypatch: pytest.MonkeyPatch, output: Output, tmp_path: Path) -> None:
+    wishes = Wishes(pid_file=str(tmp_path / "pid"), ready_file=str(tmp_path / "ready"), silent=True)
+    with watching(tmp_path) as told:
+        assert run(Server(send(signal.SIGTERM)), monkeypatch, wishes) == 0
+    assert [(name, what) for name, what in told if name in ("pid", "ready")] == [
+        ("pid", "moved there"),
+        ("ready", "moved there"),
+        ("ready", "deleted"),
+        ("pid", "deleted"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["stale", "own", "none"])
+def test_a_pid_file_without_a_live_owner_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, output: Output, tmp_path: Path, kind: str
+) -> None:
+    pid = tmp_path / "pid"
+    pid.write_text({"stale": "1\n", "own": f"{os.getpid()}\n", "none": "abc\n"}[kind])
+    if kind == "stale":
+        os.utime(pid, (0, 0))  # written before its process was started
+    server = Server(look(pid), send(signal.SIGTERM))
+    assert run(server, monkeypatch, Wishes(pid_file=str(pid), silent=True)) == 0
+    assert server.did == ["start", f"{os.getpid()}\n", "stop"]
+
+
+def test_a_pid_file_that_cannot_be_read_is_told(
+    monkeypatch: pytest.MonkeyPatch, output: Output, tmp_path: Path
+) -> None:
+    with pytest.raises(StartError, match=f"^cannot read the pid file {tmp_path}: Is a directory$"):
+        run(Server(), monkeypatch, Wishes(pid_file=str(tmp_path), silent=True))
 
 
 def test_a_file_that_another_server_has_put_there_stays(

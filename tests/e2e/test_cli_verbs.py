@@ -241,7 +241,16 @@ def test_reset(serve: Serve, run: Run) -> None:
     assert outcome(run("reset")) == (0, "replaced the workers of smtp\n", "")
     assert len(pids() - before) == 2
     assert outcome(run("reset", "smtp")) == (0, "replaced the workers of smtp\n", "")
+    assert outcome(run("reset", "smtp", "-s")) == outcome(run("-s", "reset")) == (0, "", "")
     assert outcome(run("reset", "http")) == (1, "", "fastsmtp: no such plugin: http\n")
+
+
+def test_workers_of_a_plugin(serve: Serve, run: Run) -> None:
+    serve(RPC)
+    named, all_of_them = (json.loads(run("workers", *words, "--json").stdout) for words in (["smtp"], []))
+    assert [worker["pid"] for worker in named["smtp"]] == [worker["pid"] for worker in all_of_them["smtp"]]
+    assert run("workers", "smtp").stdout.startswith("smtp: 2 workers, ")
+    assert outcome(run("workers", "http")) == (1, "", "fastsmtp: no such plugin: http\n")
 
 
 # --- stop
@@ -313,6 +322,13 @@ def test_stop_with_a_stale_pid_file(run: Run, tmp_path: Path) -> None:
         "",
         f"fastsmtp: the process {ended.pid} of .pid is gone; delete the file\n",
     )
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        (tmp_path / ".pid").write_text(f"{other.pid}\n")
+        os.utime(tmp_path / ".pid", (0, 0))  # a process of today has nothing but the number in common with its writer
+        gone = f"fastsmtp: the process {other.pid} of .pid is gone; delete the file\n"
+        assert outcome(run("stop")) == (3, "", gone)
+        assert other.poll() is None
+        other.kill()
     (tmp_path / ".pid").write_text("abc\n")
     assert outcome(run("stop")) == (2, "", "fastsmtp: .pid holds no pid, but 'abc'\n")
 
