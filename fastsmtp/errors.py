@@ -34,5 +34,9 @@ class FrameError(WorkerError):
     """Bytes from a worker are not a Goridge frame."""
 
 
+class StoreError(FastSMTPError):
+    """The store of the inbox cannot be read or written: a full disk, a file that is not what was written."""
+
+
 class CallError(FastSMTPError):
     """An RPC call cannot be done; the text is for the caller."""

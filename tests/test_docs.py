@@ -18,7 +18,14 @@ from fastsmtp.cli.main import main
 from fastsmtp.config.collect import CollectorSettings
 from fastsmtp.config.file import load
 from fastsmtp.config.logs import ChannelSettings, FileLoggerSettings
-from fastsmtp.config.settings import Config, JobsSettings, ListenerSettings
+from fastsmtp.config.settings import (
+    Config,
+    InboxAuthSettings,
+    InboxSettings,
+    JobsSettings,
+    ListenerSettings,
+    RetentionSettings,
+)
 from fastsmtp.errors import ConfigError
 
 ROOT = TESTS.parent
@@ -59,6 +66,9 @@ OPTIONAL = {
     "logs.channels.<name>": ChannelSettings(),
     "metrics.collect.<name>": CollectorSettings(type="gauge"),
     "logs.file_logger_options": FileLoggerSettings(),
+    "inbox": InboxSettings(),
+    "inbox.retention": RetentionSettings(),
+    "inbox.auth": InboxAuthSettings(),
 }
 
 
@@ -94,11 +104,13 @@ def test_documented_defaults_of_a_section_that_may_be_left_out(section: str) -> 
         for key, _, default in ROWS
         if parent(key) == section and default != "required"
     }
-    without = type(OPTIONAL[section])
-    required = {field.encode_name for field in msgspec.structs.fields(without) if field.required}
-    assert {
-        key: value for key, value in msgspec.structs.asdict(OPTIONAL[section]).items() if key not in required
-    } == shown
+    settings = OPTIONAL[section]
+    values = {
+        field.encode_name: getattr(settings, field.name)
+        for field in msgspec.structs.fields(settings)
+        if not field.required
+    }
+    assert {key: value for key, value in values.items() if not isinstance(value, msgspec.Struct)} == shown
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -10,9 +10,10 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import structlog
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp import __version__
@@ -27,6 +28,9 @@ from fastsmtp.system.loop import run, unless
 from fastsmtp.system.pidfile import find_owner
 from fastsmtp.system.process import launched
 from fastsmtp.system.reaper import reaping
+
+if TYPE_CHECKING:
+    from fastsmtp.inbox.host import InboxHost
 
 _CHANNEL = "smtp"
 
@@ -51,7 +55,7 @@ def serve(config: Config, wishes: Wishes) -> int:
     try:
         for warning in misunderstandings(config):
             _logger().warning(warning)
-        return run(_Service(_make_server(config, directory), config, wishes, output).run())
+        return run(_Service(_make_server(config, directory), _make_inbox(config), config, wishes, output).run())
     except StartError as error:
         if not _own_log(config).stands_on_stderr:  # where it is told in plain words
             _logger().error("cannot start", reason=str(error))
@@ -64,6 +68,7 @@ class _Server(Protocol):
     """A server, or the parent of several processes that look like one."""
 
     addresses: dict[str, list[str]]
+    inbox: str  # path of the inbox's socket, to be set before `start`
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -83,6 +88,15 @@ def _make_server(config: Config, save: str) -> _Server:
     return Parent(config, count, save)
 
 
+def _make_inbox(config: Config) -> InboxHost | None:
+    settings = config.kept()
+    if settings is None:
+        return None
+    from fastsmtp.inbox.host import InboxHost  # a server without an inbox is small without it
+
+    return InboxHost(replace(config, inbox=settings), any_port=config.inbox is None)
+
+
 def _own_log(config: Config) -> LogsSettings:
     """How what `_logger` logs is logged."""
     return config.logs.channel(_CHANNEL)
@@ -93,11 +107,55 @@ def _logger() -> FilteringBoundLogger:
     return logger
 
 
+class WithInbox:
+    """A server with an inbox beside it, which is there before the server and after it."""
+
+    def __init__(self, server: _Server, host: InboxHost) -> None:
+        self._server = server
+        self._host = host
+        self.inbox = ""
+
+    @property
+    def addresses(self) -> dict[str, list[str]]:
+        """Where the server listens for mail."""
+        return self._server.addresses
+
+    async def start(self) -> None:
+        """Start both. Raises StartError, with nothing left running."""
+        await self._host.start()
+        self.inbox = self._server.inbox = self._host.path
+        try:
+            await self._server.start()
+        except BaseException:
+            self._host.abort()
+            raise
+
+    async def stop(self) -> None:
+        """Stop both: the inbox takes the mails of the transactions that are under way."""
+        await self._server.stop()
+        await self._host.stop()
+
+    def abort(self) -> None:
+        """End both at once."""
+        self._server.abort()
+        self._host.abort()
+
+    def reset(self) -> None:
+        """Replace the workers."""
+        self._server.reset()
+
+    def reopen_logs(self) -> None:
+        """After our own were."""
+        self._server.reopen_logs()
+        self._host.reopen_logs()
+
+
 class _Service:
     """One run of a server between start and the last signal."""
 
-    def __init__(self, server: _Server, config: Config, wishes: Wishes, output: Logs) -> None:
-        self.server = server
+    def __init__(self, server: _Server, inbox: InboxHost | None, config: Config, wishes: Wishes, output: Logs) -> None:
+        self.server = server if inbox is None else WithInbox(server, inbox)
+        self.inbox = inbox
         self.config = config
         self.wishes = wishes
         self.output = output
@@ -120,7 +178,7 @@ class _Service:
                 self.server.abort()
                 return self.exit_code
             loop.add_signal_handler(signal.SIGHUP, self.server.reset)
-            ready = json.dumps({"pid": os.getpid(), "listeners": self.server.addresses}) + "\n"
+            ready = json.dumps(self._listening()) + "\n"
             try:
                 with _standing(self.wishes.ready_file, "ready", ready):
                     self._greet()
@@ -132,17 +190,24 @@ class _Service:
                     self.log.info("stopped")
         return self.exit_code
 
+    def _listening(self) -> dict[str, Any]:
+        listening = {"pid": os.getpid(), "listeners": self.server.addresses}
+        return listening if self.inbox is None else {**listening, "inbox": self.inbox.url}
+
     def _greet(self) -> None:
         """Say where it listens: to people by a banner, and in the log unless both go to the same place."""
         log = _own_log(self.config)
         greeted = not self.wishes.silent and log.leaves_stderr_to_people and sys.stderr is not None
         if greeted:
             # One write, so that nothing comes in between.
-            sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses) + "\n")
+            url = "" if self.inbox is None else self.inbox.url
+            sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses, url) + "\n")
         if greeted and log.stands_on_stderr:
             return
         addresses = [address for listener in self.server.addresses.values() for address in listener]
         self.log.info("listening", addresses=", ".join(addresses), pid=os.getpid(), version=__version__)
+        if self.inbox is not None:
+            self.log.info("the inbox is open", url=self.inbox.url)
         if warning := exposure(addresses):
             self.log.warning(warning)
 

@@ -22,16 +22,17 @@ _RELAYS = {"unix": "a private Unix socket", "pipes": "pipes"}
 _INTERPRETERS = ("php", "python")
 
 
-def banner(config: Config, path: str, addresses: dict[str, list[str]]) -> str:
-    """What `serve` says first: where it listens, who takes the mails, and a warning if others can reach it.
+def banner(config: Config, path: str, addresses: dict[str, list[str]], inbox: str = "") -> str:
+    """What `serve` says first: where it listens, what takes the mails, and a warning if others can reach it.
 
-    `path` is that of the configuration, "" without one.
+    `path` is that of the configuration, `inbox` the URL of the inbox, "" without one.
     """
     storage = config.smtp.attachment_storage
     listening = [address for listener in addresses.values() for address in listener]
     processes = process_count(config.smtp)
     rows = [
         ("listening", ", ".join(listening)),
+        *([("inbox", inbox)] if inbox else []),
         *([("processes", _divided(config, processes))] if processes > 1 else []),
         ("workers", _workers(config)),
         ("attachments", f"files in {storage.temp_dir}" if storage.mode == "tempfile" else "in memory"),

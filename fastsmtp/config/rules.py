@@ -72,22 +72,32 @@ def integer(lowest: int, highest: int | None = None) -> Rule:
     )
 
 
-_SIZE_UNITS = {"": 1, "b": 1} | {
+_SIZE_UNITS: dict[str, int] = {"": 1, "b": 1} | {
     prefix + unit: base**power for power, prefix in enumerate("kmgt", 1) for unit, base in (("b", 1000), ("ib", 1024))
 }
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", re.ASCII)
+
+
+def parse_size(text: str) -> int:
+    """Octets of a size, `500`, `10MB` or `1.5 MiB`. Raises ValueError."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError("")
+    unit = _SIZE_UNITS.get(found[2].lower())
+    if unit is None:
+        raise ValueError("units are B, kB, MB, GB and KiB, MiB, GiB")
+    if "." in found[1]:
+        return round(min(float(found[1]) * unit, 2.0 * _LARGEST))  # there is no integer of infinity
+    return int(found[1]) * unit
 
 
 def size(lowest: int) -> Rule:
     def read(value: object) -> int:
         size: int | None = None
-        if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", value, re.ASCII)):
-            unit = _SIZE_UNITS.get(found[2].lower())
-            if unit is None:
-                raise ValueError("units are B, kB, MB, GB and KiB, MiB, GiB")
-            if "." in found[1]:
-                size = round(min(float(found[1]) * unit, 2.0 * _LARGEST))  # there is no integer of infinity
-            else:
-                size = int(found[1]) * unit
+        if isinstance(value, str):
+            size = parse_size(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             size = value
         if size is None or size < lowest:
@@ -208,6 +218,15 @@ def _words(text: str) -> None:
         raise ValueError(str(fault)[:1].lower() + str(fault)[1:]) from None
 
 
+def _namespace_entry(value: object) -> str:
+    text = read_text(value)
+    if text not in ("listener", "username", "helo", "plus"):
+        name = text.removeprefix("header:")
+        if name == text or not re.fullmatch(r"[!-9;-~]{1,100}", name):  # RFC 5322 2.2
+            raise ValueError("")
+    return text
+
+
 def _scalar_text(value: object) -> str:
     """RoadRunner lets numbers and booleans stand unquoted where it makes text of them."""
     return read_text("true" if value is True else "false" if value is False else str(value))
@@ -244,3 +263,6 @@ LogLevel: TypeAlias = Annotated[
 LogEncoding: TypeAlias = Annotated[str, choice("", "console", "json")]
 StatusCode: TypeAlias = Annotated[int, integer(100, 599)]
 ProcessCount: TypeAlias = Annotated[int, Rule('an integer of 1 or more, or "auto"', integer(1).read)]
+NamespaceEntry: TypeAlias = Annotated[
+    str, Rule('"listener", "username", "helo", "plus" or "header:Name"', _namespace_entry)
+]

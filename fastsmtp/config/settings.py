@@ -157,6 +157,37 @@ class StatusSettings(Section, rename=seconds("check_timeout"), frozen=True):
     unavailable_status_code: rules.StatusCode = 503
 
 
+class RetentionSettings(Section, rename=seconds("max_age", "namespace_ttl"), frozen=True):
+    """How much the inbox keeps, over all namespaces; 0 = no limit."""
+
+    max_mails: rules.Count = 0
+    max_bytes: rules.Size = 10 * 1000**3
+    max_age_s: rules.Seconds = 0.0
+    namespace_ttl_s: rules.Seconds = 86400.0  # after its last mail or call
+
+
+class InboxAuthSettings(Section, frozen=True):
+    """Who may call the inbox; all "" = everybody who can connect."""
+
+    username: rules.Text = ""
+    password: rules.Text = ""
+    token: rules.Text = ""  # of `Authorization: Bearer`
+
+
+class InboxSettings(Section, frozen=True):
+    """The process that keeps mails and answers HTTP."""
+
+    address: rules.HTTPAddress = "127.0.0.1:8025"  # "" = no inbox
+    path: rules.Text = ""  # directory of the store; "" = temporary, gone at the end
+    durability: Literal["memory", "normal", "full"] = "normal"
+    namespace: list[rules.NamespaceEntry] = msgspec.field(
+        default_factory=lambda: ["listener", "username", "helo", "plus", "header:X-Namespace"]
+    )  # who says where a mail belongs; the first that does
+    retention: RetentionSettings = RetentionSettings()
+    auth: InboxAuthSettings = InboxAuthSettings()
+    hosts: list[rules.Text] = []  # names it may be called by, beside localhost and literal loopback addresses
+
+
 class EndureSettings(Section, rename=seconds("grace_period"), frozen=True):
     """RoadRunner's container; of its settings only the grace period concerns us."""
 
@@ -174,6 +205,13 @@ class Config(Section, frozen=True):
     status: StatusSettings = StatusSettings()
     endure: EndureSettings = EndureSettings()
     smtp: SMTPSettings = SMTPSettings()
+    inbox: InboxSettings | None = None  # None = with its defaults where there is no worker command, else off
+
+    def kept(self) -> InboxSettings | None:
+        """The inbox there is to be, None without one."""
+        embedded = not (self.smtp.pool.command or self.server.command)
+        settings = InboxSettings() if self.inbox is None and embedded else self.inbox
+        return settings if settings is not None and settings.address else None
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:

@@ -23,17 +23,24 @@ _JOIN_BYTES: Final = 32 * 1024
 _ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
 
 
-def encode_payload(email: Email) -> Payload:
+def encode_payload(email: Email, *, include_raw: bool = True) -> Payload:
     """The email as workers of mode `smtp` get it: all in the context, an empty body."""
-    return encode_context(email), []
+    return encode_context(email, include_raw=include_raw), []
 
 
-def encode_context(email: Email) -> list[Segment]:
+def encode_context(email: Email, *, include_raw: bool = True) -> list[Segment]:
     """The JSON that docs/payload.md describes, in segments to be written one after the other.
 
     Large attachment contents are segments of their own, so nothing large is copied. Always valid JSON in UTF-8.
     """
-    return encode_document(email_document(email), email.attachments, attachment_document)
+    return encode_document(email_document(email, include_raw=include_raw), email.attachments, attachment_document)
+
+
+def encode_outline(email: Email) -> bytes:
+    """The same JSON without contents of attachments and without the octets of the mail."""
+    document = email_document(email, include_raw=False)
+    document["attachments"] = [attachment_document(attachment) for attachment in email.attachments]
+    return orjson.dumps(document)
 
 
 def encode_document(
@@ -66,8 +73,8 @@ def encode_document(
     return segments
 
 
-def email_document(email: Email) -> dict[str, Any]:
-    """The JSON of one email but for its attachments."""
+def email_document(email: Email, *, include_raw: bool = True) -> dict[str, Any]:
+    """The JSON of one email but for its attachments; without its octets, where it has them, if they are not wanted."""
     envelope, origin = email.envelope, email.origin
     return {
         "event": "EMAIL_RECEIVED",
@@ -86,7 +93,7 @@ def email_document(email: Email) -> dict[str, Any]:
         },
         "authentication": _authentication(envelope),
         "session": _session(email),
-        "message": _message(email),
+        "message": _message(email, include_raw),
     }
 
 
@@ -118,7 +125,7 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
     return fields
 
 
-def _message(email: Email) -> dict[str, Any]:
+def _message(email: Email, include_raw: bool) -> dict[str, Any]:
     text, html = _text(email.text), _text(email.html)
     found = email.defects
     headers: dict[str, str] = {}
@@ -152,7 +159,7 @@ def _message(email: Email) -> dict[str, Any]:
         "size": email.size,
         "defects": list(dict.fromkeys(found)) if found else [],
     }
-    if email.raw is not None:
+    if include_raw and email.raw is not None:
         document["raw"], document["raw_encoding"] = _raw(email.raw)
     return document
 

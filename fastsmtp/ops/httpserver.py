@@ -140,12 +140,12 @@ class _Connection(asyncio.Protocol):
 class HTTPServer:
     """Bound when made, so that a taken port is told early; listens from `start` to `stop`."""
 
-    def __init__(self, key: str, address: str, limits: Limits = LIMITS) -> None:
-        """`key` is the setting that asks for it. Raises StartError."""
+    def __init__(self, key: str, address: str | socket.socket, limits: Limits = LIMITS) -> None:
+        """`key` is the setting that asks for it; `address` may be a socket that is bound. Raises StartError."""
         self._key = key
         self._limits = limits
         try:
-            self._socket: socket.socket = bind(address)
+            self._socket: socket.socket = bind(address) if isinstance(address, str) else address
         except StartError as error:
             raise StartError(f"{key}: {error}") from None
         self.url = f"http://{format_address(self._socket)}"
@@ -160,10 +160,15 @@ class HTTPServer:
 
     async def start(self, routes: Iterable[web.AbstractRouteDef]) -> None:
         """Answer requests by these routes. Raises StartError."""
-        listen(self._socket, BACKLOG, f"{format_address(self._socket)} ({self._key})")
-        app = web.Application(middlewares=[self._tell_connections])
-        app.on_response_prepare.append(_say_no_versions)
+        app = web.Application()
         app.add_routes(routes)
+        await self.serve(app)
+
+    async def serve(self, app: web.Application) -> None:
+        """Answer requests by an application that is not used yet. Raises StartError."""
+        listen(self._socket, BACKLOG, f"{format_address(self._socket)} ({self._key})")
+        app.middlewares.insert(0, self._tell_connections)
+        app.on_response_prepare.append(_say_no_versions)
         self._runner = web.AppRunner(
             app,
             handler_cancellation=True,

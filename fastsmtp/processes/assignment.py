@@ -48,3 +48,4 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     own_files: list[OwnFile] = []
     index: int = 0  # which of the processes it is
     count_fd: int = -1  # descriptor of the `SharedCount` of connections; -1: there is no limit
+    inbox: str = ""  # path of the inbox's socket

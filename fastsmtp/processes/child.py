@@ -100,6 +100,7 @@ class Child:
         spares = [{name: _inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
         place = Place(listeners, spares, assignment.rpc, assignment.counting, _shared_count(assignment))
         server = self._server = Server(assignment.config, assignment.save, place)
+        server.inbox = assignment.inbox
         await server.start()
         self._rpc.methods = {**server.methods, **self._rpc.methods, **self._more_methods(server)}
         return True

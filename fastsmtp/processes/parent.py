@@ -49,6 +49,7 @@ class Parent:
         self._config = config
         self._count = count
         self._save = save
+        self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()
         self._directory = ""  # private; has one for each child
         self._listeners: dict[str, list[socket.socket]] = {}
@@ -126,6 +127,7 @@ class Parent:
                 spares=[{} if other == index else spare for other, spare in enumerate(spares)],
                 directory=directory,
                 save=self._save,
+                inbox=self.inbox,
                 rpc=rpc,
                 counting=bool(config.metrics.address),
                 own_files=self._own_files,

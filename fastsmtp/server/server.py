@@ -21,12 +21,17 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
+from fastsmtp.capture.email import Email
 from fastsmtp.config.settings import Config, ListenerSettings, SMTPSettings
 from fastsmtp.delivery.destination import Destination, Together
 from fastsmtp.delivery.jobs import encode_job, read_answer
-from fastsmtp.delivery.payload import encode_payload
+from fastsmtp.delivery.payload import Payload, encode_payload
 from fastsmtp.delivery.workers import Workers
+from fastsmtp.errors import StartError
 from fastsmtp.goridge.rpc import Method, RPCServer
+from fastsmtp.inbox.destination import InboxDestination
+from fastsmtp.inbox.link import Link
+from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.ops.appmetrics import AppMetrics
 from fastsmtp.ops.counters import Counters
 from fastsmtp.ops.endpoints import Endpoints, Watched
@@ -71,6 +76,9 @@ class Server:
         self._config = config
         self._save = save
         self._place = place
+        self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
+        self._link: Link | None = None  # to the inbox
+        self._resolver = Resolver([] if config.inbox is None else config.inbox.namespace)
         self.methods: Mapping[str, Method] = {}  # those of RPC, where somebody may call; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
         self._connections: set[SMTPProtocol] = set()
@@ -107,6 +115,7 @@ class Server:
             self._close_listeners()
             if self._pool is not None:
                 await self._pool.stop()
+            self._close_link()
             self._rpc.close()
             self._endpoints.abort()
             raise
@@ -123,6 +132,8 @@ class Server:
         pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
         backpressure = self._backpressure
         max_connections = smtp.max_connections or self._connections_that_fit()
+        if self.inbox:
+            self._link = await self._connect_inbox()
         services, destination = self._make_services(storage), self._make_destination(pool)
         if rpc_address or self._place is not None:
             pools, app_metrics = {"smtp": pool}, self._app_metrics
@@ -241,14 +252,26 @@ class Server:
     def _make_services(self, storage: Storage) -> Services:
         smtp = self._config.smtp
         # Jobs carry the octets always; what is kept as a file has to be there as it came.
-        return Services(storage, smtp.include_raw or self._jobs or bool(self._save), self._log)
+        return Services(storage, smtp.include_raw or self._jobs or bool(self._save or self.inbox), self._log)
+
+    async def _connect_inbox(self) -> Link:
+        link = Link(self.inbox, self._log)
+        try:
+            await link.start()
+        except OSError as error:
+            raise StartError(f"the inbox cannot be reached: {error.strerror}") from None
+        return link
 
     def _make_destination(self, pool: Pool) -> Destination:
         """Who takes the emails: the first one decides, the others are told what it decided."""
-        encode = encode_payload
+        encode: Callable[[Email], Payload] = encode_payload
         if self._jobs:
             encode = functools.partial(encode_job, pipeline=self._config.smtp.pipeline)
+        elif self.inbox and not (self._config.smtp.include_raw or self._save):
+            encode = functools.partial(encode_payload, include_raw=False)  # the octets are there for the inbox
         destinations: list[Destination] = [Workers(pool, encode, self._counters)]
+        if self._link is not None:
+            destinations.append(InboxDestination(self._link, self._resolver, self._log))
         return destinations[0] if len(destinations) == 1 else Together(*destinations)
 
     def _make_policies(self) -> list[Policy]:
@@ -325,6 +348,7 @@ class Server:
         self._sweep.stop()
         if self._pool is not None:
             await self._pool.stop()
+        self._close_link()
         await self._endpoints.stop()
         # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
         self._rpc.close()
@@ -336,6 +360,7 @@ class Server:
         self._sweep.stop()
         if self._pool is not None:
             self._pool.kill()
+        self._close_link()
         self._rpc.close()
         self._endpoints.abort()
 
@@ -366,6 +391,10 @@ class Server:
     def _on_connection_closed(self) -> None:
         if not self._connections:
             self._emptied.set()
+
+    def _close_link(self) -> None:
+        if self._link is not None:
+            self._link.close()
 
     def _close_listeners(self) -> None:
         for missed in list(self._stood_in):

@@ -139,6 +139,12 @@ class Process:
         if self.returncode is None:
             _kill_group(self.pid)
 
+    def end(self) -> None:
+        """Kill the process and its group and wait for its end, which is at once: for the end of the loop."""
+        if self.returncode is None:
+            _kill_group(self.pid)
+            self._reap()
+
     @property
     def status(self) -> str:
         """How it ended, in words."""
@@ -183,6 +189,8 @@ class Process:
             self._loop.call_soon_threadsafe(self._reap)
 
     def _reap(self) -> None:
+        if self.returncode is not None:  # reaped by `end`, while the thread waited
+            return
         if self._exit_fd >= 0:
             self._loop.remove_reader(self._exit_fd)
             os.close(self._exit_fd)

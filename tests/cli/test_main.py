@@ -92,7 +92,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     started: list[Serving] = []
 
     def start(*arguments: str) -> Serving:
-        started.append(Serving(tmp_path, "-o", "smtp.addr=127.0.0.1:0", *arguments))
+        started.append(Serving(tmp_path, "-o", "smtp.addr=127.0.0.1:0", "-o", "inbox.address=127.0.0.1:0", *arguments))
         return started[-1]
 
     yield start
@@ -246,10 +246,12 @@ def test_an_old_ready_file_that_cannot_be_removed(command: Command, tmp_path: Pa
 def test_banner_ready_file_and_graceful_end(serve: Serve) -> None:
     serving = serve()
     address = f"127.0.0.1:{serving.port}"
-    assert serving.ready == {"pid": serving.process.pid, "listeners": {"default": [address]}}
+    inbox = serving.ready["inbox"]
+    assert serving.ready == {"pid": serving.process.pid, "listeners": {"default": [address]}, "inbox": inbox}
     assert serving.banner == [
         f"fastsmtp {__version__}",
         f"  listening    {address}",
+        f"  inbox        {inbox}",
         "  workers      embedded default: mails are shown here",
         "  attachments  in memory",
         "  config       defaults, there is no .rr.yaml here",
@@ -271,7 +273,7 @@ def test_default_file_and_work_directory(serve: Serve, tmp_path: Path) -> None:
     )
     worker = [sys.executable, "-m", "fastsmtp.printer.main"]
     serving = serve("-w", str(work), "-o", f"server.command={json.dumps(worker)}")
-    assert serving.banner[2:] == [
+    assert serving.banner[3:] == [
         f"  workers      2 x {sys.executable} -m fastsmtp.printer.main",
         "  attachments  files in attachments",
         f"  config       {work}/.rr.yaml",
@@ -281,7 +283,7 @@ def test_default_file_and_work_directory(serve: Serve, tmp_path: Path) -> None:
 
 def test_others_can_reach_it(serve: Serve) -> None:
     serving = serve("-o", "smtp.addr=0.0.0.0:0")
-    assert serving.banner[5:] == [
+    assert serving.banner[6:] == [
         f"  WARNING      0.0.0.0:{serving.port} can be reached from other machines: "
         "every mail and every login is accepted, keep it off the internet"
     ]

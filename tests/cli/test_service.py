@@ -108,7 +108,7 @@ def run(
     *settings: str,
 ) -> int:
     monkeypatch.setattr(server_module, "Server", lambda config, save: server)
-    return serve(load(None, ["smtp.processes=1", *settings]), wishes)
+    return serve(load(None, ["smtp.processes=1", 'inbox.address=""', *settings]), wishes)
 
 
 def record(event: str, level: str = "info", **fields: Any) -> dict[str, Any]:

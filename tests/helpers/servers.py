@@ -47,7 +47,9 @@ class Server:
             self.process.kill()
             self.stop()
             raise
-        self.listeners: dict[str, list[str]] = json.loads(ready_file.read_text())["listeners"]
+        ready = json.loads(ready_file.read_text())
+        self.listeners: dict[str, list[str]] = ready["listeners"]
+        self.inbox: str = ready.get("inbox", "")  # its URL
         host, _, port = self.listeners["default"][0].rpartition(":")
         self.host, self.port = host, int(port)
         self.exit_code = 0  # what the end of the test expects

@@ -43,6 +43,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             "version": "3",
             "server": {"relay": "unix", "env": {"RECORDS": str(tmp_path / "records")}},
             "smtp": {"addr": "127.0.0.1:0", "pool": {"num_workers": 2}},
+            "inbox": {"address": ""},  # off, unless the settings ask for one
         }
         if worker is not None:
             base["server"]["command"] = f"php {WORKERS / worker}"

@@ -1,0 +1,243 @@
+"""Mails of a namespace: lists, one of them, marks, deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from fastsmtp.inbox.api.problems import Problem, bad
+from fastsmtp.inbox.api.requests import (
+    INBOX,
+    MAX_LIST,
+    NAMESPACE,
+    answer,
+    namespace_of,
+    read_document,
+    read_flag,
+    read_limit,
+    read_outcomes,
+    read_position,
+    where_of_query,
+)
+from fastsmtp.inbox.names import Cursor
+from fastsmtp.inbox.namespaces import Namespace
+from fastsmtp.inbox.store import Row
+from fastsmtp.inbox.where import Where
+
+_LIST_KEYS: Final = ("after", "before", "limit", "order", "fields", "outcome", "unread")
+_LATEST: Final = "latest"
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes."""
+    return [
+        web.get(f"{NAMESPACE}/mails", list_mails),
+        web.patch(f"{NAMESPACE}/mails", mark),
+        web.delete(f"{NAMESPACE}/mails", delete),
+        web.get(f"{NAMESPACE}/mails/{{uuid}}", show),
+        web.delete(f"{NAMESPACE}/mails/{{uuid}}", delete_one),
+        web.get(f"{NAMESPACE}/mails/{{uuid}}/raw", raw),
+        web.get(f"{NAMESPACE}/mails/{{uuid}}/text", text),
+        web.get(f"{NAMESPACE}/mails/{{uuid}}/headers", headers),
+        web.get(f"{NAMESPACE}/mails/{{uuid}}/transcript", transcript),
+    ]
+
+
+async def list_mails(request: web.Request) -> web.Response:
+    """`GET …/mails`: the newest first, or the oldest with `order=asc`."""
+    namespace, inbox, query = namespace_of(request), request.app[INBOX], request.query
+    newest_first = _read_order(query)
+    where = where_of_query(request, _LIST_KEYS)
+    before = read_position(inbox, namespace, query.get("before"), "/before")
+    found = await inbox.find(
+        namespace,
+        where,
+        limit=read_limit(query),
+        after=read_position(inbox, namespace, query.get("after"), "/after"),
+        before=before or None,
+        newest_first=newest_first,
+        outcomes=read_outcomes(query.get("outcome")),
+        unread=read_flag(query, "unread"),
+    )
+    full = _read_fields(query)
+    mails = [await _shown(request, namespace, row, full=full) for row in found.rows]
+    following = None if found.following is None else str(Cursor(namespace.epoch, found.following))
+    counters = namespace.counters
+    return answer(
+        {
+            "cursor": str(inbox.cursor(namespace)),
+            "next": following,
+            "total": counters.present,
+            "unread": counters.unread,
+            "evicted": counters.evicted + counters.expired,
+            "mails": mails,
+        }
+    )
+
+
+def _read_order(query: Mapping[str, str]) -> bool:
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise bad("/order", "asc or desc")
+    return order == "desc"
+
+
+def _read_fields(query: Mapping[str, str]) -> bool:
+    fields = query.get("fields", "summary")
+    if fields not in ("summary", "full"):
+        raise bad("/fields", "summary or full")
+    return fields == "full"
+
+
+async def _shown(request: web.Request, namespace: Namespace, row: Row, *, full: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        **orjson.loads(row.summary),
+        "seq": row.seq,
+        "cursor": str(Cursor(namespace.epoch, row.seq)),
+        "read": row.read,
+        "tags": row.tags,
+    }
+    if full:
+        document = await request.app[INBOX].run(lambda store: store.document(row))
+        shown["payload"] = orjson.Fragment(document) if document else None
+    return shown
+
+
+async def row_of(request: web.Request) -> tuple[Namespace, Row]:
+    """Return the mail in the path, a uuid or "latest". Raises Problem."""
+    namespace, inbox = namespace_of(request), request.app[INBOX]
+    uuid = request.match_info["uuid"]
+    if uuid == _LATEST:
+        rows = (await inbox.find(namespace, limit=1)).rows
+        if not rows:
+            raise Problem(404, f"there is no mail in {namespace.name}")
+        return namespace, rows[0]
+    row = await inbox.run(lambda store: store.find(uuid, namespace))
+    if row is None:
+        raise Problem(404, f"there is no mail {uuid} in {namespace.name}")
+    return namespace, row
+
+
+async def document_of(request: web.Request, row: Row) -> Any:
+    """Return the payload of a mail. Raises Problem where only its summary is kept."""
+    document = await request.app[INBOX].run(lambda store: store.document(row))
+    if not document:
+        raise Problem(404, "of this mail only the summary is kept")
+    return orjson.loads(document)
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}`: summary and payload."""
+    namespace, row = await row_of(request)
+    return answer(await _shown(request, namespace, row, full=True))
+
+
+async def raw(request: web.Request) -> web.StreamResponse:
+    """`GET …/mails/{uuid}/raw`: the octets as they came."""
+    _namespace, row = await row_of(request)
+    if not row.place.segment:
+        raise Problem(404, "of this mail only the summary is kept")
+    response = web.StreamResponse(
+        headers={"Content-Disposition": f'attachment; filename="{row.uuid}.eml"', "X-Content-Type-Options": "nosniff"}
+    )
+    response.content_type = "message/rfc822"
+    response.content_length = row.place.raw_length
+    await response.prepare(request)
+    if request.method != "HEAD":
+        for start in range(0, row.place.raw_length, _CHUNK):
+            await response.write(await request.app[INBOX].run(lambda store: store.raw(row, start, _CHUNK)))  # noqa: B023
+    await response.write_eof()
+    return response
+
+
+_CHUNK: Final = 256 * 1024
+
+
+async def text(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/text`: the plain text body."""
+    _namespace, row = await row_of(request)
+    message = (await document_of(request, row))["message"]
+    if message["text"] is None:
+        raise Problem(404, "this mail has no plain text")
+    return web.Response(text=message["text"], headers={"X-Content-Type-Options": "nosniff"})
+
+
+async def headers(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/headers`: decoded, and every field in order as it was sent."""
+    _namespace, row = await row_of(request)
+    message = (await document_of(request, row))["message"]
+    return answer({"headers": message["headers"], "raw_headers": message["raw_headers"]})
+
+
+async def transcript(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/transcript`: the SMTP dialogue."""
+    _namespace, row = await row_of(request)
+    session = (await document_of(request, row))["session"]
+    if "transcript" not in session:
+        raise Problem(404, "there is no transcript: smtp.include_transcript is off")
+    return answer({"transcript": session["transcript"]})
+
+
+async def mark(request: web.Request) -> web.Response:
+    """`PATCH …/mails`: mark as read, tag."""
+    namespace = namespace_of(request)
+    document = await read_document(request, ("where", "ids", "read", "tags"))
+    read, tags = document.get("read"), document.get("tags")
+    if read is not None and not isinstance(read, bool):
+        raise bad("/read", "true or false")
+    if tags is not None and not _are_tags(tags):
+        raise bad("/tags", "a list of strings without line ends")
+    if read is None and tags is None:
+        raise bad("", "nothing to change: read, tags")
+    rows = await _chosen(request, namespace, document)
+    marks = {"read": read, "tags": None if tags is None else tuple(dict.fromkeys(tags))}
+    changed = await request.app[INBOX].mark(rows, **marks)
+    return answer({"matched": len(rows), "changed": len(changed)})
+
+
+def _are_tags(tags: Any) -> bool:
+    return (
+        isinstance(tags, list)
+        and len(tags) <= 100
+        and all(isinstance(tag, str) and tag and len(tag) <= 100 and "\n" not in tag for tag in tags)
+    )
+
+
+async def _chosen(request: web.Request, namespace: Namespace, document: Mapping[str, Any]) -> list[Row]:
+    inbox = request.app[INBOX]
+    if ("where" in document) == ("ids" in document):
+        raise bad("", "which mails? Either where or ids")
+    if "where" in document:
+        return (await inbox.find(namespace, Where(document["where"], "/where"), limit=_EVERY)).rows
+    ids = document["ids"]
+    if not isinstance(ids, list) or len(ids) > MAX_LIST or not all(isinstance(one, str) for one in ids):
+        raise bad("/ids", f"a list of up to {MAX_LIST} uuids")
+    found = [await inbox.run(lambda store: store.find(uuid, namespace)) for uuid in ids]  # noqa: B023
+    return [row for row in found if row is not None]
+
+
+_EVERY: Final = 1 << 40
+
+
+async def delete(request: web.Request) -> web.Response:
+    """`DELETE …/mails?where…`: those that meet the condition, or all of them with `all=true`."""
+    namespace, inbox = namespace_of(request), request.app[INBOX]
+    where = where_of_query(request, ("all", "outcome"))
+    if not where:
+        if not read_flag(request.query, "all"):
+            raise bad("/all", "everything goes only with all=true")
+        return answer({"deleted": await inbox.empty(namespace), "cursor": str(inbox.cursor(namespace))})
+    outcomes = read_outcomes(request.query.get("outcome"))
+    rows = (await inbox.find(namespace, where, limit=_EVERY, outcomes=outcomes)).rows
+    await inbox.delete(rows)
+    return answer({"deleted": len(rows), "cursor": str(inbox.cursor(namespace))})
+
+
+async def delete_one(request: web.Request) -> web.Response:
+    """`DELETE …/mails/{uuid}`."""
+    namespace, row = await row_of(request)
+    await request.app[INBOX].delete([row])
+    return answer({"deleted": 1, "cursor": str(request.app[INBOX].cursor(namespace))})

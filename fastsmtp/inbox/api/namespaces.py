@@ -1,0 +1,126 @@
+"""Namespaces: make, look at, delete; their cursors and ledgers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from fastsmtp.inbox.api.problems import Problem, bad
+from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of, read_document, read_seconds
+from fastsmtp.inbox.ledger import Ledger, make_ledger
+from fastsmtp.inbox.namespaces import Namespace, NamespaceSettings
+from fastsmtp.inbox.summary import timestamp_ms
+
+LEDGER: Final = web.AppKey("ledger", Ledger)
+_SETTINGS: Final = ("ttl", "quota", "on_quota", "keep")
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes."""
+    return [
+        web.get("/api/ns", list_namespaces),
+        web.delete("/api/ns", delete_namespaces),
+        web.get("/api/ledger", ledger_of_all),
+        web.get(f"{NAMESPACE}/cursor", cursor),
+        web.get(f"{NAMESPACE}/ledger", ledger),
+        web.put(NAMESPACE, put),
+        web.get(NAMESPACE, show),
+        web.delete(NAMESPACE, delete),
+    ]
+
+
+def shown(request: web.Request, namespace: Namespace) -> dict[str, Any]:
+    """Return a namespace as answers have it."""
+    counters = namespace.counters
+    base = f"{request.scheme}://{request.host}"
+    return {
+        "name": namespace.name,
+        "cursor": str(request.app[INBOX].cursor(namespace)),
+        "mails": counters.present,
+        "unread": counters.unread,
+        "refused": counters.refused_present,
+        "bytes": counters.bytes,
+        "tags": dict(sorted(counters.tags.items())),
+        "created_at": timestamp_ms(namespace.created_at),
+        "used_at": timestamp_ms(namespace.used_at),
+        "settings": msgspec.to_builtins(namespace.settings),
+        "urls": {
+            "page": f"{base}/ui/ns/{namespace.name}",
+            "api": f"{base}/api/ns/{namespace.name}",
+            "mailpit": f"{base}/ns/{namespace.name}",
+        },
+    }
+
+
+async def list_namespaces(request: web.Request) -> web.Response:
+    """`GET /api/ns?prefix=`."""
+    found = request.app[INBOX].namespaces(request.query.get("prefix", ""))
+    return answer({"namespaces": [shown(request, namespace) for namespace in found]})
+
+
+async def delete_namespaces(request: web.Request) -> web.Response:
+    """`DELETE /api/ns?prefix=`: all whose names begin so."""
+    prefix = request.query.get("prefix", "")
+    if not prefix:
+        raise bad("/prefix", "which ones? Their names begin with it")
+    inbox = request.app[INBOX]
+    names = [namespace.name for namespace in inbox.namespaces(prefix)]
+    for name in names:
+        await _end(request, name)
+    return answer({"deleted": names})
+
+
+async def put(request: web.Request) -> web.Response:
+    """`PUT /api/ns/{ns}`: make it, or change its settings; without a document they stay as they are."""
+    name = name_of(request)
+    document = await read_document(request, _SETTINGS)
+    if "ttl" in document:
+        document["ttl"] = read_seconds(document["ttl"], "/ttl")
+    try:
+        settings = msgspec.convert(document, NamespaceSettings)
+    except msgspec.ValidationError as error:
+        raise Problem(422, str(error)) from None
+    inbox = request.app[INBOX]
+    new = inbox.namespace(name) is None
+    namespace = await inbox.put(name, settings if document or new else None)
+    return answer(shown(request, namespace), 201 if new else 200)
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET /api/ns/{ns}`."""
+    return answer(shown(request, namespace_of(request)))
+
+
+async def delete(request: web.Request) -> web.Response:
+    """`DELETE /api/ns/{ns}`: with all it holds."""
+    name = name_of(request)
+    if await _end(request, name) is None:
+        raise Problem(404, f"there is no namespace {name}")
+    return answer({"deleted": [name]})
+
+
+async def _end(request: web.Request, name: str) -> Namespace | None:
+    namespace = await request.app[INBOX].end(name)
+    request.app[LEDGER].forget(name)
+    return namespace
+
+
+async def cursor(request: web.Request) -> web.Response:
+    """`GET /api/ns/{ns}/cursor`."""
+    return answer({"cursor": str(request.app[INBOX].cursor(namespace_of(request)))})
+
+
+async def ledger(request: web.Request) -> web.Response:
+    """`GET /api/ns/{ns}/ledger`."""
+    namespace = namespace_of(request)
+    events = request.app[LEDGER]
+    document = await request.app[INBOX].run(lambda _store: make_ledger(events.of(namespace.name), namespace.counters))
+    return answer({"namespace": namespace.name, "cursor": str(request.app[INBOX].cursor(namespace)), **document})
+
+
+async def ledger_of_all(request: web.Request) -> web.Response:
+    """`GET /api/ledger`."""
+    events = request.app[LEDGER]
+    return answer(await request.app[INBOX].run(lambda store: make_ledger(events.of_all(), store.totals())))

@@ -1,0 +1,115 @@
+"""Waits and expectations."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from fastsmtp.inbox.api.namespaces import LEDGER
+from fastsmtp.inbox.api.requests import (
+    INBOX,
+    MAX_LIST,
+    NAMESPACE,
+    answer,
+    namespace_of,
+    read_document,
+    read_number,
+    read_position,
+    read_seconds,
+    where_of_query,
+)
+from fastsmtp.inbox.expectation import Expectation, State, make_expectation, make_item
+from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, BEGUN, REFUSED
+from fastsmtp.inbox.namespaces import Namespace
+from fastsmtp.inbox.report import make_report, report_text
+
+_WAIT_KEYS: Final = ("after", "count", "where", "timeout", "exactly", "settle", "unit", "fields", "limit")
+_EXPECT_KEYS: Final = ("after", "within", "rest", "settle", "expect")
+_DEFAULT_WAIT: Final = "10s"
+_DEFAULT_WITHIN: Final = "5s"
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes."""
+    return [
+        web.post(f"{NAMESPACE}/wait", wait),
+        web.get(f"{NAMESPACE}/wait", wait_by_query),
+        web.post(f"{NAMESPACE}/expect", expect),
+    ]
+
+
+async def wait(request: web.Request) -> web.Response:
+    """`POST …/wait`: until mails are there."""
+    return await _wait(request, await read_document(request, _WAIT_KEYS))
+
+
+async def wait_by_query(request: web.Request) -> web.Response:
+    """`GET …/wait?…`: the same, for a shell."""
+    others = [key for key in _WAIT_KEYS if key != "where"]
+    spec: dict[str, Any] = {key: request.query[key] for key in others if key in request.query}
+    for key in ("count", "exactly"):
+        if key in spec:
+            spec[key] = read_number(spec[key], f"/{key}", 0, 1_000_000)
+    return await _wait(request, spec, where_of_query(request, others).spec)
+
+
+async def _wait(request: web.Request, spec: dict[str, Any], where: Any = None) -> web.Response:
+    namespace, inbox = namespace_of(request), request.app[INBOX]
+    item = {key: spec[key] for key in ("count", "exactly", "unit") if key in spec}
+    made = make_item({**item, "where": spec.get("where", {}) if where is None else where}, "", read_seconds)
+    settle_s = read_seconds(spec.get("settle", "250ms"), "/settle")
+    within_s = read_seconds(spec.get("timeout", _DEFAULT_WAIT), "/timeout")
+    limit = read_number(spec.get("limit", 50), "/limit", 0, MAX_LIST)
+    expectation = Expectation([made], settle_s=settle_s)
+    after = read_position(inbox, namespace, spec.get("after"), "/after")
+    state, elapsed_s, report = await _observe(request, "wait", namespace, expectation, after, within_s)
+    if state is not State.MET:
+        return _failed(request, state, report)
+    mails = [{**seen.mail.summary, "seq": seen.seq} for seen in made.seen[:limit]]
+    return answer(
+        {
+            "matched": made.counted,
+            "cursor": report["to"],
+            "elapsed_ms": round(elapsed_s * 1000),
+            "mails": mails,
+            "more": max(0, len(made.seen) - limit),
+        }
+    )
+
+
+async def expect(request: web.Request) -> web.Response:
+    """`POST …/expect`: a whole picture in one call."""
+    namespace, inbox = namespace_of(request), request.app[INBOX]
+    spec = await read_document(request, _EXPECT_KEYS)
+    expectation = make_expectation(spec, read_seconds)
+    within_s = read_seconds(spec.get("within", _DEFAULT_WITHIN), "/within")
+    after = read_position(inbox, namespace, spec.get("after"), "/after")
+    state, _elapsed_s, report = await _observe(request, "expect", namespace, expectation, after, within_s)
+    return answer(report) if state is State.MET else _failed(request, state, report)
+
+
+async def _observe(
+    request: web.Request, kind: str, namespace: Namespace, expectation: Expectation, after: int, within_s: float
+) -> tuple[State, float, dict[str, Any]]:
+    inbox, ledger = request.app[INBOX], request.app[LEDGER]
+    before = ledger.of(namespace.name)
+    recipient = expectation.items[0].where.recipient if kind == "wait" else None
+    state, elapsed_s = await inbox.observe(namespace, expectation, after=after, within_s=within_s, recipient=recipient)
+    now = ledger.of(namespace.name)
+    server = {event: now.get(event, 0) - before.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED)}
+    server["in_flight"] = now.get(BEGUN, 0) - sum(now.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED))
+    cursors = (f"{namespace.epoch}.{after}", str(inbox.cursor(namespace)))
+    report = make_report(kind, namespace.name, cursors, elapsed_s, expectation, server, held=state is State.MET)
+    return state, elapsed_s, report
+
+
+def _failed(request: web.Request, state: State, report: dict[str, Any]) -> web.Response:
+    """408 when the time is over, 409 when something came that must not."""
+    status = 409 if state is State.VIOLATED else 408
+    if "text/plain" in request.headers.get("Accept", ""):
+        return web.Response(status=status, text=report_text(report))
+    document = {"type": "about:blank", "title": "Not as expected", "status": status, "detail": report_text(report)}
+    response = answer({**document, "report": report}, status)
+    response.content_type = "application/problem+json"
+    return response

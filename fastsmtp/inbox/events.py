@@ -1,0 +1,139 @@
+"""Streams of what happens in the inbox, for pages and clients that look on.
+
+A stream that is slower than the mails holds no more than the newest of them and their number: it is told what it
+missed, never disconnected, and costs the same whatever happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, NamedTuple
+
+from fastsmtp.inbox.namespaces import Namespace
+from fastsmtp.inbox.store import Arrival, Row
+
+NEWEST: Final = 50  # mails of one frame
+_MAX_CHANGES: Final = 1000  # of mails, between two frames; beyond, the client has to read the list anew
+MAX_STREAMS: Final = 100
+
+
+class Frame(NamedTuple):
+    """One thing to tell: `seq` is the newest mail of the namespace at that time."""
+
+    event: str
+    namespace: Namespace
+    seq: int
+    content: dict[str, Any]
+
+
+class Stream:
+    """What one client has yet to be told. `namespace` None means all."""
+
+    def __init__(self, namespace: Namespace | None) -> None:
+        self.namespace: Final = namespace
+        self.changed: Final = asyncio.Event()
+        self.ended = False
+        self._mails: dict[int, list[tuple[int, dict[str, Any]]]] = {}  # by namespace, the newest last
+        self._counts: dict[int, int] = {}
+        self._spaces: dict[int, Namespace] = {}
+        self._changes: list[Frame] = []
+        self._overflown = False
+
+    def on_mail(self, namespace: Namespace, seq: int, shown: dict[str, Any]) -> None:
+        mails = self._mails.setdefault(namespace.id, [])
+        mails.append((seq, shown))
+        if len(mails) > 2 * NEWEST:
+            del mails[:NEWEST]
+        self._counts[namespace.id] = self._counts.get(namespace.id, 0) + 1
+        self._spaces[namespace.id] = namespace
+        self.changed.set()
+
+    def on_change(self, frame: Frame) -> None:
+        if len(self._changes) < _MAX_CHANGES:
+            self._changes.append(frame)
+        else:
+            self._overflown = True
+        self.changed.set()
+
+    def end(self) -> None:
+        """Nothing more is told."""
+        self.ended = True
+        self.changed.set()
+
+    def take(self) -> list[Frame]:
+        """Return what is to be told, in order, and forget it."""
+        self.changed.clear()
+        frames = []
+        for number, mails in self._mails.items():
+            namespace, newest = self._spaces[number], mails[-NEWEST:]
+            content = {"count": self._counts[number], "mails": [shown for _seq, shown in newest]}
+            frames.append(Frame("mail", namespace, newest[-1][0], content))
+        frames += self._changes
+        if self._overflown and self._changes:
+            last = self._changes[-1]
+            frames.append(Frame("overflow", last.namespace, last.seq, {}))
+        self._mails, self._counts, self._spaces = {}, {}, {}
+        self._changes, self._overflown = [], False
+        return frames
+
+
+class Events:
+    """All streams."""
+
+    def __init__(self) -> None:
+        self._streams: dict[Stream, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def open(self, namespace: Namespace | None = None) -> Stream:
+        """Return a stream of what happens from now on; `close` it."""
+        stream = Stream(namespace)
+        self._streams[stream] = None
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """May be called twice."""
+        self._streams.pop(stream, None)
+
+    def on_mail(self, namespace: Namespace, seq: int, arrival: Arrival) -> None:
+        """A mail has become visible."""
+        if self._streams:
+            shown = {**arrival.summary, "seq": seq, "namespace": namespace.name, "read": False, "tags": []}
+            for stream in self._of(namespace):
+                stream.on_mail(namespace, seq, shown)
+
+    def on_marked(self, row: Row, namespace: Namespace) -> None:
+        """A mail is read or unread now, or has other tags."""
+        self._change("update", namespace, {"uuid": row.uuid, "seq": row.seq, "read": row.read, "tags": list(row.tags)})
+
+    def on_deleted(self, row: Row, namespace: Namespace) -> None:
+        """A mail is no more."""
+        self._change("delete", namespace, {"uuid": row.uuid, "seq": row.seq})
+
+    def on_purged(self, namespace: Namespace) -> None:
+        """All mails of the namespace, or many, are no more."""
+        self._change("purge", namespace, {"namespace": namespace.name})
+
+    def on_fault(self, namespace: Namespace, content: dict[str, Any]) -> None:
+        """A plan acted."""
+        self._change("fault", namespace, content)
+
+    def on_ended(self, namespace: Namespace) -> None:
+        """The namespace is no more: its streams end."""
+        self.on_purged(namespace)
+        for stream in list(self._streams):
+            if stream.namespace is namespace:
+                stream.end()
+
+    def end_all(self) -> None:
+        """The inbox ends."""
+        for stream in list(self._streams):
+            stream.end()
+
+    def _change(self, event: str, namespace: Namespace, content: dict[str, Any]) -> None:
+        for stream in self._of(namespace):
+            stream.on_change(Frame(event, namespace, namespace.seq, content))
+
+    def _of(self, namespace: Namespace) -> list[Stream]:
+        return [stream for stream in self._streams if stream.namespace is None or stream.namespace is namespace]

@@ -1,0 +1,94 @@
+"""The frames between SMTP processes and the inbox: Goridge frames over a private Unix socket.
+
+| frame    | from  | options                                | frame payload                                            |
+|----------|-------|----------------------------------------|----------------------------------------------------------|
+| mail     | SMTP  | lengths of context and head, number    | head and payload, both JSON: the context; then the raw   |
+| verdicts | inbox | none                                   | JSON: a list of [number, what was wrong], "" = committed |
+| counts   | SMTP  | none                                   | JSON: a `Counts`                                         |
+
+Numbers say which mail a verdict is about; they are the sender's and recur after 2^32.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from fastsmtp.errors import FrameError
+from fastsmtp.goridge.frame import CODEC_JSON, Frame, encode_frame, frame_header
+
+MAX_FRAME_BYTES: Final = 1 << 31  # of a mail with its payload; the size of mail data has its own limit
+MAX_NUMBER: Final = 1 << 32
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is said of a mail beside its payload. `spool` is the path of a file that has the raw mail, "" = the body."""
+
+    namespaces: list[str]
+    received_at: int  # Unix time in milliseconds
+    outcome: str
+    spool: str = ""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What happened since the last such frame, by namespace and event; and mails that were refused after all."""
+
+    events: dict[str, dict[str, int]] = {}
+    withdrawn: list[str] = []
+
+
+class MailFrame(msgspec.Struct, frozen=True):
+    """A mail as it arrived."""
+
+    number: int
+    head: Head
+    payload: bytes
+    raw: bytes
+
+
+_HEAD_DECODER: Final = msgspec.json.Decoder(Head)
+_COUNTS_DECODER: Final = msgspec.json.Decoder(Counts)
+_VERDICTS_DECODER: Final = msgspec.json.Decoder(list[tuple[int, str]])
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def mail_frame(number: int, head: Head, payload: bytes, raw: bytes | bytearray) -> list[bytes | bytearray]:
+    """Return the segments of a mail's frame, to be written one after the other."""
+    shown = _ENCODER.encode(head)
+    context = len(shown) + len(payload)
+    header = frame_header(CODEC_JSON, (context, len(shown), number), context + len(raw))
+    return [header + shown, payload, raw] if raw else [header + shown, payload]
+
+
+def counts_frame(counts: Counts) -> bytes:
+    """Return the frame of counts."""
+    return encode_frame(CODEC_JSON, _ENCODER.encode(counts))
+
+
+def verdicts_frame(verdicts: list[tuple[int, str]]) -> bytes:
+    """Return the frame that says what became of mails."""
+    return encode_frame(CODEC_JSON, _ENCODER.encode(verdicts))
+
+
+def read_frame(frame: Frame) -> MailFrame | Counts:
+    """Return what an SMTP process said. Raises FrameError."""
+    payload = frame.payload
+    try:
+        if not frame.options:
+            return _COUNTS_DECODER.decode(payload)
+        context, head, number = frame.options
+        if head > context or context > len(payload):
+            raise FrameError("lengths that cannot be")
+        # Two copies: what stays in memory is the mail, not the whole frame.
+        return MailFrame(number, _HEAD_DECODER.decode(payload[:head]), payload[head:context], payload[context:])
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise FrameError(f"no frame of an SMTP process: {error}") from None
+
+
+def read_verdicts(frame: Frame) -> list[tuple[int, str]]:
+    """Return what the inbox said of mails. Raises FrameError."""
+    try:
+        return _VERDICTS_DECODER.decode(frame.payload)
+    except msgspec.MsgspecError as error:
+        raise FrameError(f"no verdicts: {error}") from None

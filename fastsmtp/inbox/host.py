@@ -1,0 +1,203 @@
+"""Runs the inbox process beside the SMTP processes, and starts it again when it has ended.
+
+The host keeps its listening sockets and its directory: whoever connects while there is no process waits for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from typing import Final
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.config.settings import Config
+from fastsmtp.errors import CallError, StartError
+from fastsmtp.goridge.asyncclient import AsyncRPCClient
+from fastsmtp.inbox.process import InboxAssignment
+from fastsmtp.system.backoff import Backoff
+from fastsmtp.system.process import Identity, Process, own_command
+from fastsmtp.system.sockets import bind
+
+STOP_S: Final = 30.0  # for what waits to be committed; then it is killed
+
+
+class InboxHost:
+    """The one inbox process of a server."""
+
+    def __init__(self, config: Config, *, any_port: bool = False) -> None:
+        """`config.inbox` is not None. With `any_port` a port that is taken is no reason not to start."""
+        assert config.inbox is not None
+        self._config = config
+        self._any_port = any_port
+        self._settings = config.inbox
+        self._log: FilteringBoundLogger = structlog.get_logger(channel="inbox").bind()
+        self._private = ""  # directory of the socket
+        self._store = self._settings.path
+        self._lock_fd = -1
+        self._link: socket.socket | None = None
+        self._http: socket.socket | None = None
+        self._process: Process | None = None
+        self._caller: AsyncRPCClient | None = None
+        self._exited = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+        self.path = ""  # of the socket for SMTP processes
+        self.url = ""  # of the API
+
+    async def start(self) -> None:
+        """Bind, start the process, wait until it serves. Raises StartError, with nothing left behind."""
+        try:
+            self._prepare()
+            await self._launch()
+        except BaseException:
+            self.abort()
+            raise
+        self._keeping = asyncio.ensure_future(self._keep())
+
+    def _prepare(self) -> None:
+        if self._settings.address:
+            self._http = self._bind(self._settings.address)
+        try:
+            self._private = tempfile.mkdtemp(prefix="fsmtp-")
+            self.path = os.path.join(self._private, "inbox.sock")
+            self._link = socket.socket(socket.AF_UNIX)
+            self._link.bind(self.path)
+            os.chmod(self.path, 0o600)
+        except OSError as error:
+            raise StartError(f"cannot prepare the inbox: {error.strerror}") from None
+        if self._settings.durability == "memory":
+            self._store = ""
+        elif self._store:
+            self._open_store()
+        else:
+            self._store = os.path.join(self._private, "store")
+            os.mkdir(self._store, 0o700)
+
+    def _bind(self, address: str) -> socket.socket:
+        try:
+            return bind(address)
+        except StartError as error:
+            if not self._any_port:
+                raise StartError(f"inbox.address: {error}") from None
+            self._log.warning("the inbox takes another port", reason=str(error))
+            return bind(f"{address.rpartition(':')[0]}:0")
+
+    def _open_store(self) -> None:
+        """Make the directory, and keep others out of it. Raises StartError."""
+        import fcntl
+
+        try:
+            os.makedirs(self._store, mode=0o700, exist_ok=True)
+            self._lock_fd = os.open(
+                os.path.join(self._store, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"inbox.path: another server keeps its mails in {self._store}") from None
+        except OSError as error:
+            raise StartError(f"inbox.path: cannot keep mails in {self._store}: {error.strerror}") from None
+
+    async def _launch(self) -> None:
+        """Raises StartError."""
+        assert self._link is not None
+        ours, theirs = socket.socketpair()
+        fds = [theirs.fileno(), self._link.fileno()]
+        http_fd = -1 if self._http is None else self._http.fileno()
+        if http_fd >= 0:
+            fds.append(http_fd)
+        self._exited.clear()
+        with theirs:
+            try:
+                self._process = Process(
+                    own_command("fastsmtp.inbox.process", str(theirs.fileno())),
+                    Identity(),
+                    os.environ,
+                    pipes=False,
+                    on_line=lambda line: None,
+                    on_change=self._on_change,
+                    inherit_output=True,
+                    pass_fds=fds,
+                )
+            except StartError:
+                ours.close()
+                raise
+        caller = self._caller = AsyncRPCClient()
+        await asyncio.get_running_loop().create_unix_connection(lambda: caller, sock=ours)
+        assignment = InboxAssignment(self._config, self._store, self._link.fileno(), http_fd)
+        try:
+            self.url = await caller.call("inbox.Start", assignment, str)
+        except CallError as error:
+            raise StartError(f"the inbox: {error}") from None
+        except ConnectionError:
+            raise StartError("the inbox process ended while it started") from None
+
+    def _on_change(self) -> None:
+        process = self._process
+        if process is not None and process.returncode is not None:
+            if self._caller is not None:
+                self._caller.abort()
+            self._exited.set()
+
+    async def _keep(self) -> None:
+        """Start the process again whenever it has ended."""
+        loop = asyncio.get_running_loop()
+        backoff = Backoff()
+        since = loop.time()
+        while True:
+            await self._exited.wait()
+            assert self._process is not None
+            delay_s = backoff.after(loop.time() - since)
+            self._log.error("the inbox process ended, it is started again", status=self._process.status)
+            await asyncio.sleep(delay_s)
+            since = loop.time()
+            try:
+                await self._launch()
+            except StartError as error:
+                self._log.error("the inbox could not be started again", reason=str(error))
+                self._process.kill()
+
+    def reopen_logs(self) -> None:
+        """After our own were."""
+        if self._caller is not None:
+            answer = self._caller.call("inbox.Reopen")
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def stop(self) -> None:
+        """Let the process commit what it has, and end."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._exited.wait(), STOP_S)
+            except asyncio.TimeoutError:
+                process.kill()
+                await self._exited.wait()
+        self._clear()
+
+    def abort(self) -> None:
+        """End at once."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+        if self._process is not None:
+            self._process.end()
+        self._clear()
+
+    def _clear(self) -> None:
+        for file in (self._link, self._http):
+            if file is not None:
+                file.close()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+        if self._private:
+            shutil.rmtree(self._private, ignore_errors=True)

@@ -1,0 +1,282 @@
+"""The inbox: mails are filed in namespaces, found, awaited, marked and deleted here.
+
+This is the event loop's side of the store.
+
+What a method has returned is what every later one sees: a mail is visible before its sender is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from fastsmtp.errors import FastSMTPError
+from fastsmtp.inbox.events import Events
+from fastsmtp.inbox.expectation import Expectation, Seen, State
+from fastsmtp.inbox.names import Cursor
+from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceSettings
+from fastsmtp.inbox.search import Slice, load_mail, search
+from fastsmtp.inbox.store import Arrival, Filed, Row, Store
+from fastsmtp.inbox.storethread import Answer, StoreThread
+from fastsmtp.inbox.summary import addresses
+from fastsmtp.inbox.watchers import Committed, Watcher, Watchers
+from fastsmtp.inbox.where import Mail, Where
+
+T = TypeVar("T")
+
+
+class GoneError(FastSMTPError):
+    """A cursor is of a namespace that was deleted, or the namespace was deleted meanwhile."""
+
+
+class Inbox:
+    """One store and all who use it. To be used from one event loop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store: Final = store
+        self._thread: Final = StoreThread(store, self._on_committed)
+        self.watchers: Final = Watchers()
+        self.events: Final = Events()
+        self._withdrawing: asyncio.Future[None] | None = None
+        # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
+        self._told: dict[int, int] = {namespace.id: namespace.seq for namespace in store.namespaces.values()}
+
+    async def close(self) -> None:
+        """End all watchers, commit what waits, close the store."""
+        self.watchers.end_all()
+        self.events.end_all()
+        await self._thread.close()
+
+    async def run(self, call: Callable[[Store], T]) -> T:
+        """Return what `call` does with the store, in its thread. Raises StoreError."""
+        return await self._thread.run(call, self._store)
+
+    # mails that come
+
+    def file(self, arrival: Arrival, answer: Answer) -> None:
+        """Commit a mail; `answer` is called once it is visible, or with the StoreError, never from within this call."""
+        self._thread.commit(arrival, answer)
+
+    def _on_committed(self, arrivals: list[Arrival], filed: list[list[Filed]]) -> None:
+        for arrival, places in zip(arrivals, filed, strict=True):
+            for place in places:
+                if place.seq and not place.known:
+                    self._told[place.namespace.id] = place.seq
+                    self._tell(arrival, place)
+
+    def _tell(self, arrival: Arrival, place: Filed) -> None:
+        namespace = place.namespace
+        self.events.on_mail(namespace, place.seq, arrival)
+        if arrival.outcome == ACCEPTED and self.watchers.watches(namespace.id):
+            mail = Mail(arrival.summary, lambda: _loads(arrival.payload))
+            committed = Committed(place.seq, arrival.received_at, mail)
+            self.watchers.tell(namespace.id, committed, addresses(arrival.summary))
+
+    def withdraw(self, uuids: Sequence[str]) -> None:
+        """These mails were refused after all, though they may have been committed: their clients were told no."""
+        self._withdrawing = asyncio.ensure_future(self._withdraw(uuids))
+
+    async def _withdraw(self, uuids: Sequence[str]) -> None:
+        for row in await self.run(lambda store: store.withdraw(uuids)):
+            namespace = self._store.by_id.get(row.namespace)
+            if namespace is not None:
+                self.events.on_deleted(row, namespace)
+
+    # namespaces
+
+    def namespace(self, name: str) -> Namespace | None:
+        """Return the live namespace of this name."""
+        return self._store.namespaces.get(name)
+
+    def namespaces(self, prefix: str = "") -> list[Namespace]:
+        """Return the live namespaces whose names begin so, by name."""
+        return sorted(
+            (space for name, space in self._store.namespaces.items() if name.startswith(prefix)),
+            key=lambda space: space.name,
+        )
+
+    async def put(self, name: str, settings: NamespaceSettings | None = None) -> Namespace:
+        """Return the namespace, made where there is none. Raises StoreError."""
+        namespace = await self.run(lambda store: store.put(name, settings))
+        self._told.setdefault(namespace.id, namespace.seq)
+        return namespace
+
+    async def end(self, name: str) -> Namespace | None:
+        """Delete a namespace with all it holds; None where there is none. Raises StoreError."""
+        namespace = await self.run(lambda store: store.end(name))
+        if namespace is not None:
+            self._told.pop(namespace.id, None)
+            self.watchers.end(namespace.id)
+            self.events.on_ended(namespace)
+        return namespace
+
+    def cursor(self, namespace: Namespace) -> Cursor:
+        """Return the place behind the newest mail that is visible."""
+        return Cursor(namespace.epoch, self._told.get(namespace.id, 0))
+
+    def position(self, namespace: Namespace, cursor: str) -> int:
+        """Return the number a cursor says, "" for the start.
+
+        Raises ValueError for what is no cursor, GoneError for one of a namespace of this name that was deleted.
+        """
+        if not cursor:
+            return 0
+        parsed = Cursor.parse(cursor)
+        if parsed.epoch != namespace.epoch:
+            raise GoneError("the cursor is of a namespace that was deleted")
+        return parsed.seq
+
+    # mails that are there
+
+    async def find(
+        self,
+        namespace: Namespace,
+        where: Where | None = None,
+        *,
+        limit: int = 50,
+        **bounds: Any,
+    ) -> Slice:
+        """Return up to `limit` mails as `search` finds them, and the number to go on from. Raises StoreError."""
+        found: list[Row] = []
+        newest_first = bounds.get("newest_first", True)
+        while True:
+            wanted = limit - len(found)
+            part = await self._thread.run(search, self._store, namespace, where, limit=wanted, **bounds)
+            found += part.rows
+            if part.following is None or len(found) >= limit:
+                return Slice(found, part.following)
+            bounds["before" if newest_first else "after"] = part.following
+
+    async def delete(self, rows: Sequence[Row]) -> None:
+        """Delete mails. Raises StoreError."""
+        await self.run(lambda store: store.delete(rows))
+        for row in rows:
+            namespace = self._store.by_id.get(row.namespace)
+            if namespace is not None:
+                self.events.on_deleted(row, namespace)
+
+    async def mark(self, rows: Sequence[Row], **marks: Any) -> list[Row]:
+        """Mark mails, see `Store.mark`; return those that changed. Raises StoreError."""
+        changed = await self.run(lambda store: store.mark(rows, **marks))
+        for row in changed:
+            namespace = self._store.by_id.get(row.namespace)
+            if namespace is not None:
+                self.events.on_marked(row, namespace)
+        return changed
+
+    async def empty(self, namespace: Namespace) -> int:
+        """Delete all mails of a namespace and return how many. Raises StoreError."""
+        count = await self.run(lambda store: store.empty(namespace.name))
+        self.events.on_purged(namespace)
+        return count
+
+    # waiting
+
+    async def observe(
+        self,
+        namespace: Namespace,
+        expectation: Expectation,
+        *,
+        after: int,
+        within_s: float,
+        recipient: str | None = None,
+    ) -> tuple[State, float]:
+        """Feed the mails behind `after` to an expectation until it is decided; return how it ended, and when.
+
+        What is there and what comes are one: the watcher is set before the first mail is read, and a mail is seen once.
+        `recipient` is the only one that matters, if there is one. Raises StoreError, TooManyWatchers, and GoneError
+        when the namespace ends.
+        """
+        observation = _Observation(expectation, asyncio.get_running_loop(), self._told.get(namespace.id, 0))
+        watcher = Watcher(namespace.id, recipient, observation.on_mail, observation.on_ended)
+        self.watchers.add(watcher)
+        try:
+            async for row in self._backlog(namespace, after, observation.backlog_end, recipient):
+                observation.take(row.seq, row.received_at, load_mail(self._store, row))
+                if expectation.violated:
+                    break
+            observation.catch_up()
+            state = await observation.decided(within_s)
+        finally:
+            self.watchers.remove(watcher)
+        return state, observation.elapsed_s
+
+    async def _backlog(self, namespace: Namespace, after: int, last: int, recipient: str | None) -> AsyncIterator[Row]:
+        where = None if recipient is None else Where({"rcpt": recipient})
+        while after < last:
+            part = await self._thread.run(
+                search, self._store, namespace, where, after=after, before=last + 1, newest_first=False, limit=200
+            )
+            for row in part.rows:
+                yield row
+            if part.following is None:
+                return
+            after = part.following
+
+
+class _Observation:
+    """One expectation under way."""
+
+    def __init__(self, expectation: Expectation, loop: asyncio.AbstractEventLoop, backlog_end: int) -> None:
+        self._expectation = expectation
+        self._loop = loop
+        self._started = loop.time()
+        self._started_at = time.time()
+        self.backlog_end = backlog_end  # mails up to this number are read from the store, later ones are told
+        self._early: list[Committed] | None = []  # told while the backlog is read
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._loop.time() - self._started
+
+    def on_mail(self, committed: Committed) -> None:
+        if self._early is not None:
+            self._early.append(committed)
+        else:
+            self.take(*committed)
+
+    def on_ended(self) -> None:
+        self._ended = True
+        self._changed.set()
+
+    def take(self, seq: int, received_at: int, mail: Mail) -> None:
+        self._expectation.take(Seen(seq, received_at / 1000 - self._started_at, mail))
+        self._changed.set()
+
+    def catch_up(self) -> None:
+        """The backlog is read: take what was told meanwhile, then each mail as it is told."""
+        early, self._early = self._early or [], None
+        for committed in early:
+            self.take(*committed)
+
+    async def decided(self, within_s: float) -> State:
+        """Wait until the expectation is met or violated, or the time is over."""
+        while True:
+            self._changed.clear()
+            if self._ended:
+                raise GoneError("the namespace was deleted meanwhile")
+            now_s = self.elapsed_s
+            state = self._expectation.state(now_s, over=now_s >= within_s)
+            if state is not State.OPEN or now_s >= within_s:
+                return state
+            await self._wait_until(within_s)
+
+    async def _wait_until(self, within_s: float) -> None:
+        now_s = self.elapsed_s
+        until_s = within_s
+        if all(item.met for item in self._expectation.items):
+            until_s = min(until_s, self._expectation.ends_at(now_s))
+        try:
+            await asyncio.wait_for(self._changed.wait(), max(0.0, until_s - now_s))
+        except asyncio.TimeoutError:
+            pass
+
+
+def _loads(payload: bytes) -> Any:
+    return orjson.loads(payload)

@@ -1,0 +1,90 @@
+"""The ledger: what was begun is accepted, refused, aborted or in flight, and what was accepted is somewhere.
+
+    begun = accepted + refused + aborted + in flight
+    accepted = stored + counted only + dropped by plan      stored = present + deleted + evicted + expired
+
+The first line is counted by the SMTP processes, the second by the store. A process that is killed takes its counters
+along, but not what it has told: what was in flight in it then is aborted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastsmtp.inbox.namespaces import Counters
+
+BEGUN: Final = "begun"
+REFUSED: Final = "refused"
+ABORTED: Final = "aborted"
+ACCEPTED: Final = "accepted"
+_ENDS: Final = (ACCEPTED, REFUSED, ABORTED)
+
+
+class Ledger:
+    """What SMTP processes have told, by namespace."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, dict[str, int]] = {}
+
+    def add(self, namespace: str, event: str, step: int) -> None:
+        """Count an event: begun, accepted, refused, aborted, or any other that is only shown."""
+        events = self._events.setdefault(namespace, {})
+        events[event] = events.get(event, 0) + step
+
+    def forget(self, namespace: str) -> None:
+        """The namespace was deleted."""
+        self._events.pop(namespace, None)
+
+    def of(self, namespace: str) -> dict[str, int]:
+        """Return the events of a namespace."""
+        return dict(self._events.get(namespace, {}))
+
+    def of_all(self) -> dict[str, int]:
+        """Return the events of all namespaces."""
+        events: dict[str, int] = {}
+        for counted in self._events.values():
+            for event, count in counted.items():
+                events[event] = events.get(event, 0) + count
+        return events
+
+
+class Reporter:
+    """One SMTP process, as long as its connection lasts."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._in_flight: dict[str, int] = {}
+
+    def report(self, events: Mapping[str, Mapping[str, int]]) -> None:
+        """Take what the process has counted since its last report."""
+        for namespace, counted in events.items():
+            for event, step in counted.items():
+                self._ledger.add(namespace, event, step)
+            ended = sum(counted.get(event, 0) for event in _ENDS)
+            left = self._in_flight.get(namespace, 0) + counted.get(BEGUN, 0) - ended
+            self._in_flight[namespace] = left
+
+    def end(self) -> None:
+        """The process is gone: nothing of it is in flight any more."""
+        for namespace, left in self._in_flight.items():
+            if left:
+                self._ledger.add(namespace, ABORTED, left)
+        self._in_flight.clear()
+
+
+def make_ledger(events: Mapping[str, int], counters: Counters) -> dict[str, Any]:
+    """Return the ledger of one namespace or of all."""
+    begun = events.get(BEGUN, 0)
+    ended = {event: events.get(event, 0) for event in _ENDS}
+    store = counters.ledger()
+    sessions = {"begun": begun, **ended, "in_flight": begun - sum(ended.values())}
+    return {
+        "sessions": sessions,
+        "store": store,
+        "outcomes": dict(counters.by_outcome),
+        "other": {event: count for event, count in events.items() if event not in (BEGUN, *_ENDS)},
+        "balanced": sessions["in_flight"] >= 0
+        and store["accepted"] == store["stored"] + store["counted_only"] + store["dropped"]
+        and store["present"] >= 0,
+    }

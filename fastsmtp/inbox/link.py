@@ -1,0 +1,177 @@
+"""The way from an SMTP process to the inbox: one connection with many mails in flight, made again where it breaks.
+
+A mail whose acknowledgement was lost is sent again after the connection was made anew; the inbox knows it by its uuid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.errors import FrameError
+from fastsmtp.goridge.frame import FrameDecoder
+from fastsmtp.inbox.frames import MAX_NUMBER, Counts, Head, counts_frame, mail_frame, read_verdicts
+from fastsmtp.system.backoff import Backoff
+
+PATIENCE_S: Final = 10.0  # for an inbox that was killed, or whose disk is stuck; then the mail is refused
+
+
+class _Sent:
+    """A mail that is not acknowledged yet."""
+
+    __slots__ = ("answer", "deadline", "segments", "uuid")
+
+    def __init__(
+        self, uuid: str, segments: list[bytes | bytearray], deadline: float, answer: Callable[[str], None]
+    ) -> None:
+        self.uuid = uuid
+        self.segments = segments
+        self.deadline = deadline  # loop time
+        self.answer = answer
+
+
+class Link:
+    """Sends mails to the inbox at a Unix socket, and tells what became of each."""
+
+    def __init__(self, path: str, log: FilteringBoundLogger, *, patience_s: float = PATIENCE_S) -> None:
+        self._path = path
+        self._log = log
+        self._patience_s = patience_s
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._sent: dict[int, _Sent] = {}  # by number, the oldest first
+        self._number = 0
+        self._withdrawn: list[str] = []
+        self._events: dict[str, dict[str, int]] = {}
+        self._flushing: asyncio.Handle | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        """Connect. Raises OSError."""
+        await self._connect()
+        self._sweeping = self._loop.call_later(1.0, self._sweep)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._transport is not None
+
+    def send(
+        self, uuid: str, head: Head, payload: bytes, raw: bytes | bytearray, answer: Callable[[str], None]
+    ) -> None:
+        """Send a mail; `answer` gets "" once it is committed, else what was wrong, and never from within this call.
+
+        Nothing of it may be changed before that.
+        """
+        self._number = (self._number + 1) % MAX_NUMBER
+        segments = mail_frame(self._number, head, payload, raw)
+        self._sent[self._number] = _Sent(uuid, segments, self._loop.time() + self._patience_s, answer)
+        if self._transport is not None:
+            self._flush_counts()
+            self._transport.writelines(segments)
+
+    def count(self, namespace: str, event: str, step: int = 1) -> None:
+        """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon."""
+        events = self._events.setdefault(namespace, {})
+        events[event] = events.get(event, 0) + step
+        if self._flushing is None:
+            self._flushing = self._loop.call_later(0.02, self._flush_counts)
+
+    def _flush_counts(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        if self._transport is not None and (self._events or self._withdrawn):
+            self._transport.write(counts_frame(Counts(self._events, self._withdrawn)))
+            self._events, self._withdrawn = {}, []
+
+    def close(self) -> None:
+        """Refuse what is not acknowledged, and close."""
+        self._closed = True
+        self._flush_counts()
+        for task in (self._sweeping, self._connecting):
+            if task is not None:
+                task.cancel()
+        if self._transport is not None:
+            self._transport.close()
+        self._refuse(list(self._sent), "the server stops")
+
+    def _sweep(self) -> None:
+        self._sweeping = self._loop.call_later(1.0, self._sweep)
+        now = self._loop.time()
+        overdue = [number for number, sent in self._sent.items() if sent.deadline <= now]
+        if overdue:
+            self._log.error("the inbox does not take mails", mails=len(overdue))
+            self._refuse(overdue, "the inbox does not answer")
+
+    def _refuse(self, numbers: list[int], why: str) -> None:
+        for number in numbers:
+            sent = self._sent.pop(number)
+            self._withdrawn.append(sent.uuid)  # it may have been committed all the same
+            self._loop.call_soon(sent.answer, why)
+        self._flush_counts()
+
+    # the connection
+
+    async def _connect(self) -> None:
+        await self._loop.create_unix_connection(lambda: _Connection(self), self._path)
+
+    def on_connected(self, transport: asyncio.Transport) -> None:
+        """There is a connection: what is not acknowledged is sent again."""
+        self._transport = transport
+        self._flush_counts()
+        for sent in self._sent.values():
+            transport.writelines(sent.segments)
+
+    def on_verdicts(self, verdicts: list[tuple[int, str]]) -> None:
+        """The inbox told what became of mails."""
+        for number, wrong in verdicts:
+            sent = self._sent.pop(number, None)
+            if sent is not None:
+                sent.answer(wrong)
+
+    def on_lost(self) -> None:
+        """The connection is gone."""
+        self._transport = None
+        if not self._closed:
+            self._log.warning("the inbox is gone, connecting again", mails=len(self._sent))
+            self._connecting = self._loop.create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await self._connect()
+            except OSError:
+                await asyncio.sleep(backoff.after(0.0))
+            else:
+                return
+
+
+class _Connection(asyncio.Protocol):
+    """One connection of a link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._decoder = FrameDecoder()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._link.on_connected(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        try:
+            for frame in self._decoder.feed(data):
+                self._link.on_verdicts(read_verdicts(frame))
+        except FrameError:  # it is no inbox
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link.on_lost()

@@ -1,0 +1,127 @@
+"""A namespace: a mailbox with its own order of mails, counters, settings and retention."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final, Literal
+
+import msgspec
+
+from fastsmtp.inbox.names import Cursor
+
+ACCEPTED: Final = "accepted"
+# How a mail may have ended; a row says it as the place in this tuple. All but the first are kept to be looked at.
+OUTCOMES: Final = (ACCEPTED, "worker-failed", "no-worker", "refused", "dropped-by-plan", "storage-failed")
+
+
+class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The most that a namespace keeps; 0 = unlimited."""
+
+    mails: int = 0
+    bytes: int = 0
+
+
+class NamespaceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What `PUT /api/ns/{ns}` may say. `ttl` is in seconds, 0 = as the section `inbox` says."""
+
+    ttl: float = 0.0
+    quota: Quota = Quota()
+    on_quota: Literal["evict", "refuse", "count-only"] = "evict"
+    keep: Literal["full", "summary", "count"] = "full"
+
+
+class Counters(msgspec.Struct):
+    """What happened in a namespace. All but `unread` and `bytes` only grow.
+
+    `refused` is how many mails were kept though their client was told no, and `forgotten` how many of these are gone.
+    """
+
+    accepted: int = 0
+    counted_only: int = 0
+    dropped: int = 0
+    stored: int = 0
+    deleted: int = 0
+    evicted: int = 0
+    expired: int = 0
+    refused: int = 0
+    forgotten: int = 0
+    unread: int = 0
+    bytes: int = 0
+    by_outcome: dict[str, int] = {}
+    tags: dict[str, int] = {}
+
+    @property
+    def present(self) -> int:
+        """How many accepted mails there are."""
+        return self.stored - self.deleted - self.evicted - self.expired
+
+    @property
+    def refused_present(self) -> int:
+        """How many mails there are whose client was told no."""
+        return self.refused - self.forgotten
+
+    def add(self, other: Counters) -> None:
+        """Add those of another namespace."""
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, dict):
+                for key, count in theirs.items():
+                    mine[key] = mine.get(key, 0) + count
+            else:
+                setattr(self, name, mine + theirs)
+
+    def ledger(self) -> dict[str, int]:
+        """Return the side of the store in the ledger."""
+        names = ("accepted", "counted_only", "dropped", "stored", "deleted", "evicted", "expired")
+        return {"present": self.present, **{name: getattr(self, name) for name in names}}
+
+
+class Namespace:
+    """One live namespace. Times are Unix times in milliseconds."""
+
+    __slots__ = ("counters", "created_at", "emptied", "epoch", "id", "name", "seq", "settings", "used_at")
+
+    def __init__(
+        self,
+        row_id: int,
+        name: str,
+        epoch: str,
+        *,
+        seq: int = 0,
+        emptied: int = 0,
+        created_at: int = 0,
+        used_at: int = 0,
+        settings: NamespaceSettings | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        self.id: Final = row_id
+        self.name: Final = name
+        self.epoch: Final = epoch
+        self.seq = seq
+        self.emptied = emptied
+        self.created_at = created_at
+        self.used_at = used_at
+        self.settings = settings or NamespaceSettings()
+        self.counters = counters or Counters()
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place behind its newest mail."""
+        return Cursor(self.epoch, self.seq)
+
+    def room_for(self, octets: int) -> bool:
+        """Whether one more mail of this size is within the quota."""
+        quota, counters = self.settings.quota, self.counters
+        if quota.mails and counters.present >= quota.mails:
+            return False
+        return not (quota.bytes and counters.bytes + octets > quota.bytes)
+
+
+def now_ms() -> int:
+    """Return the Unix time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def to_json(value: Any) -> str:
+    """Return a column of JSON."""
+    return msgspec.json.encode(value).decode()

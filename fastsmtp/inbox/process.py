@@ -1,0 +1,142 @@
+"""The inbox process: owns the store, takes mails from SMTP processes, answers HTTP.
+
+Its one argument is the number of a descriptor, one end of a socket pair, over which its host calls methods of Goridge
+RPC. When the host is gone, it stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from fastsmtp.config.settings import Config
+from fastsmtp.errors import CallError, StartError, StoreError
+from fastsmtp.goridge.rpc import Method, RPCConnection, RPCServer
+from fastsmtp.inbox.api.app import make_app
+from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.ledger import Ledger
+from fastsmtp.inbox.linkserver import LinkServer
+from fastsmtp.inbox.store import Store
+from fastsmtp.ops.httpserver import HTTPServer, Limits
+from fastsmtp.ops.log import Logs, configure
+from fastsmtp.system.loop import run
+
+_LIMITS = Limits(connections=2048, wait_s=30.0)
+
+
+class InboxAssignment(msgspec.Struct, frozen=True):
+    """The argument of `inbox.Start`."""
+
+    config: Config
+    directory: str  # of the store, "" = in memory
+    link_fd: int  # bound Unix socket for SMTP processes
+    http_fd: int  # bound socket of the API, -1 = none
+
+
+def main() -> None:
+    """Serve until the host wants no more, or is gone."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    raise SystemExit(run(InboxProcess(control).run()))
+
+
+class InboxProcess:
+    """One run of the inbox process."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._rpc = RPCServer(structlog.get_logger())
+        self._rpc.methods = {
+            "inbox.Start": Method(self._start, InboxAssignment),
+            "inbox.Stop": Method(self._stop),
+            "inbox.Reopen": Method(self._reopen),
+        }
+        self._output: Logs | None = None
+        self._inbox: Inbox | None = None
+        self._links: LinkServer | None = None
+        self._http: HTTPServer | None = None
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> int:
+        """Serve; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen, None)
+        await loop.create_unix_connection(lambda: _Control(self._rpc, self._stopping.set), sock=self._control)
+        await self._stopping.wait()
+        await self._leave()
+        if self._output is not None:
+            self._output.close()
+        return 0
+
+    async def _start(self, assignment: InboxAssignment) -> str:
+        try:
+            return await self._serve(assignment)
+        except (StartError, StoreError) as error:
+            raise CallError(str(error)) from None
+
+    async def _serve(self, assignment: InboxAssignment) -> str:
+        """Open the store and listen; return the URL of the API, "" without one."""
+        self._output = configure(assignment.config.logs)
+        self._rpc.log = structlog.get_logger(channel="rpc").bind()
+        log = structlog.get_logger(channel="inbox").bind()
+        settings = assignment.config.inbox
+        assert settings is not None
+        store = Store(assignment.directory, durability=settings.durability)
+        if store.recovered:
+            log.warning("mails without their octets were dropped", count=store.recovered)
+        inbox = self._inbox = Inbox(store)
+        ledger = Ledger()
+        await inbox.put("default")
+        self._links = LinkServer(inbox, ledger, log)
+        await self._links.start(_inherited(assignment.link_fd))
+        if assignment.http_fd < 0:
+            return ""
+        self._http = HTTPServer("inbox.address", _inherited(assignment.http_fd), _LIMITS)
+        await self._http.serve(make_app(inbox, ledger, settings, log))
+        return self._http.url
+
+    def _stop(self, _: object) -> bool:
+        self._stopping.set()
+        return True
+
+    def _reopen(self, _: object) -> bool:
+        if self._output is not None:
+            self._output.reopen()
+        return True
+
+    async def _leave(self) -> None:
+        if self._links is not None:
+            await self._links.close()
+        if self._inbox is not None:
+            await self._inbox.close()
+        if self._http is not None:
+            await self._http.stop()
+
+
+class _Control(RPCConnection):
+    """The host's calls."""
+
+    __slots__ = ("_on_gone",)
+
+    def __init__(self, rpc: RPCServer, on_gone: Callable[[], None]) -> None:
+        super().__init__(rpc)
+        self._on_gone = on_gone
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._on_gone()
+
+
+def _inherited(fd: int) -> socket.socket:
+    listener = socket.socket(fileno=fd)
+    listener.set_inheritable(False)
+    return listener

@@ -1,0 +1,96 @@
+"""The tables of the store, and what is checked before a store is used."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from fastsmtp.errors import StoreError
+
+VERSION: Final = 1
+
+# `seq` counts the mails of a namespace and is what cursors say; `id` counts all rows of the store. A mail that is in
+# several namespaces has a row in each, and `copy` is 0 in the first of them only. Mails up to `emptied` are deleted,
+# and their rows are going to be. Times are Unix times in milliseconds.
+_TABLES: Final = """
+CREATE TABLE namespaces (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    emptied INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    settings TEXT NOT NULL,
+    counters TEXT NOT NULL,
+    ended INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX namespaces_live ON namespaces (name) WHERE NOT ended;
+CREATE TABLE mails (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    namespace INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    uuid TEXT NOT NULL,
+    copy INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    read INTEGER NOT NULL,
+    tags TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    document_length INTEGER NOT NULL,
+    raw_length INTEGER NOT NULL,
+    spool INTEGER NOT NULL,
+    summary BLOB NOT NULL
+);
+CREATE UNIQUE INDEX mails_seq ON mails (namespace, seq);
+CREATE INDEX mails_uuid ON mails (uuid);
+CREATE INDEX mails_segment ON mails (segment);
+CREATE INDEX mails_spool ON mails (spool) WHERE spool;
+CREATE TABLE recipients (
+    namespace INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (namespace, address, seq)
+) WITHOUT ROWID;
+CREATE TABLE counters (id INTEGER PRIMARY KEY CHECK (id = 0), counters TEXT NOT NULL);
+INSERT INTO counters VALUES (0, '{}');
+"""
+
+
+def connect(path: str, *, sync: bool) -> sqlite3.Connection:
+    """Open the database at `path`, ":memory:" for one that is never written, and make its tables where it has none.
+
+    Raises StoreError for one that is damaged, of a newer version, or no store at all.
+    """
+    try:
+        # Used by one thread at a time, but not always by the one that opened it.
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=128)
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot open {path}: {error}") from None
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
+        connection.execute("PRAGMA busy_timeout=1000")
+        connection.execute("PRAGMA cache_size=-16384")
+        _make_tables(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"{path} is damaged, or no store: {error}") from None
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_tables(connection: sqlite3.Connection, path: str) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise StoreError(f"{path} was written by a newer fastsmtp (store version {version}, ours is {VERSION})")
+    if version == VERSION:
+        return
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreError(f"{path} is no store of fastsmtp")
+    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT")

@@ -1,0 +1,83 @@
+"""Looking through mails of a namespace, in slices between which commits have their turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from fastsmtp.errors import StoreError
+from fastsmtp.inbox.namespaces import ACCEPTED, Namespace
+from fastsmtp.inbox.store import Row, Store
+from fastsmtp.inbox.where import Mail, Where
+
+_ROWS: Final = 200  # read at a time
+_SLICE_S: Final = 0.005  # after which others have their turn
+
+
+class Slice(NamedTuple):
+    """What one slice found, and the number to go on from, None at the end."""
+
+    rows: list[Row]
+    following: int | None
+
+
+def load_mail(store: Store, row: Row) -> Mail:
+    """Return a mail for conditions to look at; what they need beside the summary is read when it is asked for."""
+
+    def load() -> Any:
+        try:
+            document = store.document(row)
+        except StoreError:  # its segment was evicted meanwhile
+            return None
+        return orjson.loads(document) if document else None
+
+    return Mail(orjson.loads(row.summary), load, row.tags)
+
+
+def search(
+    store: Store,
+    namespace: Namespace,
+    where: Where | None = None,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    newest_first: bool = True,
+    limit: int = 50,
+    outcomes: Sequence[str] | None = (ACCEPTED,),
+    unread: bool | None = None,
+) -> Slice:
+    """Return mails that meet the condition, up to `limit`, from a part of the namespace. For the thread of the store.
+
+    `outcomes` None takes all of them. Raises StoreError.
+    """
+    found: list[Row] = []
+    recipient = where.recipient if where else None
+    ends_at = time.monotonic() + _SLICE_S
+    while True:
+        rows = store.rows(
+            namespace, after=after, before=before, newest_first=newest_first, limit=_ROWS, recipient=recipient
+        )
+        for row in rows:
+            if newest_first:
+                before = row.seq
+            else:
+                after = row.seq
+            if _fits(store, row, where, outcomes, unread):
+                found.append(row)
+                if len(found) == limit:
+                    return Slice(found, row.seq)
+        if len(rows) < _ROWS:
+            return Slice(found, None)
+        if time.monotonic() >= ends_at:
+            return Slice(found, before if newest_first else after)
+
+
+def _fits(store: Store, row: Row, where: Where | None, outcomes: Sequence[str] | None, unread: bool | None) -> bool:
+    if outcomes is not None and row.outcome not in outcomes:
+        return False
+    if unread is not None and row.read is unread:
+        return False
+    return where is None or not where or where(load_mail(store, row))

@@ -1,0 +1,342 @@
+"""Append-only files for the octets of mails: the JSON of each payload, and the mail as it came.
+
+A segment is a file of up to 64 MiB; what is appended stays where it is until the whole segment is dropped. A record is
+
+    magic "FSM1" | length of the document, LE32 | length of the raw mail, LE64 | CRC-32 of both, LE32 | document | raw
+
+A raw mail that was received into a file of its own becomes a segment by a rename: none of its octets is copied, and the
+record in the segment at hand says 0 for its length. Where a record stands is told by its `Place`, which the rows of the
+store keep; segments themselves are never searched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from struct import Struct
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from fastsmtp.errors import StoreError
+
+SEGMENT_BYTES: Final = 64 * 1024 * 1024
+_MAGIC: Final = b"FSM1"
+_HEADER: Final = Struct("<4sIQI")
+_OPEN_FILES: Final = 64  # segments kept open for reading
+_MAX_VECTORS: Final = 512  # buffers of one writev; IOV_MAX is 1024
+_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+
+Octets = bytes | bytearray | memoryview
+
+
+class Place(NamedTuple):
+    """Where a record stands.
+
+    `spool` is the number of the segment that is the raw mail and nothing else, 0 where the record has the raw mail.
+    """
+
+    segment: int
+    offset: int
+    document_length: int
+    raw_length: int
+    spool: int
+
+    @property
+    def end(self) -> int:
+        """The offset behind the record."""
+        return self.offset + _HEADER.size + self.document_length + (0 if self.spool else self.raw_length)
+
+
+class Record(NamedTuple):
+    """What is to be appended: `raw` is the mail, or the path of a file in the directory that has it."""
+
+    document: bytes
+    raw: bytes | str
+
+
+class Segments:
+    """The segments of one store. One thread writes and drops; any thread may read."""
+
+    def __init__(self, directory: str, *, sync: bool = False, limit: int = SEGMENT_BYTES) -> None:
+        """`directory` exists; "" keeps segments in anonymous files. With `sync` what was appended survives a power cut.
+
+        Raises OSError.
+        """
+        self._directory = directory
+        self._sync = sync
+        self._limit = limit
+        self._sizes: dict[int, int] = {}  # octets by number, the oldest first
+        self._spooled: set[int] = set()  # those that are one raw mail
+        self._anonymous: dict[int, int] = {}  # descriptors by number, where there is no directory
+        self._readable: OrderedDict[int, int] = OrderedDict()  # descriptors by number, the least used first
+        self._current = 0
+        self._writing = -1  # descriptor of the current segment
+        self._lock = threading.Lock()  # so that no descriptor is closed while it is read from
+        if directory:
+            self._find()
+
+    def _find(self) -> None:
+        found = {}
+        for entry in os.scandir(self._directory):
+            stem, dot, suffix = entry.name.rpartition(".")
+            if dot and stem.isdigit() and suffix in ("segment", "eml"):
+                found[int(stem)] = entry.stat(follow_symlinks=False).st_size
+                if suffix == "eml":
+                    self._spooled.add(int(stem))
+        self._sizes = dict(sorted(found.items()))
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Octets by number of segment, the oldest first."""
+        return dict(self._sizes)
+
+    @property
+    def current(self) -> int:
+        """The number of the segment that is written to, 0 before the first append."""
+        return self._current
+
+    @property
+    def total(self) -> int:
+        """Octets of all segments."""
+        return sum(self._sizes.values())
+
+    def append(self, records: Sequence[Record]) -> list[Place]:
+        """Write the records behind each other, all of them or none, and return their places in order.
+
+        Raises OSError: then the segments are as they were before, and so are the files named by the records.
+        """
+        number, before = self._room()
+        places: list[Place] = []
+        vectors: list[Octets] = []
+        adopted: list[tuple[int, str]] = []
+        offset = before
+        try:
+            for record in records:
+                place = self._plan(record, number, offset, vectors, adopted)
+                places.append(place)
+                offset = place.end
+            _write_all(self._writing, vectors, before)
+            if self._sync:
+                os.fdatasync(self._writing)
+        except OSError:
+            self._undo(before, adopted)
+            raise
+        self._sizes[number] = offset
+        return places
+
+    def _plan(
+        self, record: Record, number: int, offset: int, vectors: list[Octets], adopted: list[tuple[int, str]]
+    ) -> Place:
+        document, raw = record
+        spool = 0
+        if isinstance(raw, str):
+            spool = self._adopt(raw)
+            adopted.append((spool, raw))
+            length, inner = self._sizes[spool], b""
+        else:
+            length, inner = len(raw), raw
+        header = _HEADER.pack(_MAGIC, len(document), len(inner), crc32(inner, crc32(document)))
+        vectors += (header, document, inner) if inner else (header, document)
+        return Place(number, offset, len(document), length, spool)
+
+    def _room(self) -> tuple[int, int]:
+        """The segment to write to, opened, and its size."""
+        size = self._sizes.get(self._current, 0)
+        if self._writing < 0 or size >= self._limit:
+            with self._lock:
+                self._close_writing()
+            number = self._next()
+            self._writing = self._create(number)
+            self._current = number
+            self._sizes[number] = size = 0
+        return self._current, size
+
+    def _next(self) -> int:
+        return max(self._sizes, default=0) + 1
+
+    def _create(self, number: int) -> int:
+        if self._directory:
+            descriptor = os.open(self._path(number), _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+            if self._sync:
+                self._sync_directory()
+            return descriptor
+        with tempfile.TemporaryFile(buffering=0) as file:
+            descriptor = os.dup(file.fileno())
+        self._anonymous[number] = descriptor
+        return descriptor
+
+    def _adopt(self, path: str) -> int:
+        """Make the file at `path` a segment."""
+        number = self._next()
+        size = os.stat(path, follow_symlinks=False).st_size
+        if self._directory:
+            if self._sync:
+                _sync_file(path)
+            os.rename(path, self._path(number, spooled=True))
+            if self._sync:
+                self._sync_directory()
+        else:
+            self._anonymous[number] = os.open(path, _FLAGS)
+            os.unlink(path)
+        self._spooled.add(number)
+        self._sizes[number] = size
+        return number
+
+    def _undo(self, size: int, adopted: list[tuple[int, str]]) -> None:
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._writing, size)
+        for number, path in adopted:
+            self._spooled.discard(number)
+            self._sizes.pop(number, None)
+            if self._directory:
+                with contextlib.suppress(OSError):
+                    os.rename(self._path(number, spooled=True), path)
+            else:
+                os.close(self._anonymous.pop(number))
+
+    def read_document(self, place: Place) -> bytes:
+        """The document of a record. Raises StoreError where it is not what was written."""
+        return self._read(place.segment, place.offset + _HEADER.size, place.document_length)
+
+    def read_raw(self, place: Place, start: int = 0, length: int = -1) -> bytes:
+        """Octets of the raw mail from `start`, `length` of them or all. Raises StoreError."""
+        length = max(0, place.raw_length - start if length < 0 else min(length, place.raw_length - start))
+        if place.spool:
+            return self._read(place.spool, start, length)
+        return self._read(place.segment, place.offset + _HEADER.size + place.document_length + start, length)
+
+    def whole(self, place: Place) -> bool:
+        """Whether the record is there as it was written; reads all of it but for a raw mail in a file of its own."""
+        try:
+            header = self._read(place.segment, place.offset, _HEADER.size)
+            document = self.read_document(place)
+            inner = b"" if place.spool else self.read_raw(place)
+            if place.spool and self._sizes.get(place.spool) != place.raw_length:
+                return False
+        except StoreError:
+            return False
+        return header == _HEADER.pack(_MAGIC, len(document), len(inner), crc32(inner, crc32(document)))
+
+    def _read(self, number: int, offset: int, length: int) -> bytes:
+        try:
+            with self._lock:
+                octets = _read_all(self._reader(number), length, offset)
+        except OSError as error:
+            raise StoreError(f"segment {number} cannot be read: {error.strerror}") from None
+        if len(octets) < length:
+            raise StoreError(f"segment {number} ends at {offset + len(octets)}, before the mail at {offset} does")
+        return octets
+
+    def _reader(self, number: int) -> int:
+        if number in self._anonymous:
+            return self._anonymous[number]
+        if number == self._current and self._writing >= 0:
+            return self._writing
+        descriptor = self._readable.pop(number, -1)
+        if descriptor < 0:
+            descriptor = os.open(self._path(number, spooled=number in self._spooled), _FLAGS)
+            if len(self._readable) >= _OPEN_FILES:
+                os.close(self._readable.popitem(last=False)[1])
+        self._readable[number] = descriptor
+        return descriptor
+
+    def cut(self, number: int, size: int) -> None:
+        """Drop what stands behind `size`: the end of a record whose mail was never answered. Raises OSError."""
+        if self._sizes.get(number, 0) > size:
+            os.truncate(self._path(number), size)
+            self._sizes[number] = size
+
+    def resume(self, number: int) -> None:
+        """Go on writing to an existing segment. Raises OSError."""
+        if not self._directory or number in self._spooled or self._sizes.get(number, self._limit) >= self._limit:
+            return
+        self._writing = os.open(self._path(number), _FLAGS)
+        self._current = number
+
+    def drop(self, number: int) -> None:
+        """Delete a segment; it may be gone already."""
+        with self._lock:
+            self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        self._sizes.pop(number, None)
+        if number == self._current:
+            self._close_writing()
+        descriptor = self._readable.pop(number, -1)
+        if descriptor >= 0:
+            os.close(descriptor)
+        if number in self._anonymous:
+            os.close(self._anonymous.pop(number))
+        elif self._directory:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(number, spooled=number in self._spooled))
+        self._spooled.discard(number)
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            self._close_writing()
+            for descriptor in (*self._readable.values(), *self._anonymous.values()):
+                os.close(descriptor)
+            self._readable.clear()
+            self._anonymous.clear()
+
+    def _close_writing(self) -> None:
+        if self._writing >= 0 and self._current not in self._anonymous:
+            os.close(self._writing)
+        self._writing = -1
+        self._current = 0
+
+    def _path(self, number: int, *, spooled: bool = False) -> str:
+        return os.path.join(self._directory, f"{number:010}.{'eml' if spooled else 'segment'}")
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read_all(descriptor: int, length: int, offset: int) -> bytes:
+    """Return as many octets as there are. Raises OSError."""
+    octets = os.pread(descriptor, length, offset)
+    while len(octets) < length:  # one call reads 2 GiB at most
+        more = os.pread(descriptor, length - len(octets), offset + len(octets))
+        if not more:
+            break
+        octets += more
+    return octets
+
+
+def _write_all(descriptor: int, vectors: list[Octets], offset: int) -> None:
+    """Write all buffers from `offset` on. Raises OSError."""
+    start = 0
+    while start < len(vectors):
+        group = vectors[start : start + _MAX_VECTORS]
+        start += len(group)
+        wanted = sum(map(len, group))
+        written = os.pwritev(descriptor, group, offset)
+        offset += written
+        if written < wanted:  # it stops short at 2 GiB, and when the disk is nearly full
+            offset = _write_rest(descriptor, memoryview(b"".join(group))[written:], offset)
+
+
+def _write_rest(descriptor: int, rest: memoryview, offset: int) -> int:
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest = rest[written:]
+        offset += written
+    return offset
+
+
+def _sync_file(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

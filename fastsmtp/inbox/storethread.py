@@ -1,0 +1,97 @@
+"""The one thread that works with the store, and the groups in which mails are committed.
+
+The event loop hands over arrivals and questions; what comes while a group is committed makes the next one. So a mail
+that comes alone is committed at once, and under load hundreds share a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, ParamSpec, TypeVar
+
+from fastsmtp.errors import StoreError
+from fastsmtp.inbox.store import Arrival, Filed, Store
+
+_GROUP: Final = 500  # mails of one commit
+_GROUP_BYTES: Final = 32 * 1024 * 1024  # octets of one commit, so that a large mail is not waited for by many
+_MAX_WAL_BYTES: Final = 64 * 1024 * 1024
+
+P = ParamSpec("P")
+T = TypeVar("T")
+# What happened to a mail: where it is filed, or what the store said.
+Answer = Callable[["list[Filed] | StoreError"], None]
+
+
+class StoreThread:
+    """Runs the methods of a store, one after the other, while the event loop goes on."""
+
+    def __init__(self, store: Store, on_committed: Callable[[list[Arrival], list[list[Filed]]], None]) -> None:
+        """`on_committed` is called in the event loop, before the answers, after each group that was committed."""
+        self._store = store
+        self._on_committed = on_committed
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._waiting: list[tuple[Arrival, Answer]] = []
+        self._committing: asyncio.Future[Any] | None = None
+        self.commits = 0
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `call` does in the thread; it may raise StoreError."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: call(*args, **kwargs))
+
+    def commit(self, arrival: Arrival, answer: Answer) -> None:
+        """Commit a mail with others; `answer` is called in the event loop, never from within this call."""
+        self._waiting.append((arrival, answer))
+        if self._committing is None:
+            self._start()
+
+    @property
+    def waiting(self) -> int:
+        """How many mails are not committed yet, those under way not counted."""
+        return len(self._waiting)
+
+    def _start(self) -> None:
+        group, octets = [], 0
+        for arrival, answer in self._waiting[:_GROUP]:
+            group.append((arrival, answer))
+            octets += len(arrival.payload) + (len(arrival.raw) if isinstance(arrival.raw, bytes) else 0)
+            if octets >= _GROUP_BYTES:
+                break
+        del self._waiting[: len(group)]
+        arrivals = [arrival for arrival, _answer in group]
+        loop = asyncio.get_running_loop()
+        self._committing = loop.run_in_executor(self._executor, self._commit, arrivals)
+        self._committing.add_done_callback(lambda done: self._on_done(group, done))
+
+    def _commit(self, arrivals: list[Arrival]) -> list[list[Filed]]:
+        filed = self._store.commit(arrivals)
+        if self._store.wal_bytes() > _MAX_WAL_BYTES:
+            self._store.checkpoint()
+        return filed
+
+    def _on_done(self, group: list[tuple[Arrival, Answer]], done: asyncio.Future[list[list[Filed]]]) -> None:
+        self._committing = None
+        error = done.exception()
+        if isinstance(error, StoreError):
+            for _arrival, answer in group:
+                answer(error)
+        elif error is not None:
+            raise error
+        else:
+            self.commits += 1
+            filed = done.result()
+            self._on_committed([arrival for arrival, _answer in group], filed)
+            for (_arrival, answer), places in zip(group, filed, strict=True):
+                answer(places)
+        if self._waiting and self._committing is None:
+            self._start()
+
+    async def close(self) -> None:
+        """Commit what waits, then close the store."""
+        while self._committing is not None:
+            await asyncio.wait([self._committing])
+            await asyncio.sleep(0)  # its callback starts the next
+        await self.run(self._store.close)
+        self._executor.shutdown()

@@ -1,0 +1,7 @@
+"""Starts real servers."""
+
+from __future__ import annotations
+
+from startserver import serve
+
+__all__ = ["serve"]

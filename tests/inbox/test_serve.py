@@ -1,0 +1,64 @@
+"""A server with its inbox, from outside: mail by SMTP, everything else by HTTP."""
+
+from __future__ import annotations
+
+import json
+import smtplib
+import urllib.error
+import urllib.request
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from servers import Serve, Server
+
+
+def call(server: Server, method: str, path: str, document: Any = None) -> tuple[int, Any]:
+    """Return status and document of an answer."""
+    octets = None if document is None else json.dumps(document).encode()
+    request = urllib.request.Request(f"{server.inbox}{path}", octets, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def send(server: Server, subject: str, namespace: str, to: str = "x@example.com") -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@example.com", to, subject
+    message.set_content(f"This is {subject}.\n")
+    with smtplib.SMTP(server.host, server.port, timeout=30) as client:
+        client.login(namespace, "secret")
+        client.send_message(message)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ten_mails_of_a_namespace(serve: Serve, processes: int) -> None:
+    settings = {"inbox": {"address": "127.0.0.1:0"}, "smtp": {"processes": processes}}
+    server = serve(settings, worker="echo.php")
+    status, namespace = call(server, "PUT", "/api/ns/run-1/w3")
+    assert (status, namespace["name"], namespace["mails"]) == (201, "run-1/w3", 0)
+    for number in range(10):
+        send(server, f"mail {number}", "run-1/w3")
+    status, found = call(server, "POST", "/api/ns/run-1/w3/wait", {"exactly": 10, "where": {"to": "X@example.com"}})
+    assert (status, found["matched"], found["more"]) == (200, 10, 0)
+    assert [mail["subject"] for mail in found["mails"]] == [f"mail {number}" for number in range(10)]
+    status, listed = call(server, "GET", "/api/ns/run-1/w3/mails?limit=3")
+    assert (status, listed["total"], listed["unread"], listed["cursor"]) == (200, 10, 10, found["cursor"])
+    assert [mail["subject"] for mail in listed["mails"]] == ["mail 9", "mail 8", "mail 7"]
+    status, ledger = call(server, "GET", "/api/ns/run-1/w3/ledger")
+    assert (status, ledger["store"]["present"], ledger["balanced"]) == (200, 10, True)
+    assert call(server, "DELETE", "/api/ns/run-1/w3") == (200, {"deleted": ["run-1/w3"]})
+    assert call(server, "GET", "/api/ns/run-1/w3/mails")[0] == 404
+
+
+def test_a_wait_that_is_in_vain_says_what_came_instead(serve: Serve) -> None:
+    server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="echo.php")
+    send(server, "Welcome back", "run-2")
+    condition = {"timeout": "50ms", "where": {"to": "x@example.com", "subject": "Welcome"}}
+    status, problem = call(server, "POST", "/api/ns/run-2/wait", condition)
+    item = problem["report"]["items"][0]
+    assert (status, item["wanted"], item["got"]) == (408, 'at least 1 to x@example.com, subject "Welcome"', 0)
+    assert [(mail["seq"], mail["has"]) for mail in item["near"]] == [(1, 'subject "Welcome back"')]
