@@ -50,7 +50,7 @@ MEANINGS: Final[dict[str, str]] = {
     INVALID_CONTENT_TYPE: "a Content-Type that is not type/subtype: if need be it is text/plain (RFC 2045 5.2)",
     INVALID_DISPOSITION: "a Content-Disposition without a disposition type",
     INVALID_ENCODED_WORD: "an encoded word that RFC 2047 does not allow, as such or in this place",
-    INVALID_HEADER_LINE: "a header line that is no field: left out; where no field follows any more, the body begins there",
+    INVALID_HEADER_LINE: "a header line that is no field: left out; where no field follows, the body begins there",
     INVALID_PARAMETER: "a parameter that RFC 2045 or RFC 2231 does not allow",
     INVALID_QUOTED_PRINTABLE: "quoted-printable with an escape it cannot have",
     INVALID_UUENCODE: "uuencoded lines without `begin` or `end`, or with characters they cannot have",
