@@ -86,7 +86,8 @@ class Worker:
             if frame.flags & CONTROL:
                 if "pid" not in json.loads(frame.payload):
                     return
-                self._send(encode_frame(CONTROL | CODEC_JSON, json.dumps({"pid": os.getpid()}).encode()))
+                answer = {"pid": os.getpid(), "token": os.environ.get("FASTSMTP_RELAY_TOKEN", "")}
+                self._send(encode_frame(CONTROL | CODEC_JSON, json.dumps(answer).encode()))
                 continue
             email = ReceivedEmail(self, frame.payload[: frame.options[0]], frame.payload[frame.options[0] :])
             yield email

@@ -130,6 +130,7 @@ class ServerSettings(Section, rename=seconds("relay_timeout"), frozen=True):
     command: rules.CommandLine | list[str] = ""  # "" = the embedded default
     relay: rules.Relay = "unix"  # "unix" (private socket), "unix://path", "pipes", "tcp://host:port"
     relay_timeout_s: rules.PositiveSeconds = 60.0  # spawn to handshake
+    trust_relay: rules.Flag = False  # whatever connects may be the worker that is awaited, as from a container
     user: rules.Text = ""
     group: rules.Text = ""
     env: dict[str, rules.Scalar] | list[dict[str, rules.Scalar]] = {}

@@ -1,6 +1,7 @@
 """The handshake with a worker: we send CONTROL `{"pid": ours}`, the worker answers CONTROL `{"pid": its}`.
 
-Over pipes that only shows it is alive; on the shared socket it tells which of the launched processes has connected.
+Over pipes that only shows it is alive; on the shared socket it helps to tell which of the launched processes has
+connected, as does the token of its environment, which it may add: `{"pid": its, "token": "..."}`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.relay import Relay
 from fastsmtp.system.patience import wait_for
+
+
+class Answered(NamedTuple):
+    """What a worker says about itself."""
+
+    pid: int
+    token: str = ""
 
 
 class Handshake:
@@ -24,7 +32,7 @@ class Handshake:
 
     def __init__(
         self,
-        done: Callable[[int, Relay], None],
+        done: Callable[[Answered, Relay], None],
         failed: Callable[[Relay, str], None],
         closed: Callable[[Relay], None] = lambda relay: None,
     ) -> None:
@@ -37,12 +45,12 @@ class Handshake:
         relay.send(CONTROL | CODEC_JSON, json.dumps({"pid": os.getpid()}).encode())
 
     def on_frames(self, relay: Relay, frames: list[Frame]) -> None:
-        pid = _answered_pid(frames[0])
-        if pid is None or len(frames) > 1 or relay.incomplete:
+        answered = _read_answer(frames[0])
+        if answered is None or len(frames) > 1 or relay.incomplete:
             relay.abort()
             self._failed(relay, f"did not answer the handshake with its pid, but with {frames[0].payload[:256]!r}")
         else:
-            self._done(pid, relay)
+            self._done(answered, relay)
 
     def on_broken(self, relay: Relay, reason: str) -> None:
         self._failed(relay, reason)
@@ -51,15 +59,19 @@ class Handshake:
         self._closed(relay)
 
 
-def _answered_pid(frame: Frame) -> int | None:
+def _read_answer(frame: Frame) -> Answered | None:
     if not frame.flags & CONTROL:
         return None
     try:
         answer = json.loads(frame.payload)
     except (ValueError, RecursionError):
         return None
-    pid = answer.get("pid") if isinstance(answer, dict) else None
-    return pid if isinstance(pid, int) and pid > 0 else None
+    if not isinstance(answer, dict):
+        return None
+    pid, token = answer.get("pid"), answer.get("token")
+    if not isinstance(pid, int) or pid <= 0:
+        return None
+    return Answered(pid, token if isinstance(token, str) else "")
 
 
 class Starting(Protocol):

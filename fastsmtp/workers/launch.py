@@ -26,6 +26,7 @@ class Launch:
     user: str = ""
     group: str = ""
     relay_timeout_s: float = 60.0  # spawn to handshake
+    trust_relay: bool = False  # whatever connects may be the worker that is awaited
     inherit_output: bool = False  # what it prints goes where ours goes, not to the log
     on_init: OnInitSettings = field(default_factory=OnInitSettings)  # run once before the first worker
 
@@ -57,6 +58,7 @@ class Launch:
             user=server.user,
             group=server.group,
             relay_timeout_s=server.relay_timeout_s,
+            trust_relay=server.trust_relay,
             on_init=server.on_init,
         )
 

@@ -1,12 +1,7 @@
 """The socket that all workers of a pool connect to.
 
-A worker tells its pid in the handshake. Which of the launched processes it is, is asked in this order:
-
-1. the kernel (SO_PEERCRED, unix sockets), then the answer: that pid was launched, or leads back to a launched process
-   by its session - a wrapper script that did not exec its worker;
-2. the only process still awaited - a worker in a container, whose pid means nothing here.
-
-Otherwise the connection is closed and logged.
+A worker tells its pid in the handshake; `recognition.py` says which of the launched processes it is. A stranger's
+connection is closed and logged.
 """
 
 from __future__ import annotations
@@ -18,7 +13,6 @@ import os
 import shutil
 import socket
 import stat
-import struct
 import tempfile
 from collections.abc import Callable
 
@@ -28,30 +22,53 @@ from fastsmtp.errors import StartError
 from fastsmtp.goridge.relay import Relay
 from fastsmtp.system.patience import Timeout
 from fastsmtp.system.process import Identity
-from fastsmtp.workers.handshake import Handshake
+from fastsmtp.workers.handshake import Answered, Handshake
+from fastsmtp.workers.recognition import Awaited, Recognition
 
 _BACKLOG = 512
-_PEERCRED = struct.Struct("3i")  # struct ucred: pid, uid, gid
+MAX_UNPROVEN = 16  # connections beside those of the awaited that may wait to be recognised
+
+
+class _Arrival(Handshake):
+    """The handshake with whatever has connected."""
+
+    __slots__ = ("_admits",)
+
+    def __init__(
+        self,
+        admits: Callable[[Relay], bool],
+        done: Callable[[Answered, Relay], None],
+        failed: Callable[[Relay, str], None],
+    ) -> None:
+        super().__init__(done, failed)
+        self._admits = admits
+
+    def on_connected(self, relay: Relay) -> None:
+        if self._admits(relay):
+            super().on_connected(relay)
 
 
 class RelayListener:
     """The shared socket of a pool, `unix`, `unix://path` or `tcp://host:port` (port 0: any free one)."""
 
-    def __init__(self, relay: str, timeout_s: float, log: FilteringBoundLogger) -> None:
+    def __init__(self, relay: str, timeout_s: float, log: FilteringBoundLogger, *, trusting: bool = False) -> None:
+        """`trusting`: whatever connects may be the worker that is awaited."""
         self.address = relay  # what workers get as RR_RELAY; final after `start`, for a private socket until `restore`
         self._timeout_s = timeout_s
         self._log = log
-        self._awaited: dict[int, Callable[[int, Relay], None]] = {}
+        self._awaited: dict[int, Awaited] = {}
+        self._recognition = Recognition(self._awaited, trusting=trusting)
         self._arrivals: dict[Relay, Timeout] = {}
         self._server: asyncio.AbstractServer | None = None
         self._private = relay == "unix"
         self._identity = Identity()
+        self.refused = 0  # connections of processes that are no workers, as far as can be told
         self._directory = ""
         self._path = ""  # of the unix socket, while we listen
 
     async def start(self, identity: Identity) -> None:
         """Bind and listen; the unix socket is open to `identity` only. Raises StartError."""
-        self._identity = identity
+        self._identity = self._recognition.identity = identity
         try:
             await self._listen()
         except BaseException:
@@ -97,9 +114,12 @@ class RelayListener:
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
 
-    def expect(self, pid: int, on_arrival: Callable[[int, Relay], None]) -> None:
-        """Call `on_arrival` with the answered pid when the process launched as `pid`, or one of its own, connects."""
-        self._awaited[pid] = on_arrival
+    def expect(self, pid: int, token: str, on_arrival: Callable[[int, Relay], None]) -> None:
+        """Call `on_arrival` with the answered pid when the process launched as `pid`, or one of its own, connects.
+
+        It has the `token` in its environment.
+        """
+        self._awaited[pid] = Awaited(token, on_arrival)
 
     def forget(self, pid: int) -> None:
         """Expect it no longer."""
@@ -142,18 +162,34 @@ class RelayListener:
         return listening
 
     def _accept(self) -> Relay:
-        relay = Relay(Handshake(self._arrived, self._failed))
+        relay = Relay(_Arrival(self._admits, self._arrived, self._failed))
         self._arrivals[relay] = Timeout(self._timeout_s, functools.partial(self._expired, relay))
         return relay
 
-    def _arrived(self, pid: int, relay: Relay) -> None:
-        self._arrivals.pop(relay).cancel()
-        launched = self._launched_as(pid, relay)
+    def _admits(self, relay: Relay) -> bool:
+        """Whether a handshake with the other side is worth its time; if not, the connection is closed."""
+        if self._recognition.hopeless(relay):
+            self._refuse(relay, "a process that is no worker connected, closed")
+            return False
+        many = len(self._arrivals) > MAX_UNPROVEN + len(self._awaited)
+        if many and not self._recognition.proven(relay):
+            self._refuse(relay, "too many processes wait on the workers' socket, closed")
+            return False
+        return True
+
+    def _arrived(self, answered: Answered, relay: Relay) -> None:
+        launched = self._recognition.recognise(relay, answered)
         if launched is None:
-            self._log.warning("unknown process on the workers' socket, closed", answered_pid=pid)
-            relay.abort()
+            self._refuse(relay, "a process that is no worker connected, closed", answered_pid=answered.pid)
         else:
-            self._awaited.pop(launched)(pid, relay)
+            self._arrivals.pop(relay).cancel()
+            self._awaited.pop(launched).on_arrival(answered.pid, relay)
+
+    def _refuse(self, relay: Relay, event: str, **facts: object) -> None:
+        self._arrivals.pop(relay).cancel()
+        relay.abort()
+        self.refused += 1
+        self._log.warning(event, address=self.address, **facts)
 
     def _failed(self, relay: Relay, reason: str) -> None:
         self._arrivals.pop(relay).cancel()
@@ -162,13 +198,6 @@ class RelayListener:
     def _expired(self, relay: Relay) -> None:
         relay.abort()
         self._failed(relay, "no answer in time")
-
-    def _launched_as(self, answered: int, relay: Relay) -> int | None:
-        for pid in (_peer_pid(relay), answered):
-            for candidate in (pid, _session_of(pid)):
-                if candidate in self._awaited:
-                    return candidate
-        return next(iter(self._awaited)) if len(self._awaited) == 1 else None
 
 
 def _remove_stale(path: str) -> None:
@@ -185,20 +214,3 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
         else:
             raise OSError("another server listens there")
-
-
-def _peer_pid(relay: Relay) -> int:
-    """Return the pid on the other side of a unix socket as the kernel knows it, 0 when it does not tell."""
-    peer = relay.transport.get_extra_info("socket") if relay.transport is not None else None
-    if peer is None or peer.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
-        return 0
-    pid, _, _ = _PEERCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
-    return int(pid)
-
-
-def _session_of(pid: int) -> int:
-    """Return the session of a process, which is the pid it was launched as; 0 when there is none."""
-    try:
-        return os.getsid(pid) if pid > 0 else 0
-    except (OSError, OverflowError):
-        return 0

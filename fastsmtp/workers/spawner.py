@@ -68,7 +68,9 @@ class Spawner:
         self._identity = Identity(self._launch.user, self._launch.group)
         await run_on_init(self._launch.on_init, self._log)
         if self._launch.relay != "pipes":
-            self.listener = RelayListener(self._launch.relay, self._launch.relay_timeout_s, self._log)
+            self.listener = RelayListener(
+                self._launch.relay, self._launch.relay_timeout_s, self._log, trusting=self._launch.trust_relay
+            )
             await self.listener.start(self._identity)
 
     def close(self) -> None:

@@ -19,11 +19,13 @@ from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.pipes import connect_pipes
 from fastsmtp.goridge.relay import Relay, Segments
+from fastsmtp.system.lineage import lineage
 from fastsmtp.system.patience import Timeout
 from fastsmtp.system.process import Identity, Process
-from fastsmtp.workers.handshake import Handshake, await_handshake
+from fastsmtp.workers.handshake import Answered, Handshake, await_handshake
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.listener import RelayListener
+from fastsmtp.workers.recognition import TOKEN_VARIABLE, make_token
 
 # Between the first sign of a worker's end (reaped, or its relay closed) and the last, which normally follow within a
 # millisecond: its own exit status, its last words on stderr, an answer still unread. Then it is cut off.
@@ -93,6 +95,7 @@ class WorkerProcess:
         "_relay",
         "_relay_open",
         "_started",
+        "_token",
         "created",
         "execs",
         "pid",
@@ -114,10 +117,11 @@ class WorkerProcess:
         self._owner = owner
         self._launch = launch
         self._listener = listener
+        self._token = make_token()
         self._process = Process(
             launch.command,
             identity,
-            {**os.environ, "RR_RELAY": listener.address if listener else "pipes", **launch.env},
+            self._environment(launch, listener),
             pipes=listener is None,
             on_line=self._log_line,
             on_change=self._check_end,
@@ -135,6 +139,11 @@ class WorkerProcess:
         self.wall_created = time.time()
         self.execs = 0  # emails answered
         # `since`: when the present state began: READY, WORKING and STOPPING are limited in time by the owner
+
+    def _environment(self, launch: Launch, listener: RelayListener | None) -> dict[str, str]:
+        if listener is None:
+            return {**os.environ, "RR_RELAY": "pipes", **launch.env}
+        return {**os.environ, "RR_RELAY": listener.address, **launch.env, TOKEN_VARIABLE: self._token}
 
     def start(self) -> Coroutine[Any, Any, None]:
         """Wait for the handshake. Raises StartError with command, reason, exit status and output, when all is gone."""
@@ -236,9 +245,9 @@ class WorkerProcess:
     def open_relay(self) -> Coroutine[Any, Any, None] | None:
         """Called by `await_handshake` first: expect the worker on the socket, or return what connects its pipes."""
         if self._listener is not None:
-            self._listener.expect(self._process.pid, self._shaken)
+            self._listener.expect(self._process.pid, self._token, self._shaken)
             return None
-        relay = Relay(Handshake(self._shaken, self._unshaken, self.on_closed), pipes=True)
+        relay = Relay(Handshake(self._answered, self._unshaken, self.on_closed), pipes=True)
         self._adopt(relay)
         source, sink = self._process.take_pipes()
         return connect_pipes(relay, source, sink)
@@ -252,13 +261,16 @@ class WorkerProcess:
         self._relay = relay
         self._relay_open = True
 
+    def _answered(self, answered: Answered, relay: Relay) -> None:
+        self._shaken(answered.pid, relay)
+
     def _shaken(self, pid: int, relay: Relay) -> None:
         relay.owner = self
         self._adopt(relay)
         if self.state is not State.INACTIVE or self._started.done():
             relay.abort()  # killed, given up, or reaped before we have read its answer
             return
-        if _same_session(pid, self._process.pid):
+        if self._process.pid in lineage(pid):
             self.pid = pid
         self._move(State.READY)
         self._started.set_result(None)
@@ -282,6 +294,8 @@ class WorkerProcess:
     def start_error(self, reason: str) -> StartError:
         """Called by `await_handshake` when all is gone: what is told of a worker that did not start."""
         output = "".join(f"\n  {line}" for line in self._process.tail)
+        if self._listener is not None and self._listener.refused:
+            reason += ", but a process connected that is no worker; one in a container needs server.trust_relay"
         return StartError(f'worker "{self._launch}" did not start: {reason}; {self.status}{output}')
 
     # relay callbacks
@@ -352,10 +366,3 @@ class WorkerProcess:
         self._move(State.STOPPED)
         self._gone.set()
         self._owner.on_exit(self)
-
-
-def _same_session(pid: int, launched: int) -> bool:
-    try:
-        return os.getsid(pid) == launched
-    except (OSError, OverflowError):
-        return False

@@ -50,6 +50,12 @@ def memory_kb(pid: int, name: str = "VmRSS") -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:"))
 
 
+def environment(pid: int) -> dict[str, str]:
+    """The environment that it was started with."""
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
 def descriptors(pid: int | str = "self") -> list[str]:
     """Its open descriptors, by what they are open for; one of /dev/null is not counted: uvloop keeps it."""
     found = []

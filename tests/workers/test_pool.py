@@ -26,7 +26,7 @@ from pools import (
     send,
     verdict,
 )
-from procs import alive, descriptors
+from procs import alive, descriptors, environment
 from waits import until
 
 from fastsmtp.config.settings import OnInitSettings, PoolSettings, SupervisorSettings
@@ -961,12 +961,13 @@ def test_file_in_the_place_of_the_socket(run_loop: Run, log: Log, tmp_path: Path
     assert path.read_text() == "precious"
 
 
-def test_stranger_on_the_socket(run_loop: Run, log: Log, tmp_path: Path) -> None:
-    path = tmp_path / "relay.sock"
+def test_stranger_on_the_socket(run_loop: Run, log: Log) -> None:
+    """Over a unix socket it is not even asked: see `test_strangers.py`."""
 
     async def main() -> None:
-        async with running(make_pool("accepts", log, f"unix://{path}")) as pool:
-            reader, writer = await asyncio.open_unix_connection(str(path))
+        async with running(make_pool("accepts", log, "tcp://127.0.0.1:0")) as pool:
+            port = int(environment(pool.workers()[0].pid)["RR_RELAY"].rpartition(":")[2])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET / HTTP/1.1\r\n\r\n")
             while await reader.read(100):
                 pass

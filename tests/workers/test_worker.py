@@ -173,33 +173,39 @@ async def shake_hands(address: str, pid: int) -> tuple[asyncio.StreamReader, asy
 
 
 @pytest.mark.parametrize(
-    ("awaited", "answered", "arrived"),
+    ("trusting", "awaited", "answered", "arrived"),
     [
-        ([101, 102], 102, [(102, 102)]),
-        ([101], 4_000_000, [(101, 4_000_000)]),  # a pid of another container, and nobody else is awaited
-        ([101, 102], 4_000_000, []),
-        ([], 101, []),
+        (True, [101, 102], 102, [(102, 102)]),
+        (True, [101], 4_000_000, [(101, 4_000_000)]),  # a pid of another container, and nobody else is awaited
+        (True, [101, 102], 4_000_000, []),
+        (True, [], 101, []),
+        (False, [101, 102], 102, []),
+        (False, [101], 4_000_000, []),
     ],
-    ids=["known", "only-one", "unknown", "nobody"],
+    ids=["known", "only-one", "unknown", "nobody", "not-proven", "only-one-not-proven"],
 )
 def test_who_has_connected(
-    run_loop: Run, log: Log, awaited: list[int], answered: int, arrived: list[tuple[int, int]]
+    run_loop: Run, log: Log, trusting: bool, awaited: list[int], answered: int, arrived: list[tuple[int, int]]
 ) -> None:
+    """`test_strangers.py` has processes that are there."""
+
     async def main() -> None:
-        listener = RelayListener("tcp://127.0.0.1:0", 5, log.logger)
+        listener = RelayListener("tcp://127.0.0.1:0", 5, log.logger, trusting=trusting)
         await listener.start(Identity())
         found: list[tuple[int, int]] = []
         for launched in awaited:
             listener.expect(
-                launched, lambda pid, relay, launched=launched: (found.append((launched, pid)), relay.abort())
-            )  # type: ignore[misc]
+                launched,
+                "token",
+                lambda pid, relay, launched=launched: (found.append((launched, pid)), relay.abort()),  # type: ignore[misc]
+            )
         reader, writer = await shake_hands(listener.address, answered)
         assert await reader.read() == b""
         writer.close()
         listener.close()
         assert found == arrived
         warnings = [record["event"] for record in log.records]
-        assert warnings == ([] if arrived else ["unknown process on the workers' socket, closed"])
+        assert warnings == ([] if arrived else ["a process that is no worker connected, closed"])
 
     run_loop(main())
 
