@@ -16,7 +16,7 @@ import corpus
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from fastsmtp._parse import BodyLines, DataDecoder, find_dashes, find_header_stop
+from fastsmtp._parse import BodyLines, DataDecoder, find_delimiter, find_header_end
 from fastsmtp.server.protocol import READ_BYTES
 
 OCTETS = 10_000_000
@@ -73,17 +73,17 @@ def test_judge_lines(benchmark: BenchmarkFixture, octets: bytes) -> None:
 
 
 def test_find_delimiters(benchmark: BenchmarkFixture, octets: bytes) -> None:
-    """As the splitter does: on from each line that could be one."""
+    """As the splitter does: on from each."""
     chunks = buffers(octets)
 
     def find() -> None:
         for chunk in chunks:
             start, end = 1, len(chunk)
             while True:
-                line, _ = find_dashes(chunk, start, end, start == 1)
-                if line < 0:
+                _, line, delimiter = find_delimiter(chunk, start, end, start == 1, {b"b": 1, b"b--": 2})
+                if delimiter is None:
                     break
-                start = line + 2
+                start = line
 
     benchmark.pedantic(find, rounds=ROUNDS, warmup_rounds=2)
 
@@ -91,4 +91,4 @@ def test_find_delimiters(benchmark: BenchmarkFixture, octets: bytes) -> None:
 def test_find_the_end_of_a_header(benchmark: BenchmarkFixture) -> None:
     """Of 1 MB without an empty line, the most that is looked through."""
     header = bytearray(1) + b"X-Field: with a value that is as long as many are\r\n" * 20_000
-    benchmark.pedantic(find_header_stop, (header, 1, len(header)), rounds=ROUNDS, warmup_rounds=2)
+    benchmark.pedantic(find_header_end, (header, 1, len(header), {}, True), rounds=ROUNDS, warmup_rounds=2)

@@ -8,8 +8,11 @@ Chunks are `(buf, start, end)` with `0 <= start <= end <= len(buf)`, checked on 
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_1BYTE_DATA, PyUnicode_New
 from libc.string cimport memchr, memcpy, memmove
+
+from fastsmtp._lines cimport is_empty, is_field
 
 
 cdef extern from *:
@@ -278,14 +281,17 @@ def take_line(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
     return (text, start + feed + 1)
 
 
-def find_dashes(bytearray buf not None, Py_ssize_t start, Py_ssize_t end, bint at_line_start):
-    """Find the first line in `buf[start:end]` that begins with "--": it may be a delimiter (RFC 2046 5.1.1).
+def find_delimiter(
+    bytearray buf not None, Py_ssize_t start, Py_ssize_t end, bint at_line_start, dict delimiters not None
+):
+    """Find the first delimiter line (RFC 2046 5.1.1) in `buf[start:end]`: "--", a key of `delimiters`, blanks if any.
 
     `at_line_start` tells whether `start` is the first octet of a line. Lines end in LF or CRLF.
 
-    Returns `(line, body_end)`. With `line >= 0`, that line starts there and `body_end` is where the octets before it
-    end, without the line break that belongs to a delimiter. With `line == -1` there is none so far, and
-    `buf[body_end:end]` must be held back and put in front of the next chunk: a line break, perhaps with one "-".
+    Returns `(body_end, line, delimiter)`. With a delimiter, which is a value of `delimiters`, the octets before it end
+    at `body_end`, without the line break that belongs to it, and `line` is where the line behind it starts. Without one
+    it is None, and `buf[body_end:end]` must be held back and put in front of the next chunk: a line break, perhaps with
+    one "-". Where the last line is unfinished and begins with "--", `line` is its start, otherwise -1.
 
     Raises ValueError for a chunk outside of the buffer.
     """
@@ -293,28 +299,36 @@ def find_dashes(bytearray buf not None, Py_ssize_t start, Py_ssize_t end, bint a
         const unsigned char* base
         Py_ssize_t search = start
         Py_ssize_t dash
-        Py_ssize_t body_end = end
+        Py_ssize_t feed
+        object delimiter
 
     check_chunk(buf, start, end)
     base = <const unsigned char*> buf
     while True:
         dash = find_octet(base, c"-", search, end)
         if dash < 0:
-            break
-        if dash == start:
-            if at_line_start:
-                if dash + 1 == end:
-                    return (-1, start)
-                if base[dash + 1] == c"-":
-                    return (start, start)
-        elif base[dash - 1] == c"\n":
-            if dash + 1 == end:
-                body_end = dash
-                break
-            if base[dash + 1] == c"-":
-                return (dash, before_line_break(base, start, dash))
+            return (before_line_break(base, start, end), -1, None)
         search = dash + 1
-    return (-1, before_line_break(base, start, body_end))
+        if base[dash - 1] != c"\n" if dash > start else not at_line_start:
+            continue
+        if search == end:
+            return (before_line_break(base, start, dash), -1, None)
+        if base[search] != c"-":
+            continue
+        feed = find_octet(base, c"\n", search, end)
+        if feed < 0:
+            return (before_line_break(base, start, dash), dash, None)
+        delimiter = look_up(delimiters, base, dash, feed)
+        if delimiter is not None:
+            return (before_line_break(base, start, dash), feed + 1, delimiter)
+        search = feed
+
+
+cdef object look_up(dict delimiters, const unsigned char* base, Py_ssize_t line, Py_ssize_t feed):
+    # What `delimiters` has for the line that begins with "--" and ends in the LF at `feed`, or None.
+    while feed > line + 2 and (base[feed - 1] == c" " or base[feed - 1] == c"\t" or base[feed - 1] == c"\r"):
+        feed -= 1
+    return delimiters.get(PyBytes_FromStringAndSize(<const char*> base + line + 2, feed - line - 2))
 
 
 cdef inline Py_ssize_t before_line_break(
@@ -330,13 +344,17 @@ cdef inline Py_ssize_t before_line_break(
     return end
 
 
-def find_header_stop(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
-    """Find the first whole line in `buf[start:end]` that is empty or begins with "--"; `start` must begin a line.
+def find_header_end(
+    bytearray buf not None, Py_ssize_t start, Py_ssize_t end, dict delimiters not None, bint stop_at_dashes
+):
+    """Find the first whole line in `buf[start:end]` that ends a header; `start` must begin a line.
 
-    Lines end in LF or CRLF. QUIRK: pipes in text mode on Windows double the CR: a line of nothing but CR is empty.
+    That is an empty line or a delimiter (as `find_delimiter` has them); with `stop_at_dashes` it is any line that
+    begins with "--" and is no field.
 
-    Returns `(line, next_line)`: where that line and the one after it start. Without such a line `line` is -1 and
-    `next_line` is the start of the last, unfinished line: search on from there when there is more.
+    Returns `(line, next_line, delimiter)`: where that line and the one after it start, and its value in `delimiters`,
+    None for the other two. Without such a line `line` is -1 and `next_line` is the start of the last, unfinished line:
+    search on from there when there is more.
 
     Raises ValueError for a chunk outside of the buffer.
     """
@@ -344,19 +362,18 @@ def find_header_stop(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
         const unsigned char* base
         Py_ssize_t line = start
         Py_ssize_t feed  # the LF that ends the line
-        Py_ssize_t after  # the first octet of the line that is no CR
+        object delimiter
 
     check_chunk(buf, start, end)
     base = <const unsigned char*> buf
     while True:
         feed = find_octet(base, c"\n", line, end)
         if feed < 0:
-            return (-1, line)
-        after = line
-        while base[after] == c"\r":
-            after += 1
-        if after == feed:
-            return (line, feed + 1)
+            return (-1, line, None)
+        if is_empty(base + line, base + feed):
+            return (line, feed + 1, None)
         if base[line] == c"-" and base[line + 1] == c"-":
-            return (line, feed + 1)
+            delimiter = look_up(delimiters, base, line, feed)
+            if delimiter is not None or (stop_at_dashes and not is_field(base + line, base + feed)):
+                return (line, feed + 1, delimiter)
         line = feed + 1

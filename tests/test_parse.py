@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import DataDecoder as ReferenceDecoder
 
-from fastsmtp._parse import DataDecoder, find_dashes, find_header_stop, take_line
+from fastsmtp._parse import DataDecoder, find_delimiter, find_header_end, take_line
 
 HEADROOM = 3
 # The octets that mean something to mail data, and one that does not.
@@ -84,14 +84,7 @@ def test_chunk_outside_of_the_buffer_is_refused(start: int, end: int) -> None:
         DataDecoder().feed(bytearray(3), start, end)
 
 
-def oracle_dashes(octets: bytes, at_line_start: bool) -> tuple[int, int]:
-    for index in range(len(octets)):
-        opens_line = octets[index - 1 : index] == b"\n" if index else at_line_start
-        if opens_line and octets[index : index + 2] == b"--":
-            return index, len(strip_break(octets[:index]))
-        if opens_line and octets[index:] == b"-":
-            return -1, len(strip_break(octets[:index]))
-    return -1, len(strip_break(octets))
+DELIMITERS = {b"b": "opening", b"b--": "closing", b"": "of nothing"}
 
 
 def strip_break(octets: bytes) -> bytes:
@@ -101,28 +94,79 @@ def strip_break(octets: bytes) -> bytes:
     return octets
 
 
-@given(st.lists(st.sampled_from(b"-\r\na"), max_size=12).map(bytes), st.booleans(), st.integers(0, 3))
-def test_dashes_are_found_where_the_oracle_finds_them(octets: bytes, at_line_start: bool, headroom: int) -> None:
-    line, body_end = oracle_dashes(octets, at_line_start)
+def delimiter_of(line: bytes) -> str | None:
+    return DELIMITERS.get(line[2:].rstrip(b" \t\r\n")) if line.startswith(b"--") else None
+
+
+def oracle_delimiter(octets: bytes, at_line_start: bool) -> tuple[int, int, str | None]:
+    position = 0
+    lines = re.findall(rb"[^\n]*\n|[^\n]+", octets)
+    for index, line in enumerate(lines):
+        opens_line = index > 0 or at_line_start
+        before = len(strip_break(octets[:position]))
+        if opens_line and line == b"-":
+            return before, -1, None
+        if opens_line and line.startswith(b"--"):
+            if not line.endswith(b"\n"):
+                return before, position, None
+            if delimiter_of(line) is not None:
+                return before, position + len(line), delimiter_of(line)
+        position += len(line)
+    return len(strip_break(octets)), -1, None
+
+
+@given(
+    st.lists(st.sampled_from([b"-", b"--b", b"--", b"\r", b"\n", b"a", b" "]), max_size=12).map(b"".join),
+    st.booleans(),
+    st.integers(0, 3),
+)
+def test_delimiters_are_found_where_the_oracle_finds_them(octets: bytes, at_line_start: bool, headroom: int) -> None:
+    body_end, line, delimiter = oracle_delimiter(octets, at_line_start)
     buf = bytearray(b"\n" * headroom) + octets
-    found = find_dashes(buf, headroom, len(buf), at_line_start)
-    assert found == (line + headroom if line >= 0 else -1, body_end + headroom)
+    found = find_delimiter(buf, headroom, len(buf), at_line_start, DELIMITERS)
+    assert found == (body_end + headroom, line + headroom if line >= 0 else -1, delimiter)
 
 
-def oracle_header_stop(octets: bytes) -> tuple[int, int]:
+def oracle_header_end(octets: bytes, stop_at_dashes: bool) -> tuple[int, int, str | None]:
     position = 0
     for line in re.findall(rb"[^\n]*\n|[^\n]+", octets):
         if not line.endswith(b"\n"):
             break
-        if not line.strip(b"\r\n") or line.startswith(b"--"):
-            return position, position + len(line)
+        is_field = re.match(rb"[^ \t\r\n:]*[ \t]*:(?!//)", line) is not None
+        ends = not line.strip(b"\r\n") or (stop_at_dashes and line.startswith(b"--") and not is_field)
+        if ends or delimiter_of(line) is not None:
+            return position, position + len(line), delimiter_of(line)
         position += len(line)
-    return -1, position
+    return -1, position, None
 
 
-@given(st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"-", b"a: b", b"--x"]), max_size=10).map(b"".join))
-def test_header_stops_where_the_oracle_says(octets: bytes) -> None:
-    assert find_header_stop(bytearray(octets), 0, len(octets)) == oracle_header_stop(octets)
+HEADER_LINES = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"a: b\r\n",
+    b" c\n",
+    b"--b\n",
+    b"--x:\n",
+    b"--x://\n",
+    b"--x :\n",
+    b"--x\n",
+    b"--",
+]
+
+
+@given(st.lists(st.sampled_from(HEADER_LINES), max_size=9).map(b"".join), st.booleans())
+def test_a_header_ends_where_the_oracle_says(octets: bytes, stop_at_dashes: bool) -> None:
+    found = find_header_end(bytearray(octets), 0, len(octets), DELIMITERS, stop_at_dashes)
+    assert found == oracle_header_end(octets, stop_at_dashes)
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 1), (0, 7)])
+def test_lines_outside_of_the_buffer(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="chunk outside of the buffer"):
+        find_delimiter(bytearray(6), start, end, True, DELIMITERS)
+    with pytest.raises(ValueError, match="chunk outside of the buffer"):
+        find_header_end(bytearray(6), start, end, DELIMITERS, True)
 
 
 @given(st.lists(st.sampled_from([b"NOOP", b"\r\n", b"\r", b"\n", b"\0", b"\xc3\xbc", b" x"])).map(b"".join), st.data())

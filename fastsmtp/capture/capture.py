@@ -78,21 +78,27 @@ class Capture:
         sink = self._sink
         return self._held if sink is None else self._held + sink.held
 
-    def feed(self, buf: bytearray, start: int, end: int) -> None:
-        """The next octets of mail data, `buf[start:end]`; octets before `start` may be overwritten. Never raises."""
+    def feed(self, buf: bytearray, start: int, end: int) -> int:
+        """The next octets of mail data, `buf[start:end]`; octets before `start` may be overwritten. Never raises.
+
+        Returns where in `buf` to go on: `end`, or less where there is so much to do that others shall come first.
+        """
         if self._failed:
-            return
-        if self._raw is not None:
-            self._raw += buf[start:end]
-            self._held += end - start
+            return end
         assert self._splitter is not None
         try:
-            self._splitter.feed(buf, start, end)
-            self._size += end - start
+            stop = self._splitter.feed(buf, start, end)
         except OSError as error:
             self._fail(error)
+            return end
         except Exception:
             self._fail_unexpectedly()
+            return end
+        if self._raw is not None:
+            self._raw += buf[start:stop]
+            self._held += stop - start
+        self._size += stop - start
+        return stop
 
     def close(self) -> Sequence[str]:
         """Mail data is complete. Returns the violations (`fastsmtp.smtp.violations`) that only the message shows."""

@@ -8,19 +8,15 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_1BYTE_DATA, PyUnicode_New
 from libc.string cimport memchr, memcmp, memcpy
 
+from fastsmtp._lines cimport is_blank, is_empty, is_field
+
 ctypedef unsigned char octet
 
 cdef enum:
     LF = 0x0A
     CR = 0x0D
-    TAB = 0x09
-    BLANK = 0x20
     COLON = 0x3A
     SLASH = 0x2F
-
-
-cdef inline bint _is_blank(octet character) noexcept:
-    return character == BLANK or character == TAB
 
 
 cdef inline bint _ends_with(const octet* end, const char* ending, Py_ssize_t size) noexcept:
@@ -74,9 +70,9 @@ cdef str _value(const octet* value, const octet* end, int line_end):
     """The text of a value without blanks around it and, where it is folded, without its line ends."""
     if memchr(value, LF, end - value) != NULL:
         return _unfolded(value, end, line_end)
-    while value < end and _is_blank(value[0]):
+    while value < end and is_blank(value[0]):
         value += 1
-    while end > value and _is_blank((end - 1)[0]):
+    while end > value and is_blank((end - 1)[0]):
         end -= 1
     return _text(value, end - value)
 
@@ -89,7 +85,7 @@ cdef const octet* _field_end(const octet* at, const octet* end, int line_end) no
         if stop < at or (line_end == 2 and stop[0] != CR) or not _is_plain(at, stop - at):
             return NULL
         at = stop + line_end
-        if at == end or not _is_blank(at[0]):
+        if at == end or not is_blank(at[0]):
             return stop
 
 
@@ -112,11 +108,53 @@ def split_fields(bytes block not None, Py_ssize_t limit):
     end -= line_end  # the empty line
     while at < end:
         colon = _name_end(at, end)
-        if colon == NULL or len(fields) == limit:
+        if colon == NULL:
             return None
         stop = _field_end(at, end, line_end)
         if stop == NULL:
             return None
-        fields.append((_text(at, colon - at), _value(colon + 1, stop, line_end)))
+        if len(fields) < limit:
+            fields.append((_text(at, colon - at), _value(colon + 1, stop, line_end)))
         at = stop + line_end
     return fields
+
+
+cdef inline const octet* _line_end(const octet* at, const octet* end) noexcept:
+    """Where the LF of the line at `at` is, or the end."""
+    cdef const octet* feed = <const octet*>memchr(at, LF, end - at)
+    return end if feed == NULL else feed
+
+
+def skip_text(bytes block not None, Py_ssize_t position):
+    cdef:
+        const octet* start = <const octet*>PyBytes_AS_STRING(block)
+        const octet* end = start + PyBytes_GET_SIZE(block)
+        const octet* at = start + position
+        const octet* feed
+    while at < end:
+        feed = _line_end(at, end)
+        if is_empty(at, feed) or is_field(at, feed):
+            break
+        at = feed + 1
+    return min(at, end) - start
+
+
+def skip_fields(bytes block not None, Py_ssize_t position):
+    cdef:
+        const octet* start = <const octet*>PyBytes_AS_STRING(block)
+        const octet* end = start + PyBytes_GET_SIZE(block)
+        const octet* at = start + position
+        const octet* feed
+        Py_ssize_t text = -1
+        bint found = False
+    while at < end:
+        feed = _line_end(at, end)
+        if is_empty(at, feed):
+            break
+        if is_field(at, feed):
+            text = -1
+        elif text < 0 and not is_blank(at[0]):
+            text = at - start
+            found = True
+        at = feed + 1
+    return min(at, end) - start, text, found

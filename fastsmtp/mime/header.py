@@ -7,11 +7,10 @@ values of structured fields are taken apart by `words`, `parameters` and `addres
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from fastsmtp.mime._fields import split_fields
+from fastsmtp.mime._fields import skip_fields, skip_text, split_fields
 from fastsmtp.mime.address import Address, parse_addresses
 from fastsmtp.mime.charset import decode_charset
 from fastsmtp.mime.defects import (
@@ -85,8 +84,12 @@ def parse_fields(block: bytes | bytearray) -> HeaderBlock:
     Lines end in CRLF or LF, with any number of CR before it. Octets are UTF-8 (RFC 6532), or windows-1252 in a field
     that is not. Fields behind the first `MAX_FIELDS` are left out. Never raises.
     """
-    fields = split_fields(bytes(block), MAX_FIELDS)
-    return _irregular_fields(block) if fields is None else HeaderBlock(fields, len(block), [])
+    fields = split_fields(bytes(block), MAX_FIELDS + 1)
+    if fields is None:
+        return _irregular_fields(block)
+    if len(fields) <= MAX_FIELDS:
+        return HeaderBlock(fields, len(block), [])
+    return HeaderBlock(fields[:MAX_FIELDS], len(block), [FIELD_LIMIT])
 
 
 def canonical_name(name: str) -> str:
@@ -112,118 +115,121 @@ _NAME: Final = re.compile(r"[!-9;-~]+")  # ftext (RFC 5322 section 3.6.8)
 # QUIRK: blanks before the colon (RFC 5322 section 4.5, old Exchange); control characters in a name and no name at all
 # (scripts that print an unset variable); names that are not ASCII: still a field. Blanks inside are what text looks
 # like, and `http://` too.
-_FIELD: Final = re.compile(r"([^ \t\r:]*)[ \t]*:(?!//)")
+_FIELD: Final = re.compile(r"([^ \t\r\n:]*)[ \t]*:(?!//)")
+_EMPTY: Final = re.compile(r"\r*(?:\n|\Z)")  # QUIRK: pipes in text mode on Windows double the CR
+_FIELD_END: Final = re.compile(r"\n(?![ \t])")  # before a line that does not continue the field
 
 # QUIRK: mbox files fed to an SMTP client; some programs escape the line.
 _MBOX_STARTS: Final = ("From ", ">From ")
+_MAX_MBOX_LINES: Final = 16  # that are left out
 
 # QUIRK: Office 365 and Windows tools put a byte order mark before the first field, at times encoded twice; templates
 # leave blanks and controls there.
 _JUNK: Final = re.compile(
-    r"(?:\xef\xbb\xbf|\xc3\xaf\xc2\xbb\xc2\xbf|\xff\xfe|\xfe\xff|[\0-\x20\x7f]){1,64}(?=[!-9;-~]+[ \t]*:|>?From )"
+    r"(?:\xef\xbb\xbf|\xc3\xaf\xc2\xbb\xc2\xbf|\xff\xfe|\xfe\xff|[\0-\t\x0b-\x20\x7f]){1,64}"
+    r"(?=[!-9;-~]+[ \t]*:|>?From )"
 )
 # Whatever else is not ASCII is junk before a name that is registered; otherwise it is part of the name.
-_JUNK_BEFORE_NAME: Final = re.compile(r"[\0-\x20\x7f-\xff]{1,64}(?=([!-9;-~]+)[ \t]*:)")
+_JUNK_BEFORE_NAME: Final = re.compile(r"[\0-\t\x0b-\x20\x7f-\xff]{1,64}(?=([!-9;-~]+)[ \t]*:)")
 _NOWHERE: Final = -1
 
 
 def _irregular_fields(block: bytes | bytearray) -> HeaderBlock:
-    """The fields of any block, line by line. Read as Latin-1, so that offsets are those of the octets."""
-    text = block.decode("latin-1")
-    reader = _LineReader()
-    if "\0" in text:
-        note(reader.defects, HEADER_NUL)
-    body_start = 0
-    for line, following in _lines(text):
-        if line:
-            reader.read(line, body_start)
-        body_start = following
-        if not line:
-            break
-    fields = reader.fields()
-    return HeaderBlock(fields, body_start if reader.text_start == _NOWHERE else reader.text_start, reader.defects)
+    """The fields of any block. Read as Latin-1, so that offsets are those of the octets."""
+    return _BlockReader(bytes(block)).read()
 
 
-class _LineReader:
-    """Reads the lines of a header one by one, and finds out which belong to which field, and which to none.
+class _BlockReader:
+    """Reads a header field by field, and finds out which lines belong to which field, and which to none.
 
     Lines of none are left out while fields follow: of the ways in RFC 7103 section 7.2 the one that loses least.
-    Where no field follows any more, the body begins in their place, at `text_start`.
+    Where no field follows any more, the body begins in their place. Runs of such lines, and all fields above the limit,
+    are skipped at once.
     """
 
-    __slots__ = ("_begin", "_found", "_is_continued", "_is_header", "defects", "text_start")
+    __slots__ = ("_defects", "_found", "_octets", "_text", "_text_start")
 
-    def __init__(self) -> None:
-        self.defects: list[str] = []
-        self.text_start = _NOWHERE
-        self._found: list[tuple[str, list[str]]] = []  # names, and the lines of their values
-        self._begin = _NOWHERE  # of the first line but mbox lines
-        self._is_continued = False  # a line that begins with a blank belongs to the last field
-        self._is_header = False  # there is a field whose name is ASCII
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._text = octets.decode("latin-1")
+        self._defects: list[str] = [HEADER_NUL] if "\0" in self._text else []
+        self._found: list[tuple[str, str]] = []  # names, and values unfolded
+        self._text_start = _NOWHERE  # of lines behind the last field that belong to none
 
-    def read(self, line: str, position: int) -> None:
-        """Take the next line, which is not empty and begins at `position`."""
-        if self._begin == _NOWHERE:
-            line = self._without_junk(line)
-            if line.startswith(_MBOX_STARTS):
-                note(self.defects, MBOX_FROM_LINE)
-                return
-            self._begin = position
-        if line[0] in " \t":
-            # A line of nothing but blanks continues the field too (RFC 5322 section 4.2, obs-FWS).
-            if self._is_continued:
-                self._found[-1][1].append(line)
-            elif not self._found:  # QUIRK: scripts that indent the first line
-                self._read_text(position)
-        elif (match := _FIELD.match(line)) is not None:
-            self._read_field(match[1], line[match.end() :])
-        else:
-            self._read_text(position)
+    def read(self) -> HeaderBlock:
+        """Return the fields, and where the body begins."""
+        begin, position = self._find_first()
+        position = self._read_fields(begin, position)
+        if self._found and not any(name.isascii() for name, _ in self._found):
+            # Names that are not ASCII alone make no header: they are text.
+            self._found = []
+            self._text_start = begin
+        fields = [(_text(name, self._defects), _value(value, self._defects)) for name, value in self._found]
+        return HeaderBlock(fields, position if self._text_start == _NOWHERE else self._text_start, self._defects)
 
-    def _without_junk(self, line: str) -> str:
-        """The first line without what stands before its field."""
-        match = _JUNK.match(line)
+    def _find_first(self) -> tuple[int, int]:
+        """Behind the lines of an mbox: where the first line begins, and its text behind what is junk."""
+        text, line = self._text, 0
+        for _ in range(_MAX_MBOX_LINES):
+            position = self._skip_junk(line)
+            if not text.startswith(_MBOX_STARTS, position):
+                return line, position
+            note(self._defects, MBOX_FROM_LINE)
+            line = text.find("\n", position) + 1 or len(text)
+        return line, line
+
+    def _skip_junk(self, line: int) -> int:
+        """Behind what stands before the field that is the first line."""
+        match = _JUNK.match(self._text, line)
         if match is None:
-            match = _JUNK_BEFORE_NAME.match(line)
+            match = _JUNK_BEFORE_NAME.match(self._text, line)
             if match is None or match[1].lower() not in _SPELLINGS:
                 return line
-        note(self.defects, JUNK_BEFORE_HEADER)
-        return line[match.end() :]
+        note(self._defects, JUNK_BEFORE_HEADER)
+        return match.end()
 
-    def _read_field(self, name: str, value: str) -> None:
-        self.text_start = _NOWHERE
-        self._is_continued = len(self._found) < MAX_FIELDS
-        if not self._is_continued:
-            note(self.defects, FIELD_LIMIT)
-            return
-        self._found.append((name, [value]))
-        self._is_header = self._is_header or name.isascii()
-        if not _NAME.fullmatch(name):
-            note(self.defects, INVALID_HEADER_LINE)
+    def _read_fields(self, line: int, position: int) -> int:
+        """Read on at `position` in the line that begins at `line`; returns where the header ends."""
+        text = self._text
+        while position < len(text):
+            match = None if text[position] in " \t" else _FIELD.match(text, position)
+            if match is not None:
+                position = self._read_field(match, position)
+            elif (empty := _EMPTY.match(text, position)) is not None:
+                return empty.end()
+            else:  # QUIRK: or scripts that indent the first line
+                note(self._defects, INVALID_HEADER_LINE)
+                self._text_start = line
+                position = skip_text(self._octets, position)
+            line = position
+        return position
 
-    def _read_text(self, position: int) -> None:
-        note(self.defects, INVALID_HEADER_LINE)
-        self._is_continued = False
-        if self.text_start == _NOWHERE:
-            self.text_start = position
+    def _read_field(self, match: re.Match[str], position: int) -> int:
+        if len(self._found) == MAX_FIELDS:
+            note(self._defects, FIELD_LIMIT)
+            end, self._text_start, has_text = skip_fields(self._octets, position)
+            if has_text:
+                note(self._defects, INVALID_HEADER_LINE)
+            return end
+        self._text_start = _NOWHERE
+        value, end = _unfold(self._text, match.end())
+        self._found.append((match[1], value))
+        if not _NAME.fullmatch(match[1]):
+            note(self._defects, INVALID_HEADER_LINE)
+        return end
 
-    def fields(self) -> list[tuple[str, str]]:
-        """The fields, when all lines are read. Names that are not ASCII alone make no header: they are text."""
-        if self._found and not self._is_header:
-            self.text_start = self._begin
-            return []
-        return [(_text(name, self.defects), _value("".join(lines), self.defects)) for name, lines in self._found]
 
-
-def _lines(text: str) -> Iterator[tuple[str, int]]:
-    """Each line without its end, and where the next one begins."""
-    position = 0
-    while position < len(text):
-        end = text.find("\n", position)
-        following = end + 1 if end != -1 else len(text)
-        # QUIRK: pipes in text mode on Windows double the CR.
-        yield text[position:following].removesuffix("\n").rstrip("\r"), following
-        position = following
+def _unfold(text: str, start: int) -> tuple[str, int]:
+    """The value that begins at `start`, without its line ends, and where the next line begins that is not of it."""
+    end = text.find("\n", start) + 1
+    if not end:
+        return text[start:], len(text)
+    # A line of nothing but blanks continues the field too (RFC 5322 section 4.2, obs-FWS).
+    if text[end : end + 1] not in (" ", "\t"):
+        return text[start : end - 1], end
+    match = _FIELD_END.search(text, end)
+    end = len(text) if match is None else match.end()
+    return "".join([line.rstrip("\r") for line in text[start:end].split("\n")]), end
 
 
 def _value(text: str, defects: list[str]) -> str:

@@ -7,9 +7,10 @@ likely belong.
 
 from __future__ import annotations
 
+import re
 from typing import Final, Protocol
 
-from fastsmtp._parse import find_dashes, find_header_stop
+from fastsmtp._parse import find_delimiter, find_header_end
 from fastsmtp.mime import defects
 from fastsmtp.mime.entity import Entity, Role, read_entity
 from fastsmtp.mime.parameters import MediaType
@@ -17,6 +18,13 @@ from fastsmtp.mime.parameters import MediaType
 MAX_HEADER_BYTES = 1024 * 1024  # of one entity; design limit, Postfix header_size_limit is 102400
 MAX_DEPTH = 100  # nested multiparts; Exim and Dovecot stop at 100
 MAX_PARTS = 10_000  # Dovecot stops at 10 000
+MAX_WORK: Final = 16 * 1024  # of one call of `feed`, in octets of headers: some milliseconds
+_ENTITY_WORK: Final = 64  # an entity takes as long as so many octets of its header
+_CR: Final = 0x0D
+_DASH: Final = 0x2D
+_CONTENT_TYPE: Final = re.compile(rb"(?:\A|\n)content-type[ \t]*:", re.IGNORECASE)
+_OWN: Final = (-1, False)  # a delimiter of the multipart whose header is being read
+_MAX_DASHES: Final = 16  # lines of a header that begin with "--" before its Content-Type; a further one ends it
 _MAX_DELIMITER_PADDING: Final = 1000  # blanks behind a boundary: one line of RFC 5321 4.5.3.1.6
 
 _PREAMBLE_TYPE: Final = MediaType("text/plain", {})
@@ -47,17 +55,21 @@ class Splitter:
     __slots__ = (
         "_at_line_start",
         "_cr_is_doubled",
+        "_dashes",
         "_delimiters",
         "_handler",
         "_header",
         "_header_search",
         "_held",
+        "_hidden",
         "_in_part",
         "_in_preamble",
         "_is_full",
         "_multiparts",
+        "_own_delimiters",
         "_parts",
         "_reading_header",
+        "_work",
         "defects",
         "message",
     )
@@ -69,10 +81,15 @@ class Splitter:
         self._reading_header = True  # of an entity; otherwise a body, a preamble or an epilogue
         self._multiparts: list[Entity] = []  # open multiparts, outermost first
         self._delimiters: dict[bytes, tuple[int, bool]] = {}  # line without "--" -> index of multipart, closing?
+        self._hidden: list[list[tuple[int, bool] | None]] = []  # what stood there for each open multipart before
+        self._work = 0  # done in this call of `feed`, in octets of headers
         self._parts = 0  # parts begun in the whole message
         self._is_full = False  # the limit of parts is reached: there are no more delimiters
         self._header = bytearray()  # of the current entity, while it is incomplete
         self._header_search = 0  # offset in `_header` up to which there is no end of it
+        self._dashes = 0  # lines of it that begin with "--" and seem to mean nothing
+        # Those of `_delimiters` and the header's own; None until a line begins with "--" and the media type is known.
+        self._own_delimiters: dict[bytes, tuple[int, bool]] | None = None
         self._held = b""  # octets that may belong to a delimiter line, to stand before the next chunk
         # QUIRK: pipes in text mode on Windows make CR CR LF of line ends, also of those before delimiters.
         self._cr_is_doubled = False
@@ -80,12 +97,31 @@ class Splitter:
         self._in_part = False  # bytes go to the handler, otherwise they are preamble or epilogue
         self._in_preamble = False  # the bytes of the part at hand will be dropped when a delimiter comes
 
-    def feed(self, buf: bytearray, start: int, end: int) -> None:
-        """Take the next chunk, `buf[start:end]`; octets before `start` may be overwritten."""
+    def feed(self, buf: bytearray, start: int, end: int) -> int:
+        """Take the next chunk, `buf[start:end]`; octets before `start` may be overwritten.
+
+        Returns where in `buf` to go on: `end`, or less where there is so much to do that others shall come first.
+        """
+        chunk_end = end
+        self._work = 0
         while start < end:
             if self._held:
                 buf, start, end = self._put_back(buf, start, end)
-            start = self._read_header(buf, start, end) if self._reading_header else self._read_body(buf, start, end)
+            start = self._step(buf, start, end)
+            if self._work >= MAX_WORK:
+                break
+        return chunk_end - (end - start)
+
+    def _step(self, buf: bytearray, start: int, end: int) -> int:
+        return self._read_header(buf, start, end) if self._reading_header else self._read_body(buf, start, end)
+
+    def _feed_again(self, octets: bytes) -> None:
+        """Take octets that seemed to be of a header."""
+        buf, start = bytearray(self._held), 0
+        buf += octets
+        self._held = b""
+        while start < len(buf):
+            start = self._step(buf, start, len(buf))
 
     def close(self) -> None:
         """Mail data has ended: finish what is open."""
@@ -135,21 +171,42 @@ class Splitter:
         """Finish the header if it ends in `block`, which begins with it or is `_header`; 0 if it does not end yet."""
         start = 0 if block is self._header else search
         while True:
-            line, next_line = find_header_stop(block, search, end)
+            watchful = self._own_delimiters is None
+            delimiters = self._delimiters if self._own_delimiters is None else self._own_delimiters
+            line, next_line, delimiter = find_header_end(block, search, end, delimiters, watchful)
             if line < 0:
                 self._header_search = next_line
                 return 0
-            if block[line] != 0x2D:  # "-"
-                self._finish_header(block, start, next_line)
-                return next_line
-            delimiter = self._delimiters.get(bytes(block[line + 2 : next_line]).rstrip(b" \t\r\n"))
-            if delimiter is not None:
-                self._finish_header(block, start, line)
-                self._finish_headers()
-                self._held = b""  # the line break of the last line of a header that was none
-                self._on_delimiter(*delimiter)
-                return next_line
-            search = next_line
+            if delimiter is not None or block[line] != _DASH:
+                break
+            self._look_for_boundary(bytes(block[start:line]))
+            if self._dashes == _MAX_DASHES:
+                break
+            search = next_line if self._own_delimiters is None else line
+        if delimiter is None:  # an empty line
+            self._finish_header(block, start, next_line)
+            return next_line
+        self._finish_header(block, start, line)
+        self._finish_headers()
+        if delimiter == _OWN:
+            self._feed_again(bytes(block[line:next_line]))
+        else:
+            self._held = b""  # the line break of the last line of a header that was none
+            self._on_delimiter(*delimiter)
+        return next_line
+
+    def _look_for_boundary(self, header: bytes) -> None:
+        """Does the header that is being read, as far as it goes, declare a boundary? Then its delimiters end it.
+
+        QUIRK: scripts forget the empty line before the first part.
+        """
+        self._dashes += 1
+        if _CONTENT_TYPE.search(header) is None:
+            return
+        boundary = read_entity(header, "", None)[0].boundary
+        self._own_delimiters = self._delimiters
+        if boundary is not None:
+            self._own_delimiters = {**self._delimiters, boundary: _OWN, boundary + b"--": _OWN}
 
     def _cut_header(self) -> None:
         """The header is too long. What follows is body: nothing is lost, and nothing grows."""
@@ -165,8 +222,11 @@ class Splitter:
         """The header of the current entity is `block[start:end]`, its empty line included."""
         octets = bytes(block[start:end])
         self._cr_is_doubled = octets.endswith(b"\r\r\n")
+        self._work += _ENTITY_WORK + len(octets)
         self._header = bytearray()
         self._header_search = 0
+        self._dashes = 0
+        self._own_delimiters = None
         parent = self._multiparts[-1] if self._multiparts else None
         if parent is None:
             number = ""
@@ -190,7 +250,7 @@ class Splitter:
         self._reading_header = False
         self._at_line_start = True
         if body_start < len(octets):
-            self.feed(bytearray(octets[body_start:]), 0, len(octets) - body_start)
+            self._feed_again(octets[body_start:])
 
     # Bodies
 
@@ -223,26 +283,15 @@ class Splitter:
         if not self._delimiters:
             self._give(buf, start, end)
             return end
-        search = start
-        at_line_start = self._at_line_start
-        while True:
-            line, body_end = find_dashes(buf, search, end, at_line_start)
-            if self._cr_is_doubled and body_end > start and buf[body_end - 1] == 0x0D:
-                body_end -= 1
-            if line < 0:
-                break
-            at_line_start = False
-            line_end = buf.find(b"\n", line + 2, end)
-            if line_end < 0:
-                if self._may_become_delimiter(bytes(buf[line + 2 : end])):
-                    break
-            else:
-                delimiter = self._delimiters.get(bytes(buf[line + 2 : line_end]).rstrip(b" \t\r"))
-                if delimiter is not None:
-                    self._give(buf, start, body_end)
-                    self._on_delimiter(*delimiter)
-                    return line_end + 1
-            search = line + 2
+        body_end, line, delimiter = find_delimiter(buf, start, end, self._at_line_start, self._delimiters)
+        if delimiter is None and line >= 0 and not self._may_become_delimiter(bytes(buf[line + 2 : end])):
+            body_end = end - 1 if buf[end - 1] == _CR else end  # the CR may belong to a line break
+        if self._cr_is_doubled and body_end > start and buf[body_end - 1] == _CR:
+            body_end -= 1
+        if delimiter is not None:
+            self._give(buf, start, body_end)
+            self._on_delimiter(*delimiter)
+            return line
         self._give(buf, start, body_end)
         self._held = bytes(buf[body_end:end])
         return end
@@ -267,19 +316,30 @@ class Splitter:
     # Multiparts
 
     def _open_multipart(self, entity: Entity) -> None:
-        if entity.boundary in self._delimiters:
+        boundary = entity.boundary
+        assert boundary is not None
+        if boundary in self._delimiters:
             defects.note(self.defects, defects.DUPLICATE_BOUNDARY)
+        index = len(self._multiparts)
         self._multiparts.append(entity)
-        self._index_delimiters()
-
-    def _index_delimiters(self) -> None:
         # An inner multipart with the boundary of an outer one hides it: the innermost match counts.
-        self._delimiters = {}
-        for index, entity in enumerate(self._multiparts):
-            boundary = entity.boundary
+        hidden: list[tuple[int, bool] | None] = []
+        for line, closing in ((boundary, False), (boundary + b"--", True)):
+            hidden.append(self._delimiters.get(line))
+            self._delimiters[line] = (index, closing)
+        self._hidden.append(hidden)
+
+    def _close_multiparts(self, left: int) -> None:
+        """All open multiparts but the `left` outermost have ended."""
+        while len(self._multiparts) > left:
+            boundary = self._multiparts.pop().boundary
             assert boundary is not None
-            self._delimiters[boundary] = (index, False)
-            self._delimiters[boundary + b"--"] = (index, True)
+            opening, closing = self._hidden.pop()
+            for line, delimiter in ((boundary + b"--", closing), (boundary, opening)):
+                if delimiter is None:
+                    del self._delimiters[line]
+                else:
+                    self._delimiters[line] = delimiter
 
     def _on_delimiter(self, index: int, closing: bool) -> None:
         """A delimiter of the open multipart number `index` was read: it ends all that is open inside of it."""
@@ -290,9 +350,7 @@ class Splitter:
             defects.note(self.defects, defects.MISSING_CLOSING_DELIMITER)
         if self._in_part:
             self._end_part()
-        if closing or index + 1 < len(self._multiparts):
-            del self._multiparts[index if closing else index + 1 :]
-            self._index_delimiters()
+        self._close_multiparts(index if closing else index + 1)
         if closing:
             self._reading_header = False
             self._at_line_start = True

@@ -446,7 +446,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             if not self._began:
                 self._began = monotonic()
             counters.mail_bytes += event.end - event.start
-        capture.feed(event.buf, event.start, event.end)
+        start = event.start
+        while start < event.end:
+            start = capture.feed(event.buf, start, event.end)
         self._listening.backpressure.hold(self, capture.held)
 
     def _on_mail_end(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import structlog
-from captures import ENVELOPE, ORIGIN, capture, capture_email
+from captures import ENVELOPE, ORIGIN, capture, capture_email, feed
 from damage import DAMAGE, multipart
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,11 +52,6 @@ def begin(storage: Storage, **envelope: Any) -> Capture:
     return Capture(Services(storage, False, structlog.get_logger()), ORIGIN, dataclasses.replace(ENVELOPE, **envelope))
 
 
-def feed(under_test: Capture, octets: bytes) -> None:
-    buf = bytearray(8) + octets
-    under_test.feed(buf, 8, len(buf))
-
-
 # Damage
 
 
@@ -90,7 +85,7 @@ def test_the_violations_that_only_the_message_shows(tempfiles: TempfileStorage) 
         b"Subject: x\r\n\r\nno field",
     ):
         under_test = begin(tempfiles)
-        feed(under_test, octets)
+        feed(under_test, bytearray(8) + octets, 8)
         seen[octets] = under_test.close()
     assert list(seen.values()) == [
         (MESSAGE_WITHOUT_HEADER,),
@@ -286,7 +281,7 @@ def test_files_of_an_email_are_named_in_its_payload(tempfiles: TempfileStorage, 
 def test_a_broken_off_email_leaves_nothing(tempfiles: TempfileStorage, directory: Path, length: int) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     under_test = begin(tempfiles)
-    feed(under_test, TWO_FILES[:length])
+    feed(under_test, bytearray(8) + TWO_FILES[:length], 8)
     under_test.abort()
     assert (list(directory.iterdir()), under_test.held) == ([], 0)
     assert sorted(os.listdir("/proc/self/fd")) == before
@@ -294,7 +289,7 @@ def test_a_broken_off_email_leaves_nothing(tempfiles: TempfileStorage, directory
 
 def test_an_email_broken_off_at_its_end_leaves_nothing(tempfiles: TempfileStorage, directory: Path) -> None:
     under_test = begin(tempfiles)
-    feed(under_test, TWO_FILES)
+    feed(under_test, bytearray(8) + TWO_FILES, 8)
     under_test.close()
     under_test.abort()  # strict mode refused it
     assert list(directory.iterdir()) == []
@@ -343,7 +338,7 @@ def test_what_is_held_is_counted() -> None:
     under_test = begin(MemoryStorage())
     held = []
     for octets in (b"Subject: x\r\n\r\n", b"x" * 1000, b"y" * 500):
-        feed(under_test, octets)
+        feed(under_test, bytearray(8) + octets, 8)
         held.append(under_test.held)
     assert held == [0, 1000, 1500]
     under_test.abort()
@@ -375,7 +370,7 @@ def test_the_size_of_the_mail_is_a_hint(name: str) -> None:
     parameters, hints = HINTS[name]
     storage = HintStorage()
     under_test = begin(storage, mail_parameters=parameters)
-    feed(under_test, TWO_FILES[:SECOND_PART])
-    feed(under_test, TWO_FILES[SECOND_PART:])
+    feed(under_test, bytearray(8) + TWO_FILES[:SECOND_PART], 8)
+    feed(under_test, bytearray(8) + TWO_FILES[SECOND_PART:], 8)
     under_test.close()
     assert storage.hints == hints

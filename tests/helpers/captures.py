@@ -24,6 +24,12 @@ ENVELOPE = Envelope(
 ORIGIN = Origin("connection-uuid", "192.0.2.1:4321", "default", 1)
 
 
+def feed(under_test: Capture, buf: bytearray, start: int) -> None:
+    """Feed `buf[start:]`, in as many steps as it takes."""
+    while start < len(buf):
+        start = under_test.feed(buf, start, len(buf))
+
+
 def capture_email(
     octets: bytes, piece: int = 0, *, storage: Storage | None = None, include_raw: bool = False
 ) -> Email | None:
@@ -32,7 +38,7 @@ def capture_email(
     under_test = Capture(services, ORIGIN, ENVELOPE)
     for start in range(0, len(octets), piece or len(octets) or 1):
         buf = bytearray(8) + octets[start : start + (piece or len(octets))]
-        under_test.feed(buf, 8, len(buf))
+        feed(under_test, buf, 8)
     under_test.close()
     return under_test.finish([])
 

@@ -49,9 +49,9 @@ def split_fields(block: bytes, limit: int) -> list[tuple[str, str]] | None:
     fields = [line.partition(":") for line in lines]
     well_formed = all(colon and name and set(map(ord, name)) <= set(range(0x21, 0x7F)) for name, colon, _ in fields)
     well_formed = well_formed and not any(value.startswith("//") for _, _, value in fields)
-    if not well_formed or len(lines) > limit or any(set(line) & set("\r\n\0") for line in lines):
+    if not well_formed or any(set(line) & set("\r\n\0") for line in lines):
         return None
-    return [(name, value.strip(" \t")) for name, _, value in fields]
+    return [(name, value.strip(" \t")) for name, _, value in fields][:limit]
 
 
 def take_line(buf: bytearray, start: int, end: int) -> tuple[str | None, int]:

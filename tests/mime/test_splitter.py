@@ -50,9 +50,11 @@ def split(octets: bytes, *cuts: int, headroom: int = HEADROOM) -> tuple[list[tup
     parts = Parts()
     under_test = Splitter(parts)
     edges = [0, *sorted(cuts), len(octets)]
-    for start, end in itertools.pairwise(edges):
-        buf = bytearray(b"-" * headroom) + octets[start:end]
-        under_test.feed(buf, headroom, len(buf))
+    for begin, end in itertools.pairwise(edges):
+        buf = bytearray(b"-" * headroom) + octets[begin:end]
+        start = headroom
+        while start < len(buf):
+            start = under_test.feed(buf, start, len(buf))
     under_test.close()
     assert under_test.message is not None
     return parts.parts, under_test.defects
@@ -121,6 +123,36 @@ CASES: dict[str, tuple[bytes, list[tuple[str, str, bytes]], list[str]]] = {
         multipart("b", "--b\nContent-Type: image/png\n--b\n--b--\n"),
         [("1", "image/png", b""), ("2", "text/plain", b"")],
         [],
+    ),
+    "no empty line before the first part": (
+        crlf("Content-Type: multipart/mixed; boundary=b\n--b\nContent-Type: image/png\n\n1\n--b\n\n2\n--b--\n"),
+        [("1", "image/png", b"1"), ("2", "text/plain", b"2")],
+        [],
+    ),
+    "nor between": (
+        multipart("a", "--a\nContent-Type: multipart/mixed; boundary=b\nX: y\n--b\n\n1\n--b--\n--a\n\n2\n--a--\n"),
+        [("1.1", "text/plain", b"1"), ("2", "text/plain", b"2")],
+        [],
+    ),
+    "text in place of the empty line": (
+        crlf("Content-Type: multipart/mixed; boundary=b\nHello\n--b\n\n1\n--b--\n"),
+        [("1", "text/plain", b"1")],
+        [defects.INVALID_HEADER_LINE],
+    ),
+    "delimiters before the type is known": (
+        crlf("--b\n--b\nContent-Type: multipart/mixed; boundary=b\n--c\n--b\n\n1\n--b--\n"),
+        [("1", "text/plain", b"1")],
+        [defects.INVALID_HEADER_LINE],
+    ),
+    "closed in the header": (
+        crlf("Content-Type: multipart/mixed; boundary=b\n--b--\nSubject: x\n\nbye\n"),
+        [],
+        [],
+    ),
+    "dashes without end": (
+        crlf("A: 1\n" + "--\n" * 40 + "B: 2\n\nx\n"),
+        [("", "text/plain", crlf("--\n" * 40 + "B: 2\n\nx\n"))],
+        [defects.INVALID_HEADER_LINE],
     ),
     "look-alikes are body": (
         multipart("b", "--b\n\n--bx\n--\n-- b\n--b-\n--b--x\n --b\n\n--b--\n"),
@@ -281,6 +313,30 @@ def test_body_or_attachment_after_rfc_8621(name: str) -> None:
     under_test.feed(bytearray(octets), 0, len(octets))
     under_test.close()
     assert seen == roles
+
+
+PARTS = "--b\n\nx\n" * 900
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PARTS,
+        "--b\nX: " + "y" * 20_000 + "\n\nx\n" + PARTS,
+        "--b\nContent-Type: multipart/mixed; boundary=c\n\n" + PARTS,
+    ],
+    ids=["parts", "a long header", "nested"],
+)
+def test_what_takes_long_is_done_step_by_step(body: str) -> None:
+    octets = multipart("b", body)
+    under_test = Splitter(Parts())
+    buf = bytearray(octets)
+    steps = [0]
+    while steps[-1] < len(buf):
+        steps.append(under_test.feed(buf, steps[-1], len(buf)))
+    # Each stops in the middle of parts that take about as long as 16 KiB of headers, one header more at most.
+    assert len(steps) > 4
+    assert max(end - start for start, end in itertools.pairwise(steps)) < 40_000
 
 
 def random_message(seed: int) -> tuple[bytes, list[bytes]]:
