@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from fastsmtp import __version__
 from fastsmtp.config.logs import CHANNELS, SILENT, FileLoggerSettings, LogsSettings
-from fastsmtp.config.settings import Config, ListenerSettings, TLSSettings
+from fastsmtp.config.settings import Config, DynamicAllocatorSettings, ListenerSettings, TLSSettings
 from fastsmtp.errors import StartError
 from fastsmtp.processes.shares import process_count, split
 from fastsmtp.system.addresses import TCPAddress, parse_address
@@ -173,7 +173,9 @@ def _about_workers(config: Config) -> Iterator[tuple[str, str]]:
         return
     relay = _RELAYS.get(config.server.relay, config.server.relay)
     yield "workers", f"{_workers(config)}, over {relay}"
-    yield "wait", f"up to {span(pool.allocate_timeout_s)} for a free worker; then the client gets 451 4.3.2"
+    yield from _about_growth(pool.dynamic_allocator)
+    queue = f", {counted(pool.max_queue_size, 'mail')} at a time" if pool.max_queue_size else ""
+    yield "wait", f"up to {span(pool.allocate_timeout_s)} for a free worker{queue}; then the client gets 451 4.3.2"
     if limits.exec_ttl_s:
         yield "answer", f"within {span(limits.exec_ttl_s)}; else the worker is killed and the client gets 451 4.3.0"
     else:
@@ -186,6 +188,15 @@ def _about_workers(config: Config) -> Iterator[tuple[str, str]]:
         (limits.max_worker_memory, f"above {limits.max_worker_memory} MB of memory"),
     ]
     yield "replace", ", ".join(text for holds, text in reasons if holds) or "workers only when one fails"
+
+
+def _about_growth(allocator: DynamicAllocatorSettings | None) -> Iterator[tuple[str, str]]:
+    if allocator is not None:
+        yield (
+            "grow",
+            f"by {allocator.step} while mails wait, up to {counted(allocator.most_workers, 'worker')} more, "
+            f"which leave when none has waited for {span(allocator.idle_timeout_s)}",
+        )
 
 
 def _about_mails(config: Config) -> Iterator[tuple[str, str]]:

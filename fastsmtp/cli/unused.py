@@ -47,10 +47,13 @@ def _reasons(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _about_pool(pool: PoolSettings, *, embedded: bool) -> Iterator[tuple[str, str]]:
+    yield "smtp.pool.stream_timeout", "workers answer in one piece, not in streams"
     if embedded:
-        yield "smtp.pool.num_workers", "without server.command there is one worker, which shows the mails"
+        for name in ("num_workers", "dynamic_allocator"):
+            yield f"smtp.pool.{name}", "without server.command there is one worker, which shows the mails"
     elif pool.debug:
-        yield "smtp.pool.num_workers", "smtp.pool.debug starts a worker for each mail"
+        for name in ("num_workers", "dynamic_allocator", "max_queue_size"):
+            yield f"smtp.pool.{name}", "smtp.pool.debug starts a worker for each mail"
 
 
 def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeAlias, Uni
 import msgspec
 import yaml
 
-from fastsmtp.config.rules import Rule, read_text
+from fastsmtp.config.rules import MAX_WORKERS, Rule, read_text
 from fastsmtp.config.settings import Config, contradictions
 from fastsmtp.errors import ConfigError
+from fastsmtp.system.process import cores
 from fastsmtp.text import printable
 
 # The reader of libyaml, or the one written in Python where PyYAML was built without.
@@ -472,6 +473,9 @@ def _tidied(config: Config, given: Mapping[str, yaml.Node]) -> Config:
         server = msgspec.structs.replace(
             server, env={name: value for variables in server.env for name, value in variables.items()}
         )
+    if not smtp.pool.num_workers:
+        pool = msgspec.structs.replace(smtp.pool, num_workers=min(MAX_WORKERS, cores()))
+        smtp = msgspec.structs.replace(smtp, pool=pool)
     if smtp.servers and "smtp.addr" not in given:
         smtp = msgspec.structs.replace(smtp, addr="")
     return msgspec.structs.replace(config, server=server, smtp=smtp)

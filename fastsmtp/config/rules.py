@@ -235,7 +235,7 @@ def _scalar_text(value: object) -> str:
 Text: TypeAlias = Annotated[str, Rule("text", read_text)]
 Count: TypeAlias = Annotated[int, integer(0)]
 Positive: TypeAlias = Annotated[int, integer(1)]
-Workers: TypeAlias = Annotated[int, integer(1, MAX_WORKERS)]
+Workers: TypeAlias = Annotated[int, integer(0, MAX_WORKERS)]
 Number: TypeAlias = Annotated[float, Rule("a number", _number)]
 Size: TypeAlias = Annotated[int, size(0)]
 Seconds: TypeAlias = Annotated[float, _duration(zero=True)]

@@ -47,16 +47,46 @@ class SupervisorSettings(Section, rename=seconds("watch_tick", "ttl", "idle_ttl"
     max_worker_memory: rules.Count = 0  # MB of resident memory above which a worker is replaced; 0 = no limit
 
 
-class PoolSettings(Section, rename=seconds("allocate_timeout", "destroy_timeout"), frozen=True):
-    """The worker processes of `smtp`."""
+class DynamicAllocatorSettings(Section, rename=seconds("idle_timeout"), frozen=True):
+    """More workers while emails wait; 0 is RoadRunner's default, as in RoadRunner."""
 
-    num_workers: rules.Workers = 4
+    max_workers: rules.Count = 10  # beside num_workers
+    spawn_rate: rules.Count = 5  # started at once
+    idle_timeout_s: rules.PositiveSeconds = 60.0  # without an email that waits, until as many leave again
+
+    @property
+    def most_workers(self) -> int:
+        """How many workers there may be beside the others."""
+        return self.max_workers or DynamicAllocatorSettings().max_workers
+
+    @property
+    def step(self) -> int:
+        """How many are started at once."""
+        return self.spawn_rate or DynamicAllocatorSettings().spawn_rate
+
+
+class PoolSettings(
+    Section, rename=seconds("allocate_timeout", "destroy_timeout", "reset_timeout", "stream_timeout"), frozen=True
+):
+    """The worker processes of `smtp`. After `load`, `num_workers` is at least 1."""
+
+    num_workers: rules.Workers = 4  # 0 = as many as cores
+    dynamic_allocator: DynamicAllocatorSettings | None = None  # None = num_workers is what there is
     max_jobs: rules.Count = 0  # emails per worker before it is replaced; 0 = no limit
     allocate_timeout_s: rules.PositiveSeconds = 60.0  # wait for a free worker, and for a new one to shake hands
+    max_queue_size: rules.Count = 0  # emails that may wait for a worker; 0 = no limit
     destroy_timeout_s: rules.Seconds = 60.0  # from the stop frame to the kill
+    reset_timeout_s: rules.PositiveSeconds = 60.0  # for a worker that a reset has replaced to finish its email
+    stream_timeout_s: rules.Seconds = 60.0  # RoadRunner's alone: here no worker answers in streams
     supervisor: SupervisorSettings = SupervisorSettings()
     debug: rules.Flag = False  # a fresh worker per email
     command: rules.CommandLine | list[str] = ""  # overrides server.command for this pool
+
+    @property
+    def most_workers(self) -> int:
+        """How many workers there may be."""
+        allocator = self.dynamic_allocator
+        return self.num_workers + (allocator.most_workers if allocator is not None else 0)
 
 
 class ListenerSettings(Section, frozen=True):
@@ -256,6 +286,9 @@ def _process_contradictions(config: Config) -> Iterator[tuple[str, str]]:
         )
     if isinstance(smtp.processes, str):
         return  # as many as there can be
+    if 0 < smtp.pool.max_queue_size < smtp.processes:
+        emails = smtp.pool.max_queue_size
+        yield "smtp.pool.max_queue_size", f"expected at least smtp.processes, {smtp.processes}, got {emails}"
     if smtp.processes > smtp.pool.num_workers:
         workers = smtp.pool.num_workers
         yield "smtp.processes", f"expected at most smtp.pool.num_workers, {workers}, got {smtp.processes}"

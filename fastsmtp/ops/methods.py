@@ -57,6 +57,7 @@ class PoolCounters(Protocol):
     worker_failures: int
     exec_timeouts: int
     allocate_timeouts: int
+    queue_overflows: int
     starts: int
     start_failures: int
 
@@ -283,6 +284,7 @@ def pool_stats(pool: PoolCounters) -> dict[str, int]:
         "worker_failures": pool.worker_failures,
         "exec_timeouts": pool.exec_timeouts,
         "allocate_timeouts": pool.allocate_timeouts,
+        "queue_overflows": pool.queue_overflows,
         "starts": pool.starts,
         "start_failures": pool.start_failures,
     }

@@ -72,6 +72,7 @@ class MetricsCollector(Collector):
         yield GaugeMetricFamily("rr_smtp_requests_queue", "Emails that wait for a worker.", pool.waiting)
         for name, text, value in (
             ("no_free_workers", "Emails that no worker was free for in time.", pool.allocate_timeouts),
+            ("queue_overflows", "Emails refused at once, so many waited for a worker.", pool.queue_overflows),
             ("worker_execs", "Emails sent to a worker.", pool.execs),
             ("worker_errors", "Emails answered by a worker with an error.", pool.errors),
             ("worker_failures", "Emails lost with their worker.", pool.worker_failures),

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from fastsmtp.ops.methods import ManagedPool
 
 _COUNTERS: Final = (
-    "execs", "errors", "unknown_answers", "worker_failures", "exec_timeouts", "allocate_timeouts", "starts",
-    "start_failures",
+    "execs", "errors", "unknown_answers", "worker_failures", "exec_timeouts", "allocate_timeouts",
+    "queue_overflows", "starts", "start_failures",
 )  # fmt: skip
 _GAUGES: Final = ("num_workers", "idle", "busy", "waiting", "connections", "inflight_bytes")
 
@@ -41,6 +41,7 @@ class Snapshot(msgspec.Struct):
     worker_failures: int = 0
     exec_timeouts: int = 0
     allocate_timeouts: int = 0
+    queue_overflows: int = 0
     starts: int = 0
     start_failures: int = 0
     shown: list[ShownWorker] = []

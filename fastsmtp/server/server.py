@@ -285,7 +285,7 @@ class Server:
         launch = Launch.from_settings(self._config.server, settings, command=embedded, rpc=rpc_address, mode=mode)
         if self._embedded:
             # One, so that mails are shown one after the other, in the order of their verdicts.
-            settings = msgspec.structs.replace(settings, num_workers=1)
+            settings = msgspec.structs.replace(settings, num_workers=1, dynamic_allocator=None)
         return Pool(settings, launch, self._log, read_body)
 
     def _connections_that_fit(self) -> int:
@@ -297,7 +297,7 @@ class Server:
         if soft == resource.RLIM_INFINITY:
             return 0
         spared = _SPARE_DESCRIPTORS + self._endpoints.max_descriptors
-        return max(1, soft - spared - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.num_workers)
+        return max(1, soft - spared - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.most_workers)
 
     def _complaint(self, idle_only: bool) -> str:
         """What keeps the server from its work, "" when nothing does; if `idle_only`, a busy worker does not count."""

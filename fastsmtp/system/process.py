@@ -37,6 +37,14 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def cores() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
 def own_command(module: str, *arguments: str) -> tuple[str, ...]:
     """The command that runs `main` of a module of ours, on this Python and with its `sys.path`.
 

@@ -6,12 +6,13 @@ Whatever a pool waits for is awaited here. The pool itself is compiled, and this
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import PoolSettings
-from fastsmtp.system.patience import wait_for
+from fastsmtp.system.patience import Timeout, wait_for
 from fastsmtp.workers.spawner import Spawner
 from fastsmtp.workers.supervisor import Supervisor
 from fastsmtp.workers.worker import LINGER_S, WorkerProcess
@@ -28,6 +29,7 @@ class LifecycleOwner(Protocol):
     def kill(self) -> None: ...
     def stays(self, worker: WorkerProcess) -> bool: ...
     def replace(self, old: WorkerProcess, new: WorkerProcess) -> None: ...
+    def on_overdue(self, worker: WorkerProcess) -> None: ...
     def processes(self) -> list[WorkerProcess]: ...
 
 
@@ -48,6 +50,7 @@ class Lifecycle:
         self._settings = settings
         self._log = log
         self._resetting = asyncio.Lock()
+        self._limited: dict[WorkerProcess, Timeout] = {}  # workers that a reset has replaced
         self.empty = asyncio.Event()  # set by the pool when its last process has ended
 
     async def start(self) -> None:
@@ -79,6 +82,23 @@ class Lifecycle:
             for old in self._pool.processes():
                 if self._pool.stays(old) and not self._settings.debug:
                     self._pool.replace(old, await self._spawner.start_worker())
+                    if old in self._pool.processes():
+                        self._limit(old)
+
+    def _limit(self, old: WorkerProcess) -> None:
+        """A worker that was replaced has as long as `reset_timeout` to finish its email."""
+        timeout = Timeout(self._settings.reset_timeout_s, functools.partial(self._on_reset_timeout, old))
+        self._limited[old] = timeout
+
+    def _on_reset_timeout(self, old: WorkerProcess) -> None:
+        del self._limited[old]
+        self._pool.on_overdue(old)
+
+    def on_exit(self, worker: WorkerProcess) -> None:
+        """Called by the pool: nothing is left of the worker."""
+        timeout = self._limited.pop(worker, None)
+        if timeout is not None:
+            timeout.cancel()
 
     async def add_worker(self) -> None:
         """Make the pool larger by one. Raises StartError."""

@@ -12,12 +12,12 @@ job, first come first served; the answer calls the job back. The spawner starts 
 | ends, closes, sends what is no answer             | WORKER_FAILED            | replaced      |
 | no answer in `exec_ttl`                           | WORKER_FAILED            | killed        |
 | (no worker free in `allocate_timeout`)            | NO_WORKER                | -             |
+| (`max_queue_size` emails wait already)            | NO_WORKER, at once       | -             |
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections import deque
 from collections.abc import Coroutine
@@ -33,6 +33,7 @@ from fastsmtp.goridge.frame import Frame
 from fastsmtp.goridge.relay import Segments
 from fastsmtp.smtp.events import Verdict
 from fastsmtp.system.patience import moved
+from fastsmtp.workers.allocator import DynamicAllocator
 from fastsmtp.workers.answer import Answer, ReadBody, read_answer
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.lifecycle import Lifecycle
@@ -84,7 +85,11 @@ class Pool:
         self._launch = launch
         self._log = log.bind(channel="pool")
         self._read_body = read_body
-        self._num_workers = settings.num_workers or os.cpu_count() or 1
+        self._num_workers = settings.num_workers
+        self._allocator: DynamicAllocator | None = None
+        if settings.dynamic_allocator is not None and not settings.debug:
+            self._allocator = DynamicAllocator(settings.dynamic_allocator, settings.num_workers)
+        self._max_waiting = settings.max_queue_size if not settings.debug else 0  # 0 = no limit
         self._loop: asyncio.AbstractEventLoop | None = None
 
         self._processes: dict[WorkerProcess, None] = {}  # every worker not yet STOPPED, oldest first
@@ -106,6 +111,7 @@ class Pool:
         self.worker_failures = 0  # verdicts WORKER_FAILED
         self.exec_timeouts = 0  # of those: exec_ttl
         self.allocate_timeouts = 0  # verdicts NO_WORKER
+        self.queue_overflows = 0  # verdicts NO_WORKER, at once, because so many waited already
         self.starts = 0  # workers that came in service
         self.start_failures = 0  # later ones; that of `start` is raised
 
@@ -172,6 +178,11 @@ class Pool:
         if leaving in self._workers:  # the pool may have begun to stop: then it is leaving already
             self._retire(leaving)
 
+    def on_overdue(self, worker: WorkerProcess) -> None:
+        """Called by the lifecycle: the worker was replaced by a reset, and `reset_timeout` is over since."""
+        if worker in self._jobs:
+            worker.fail(f"still with an email {self._settings.reset_timeout_s:g} s after a reset (reset_timeout)")
+
     def add_worker(self) -> Coroutine[Any, Any, None]:
         """Make the pool larger by one. Raises StartError."""
         return self._lifecycle.add_worker()
@@ -203,8 +214,8 @@ class Pool:
 
     @property
     def num_workers(self) -> int:
-        """How many workers the pool keeps."""
-        return self._num_workers
+        """How many workers the pool keeps, with those that it has because emails wait."""
+        return self._num_workers + (self._allocator.additional if self._allocator is not None else 0)
 
     @property
     def idle(self) -> int:
@@ -242,10 +253,15 @@ class Pool:
             waiter.waited_s = 0.0
             if not self._lend(worker, waiter):
                 self._release(worker)
+        elif self._max_waiting and len(self._waiters) >= self._max_waiting:
+            self._log.error("too many emails wait for a worker", max_queue_size=self._max_waiting)
+            self.queue_overflows += 1
+            waiter.waited_s = 0.0
+            self._loop.call_soon(self._settle, waiter, Verdict.NO_WORKER)
         else:
             waiter.began = monotonic()
             self._waiters.append(waiter)
-            if self._settings.debug:
+            if self._settings.debug or (self._allocator is not None and self._allocator.grow(waiter.since)):
                 self._spawner.fill()
 
     def _take_idle(self) -> WorkerProcess | None:
@@ -363,7 +379,7 @@ class Pool:
         """Called by the spawner."""
         if not self._running:
             return 0
-        missing = self._num_workers - len(self._workers)
+        missing = self.num_workers - len(self._workers)
         return min(missing, len(self._waiters)) if self._settings.debug else missing
 
     def on_launched(self, worker: WorkerProcess) -> None:
@@ -403,7 +419,7 @@ class Pool:
         self._remove(worker)
         stopping = [other for other in self._processes if other.state is State.STOPPING]
         # Workers that ignore the stop frame must not pile up behind their successors.
-        for other in stopping[: -(self._num_workers + MAX_STOPPING)]:
+        for other in stopping[: -(self.num_workers + MAX_STOPPING)]:
             self._log.warning("too many workers are stopping, the oldest is killed", pid=other.pid)
             other.kill()
 
@@ -423,6 +439,7 @@ class Pool:
     def on_exit(self, worker: WorkerProcess) -> None:
         """Called by a worker."""
         self._processes.pop(worker, None)
+        self._lifecycle.on_exit(worker)
         log = self._log.info if worker in self._lost else self._log.debug
         log("worker has ended", pid=worker.pid, status=worker.status, execs=worker.execs)
         self._lost.discard(worker)
@@ -448,6 +465,21 @@ class Pool:
         while timeout and self._waiters and now - self._waiters[0].since >= timeout:
             self._log.error("no worker was free for an email", allocate_timeout=timeout, waiting=len(self._waiters))
             self._no_worker(self._waiters.popleft())
+        if self._allocator is not None and self._running:
+            self._allocate(self._allocator, now)
+
+    def _allocate(self, allocator: DynamicAllocator, now: float) -> None:
+        """Have more workers where emails wait, or fewer where none has for a while."""
+        if self._waiters:
+            if allocator.grow(now):
+                self._spawner.fill()
+            return
+        # Those used longest ago: the memory of the others is warm.
+        leaving = self._idle[: allocator.shrink(now, len(self._idle))]
+        for worker in leaving:
+            self._retire(worker)
+        if leaving:
+            self._log.debug("workers leave, no email has waited for them", count=len(leaving))
 
     # the end
 

@@ -101,5 +101,6 @@ def _sweep_interval(settings: PoolSettings) -> float:
         settings.destroy_timeout_s,
         settings.supervisor.exec_ttl_s,
         settings.supervisor.watch_tick_s,
+        settings.dynamic_allocator.idle_timeout_s if settings.dynamic_allocator is not None else 0.0,
     )
     return min(1.0, max(0.01, min((limit for limit in limits if limit), default=1.0) / 10))

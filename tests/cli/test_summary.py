@@ -72,6 +72,13 @@ def test_workers_in_words() -> None:
     ]
 
 
+def test_growth_and_the_limit_of_waiting_mails_in_words() -> None:
+    pool = "smtp.pool={max_queue_size: 9, dynamic_allocator: {max_workers: 25, spawn_rate: 10, idle_timeout: 10s}}"
+    rows = dict(summary.explain(load(None, ["server.command=php worker.php", pool])))
+    assert rows["wait"] == "up to 1m for a free worker, 9 mails at a time; then the client gets 451 4.3.2"
+    assert rows["grow"] == ("by 10 while mails wait, up to 25 workers more, which leave when none has waited for 10s")
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

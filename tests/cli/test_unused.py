@@ -37,7 +37,7 @@ endure: {grace_period: 5s}
 smtp:
   processes: 2
   attachment_storage: {mode: tempfile, temp_dir: /tmp/x, cleanup_after: 5s}
-  pool: {num_workers: 4}
+  pool: {num_workers: 4, max_queue_size: 9, reset_timeout: 5s, dynamic_allocator: {max_workers: 4}}
 x-notes: {a: b}
 .anchors: {a: b}
 """
@@ -100,8 +100,15 @@ x-notes: {a: b}
             {"smtp.pool.num_workers": "without server.command there is one worker, which shows the mails"},
         ),
         (
-            WORKER + "smtp: {pool: {num_workers: 8, debug: true}}\n",
-            {"smtp.pool.num_workers": "smtp.pool.debug starts a worker for each mail"},
+            WORKER + "smtp: {pool: {num_workers: 8, debug: true, max_queue_size: 5, dynamic_allocator: {}}}\n",
+            {
+                f"smtp.pool.{name}": "smtp.pool.debug starts a worker for each mail"
+                for name in ("dynamic_allocator", "max_queue_size", "num_workers")
+            },
+        ),
+        (
+            WORKER + "smtp: {pool: {stream_timeout: 5s}}\n",
+            {"smtp.pool.stream_timeout": "workers answer in one piece, not in streams"},
         ),
     ],
 )

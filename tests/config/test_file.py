@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -128,6 +129,38 @@ smtp:
 @pytest.mark.parametrize(("text", "seconds"), [("60", 60.0), ("1", 1.0), ("30s", 30.0), ("500ms", 0.5)])
 def test_check_timeout_is_in_seconds_or_a_duration(text: str, seconds: float) -> None:
     assert read(f"status: {{check_timeout: {text}}}").status == settings.StatusSettings(check_timeout_s=seconds)
+
+
+def test_no_workers_are_as_many_as_cores_as_in_roadrunner() -> None:
+    assert read("smtp: {pool: {num_workers: 0}}").smtp.pool.num_workers == len(os.sched_getaffinity(0))
+
+
+def test_every_key_of_roadrunners_pools() -> None:
+    text = """\
+smtp:
+  pool:
+    debug: false
+    command: "php app.php"
+    num_workers: 2
+    max_jobs: 0
+    max_queue_size: 7
+    allocate_timeout: 60s
+    reset_timeout: 5s
+    stream_timeout: 60s
+    destroy_timeout: 60s
+    dynamic_allocator: {max_workers: 25, spawn_rate: 0, idle_timeout: 10s}
+    supervisor: {watch_tick: 5s, ttl: 0s, idle_ttl: 10s, max_worker_memory: 128, exec_ttl: 60s}
+"""
+    pool = read(text).smtp.pool
+    assert pool == settings.PoolSettings(
+        command="php app.php",
+        num_workers=2,
+        max_queue_size=7,
+        reset_timeout_s=5.0,
+        dynamic_allocator=settings.DynamicAllocatorSettings(max_workers=25, spawn_rate=0, idle_timeout_s=10.0),
+        supervisor=settings.SupervisorSettings(idle_ttl_s=10.0, max_worker_memory=128),
+    )
+    assert (pool.most_workers, settings.PoolSettings().most_workers) == (27, 4)
 
 
 def test_other_sections_are_left_alone() -> None:
@@ -402,8 +435,8 @@ def test_faulty_overrides() -> None:
             'smtp.addr: expected an address like "127.0.0.1:1025", "[::1]:1025", ":1025" or "unix:/path", '
             'got 1025: did you mean ":1025"?',
         ),
-        ("pool: {num_workers: 501}", "smtp.pool.num_workers: expected an integer from 1 to 500, got 501"),
-        ("pool: {num_workers: 100000}", "smtp.pool.num_workers: expected an integer from 1 to 500, got 100000"),
+        ("pool: {num_workers: 501}", "smtp.pool.num_workers: expected an integer from 0 to 500, got 501"),
+        ("pool: {num_workers: 100000}", "smtp.pool.num_workers: expected an integer from 0 to 500, got 100000"),
         (
             "attachment_storage: {mode: memroy}",
             'smtp.attachment_storage.mode: expected one of "memory", "tempfile", got "memroy": did you mean "memory"?',
@@ -489,7 +522,7 @@ smtp:
         'did you mean "warn"?',
         "rr.yaml:8: smtp.hostname: given twice, first in line 7",
         'rr.yaml:9: smtp.read_timeout: expected a duration like "500ms", "60s" or "1h30m", got "soon"',
-        'rr.yaml:5: smtp.pool.num_workers: expected an integer from 1 to 500, got "x"',
+        'rr.yaml:5: smtp.pool.num_workers: expected an integer from 0 to 500, got "x"',
         "rr.yaml:12: smtp.pool.max_jobs: expected an integer of 0 or more, got -1",
     ]
 
@@ -595,6 +628,11 @@ smtp:
         ("smtp: {processes: 5}", ["smtp.processes: expected at most smtp.pool.num_workers, 4, got 5"]),
         ("smtp: {processes: auto, max_connections: 1, pool: {num_workers: 1}}", []),
         ("smtp: {processes: 3, max_connections: 2}", []),
+        ("smtp: {processes: 3, pool: {max_queue_size: 3}}", []),
+        (
+            "smtp: {processes: 3, pool: {max_queue_size: 2}}",
+            ["smtp.pool.max_queue_size: expected at least smtp.processes, 3, got 2"],
+        ),
         ("{smtp: {processes: 2}, server: {relay: 'tcp://127.0.0.1:0'}}", []),
         ("{smtp: {processes: 2}, server: {relay: pipes}}", []),
         (
@@ -611,6 +649,8 @@ smtp:
         "more than workers",
         "auto never too many",
         "connections",
+        "emails that wait",
+        "too few emails that wait",
         "port 0",
         "pipes",
         "relay",

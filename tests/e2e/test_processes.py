@@ -314,6 +314,7 @@ def test_stats_are_sums_and_do_not_go_down(serve: Serve) -> None:
                     "worker_failures": 0,
                     "exec_timeouts": 0,
                     "allocate_timeouts": 0,
+                    "queue_overflows": 0,
                     "starts": 3,
                     "start_failures": 0,
                 }

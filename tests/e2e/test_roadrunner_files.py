@@ -56,6 +56,7 @@ def test_the_reference_in_words(tmp_path: Path) -> None:
         "logs.channels.http": "nothing here logs in this channel",
         "logs.encoding": "file_logger_options writes to its own file, and JSON",
         "logs.output": "file_logger_options writes to its own file, and JSON",
+        "smtp.pool.stream_timeout": "workers answer in one piece, not in streams",
         "status.check_timeout": "a server of one process says at once how it is",
         **dict.fromkeys(
             ["temporal", "kv", "service", "http", "jobs", "reload", "grpc", "fileserver", "centrifuge"],

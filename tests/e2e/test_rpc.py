@@ -149,6 +149,7 @@ def test_stats(server: Server) -> None:
                 "worker_failures": 0,
                 "exec_timeouts": 0,
                 "allocate_timeouts": 0,
+                "queue_overflows": 0,
                 "starts": 2,
                 "start_failures": 0,
             }

@@ -48,6 +48,7 @@ def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
         worker_failures=3,
         exec_timeouts=4,
         allocate_timeouts=5,
+        queue_overflows=8,
         starts=6,
         start_failures=7,
         shown=list(workers),
@@ -130,11 +131,12 @@ def test_pool() -> None:
         "worker_failures",
         "worker_exec_timeouts",
         "no_free_workers",
+        "queue_overflows",
         "worker_starts",
         "worker_start_failures",
     )
     shown = [values(found[f"rr_smtp_{name}"])[(f"rr_smtp_{name}_total",)] for name in counters]
-    assert shown == [1, 2, 3, 4, 5, 6, 7]
+    assert shown == [1, 2, 3, 4, 5, 8, 6, 7]
     assert values(found["rr_smtp_requests_queue"]) == {("rr_smtp_requests_queue",): 9}
 
 

@@ -9,6 +9,7 @@ import pytest
 from fastsmtp.config.file import load
 from fastsmtp.config.settings import (
     Config,
+    DynamicAllocatorSettings,
     ListenerSettings,
     MetricsSettings,
     OnInitSettings,
@@ -31,7 +32,8 @@ def test_what_there_is_once_is_divided_or_left_to_the_parent() -> None:
         None,
         [
             "smtp.processes=3",
-            "smtp.pool.num_workers=7",
+            "smtp.pool={num_workers: 7, max_queue_size: 8}",
+            "smtp.pool.dynamic_allocator={max_workers: 2, spawn_rate: 5}",
             "smtp.max_connections=10",
             "smtp.max_inflight_bytes=100",
             "smtp.attachment_storage.mode=tempfile",
@@ -44,6 +46,12 @@ def test_what_there_is_once_is_divided_or_left_to_the_parent() -> None:
     )
     found = shares(config, 3)
     assert [item.smtp.pool.num_workers for item in found] == [3, 2, 2]
+    assert [item.smtp.pool.max_queue_size for item in found] == [3, 3, 2]
+    assert [item.smtp.pool.dynamic_allocator for item in found] == [
+        DynamicAllocatorSettings(max_workers=1, spawn_rate=2),
+        DynamicAllocatorSettings(max_workers=1, spawn_rate=2),
+        None,
+    ]
     assert [item.smtp.max_connections for item in found] == [10, 10, 10]  # which they count together
     assert [item.smtp.max_inflight_bytes for item in found] == [34, 33, 33]
     assert [item.smtp.attachment_storage.cleanup_after_s for item in found] == [3600.0, 0.0, 0.0]
@@ -60,6 +68,12 @@ def test_what_there_is_once_is_divided_or_left_to_the_parent() -> None:
 
 def test_as_many_connections_as_descriptors_allow_is_so_for_each() -> None:
     assert [item.smtp.max_connections for item in shares(Config(), 2)] == [0, 0]
+
+
+def test_workers_beside_the_others_add_up_to_those_of_one_process() -> None:
+    allocator = "smtp.pool.dynamic_allocator={max_workers: 0, spawn_rate: 1}"  # 0 = 10
+    found = [item.smtp.pool.dynamic_allocator for item in shares(load(None, [allocator]), 4)]
+    assert [item and (item.max_workers, item.spawn_rate) for item in found] == [(3, 1), (3, 1), (2, 1), (2, 1)]
 
 
 def test_no_share_of_memory_is_without_limit() -> None:
@@ -84,11 +98,12 @@ def test_a_certificate_made_at_start_is_a_file_that_all_read() -> None:
     ("settings", "most"),
     [
         (["smtp.pool.num_workers=1"], 1),
+        (["smtp.pool={num_workers: 500, max_queue_size: 1}"], 1),
         (["smtp.pool.num_workers=500"], 500),
     ],
-    ids=["workers", "cores"],
+    ids=["workers", "emails that wait", "cores"],
 )
-def test_auto_is_what_cores_and_workers_allow(settings: list[str], most: int) -> None:
+def test_auto_is_what_cores_workers_and_waiting_emails_allow(settings: list[str], most: int) -> None:
     smtp = load(None, ["smtp.processes=auto", *settings]).smtp
     assert process_count(smtp) == min(most, len(os.sched_getaffinity(0)))
 

@@ -44,7 +44,8 @@ class Pool:
 
     num_workers = idle = 1
     busy = waiting = execs = errors = 0
-    unknown_answers = worker_failures = exec_timeouts = allocate_timeouts = starts = start_failures = 0
+    unknown_answers = worker_failures = exec_timeouts = allocate_timeouts = queue_overflows = 0
+    starts = start_failures = 0
 
     def __init__(self, house: House, settings: PoolSettings, launch: Launch, read_body: ReadBody | None) -> None:
         self.settings = settings
