@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from structlog.typing import FilteringBoundLogger
+
 from fastsmtp.capture.email import Email
 from fastsmtp.smtp.events import Verdict
 
@@ -33,22 +35,31 @@ class Together:
     does.
     """
 
-    def __init__(self, first: Destination, *others: Destination) -> None:
+    def __init__(self, log: FilteringBoundLogger, first: Destination, *others: Destination) -> None:
+        """`log` is told of destinations that raise, which is a fault of theirs."""
+        self._log: Final = log
         self._first: Final = first
         self._others: Final = others
 
     def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         """See `Destination.deliver`."""
-        delivery = _Delivery(email, self._others, decided)
+        delivery = _Delivery(self._log, email, self._others, decided)
         self._first.deliver(email, delivery.on_first)
 
 
 class _Delivery:
     """One email on its way to several destinations."""
 
-    __slots__ = ("_awaited", "_decided", "_email", "_others", "_verdict")
+    __slots__ = ("_awaited", "_decided", "_email", "_log", "_others", "_verdict")
 
-    def __init__(self, email: Email, others: tuple[Destination, ...], decided: Callable[[Verdict], None]) -> None:
+    def __init__(
+        self,
+        log: FilteringBoundLogger,
+        email: Email,
+        others: tuple[Destination, ...],
+        decided: Callable[[Verdict], None],
+    ) -> None:
+        self._log = log
         self._email = email
         self._others = others
         self._decided = decided
@@ -63,6 +74,7 @@ class _Delivery:
             try:
                 other.deliver(email, self.on_other)
             except Exception:  # a fault of the destination: without its verdict the client would wait for ever
+                self._log.exception("email could not be delivered", uuid=email.uuid, destination=type(other).__name__)
                 self.on_other(Verdict.STORAGE_FAILED)
         if not self._others:
             self._decided(verdict)

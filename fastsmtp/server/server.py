@@ -272,7 +272,7 @@ class Server:
         destinations: list[Destination] = [Workers(pool, encode, self._counters)]
         if self._link is not None:
             destinations.append(InboxDestination(self._link, self._resolver, self._log))
-        return destinations[0] if len(destinations) == 1 else Together(*destinations)
+        return destinations[0] if len(destinations) == 1 else Together(self._log, *destinations)
 
     def _make_policies(self) -> list[Policy]:
         """What may refuse commands beside limits and strict mode, in the order in which it is asked."""

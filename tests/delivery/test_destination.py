@@ -7,11 +7,13 @@ from itertools import permutations
 import pytest
 from captures import capture_email
 from destinations import Shelf
+from pools import Log
 
 from fastsmtp.capture.email import Email
 from fastsmtp.delivery.destination import ACCEPTED, Together
 from fastsmtp.smtp.events import Verdict
 
+LOG = Log()
 ACCEPT, CLOSE = Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE
 FAILED, NONE, STORE = Verdict.WORKER_FAILED, Verdict.NO_WORKER, Verdict.STORAGE_FAILED
 
@@ -31,7 +33,7 @@ def test_accepted_verdicts() -> None:
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_one_destination_decides_alone(verdict: Verdict) -> None:
     first, verdicts = Shelf(), list[Verdict]()
-    Together(first).deliver(an_email(), verdicts.append)
+    Together(LOG.logger, first).deliver(an_email(), verdicts.append)
     assert verdicts == []
     first.decide(verdict)
     assert verdicts == [verdict]
@@ -40,7 +42,7 @@ def test_one_destination_decides_alone(verdict: Verdict) -> None:
 def test_the_others_are_asked_when_the_first_has_decided() -> None:
     first, second, third, verdicts = Shelf(), Shelf(), Shelf(), list[Verdict]()
     email = an_email()
-    Together(first, second, third).deliver(email, verdicts.append)
+    Together(LOG.logger, first, second, third).deliver(email, verdicts.append)
     assert (first.emails, second.emails, third.emails) == ([email], [], [])
     first.decide(FAILED)
     assert [(other.uuid, other.verdict) for other in (*second.emails, *third.emails)] == 2 * [(email.uuid, FAILED)]
@@ -67,7 +69,7 @@ def test_one_verdict_of_several(name: str) -> None:
     decided, others, expected = VERDICTS[name]
     for order in permutations(range(len(others))):
         first, shelves, verdicts = Shelf(), [Shelf() for _ in others], list[Verdict]()
-        Together(first, *shelves).deliver(an_email(), verdicts.append)
+        Together(LOG.logger, first, *shelves).deliver(an_email(), verdicts.append)
         first.decide(decided)
         for index in order:
             assert verdicts == []
@@ -78,7 +80,7 @@ def test_one_verdict_of_several(name: str) -> None:
 def test_emails_do_not_wait_for_each_other() -> None:
     first, second, verdicts = Shelf(), Shelf(), list[tuple[str, Verdict]]()
     emails = [an_email(), an_email()]
-    together = Together(first, second)
+    together = Together(LOG.logger, first, second)
     for name, email in zip("ab", emails, strict=True):
         together.deliver(email, lambda verdict, name=name: verdicts.append((name, verdict)))  # type: ignore[misc]
     first.decide(ACCEPT, emails[1])
@@ -89,14 +91,24 @@ def test_emails_do_not_wait_for_each_other() -> None:
     assert verdicts == [("b", STORE), ("a", ACCEPT)]
 
 
-def test_a_destination_that_raises_has_not_taken_the_email() -> None:
+def test_a_destination_that_raises_has_not_taken_the_email_and_is_in_the_log(log: Log) -> None:
     class Broken:
         def deliver(self, email: Email, decided: object) -> None:
             raise ValueError("broken")
 
     first, last, verdicts = Shelf(), Shelf(), list[Verdict]()
-    Together(first, Broken(), last).deliver(an_email(), verdicts.append)
+    email = an_email()
+    Together(log.logger, first, Broken(), last).deliver(email, verdicts.append)
     first.decide(ACCEPT)
     assert verdicts == []
     last.decide(ACCEPT)
     assert verdicts == [STORE]
+    assert log.records == [
+        {
+            "level": "error",
+            "event": "email could not be delivered",
+            "uuid": email.uuid,
+            "destination": "Broken",
+            "exc_info": True,
+        }
+    ]

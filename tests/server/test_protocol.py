@@ -485,7 +485,7 @@ def test_the_buffer_has_headroom() -> None:
 
 def test_the_reply_waits_for_every_destination(make: Callable[..., House]) -> None:
     pool, shelf = Pool(), Shelf()
-    house = make(destination=Together(Workers(pool), shelf))
+    house = make(destination=Together(structlog.get_logger(), Workers(pool), shelf))
     line = house.connect().begin()
     assert line.send(MAIL) == b""
     pool.end(Verdict.ACCEPT_AND_CLOSE)
