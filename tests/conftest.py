@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +46,15 @@ def run_loop(request: pytest.FixtureRequest) -> Run:
 def relay(request: pytest.FixtureRequest) -> str:
     """Each way in which workers reach us."""
     return str(request.param)
+
+
+@pytest.fixture
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty directory in the place of /tmp, for this process and those it starts; short, for paths of sockets."""
+    with tempfile.TemporaryDirectory(prefix="t") as directory:
+        monkeypatch.setattr(tempfile, "tempdir", directory)
+        monkeypatch.setenv("TMPDIR", directory)
+        yield Path(directory)
 
 
 @pytest.fixture

@@ -152,24 +152,14 @@ def test_pytest_example_says_that_nobody_connected(programs: dict[str, str], tmp
     assert "The mail server, during this test:\nnobody connected\n" in shown
 
 
-@pytest.fixture
-def temporary(programs: dict[str, str], tmp_path: Path) -> Path:
-    """Where PHP makes its temporary files."""
-    programs["TMPDIR"] = str(tmp_path / "temporary")
-    (tmp_path / "temporary").mkdir()
-    return tmp_path / "temporary"
-
-
-def test_phpunit_example_passes(programs: dict[str, str], tmp_path: Path, temporary: Path) -> None:
+def test_phpunit_example_passes(scratch: Path, programs: dict[str, str], tmp_path: Path) -> None:
     copy_example("phpunit", tmp_path)
     status, shown, complaints = run_example("phpunit", PHPUNIT, programs, tmp_path)
     assert (status, shown.splitlines()[-1], complaints) == (0, "OK (1 test, 3 assertions)", "")
-    assert list(temporary.iterdir()) == []
+    assert list(scratch.iterdir()) == []
 
 
-def test_phpunit_example_shows_the_mail_when_it_fails(
-    programs: dict[str, str], tmp_path: Path, temporary: Path
-) -> None:
+def test_phpunit_example_shows_the_mail_when_it_fails(scratch: Path, programs: dict[str, str], tmp_path: Path) -> None:
     copy_example("phpunit", tmp_path, "tests/RegistrationTest.php", "assertSame('Welcome'", "assertSame('Farewell'")
     status, shown, complaints = run_example("phpunit", PHPUNIT, programs, tmp_path)
     assert (status, shown.splitlines()[-1]) == (1, "Tests: 1, Assertions: 3, Failures: 1.")
@@ -183,7 +173,7 @@ def test_phpunit_example_shows_the_mail_when_it_fails(
         "",
         "  Thank you.",
     ]
-    assert list(temporary.iterdir()) == []
+    assert list(scratch.iterdir()) == []
 
 
 def test_settings_of_frameworks_name_our_default() -> None:

@@ -13,7 +13,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -72,14 +71,6 @@ def send_mails(wires: list[Wire], name: str = "x") -> None:
     for index, wire in enumerate(wires):
         wire.begin()
         assert wire.ask(MAIL % f"{name}{index}".encode()) == ACCEPTED
-
-
-@pytest.fixture
-def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty directory for what servers keep in /tmp; short, for paths of sockets."""
-    with tempfile.TemporaryDirectory(prefix="t") as directory:
-        monkeypatch.setenv("TMPDIR", directory)
-        yield Path(directory)
 
 
 # --- the ledger
