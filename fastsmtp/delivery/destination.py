@@ -6,12 +6,13 @@ A new destination is a class like `workers.Workers`, and a line in `Server._make
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
-
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fastsmtp.capture.email import Email
 from fastsmtp.smtp.events import Verdict
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 ACCEPTED: Final = frozenset({Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE})  # the client was told 250
 

@@ -196,6 +196,14 @@ class House:
         ]
 
 
+async def end_tasks() -> None:
+    """Those of a parent that was aborted, as at the end of a run."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
     loop = StoppedLoop()
@@ -207,6 +215,7 @@ def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
     monkeypatch.setattr(structlog, "get_logger", lambda **context: house.log.logger.bind(**context))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield house
+    loop.run_until_complete(end_tasks())
     loop.close()
 
 
