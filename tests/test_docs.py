@@ -30,6 +30,8 @@ from fastsmtp.config.settings import (
 )
 from fastsmtp.errors import ConfigError
 
+pytestmark = pytest.mark.one_python
+
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/README.md"])

@@ -17,6 +17,8 @@ from servers import TESTS, WORKERS, Server
 
 from fastsmtp.config.file import load
 
+pytestmark = pytest.mark.one_python
+
 EXAMPLES = TESTS.parent / "examples"
 PATIENCE_S = 60
 FASTSMTP = [sys.executable, "-m", "fastsmtp"]

@@ -13,6 +13,8 @@ import pytest
 
 import fastsmtp
 
+pytestmark = pytest.mark.one_python
+
 PACKAGE = Path(fastsmtp.__file__).parent
 
 # From the bottom of the house up: what stands first knows nothing of what stands later. A row is a package, or a module

@@ -16,6 +16,8 @@ from servers import TESTS
 
 from fastsmtp.config.file import load
 
+pytestmark = pytest.mark.one_python
+
 PACKAGING = TESTS.parent / "packaging"
 DOCKERFILE = (PACKAGING / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((PACKAGING / "compose.yaml").read_text())

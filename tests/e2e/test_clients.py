@@ -13,6 +13,8 @@ import pytest
 from commands import run
 from servers import TESTS, Serve, Server
 
+pytestmark = pytest.mark.one_python
+
 CLIENTS = TESTS / "clients"
 SUBJECT = "Grüße aus Köln"
 TEXT = "Schöne Grüße,\nZoë\n"

@@ -15,6 +15,8 @@ import pytest
 from commands import run
 from servers import TESTS, Serve, Server
 
+pytestmark = pytest.mark.one_python
+
 CLIENTS = TESTS / "clients"
 USER, PASSWORD = "tester", "s3cret & Co."
 PATCH = """\

@@ -19,6 +19,8 @@ import pytest
 from procs import memory_kb
 from servers import Serve, Server
 
+pytestmark = pytest.mark.one_python
+
 MB = 1_000_000
 CONNECTIONS = 10
 LINES = base64.encodebytes(random.Random(4).randbytes(57_000)).replace(b"\n", b"\r\n")  # 1000 of them

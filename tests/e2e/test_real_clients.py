@@ -20,6 +20,8 @@ from commands import run
 from servers import TESTS, Serve, Server
 from wire import trusting
 
+pytestmark = pytest.mark.one_python
+
 CLIENTS = TESTS / "clients"
 SUBJECT = "Grüße aus Köln"
 TEXT = "Schöne Grüße,\nZoë\n"

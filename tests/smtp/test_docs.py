@@ -11,6 +11,8 @@ from fastsmtp.smtp.command import MAIL_PARAMETERS, RCPT_PARAMETERS
 from fastsmtp.smtp.session import VERBS
 from fastsmtp.smtp.violations import CLAUSES
 
+pytestmark = pytest.mark.one_python
+
 TEXT = (Path(__file__).parents[2] / "docs" / "smtp.md").read_text()
 REPLIES = {name: wire for name, wire in vars(replies).items() if name.isupper() and isinstance(wire, bytes)}
 
