@@ -1,4 +1,4 @@
-# make serve         set everything up in .venv, then listen on 127.0.0.1:1025 and show every mail here
+# make serve         set everything up in .venv, then listen, and show every mail here
 # make test          set everything up, then run the tests against the installed package
 # make check         lint, types, Cython lint
 # make bench         load tests
@@ -23,8 +23,6 @@ unexport PYTHONDONTWRITEBYTECODE
 
 serve: $(BIN)/python
 	@$(INSTALL)
-	@printf '%s\n' '' 'Send a first mail from another terminal:' '' \
-	  "  python3 -c \"import smtplib; smtplib.SMTP('127.0.0.1', 1025).sendmail('me@example.com', 'you@example.com', 'Subject: Hello\\n\\nIt works.')\"" ''
 	@exec $(BIN)/fastsmtp serve $(ARGS)
 
 # What the tests speak with: PHP workers, and mail clients that we did not write.

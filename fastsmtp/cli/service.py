@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -201,7 +202,8 @@ class _Service:
         if greeted:
             # One write, so that nothing comes in between.
             url = "" if self.inbox is None else self.inbox.url
-            sys.stderr.write(banner(self.config, self.wishes.config_path, self.server.addresses, url) + "\n")
+            shown = banner(self.config, self.wishes.config_path, self.server.addresses, url, _program())
+            sys.stderr.write(shown + "\n")
         if greeted and log.stands_on_stderr:
             return
         addresses = [address for listener in self.server.addresses.values() for address in listener]
@@ -224,6 +226,16 @@ class _Service:
             return
         self.log.info("stopping", reason=reason)
         self.stopping.set()
+
+
+def _program() -> str:
+    """How this command was called, for a line to be copied into another terminal."""
+    called = sys.argv[0]
+    name = os.path.basename(called)
+    if name == "__main__.py":
+        return f"{os.path.basename(sys.executable)} -m fastsmtp"
+    found = shutil.which(name)
+    return name if found is not None and os.path.realpath(found) == os.path.realpath(called) else called
 
 
 def _refuse_if_owned(pid_file: str) -> None:

@@ -22,10 +22,13 @@ _RELAYS = {"unix": "a private Unix socket", "pipes": "pipes"}
 _INTERPRETERS = ("php", "python")
 
 
-def banner(config: Config, path: str, addresses: dict[str, list[str]], inbox: str = "") -> str:
+def banner(
+    config: Config, path: str, addresses: dict[str, list[str]], inbox: str = "", program: str = "fastsmtp"
+) -> str:
     """What `serve` says first: where it listens, what takes the mails, and a warning if others can reach it.
 
-    `path` is that of the configuration, `inbox` the URL of the inbox, "" without one.
+    `path` is that of the configuration, `inbox` the URL of the inbox, "" without one; `program` is how this command was
+    called.
     """
     storage = config.smtp.attachment_storage
     listening = [address for listener in addresses.values() for address in listener]
@@ -35,6 +38,7 @@ def banner(config: Config, path: str, addresses: dict[str, list[str]], inbox: st
         *([("inbox", inbox)] if inbox else []),
         *([("processes", _divided(config, processes))] if processes > 1 else []),
         ("workers", _workers(config)),
+        *([] if _command(config) else [("first mail", f"{program} send {_reachable(config, addresses)}")]),
         ("attachments", f"files in {storage.temp_dir}" if storage.mode == "tempfile" else "in memory"),
         ("config", os.path.abspath(path) if path else "defaults, there is no .rr.yaml here"),
     ]
@@ -42,6 +46,17 @@ def banner(config: Config, path: str, addresses: dict[str, list[str]], inbox: st
     if warning := exposure(listening):
         lines.append(f"  WARNING      {warning}")
     return "\n".join(lines)
+
+
+def _reachable(config: Config, addresses: dict[str, list[str]]) -> str:
+    """What `send` is to be told to reach the first listener from this machine."""
+    name, [address, *_] = next(iter(addresses.items()))
+    parsed = parse_address(address)
+    if isinstance(parsed, TCPAddress):
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parsed.host, parsed.host)
+        address = f"[{host}]:{parsed.port}" if ":" in host else f"{host}:{parsed.port}"
+    tls = config.smtp.listeners()[name].tls
+    return f"--tls --insecure {address}" if tls is not None and tls.cert and tls.mode == "implicit" else address
 
 
 def exposure(addresses: list[str]) -> str:

@@ -253,6 +253,7 @@ def test_banner_ready_file_and_graceful_end(serve: Serve) -> None:
         f"  listening    {address}",
         f"  inbox        {inbox}",
         "  workers      embedded default: mails are shown here",
+        f"  first mail   {Path(sys.executable).name} -m fastsmtp send {address}",
         "  attachments  in memory",
         "  config       defaults, there is no .rr.yaml here",
     ]
@@ -283,7 +284,7 @@ def test_default_file_and_work_directory(serve: Serve, tmp_path: Path) -> None:
 
 def test_others_can_reach_it(serve: Serve) -> None:
     serving = serve("-o", "smtp.addr=0.0.0.0:0")
-    assert serving.banner[6:] == [
+    assert serving.banner[7:] == [
         f"  WARNING      0.0.0.0:{serving.port} can be reached from other machines: "
         "every mail and every login is accepted, keep it off the internet"
     ]

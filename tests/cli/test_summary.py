@@ -99,6 +99,26 @@ def test_processes_in_words(settings: list[str], told: list[str]) -> None:
     assert [line for line in lines if line.startswith("  processes ")] == [f"  processes    {text}" for text in told]
 
 
+@pytest.mark.parametrize(
+    ("settings", "listening", "told"),
+    [
+        ([], "127.0.0.1:1025", ["127.0.0.1:1025"]),
+        ([], "0.0.0.0:2525", ["127.0.0.1:2525"]),
+        ([], "[::]:2525", ["[::1]:2525"]),
+        ([], "192.0.2.1:25", ["192.0.2.1:25"]),
+        ([], "unix:/run/smtp.sock", ["unix:/run/smtp.sock"]),
+        (["smtp.tls={cert: auto}"], "127.0.0.1:1025", ["127.0.0.1:1025"]),
+        (["smtp.tls={cert: auto, mode: implicit}"], "127.0.0.1:465", ["--tls --insecure 127.0.0.1:465"]),
+        (["server.command=php worker.php"], "127.0.0.1:1025", []),
+    ],
+)
+def test_the_banner_says_how_to_send_a_first_mail(settings: list[str], listening: str, told: list[str]) -> None:
+    lines = summary.banner(load(None, settings), "", {"default": [listening]}, program="bin/fastsmtp").splitlines()
+    assert [line for line in lines if " send " in line] == [
+        f"  first mail   bin/fastsmtp send {place}" for place in told
+    ]
+
+
 def test_nothing_to_warn_of() -> None:
     assert summary.warnings(load(None, ["rpc.listen=unix://x.sock", "smtp.addr=[::1]:1025"])) == []
 
