@@ -375,6 +375,8 @@ def _override_node(text: str) -> yaml.Node:
 
     `[::1]:1025` opens with a bracket and is no list: what cannot be read as YAML is plain.
     """
+    if not text:  # "off", where a text may be empty: to leave the default nothing has to be said
+        return yaml.ScalarNode(_STR, "")
     if not text.startswith(("'", '"', "[", "{")):
         return _plain_node(text)
     try:

@@ -19,6 +19,7 @@ from fastsmtp import __version__
 
 PATIENCE_S = 30  # far more than anything here takes
 FASTSMTP = [sys.executable, "-m", "fastsmtp"]
+NO_INBOX = ["-o", "inbox.address="]  # whose port may be taken by another run
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -172,7 +173,7 @@ def test_bad_usage(command: Command, arguments: list[str]) -> None:
 def test_taken_port(command: Command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = command("serve", "-o", f"smtp.addr={address}")
+        done = command("serve", "-o", f"smtp.addr={address}", *NO_INBOX)
     assert (done.returncode, done.stdout, done.stderr) == (
         1,
         "",
@@ -186,7 +187,7 @@ def test_port_given_twice(command: Command, other: str) -> None:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-        settings = {"smtp.addr": "127.0.0.1:0", "metrics.address": address, other: address}
+        settings = {"smtp.addr": "127.0.0.1:0", "inbox.address": "", "metrics.address": address, other: address}
         done = command("serve", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}")))
     told = address if other == "smtp.addr" else f"{address} ({other})"
     assert (done.returncode, done.stdout) == (1, "")
@@ -202,7 +203,7 @@ def test_port_given_twice(command: Command, other: str) -> None:
     ],
 )
 def test_what_is_missing_is_one_line(command: Command, setting: str) -> None:
-    done = command("serve", "-o", "smtp.addr=127.0.0.1:0", "-o", setting)
+    done = command("serve", "-o", "smtp.addr=127.0.0.1:0", *NO_INBOX, "-o", setting)
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("fastsmtp: ")
@@ -210,7 +211,7 @@ def test_what_is_missing_is_one_line(command: Command, setting: str) -> None:
 
 
 def test_ready_file_that_cannot_be_written(command: Command) -> None:
-    done = command("serve", "-o", "smtp.addr=127.0.0.1:0", "--ready-file", "/no/such/ready.json")
+    done = command("serve", "-o", "smtp.addr=127.0.0.1:0", *NO_INBOX, "--ready-file", "/no/such/ready.json")
     assert (done.returncode, done.stderr) == (
         1,
         "fastsmtp: cannot write the ready file /no/such/ready.json: No such file or directory\n",
@@ -227,13 +228,16 @@ def test_an_old_ready_file_is_gone_whatever_comes(
 ) -> None:
     ready = tmp_path / "ready.json"
     ready.write_text("{}")
-    assert command("serve", "-o", "smtp.addr=127.0.0.1:0", "--ready-file", "ready.json", *arguments).returncode == code
+    assert (
+        command("serve", "-o", "smtp.addr=127.0.0.1:0", *NO_INBOX, "--ready-file", "ready.json", *arguments).returncode
+        == code
+    )
     assert not ready.exists()
 
 
 def test_an_old_ready_file_that_cannot_be_removed(command: Command, tmp_path: Path) -> None:
     (tmp_path / "ready.json").mkdir()
-    done = command("serve", "-o", "smtp.addr=127.0.0.1:0", "--ready-file", "ready.json")
+    done = command("serve", "-o", "smtp.addr=127.0.0.1:0", *NO_INBOX, "--ready-file", "ready.json")
     assert (done.returncode, done.stderr) == (
         1,
         "fastsmtp: cannot remove the old ready file ready.json: Is a directory\n",

@@ -349,6 +349,14 @@ def test_last_override_wins() -> None:
     assert load(None, ["smtp.hostname=a", "smtp.hostname=b"]).smtp.hostname == "b"
 
 
+def test_an_empty_override_is_empty_text() -> None:
+    config = read("rpc: {listen: 'tcp://127.0.0.1:1'}\ninbox: {}\n", "rpc.listen=", "inbox.address=")
+    assert (config.rpc.listen, config.kept()) == ("", None)
+    assert faults("", "smtp.max_recipients=") == [
+        '-o: smtp.max_recipients: expected an integer of 1 or more, got ""',
+    ]
+
+
 def test_text_of_an_override_needs_no_quotes() -> None:
     smtp = load(None, ["smtp.hostname=12", "smtp.jobs.pipeline=yes"]).smtp
     assert (smtp.hostname, smtp.pipeline) == ("12", "yes")
