@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, NamedTuple
 
+from fastsmtp.inbox.group import Arrival
 from fastsmtp.inbox.namespaces import Namespace
-from fastsmtp.inbox.store import Arrival, Row
+from fastsmtp.inbox.rows import Row
 
 NEWEST: Final = 50  # mails of one frame
 _MAX_CHANGES: Final = 1000  # of mails, between two frames; beyond, the client has to read the list anew

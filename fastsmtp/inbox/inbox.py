@@ -17,10 +17,12 @@ import orjson
 from fastsmtp.errors import FastSMTPError
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.expectation import Expectation, Seen, State
+from fastsmtp.inbox.group import Arrival, Filed
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceSettings
+from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.search import Slice, load_mail, search
-from fastsmtp.inbox.store import Arrival, Filed, Row, Store
+from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.storethread import Answer, StoreThread
 from fastsmtp.inbox.summary import addresses
 from fastsmtp.inbox.watchers import Committed, Watcher, Watchers

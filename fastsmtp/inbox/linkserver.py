@@ -13,9 +13,9 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.errors import FrameError, StoreError
 from fastsmtp.goridge.frame import FrameDecoder
 from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, read_frame, verdicts_frame
+from fastsmtp.inbox.group import Arrival, Filed
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Ledger, Reporter
-from fastsmtp.inbox.store import Arrival, Filed
 from fastsmtp.inbox.summary import summarize
 
 _BACKLOG: Final = 256

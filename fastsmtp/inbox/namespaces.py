@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 import msgspec
@@ -59,6 +60,40 @@ class Counters(msgspec.Struct):
     def refused_present(self) -> int:
         """How many mails there are whose client was told no."""
         return self.refused - self.forgotten
+
+    def count_arrival(self, outcome: str) -> None:
+        """A mail has come."""
+        if outcome == ACCEPTED:
+            self.accepted += 1
+        self.by_outcome[outcome] = self.by_outcome.get(outcome, 0) + 1
+
+    def count_stored(self, outcome: str, octets: int) -> None:
+        """A mail that has come is kept."""
+        if outcome == ACCEPTED:
+            self.stored += 1
+            self.unread += 1
+            self.bytes += octets
+        else:
+            self.refused += 1
+
+    def count_gone(self, outcome: str, octets: int, tags: Iterable[str], why: str, *, read: bool) -> None:
+        """A mail is kept no longer; `why` is the counter that tells: deleted, evicted, expired."""
+        if outcome != ACCEPTED:
+            self.forgotten += 1
+            return
+        setattr(self, why, getattr(self, why) + 1)
+        self.bytes -= octets
+        self.unread -= not read
+        self.count_tags(tags, -1)
+
+    def count_tags(self, tags: Iterable[str], step: int) -> None:
+        """One mail more has these tags, or one less."""
+        for tag in tags:
+            left = self.tags.get(tag, 0) + step
+            if left > 0:
+                self.tags[tag] = left
+            else:
+                self.tags.pop(tag, None)
 
     def add(self, other: Counters) -> None:
         """Add those of another namespace."""

@@ -10,7 +10,8 @@ import orjson
 
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace
-from fastsmtp.inbox.store import Row, Store
+from fastsmtp.inbox.rows import Row
+from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.where import Mail, Where
 
 _ROWS: Final = 200  # read at a time

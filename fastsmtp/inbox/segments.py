@@ -26,6 +26,7 @@ from fastsmtp.errors import StoreError
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _MAGIC: Final = b"FSM1"
 _HEADER: Final = Struct("<4sIQI")
+HEADER_BYTES: Final = _HEADER.size
 _OPEN_FILES: Final = 64  # segments kept open for reading
 _MAX_VECTORS: Final = 512  # buffers of one writev; IOV_MAX is 1024
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
 
 from fastsmtp.errors import StoreError
-from fastsmtp.inbox.store import Arrival, Filed, Store
+from fastsmtp.inbox.group import Arrival, Filed
+from fastsmtp.inbox.store import Store
 
 _GROUP: Final = 500  # mails of one commit
 _GROUP_BYTES: Final = 32 * 1024 * 1024  # octets of one commit, so that a large mail is not waited for by many

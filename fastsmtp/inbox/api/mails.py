@@ -24,7 +24,7 @@ from fastsmtp.inbox.api.requests import (
 )
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
-from fastsmtp.inbox.store import Row
+from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.where import Where
 
 _LIST_KEYS: Final = ("after", "before", "limit", "order", "fields", "outcome", "unread")

@@ -1,0 +1,137 @@
+"""Mails that arrive, and the groups in which they are committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from fastsmtp.inbox.namespaces import ACCEPTED, Counters, Namespace, NamespaceSettings
+from fastsmtp.inbox.rows import NUMBERS
+from fastsmtp.inbox.segments import Place, Record
+from fastsmtp.inbox.summary import addresses
+
+if TYPE_CHECKING:
+    from fastsmtp.inbox.store import Store
+
+_NO_PLACE: Final = Place(0, 0, 0, 0, 0)
+
+
+class Arrival(NamedTuple):
+    """A mail to be committed. `raw` is the mail, or the path of a file in the store's directory that has it."""
+
+    uuid: str
+    namespaces: tuple[str, ...]
+    received_at: int  # Unix time in milliseconds
+    outcome: str
+    payload: bytes  # the JSON a worker gets, without contents of attachments
+    raw: bytes | str
+    size: int
+    summary: dict[str, Any]
+
+
+class Filed(NamedTuple):
+    """Where a mail has been filed. `seq` is 0 where it was counted only; `known` says that it was there before."""
+
+    namespace: Namespace
+    seq: int
+    known: bool = False
+
+
+class Group:
+    """Mails that are committed together: appended to the segments, then inserted in one transaction."""
+
+    def __init__(self, store: Store, arrivals: Sequence[Arrival]) -> None:
+        self._store = store
+        self._arrivals = arrivals
+        self._places: list[Place] = []
+        self.filed: list[list[Filed]] = []
+        self._rows: list[tuple[Any, ...]] = []
+        self._recipients: list[tuple[int, str, int]] = []
+        self._touched: dict[int, tuple[Namespace, int, bytes]] = {}
+        self._made: list[str] = []
+
+    def append(self) -> None:
+        """Raises OSError."""
+        self._places = self._store.segments.append([Record(mail.payload, mail.raw) for mail in self._arrivals])
+
+    def insert(self) -> None:
+        """Raises sqlite3.Error."""
+        for mail, place in zip(self._arrivals, self._places, strict=True):
+            self.filed.append(self._file(mail, place))
+        connection = self._store.connection
+        connection.executemany(f"INSERT INTO mails VALUES (NULL{', ?' * 15})", self._rows)
+        connection.executemany("INSERT OR IGNORE INTO recipients VALUES (?, ?, ?)", self._recipients)
+        self._store.write_counters(space for space, _seq, _counters in self._touched.values())
+
+    def _file(self, mail: Arrival, place: Place) -> list[Filed]:
+        known = self._known(mail.uuid)
+        if known:
+            return known
+        filed: list[Filed] = []
+        summary = orjson.dumps(mail.summary)
+        targets = addresses(mail.summary)
+        for copy, name in enumerate(mail.namespaces):
+            namespace = self._touch(name)
+            namespace.used_at = mail.received_at
+            namespace.counters.count_arrival(mail.outcome)
+            if namespace.settings.keep == "count" and mail.outcome == ACCEPTED:
+                namespace.counters.counted_only += 1
+                filed.append(Filed(namespace, 0))
+                continue
+            namespace.seq += 1
+            namespace.counters.count_stored(mail.outcome, mail.size)
+            kept = place if namespace.settings.keep == "full" else _NO_PLACE
+            self._rows.append(_values(mail, namespace, copy, kept, summary))
+            self._recipients += [(namespace.id, address, namespace.seq) for address in targets]
+            filed.append(Filed(namespace, namespace.seq))
+        return filed
+
+    def _known(self, uuid: str) -> list[Filed]:
+        """Where the mail is already: it comes again where its first acknowledgement was lost."""
+        sql = "SELECT namespace, seq FROM mails WHERE uuid = ?"
+        by_id = self._store.by_id
+        rows = self._store.connection.execute(sql, (uuid,)).fetchall()
+        return [Filed(by_id[number], seq, known=True) for number, seq in rows if number in by_id]
+
+    def _touch(self, name: str) -> Namespace:
+        namespace = self._store.namespaces.get(name)
+        if namespace is None:
+            namespace = self._store.make(name, NamespaceSettings())
+            self._made.append(name)
+        if namespace.id not in self._touched:
+            self._touched[namespace.id] = (namespace, namespace.seq, msgspec.json.encode(namespace.counters))
+        return namespace
+
+    def undo(self) -> None:
+        """Nothing of the group was committed: neither counters nor namespaces are changed by it."""
+        store = self._store
+        for namespace, seq, counters in self._touched.values():
+            namespace.seq = seq
+            namespace.counters = msgspec.json.decode(counters, type=Counters)
+        for name in self._made:
+            namespace = store.namespaces.pop(name)
+            del store.by_id[namespace.id]
+        self.filed = []
+
+
+def _values(mail: Arrival, namespace: Namespace, copy: int, place: Place, summary: bytes) -> tuple[Any, ...]:
+    return (
+        namespace.id,
+        namespace.seq,
+        mail.uuid,
+        copy,
+        mail.received_at,
+        NUMBERS[mail.outcome],
+        0,
+        "",
+        mail.size,
+        place.segment,
+        place.offset,
+        place.document_length,
+        place.raw_length,
+        place.spool,
+        summary,
+    )
