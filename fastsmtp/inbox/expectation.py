@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from fastsmtp.inbox.where import Mail, Where, WhereError, describe, values
+from fastsmtp.inbox.where import Mail, Where, WhereError, describe, has_values, values
 
 MAX_ITEMS: Final = 200
 MAX_COUNT: Final = 1_000_000
@@ -222,10 +222,8 @@ def make_item(spec: Any, pointer: str, seconds: Any) -> Item:
 
 
 def _comparable(key: str, pointer: str) -> str:
-    if key:
-        Where(
-            {key: ""} if key not in ("size", "tls", "has_attachment", "ip", "any", "not") else {"unknown": ""}, pointer
-        )
+    if key and not has_values(key):
+        raise WhereError(pointer, "mails are compared by what is a text: subject, to, header.<Name> and so on")
     return key
 
 

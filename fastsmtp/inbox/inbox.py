@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
+from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FastSMTPError
 from fastsmtp.inbox.events import Events
@@ -38,9 +39,9 @@ class GoneError(FastSMTPError):
 class Inbox:
     """One store and all who use it. To be used from one event loop."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, log: FilteringBoundLogger) -> None:
         self._store: Final = store
-        self._thread: Final = StoreThread(store, self._on_committed)
+        self._thread: Final = StoreThread(store, self._on_committed, log)
         self.watchers: Final = Watchers()
         self.events: Final = Events()
         self._withdrawing: asyncio.Future[None] | None = None
@@ -52,6 +53,11 @@ class Inbox:
         self.watchers.end_all()
         self.events.end_all()
         await self._thread.close()
+
+    @property
+    def commits(self) -> int:
+        """How many groups of mails have been committed."""
+        return self._thread.commits
 
     async def run(self, call: Callable[[Store], T]) -> T:
         """Return what `call` does with the store, in its thread. Raises StoreError."""
@@ -208,10 +214,16 @@ class Inbox:
         return state, observation.elapsed_s
 
     async def _backlog(self, namespace: Namespace, after: int, last: int, recipient: str | None) -> AsyncIterator[Row]:
-        where = None if recipient is None else Where({"rcpt": recipient})
         while after < last:
             part = await self._thread.run(
-                search, self._store, namespace, where, after=after, before=last + 1, newest_first=False, limit=200
+                search,
+                self._store,
+                namespace,
+                after=after,
+                before=last + 1,
+                newest_first=False,
+                limit=200,
+                recipient=recipient,
             )
             for row in part.rows:
                 yield row

@@ -93,7 +93,7 @@ class InboxProcess:
         store = Store(assignment.directory, durability=settings.durability)
         if store.recovered:
             log.warning("mails without their octets were dropped", count=store.recovered)
-        inbox = self._inbox = Inbox(store)
+        inbox = self._inbox = Inbox(store, log)
         ledger = Ledger()
         await inbox.put("default")
         self._links = LinkServer(inbox, ledger, log)

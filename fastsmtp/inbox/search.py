@@ -49,13 +49,16 @@ def search(
     limit: int = 50,
     outcomes: Sequence[str] | None = (ACCEPTED,),
     unread: bool | None = None,
+    recipient: str | None = None,
 ) -> Slice:
     """Return mails that meet the condition, up to `limit`, from a part of the namespace. For the thread of the store.
 
-    `outcomes` None takes all of them. Raises StoreError.
+    `outcomes` None takes all of them; `recipient`, an address in lower case, only those that were sent there, in the
+    envelope or in the header. Raises StoreError.
     """
     found: list[Row] = []
-    recipient = where.recipient if where else None
+    if where and recipient is None:
+        recipient = where.recipient
     ends_at = time.monotonic() + _SLICE_S
     while True:
         rows = store.rows(

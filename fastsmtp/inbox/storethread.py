@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
 
+from structlog.typing import FilteringBoundLogger
+
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox.group import Arrival, Filed
 from fastsmtp.inbox.store import Store
@@ -28,10 +30,16 @@ Answer = Callable[["list[Filed] | StoreError"], None]
 class StoreThread:
     """Runs the methods of a store, one after the other, while the event loop goes on."""
 
-    def __init__(self, store: Store, on_committed: Callable[[list[Arrival], list[list[Filed]]], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        on_committed: Callable[[list[Arrival], list[list[Filed]]], None],
+        log: FilteringBoundLogger,
+    ) -> None:
         """`on_committed` is called in the event loop, before the answers, after each group that was committed."""
         self._store = store
         self._on_committed = on_committed
+        self._log = log
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._waiting: list[tuple[Arrival, Answer]] = []
         self._committing: asyncio.Future[Any] | None = None
@@ -75,11 +83,12 @@ class StoreThread:
     def _on_done(self, group: list[tuple[Arrival, Answer]], done: asyncio.Future[list[list[Filed]]]) -> None:
         self._committing = None
         error = done.exception()
-        if isinstance(error, StoreError):
+        if error is not None:
+            if not isinstance(error, StoreError):  # a fault of ours; the senders wait for an answer all the same
+                self._log.error("the store failed", exc_info=error)
+                error = StoreError("the store failed; the log says why")
             for _arrival, answer in group:
                 answer(error)
-        elif error is not None:
-            raise error
         else:
             self.commits += 1
             filed = done.result()

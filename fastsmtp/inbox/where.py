@@ -111,6 +111,11 @@ def _shown(key: str, value: Any) -> str:
     return f'"{value}"' if key in _TEXTS or key.startswith("header.") else str(value)
 
 
+def has_values(key: str) -> bool:
+    """Whether `values` are texts or addresses."""
+    return key in _ADDRESSES or key in _TEXTS or (key.startswith("header.") and key != "header.")
+
+
 def values(key: str, mail: Mail) -> list[str]:
     """Return what a mail has under a key of texts or addresses, `header.<Name>` included."""
     if key.startswith("header."):

@@ -1,0 +1,230 @@
+"""Mails from an SMTP process to the inbox, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import orjson
+import pytest
+from arrivals import payload
+from pools import Log, Run
+from waits import until
+
+from fastsmtp.errors import FrameError
+from fastsmtp.goridge.frame import CODEC_JSON, FrameDecoder, encode_frame
+from fastsmtp.inbox.frames import (
+    Counts,
+    Head,
+    MailFrame,
+    counts_frame,
+    mail_frame,
+    read_frame,
+    read_verdicts,
+    verdicts_frame,
+)
+from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.ledger import Ledger, make_ledger
+from fastsmtp.inbox.link import Link
+from fastsmtp.inbox.linkserver import LinkServer
+from fastsmtp.inbox.namespaces import Counters
+from fastsmtp.inbox.store import Store
+
+HEAD = Head(["default"], 1_800_000_000_000, "accepted")
+
+
+def listening(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    return listener
+
+
+def octets(uuid: str) -> bytes:
+    return orjson.dumps(payload(uuid))
+
+
+# --- frames
+
+
+def test_frames() -> None:
+    (mail,) = FrameDecoder().feed(b"".join(mail_frame(7, HEAD, b'{"uuid":"u"}', b"Subject: x\r\n\r\n")))
+    assert read_frame(mail) == MailFrame(7, HEAD, b'{"uuid":"u"}', b"Subject: x\r\n\r\n")
+    (bare,) = FrameDecoder().feed(b"".join(mail_frame(0, HEAD, b"{}", b"")))
+    assert read_frame(bare) == MailFrame(0, HEAD, b"{}", b"")
+    (counts,) = FrameDecoder().feed(counts_frame(Counts({"a": {"begun": 1}}, ["u"])))
+    assert read_frame(counts) == Counts({"a": {"begun": 1}}, ["u"])
+    (verdicts,) = FrameDecoder().feed(verdicts_frame([(1, ""), (2, "disk full")]))
+    assert read_verdicts(verdicts) == [(1, ""), (2, "disk full")]
+
+
+@pytest.mark.parametrize(
+    ("options", "octets"),
+    [
+        ((), b"[]"),
+        ((), b"{"),
+        ((9, 3, 1), b"{}"),
+        ((2, 9, 1), b"{}"),
+        ((2, 2, 1), b"{}"),
+        ((2, 2), b"{}"),
+        ((2, 2, 1, 1), b"{}"),
+    ],
+)
+def test_what_is_no_frame_of_a_mail(options: tuple[int, ...], octets: bytes) -> None:
+    (frame,) = FrameDecoder().feed(encode_frame(CODEC_JSON, octets, options))
+    with pytest.raises(FrameError):
+        read_frame(frame)
+
+
+def test_what_are_no_verdicts() -> None:
+    (frame,) = FrameDecoder().feed(encode_frame(CODEC_JSON, b'{"1": ""}'))
+    with pytest.raises(FrameError, match=r"^no verdicts: "):
+        read_verdicts(frame)
+
+
+# --- the link
+
+
+def test_a_mail_is_answered_when_it_is_committed(run_loop: Run, log: Log, tmp_path: Path) -> None:
+    async def go() -> None:
+        inbox, ledger = Inbox(Store(""), log.logger), Ledger()
+        server = LinkServer(inbox, ledger, log.logger)
+        await server.start(listening(tmp_path / "s"))
+        link = Link(str(tmp_path / "s"), log.logger)
+        await link.start()
+        answers: list[tuple[str, str]] = []
+        link.count("default", "begun", 3)
+        for uuid in ("a", "b", "c"):
+            link.send(uuid, HEAD, octets(uuid), b"raw", lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
+        link.count("default", "accepted", 2)
+        assert answers == []
+        await until(lambda: len(answers) == 3)
+        assert answers == [("a", ""), ("b", ""), ("c", "")]
+        await until(lambda: ledger.of("default") == {"begun": 3, "accepted": 2})
+        space = inbox.namespace("default")
+        assert space is not None
+        assert [row.uuid for row in (await inbox.find(space)).rows] == ["c", "b", "a"]
+        link.close()
+        await until(lambda: not len(server))
+        assert ledger.of("default") == {"begun": 3, "accepted": 2, "aborted": 1}
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+def test_what_was_not_acknowledged_is_sent_again(run_loop: Run, log: Log, tmp_path: Path) -> None:
+    """The first inbox takes a mail and is killed before it answers; the next one files it once."""
+
+    async def go() -> None:
+        killed = listening(tmp_path / "s")
+        killed.listen()
+        link = Link(str(tmp_path / "s"), log.logger)
+        await link.start()
+        answers: list[str] = []
+        link.send("a", HEAD, octets("a"), b"raw", answers.append)
+        killed.close()
+        (tmp_path / "s").unlink()
+        await until(lambda: not link.connected)
+        link.send("b", HEAD, octets("b"), b"raw", answers.append)
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, Ledger(), log.logger)
+        await server.start(listening(tmp_path / "s"))
+        await until(lambda: answers == ["", ""])
+        space = inbox.namespace("default")
+        assert space is not None
+        assert [row.uuid for row in (await inbox.find(space)).rows] == ["b", "a"]
+        link.close()
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path: Path) -> None:
+    """And takes the mail back when it answers again."""
+
+    async def go() -> None:
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, Ledger(), log.logger)
+        listener = listening(tmp_path / "s")
+        listener.listen()
+        link = Link(str(tmp_path / "s"), log.logger, patience_s=0.01)
+        await link.start()
+        answers: list[str] = []
+        link.send("a", HEAD, octets("a"), b"raw", answers.append)
+        await until(lambda: answers == ["the inbox does not answer"])
+        await server.start(listener)  # it has waited in the socket
+        space = await inbox.put("default")
+        await until(lambda: space.counters.refused == 1)
+        assert (space.counters.accepted, space.counters.by_outcome) == (0, {"accepted": 0, "storage-failed": 1})
+        link.close()
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+def test_a_link_that_is_closed_refuses_what_it_has(run_loop: Run, log: Log, tmp_path: Path) -> None:
+    async def go() -> None:
+        listener = listening(tmp_path / "s")
+        listener.listen()
+        link = Link(str(tmp_path / "s"), log.logger)
+        await link.start()
+        answers: list[str] = []
+        link.send("a", HEAD, octets("a"), b"raw", answers.append)
+        link.close()
+        assert answers == []
+        await until(lambda: answers == ["the server stops"])
+        listener.close()
+
+    run_loop(go())
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", encode_frame(CODEC_JSON, b"[]")])
+def test_a_stranger_is_sent_away(run_loop: Run, log: Log, tmp_path: Path, sent: bytes) -> None:
+    async def go() -> None:
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, Ledger(), log.logger)
+        await server.start(listening(tmp_path / "s"))
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        writer.write(sent)
+        assert await reader.read() == b""
+        writer.close()
+        await until(lambda: not len(server))
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+# --- the ledger
+
+
+def test_the_ledger_of_a_namespace() -> None:
+    counters = Counters(accepted=5, stored=4, counted_only=1, deleted=1, by_outcome={"accepted": 5})
+    events = {"begun": 8, "accepted": 5, "refused": 1, "aborted": 1, "421": 2}
+    assert make_ledger(events, counters) == {
+        "sessions": {"begun": 8, "accepted": 5, "refused": 1, "aborted": 1, "in_flight": 1},
+        "store": {
+            "present": 3,
+            "accepted": 5,
+            "counted_only": 1,
+            "dropped": 0,
+            "stored": 4,
+            "deleted": 1,
+            "evicted": 0,
+            "expired": 0,
+        },
+        "outcomes": {"accepted": 5},
+        "other": {"421": 2},
+        "balanced": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("events", "counters"),
+    [({"accepted": 1}, Counters()), ({}, Counters(accepted=1)), ({}, Counters(deleted=1))],
+)
+def test_a_ledger_that_is_not_balanced(events: dict[str, int], counters: Counters) -> None:
+    assert make_ledger(events, counters)["balanced"] is False

@@ -1,0 +1,243 @@
+"""The store: what was committed is there, in order, counted; what failed changed nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from arrivals import arrival
+
+from fastsmtp.errors import StoreError
+from fastsmtp.inbox.namespaces import NamespaceSettings
+from fastsmtp.inbox.store import Store
+
+Open = Callable[..., Store]
+
+
+@pytest.fixture(params=["normal", "full", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    memory = request.param == "memory"
+    made = Store("" if memory else str(tmp_path), durability=request.param, segment_bytes=4000)
+    yield made
+    made.close()
+
+
+def subjects(store: Store, name: str = "default", **bounds: object) -> list[str]:
+    rows = store.rows(store.namespaces[name], **bounds)  # type: ignore[arg-type]
+    return [store.document(row).split(b'"subject":"')[1].split(b'"')[0].decode() for row in rows]
+
+
+def test_a_group_is_filed_in_order(store: Store) -> None:
+    filed = store.commit([arrival(subject=str(number), raw=b"raw %d" % number) for number in range(5)])
+    assert [[(place.namespace.name, place.seq, place.known) for place in places] for places in filed] == [
+        [("default", seq, False)] for seq in range(1, 6)
+    ]
+    assert subjects(store) == ["4", "3", "2", "1", "0"]
+    assert subjects(store, newest_first=False) == ["0", "1", "2", "3", "4"]
+    assert subjects(store, after=1, before=4) == ["2", "1"]
+    assert subjects(store, limit=2) == ["4", "3"]
+    assert [store.raw(row) for row in store.rows(store.namespaces["default"], limit=1)] == [b"raw 4"]
+
+
+def test_a_recipient_is_looked_up(store: Store) -> None:
+    store.commit([arrival(subject=str(number), to=f"u{number % 2}@example.com") for number in range(5)])
+    assert subjects(store, recipient="u1@example.com") == ["3", "1"]
+    assert subjects(store, recipient="u1@example.com", newest_first=False, after=2) == ["3"]
+    assert subjects(store, recipient="none@example.com") == []
+
+
+def test_a_mail_in_two_namespaces(store: Store) -> None:
+    ((first, second),) = store.commit([arrival("a", "b", uuid="1", subject="both")])
+    store.commit([arrival("b", uuid="2", subject="one")])
+    assert (first.seq, second.seq, first.namespace.name, second.namespace.name) == (1, 1, "a", "b")
+    assert (subjects(store, "a"), subjects(store, "b")) == (["both"], ["one", "both"])
+    rows, following = store.rows_of_all(limit=10)
+    assert ([row.uuid for row in rows], following) == (["2", "1"], None)
+
+
+def test_a_mail_that_comes_again_is_filed_once(store: Store) -> None:
+    store.commit([arrival(uuid="same")])
+    ((again,),) = store.commit([arrival(uuid="same")])
+    assert (again.seq, again.known, store.namespaces["default"].counters.accepted) == (1, True, 1)
+
+
+def test_counters(store: Store) -> None:
+    store.commit([arrival(size=10), arrival(size=20), arrival(size=40, outcome="worker-failed")])
+    counters = store.namespaces["default"].counters
+    assert (counters.accepted, counters.present, counters.unread, counters.bytes) == (2, 2, 2, 30)
+    assert (counters.refused_present, counters.by_outcome) == (1, {"accepted": 2, "worker-failed": 1})
+    refused, second, first = store.rows(store.namespaces["default"])
+    (read,) = store.mark([second], read=True, tags=("red", "blue"))
+    assert (counters.unread, counters.tags) == (1, {"red": 1, "blue": 1})
+    assert store.mark([read], read=True) == []
+    store.delete([read, refused])
+    assert (counters.present, counters.unread, counters.bytes, counters.tags) == (1, 1, 10, {})
+    assert (counters.deleted, counters.forgotten, counters.refused_present) == (1, 1, 0)
+    assert store.rows(store.namespaces["default"]) == [first]
+
+
+def test_a_mail_whose_client_was_told_no(store: Store) -> None:
+    store.commit([arrival(uuid="kept"), arrival(uuid="withdrawn")])
+    assert [row.uuid for row in store.withdraw(["withdrawn", "unknown"])] == ["withdrawn"]
+    assert store.withdraw(["withdrawn"]) == []
+    counters = store.namespaces["default"].counters
+    assert (counters.accepted, counters.present, counters.unread, counters.refused) == (1, 1, 1, 1)
+    assert [row.outcome for row in store.rows(store.namespaces["default"])] == ["storage-failed", "accepted"]
+
+
+def test_emptying_keeps_the_order_and_deletes_later(store: Store) -> None:
+    store.commit([arrival(subject=str(number)) for number in range(3)])
+    assert store.empty("default") == 3
+    assert (subjects(store), store.find("mail-1"), store.empty("default")) == ([], None, 0)
+    ((filed,),) = store.commit([arrival(subject="next")])
+    assert (filed.seq, subjects(store)) == (4, ["next"])
+    while store.purge(limit=2):
+        pass
+    assert subjects(store) == ["next"]
+    ledger = store.namespaces["default"].counters.ledger()
+    assert (ledger["stored"], ledger["deleted"], ledger["present"]) == (4, 3, 1)
+
+
+def test_a_namespace_that_ends_takes_everything_along(store: Store) -> None:
+    store.commit([arrival("a", subject="old"), arrival("b", subject="other")])
+    old = store.namespaces["a"]
+    assert (store.end("a"), store.end("a"), "a" in store.namespaces) == (old, None, False)
+    while store.purge(limit=1):
+        pass
+    store.commit([arrival("a", subject="new")])
+    new = store.namespaces["a"]
+    assert (subjects(store, "a"), new.seq, new.epoch != old.epoch) == (["new"], 1, True)
+    totals = store.totals()
+    assert (totals.stored, totals.deleted, totals.present) == (3, 1, 2)
+
+
+def test_settings_of_a_namespace(store: Store) -> None:
+    store.put("counted", NamespaceSettings(keep="count"))
+    store.put("short", NamespaceSettings(keep="summary"))
+    ((counted, short),) = store.commit([arrival("counted", "short")])
+    assert (counted.seq, counted.namespace.counters.counted_only, store.rows(counted.namespace)) == (0, 1, [])
+    (row,) = store.rows(short.namespace)
+    assert (store.document(row), store.raw(row), row.summary != b"") == (b"", b"", True)
+    assert store.put("short").settings == NamespaceSettings(keep="summary")
+
+
+def test_segments_go_with_their_last_mail(store: Store) -> None:
+    for number in range(8):
+        store.commit([arrival(subject=str(number), raw=b"x" * 3000)])
+    numbers = list(store.segments.sizes)
+    assert len(numbers) == 4
+    store.delete(store.rows(store.namespaces["default"], newest_first=False, limit=2))
+    assert list(store.segments.sizes) == numbers[1:]
+    while store.evict_segment(numbers[1], limit=1):
+        pass
+    assert (list(store.segments.sizes), subjects(store)) == (numbers[2:], ["7", "6", "5", "4"])
+    assert store.namespaces["default"].counters.evicted == 2
+
+
+def test_a_failed_commit_changes_nothing(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.commit([arrival(subject="there")])
+    with pytest.raises(StoreError, match=r"^mails cannot be stored: No such file or directory$"):
+        store.commit([arrival("default", "new", subject="no"), arrival(raw=str(tmp_path / "missing"))])
+    assert (subjects(store), list(store.namespaces)) == (["there"], ["default"])
+    counters = store.namespaces["default"].counters
+    assert (counters.accepted, store.namespaces["default"].seq) == (1, 1)
+    ((filed,),) = store.commit([arrival("new", subject="yes")])
+    assert (filed.seq, subjects(store, "new")) == (1, ["yes"])
+    store.close()
+
+
+# --- the next start
+
+
+def test_everything_is_there_again(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.put("a", NamespaceSettings(ttl=5.0))
+    store.commit([arrival("a", subject=str(number), size=7) for number in range(3)])
+    store.mark(store.rows(store.namespaces["a"], limit=1), read=True, tags=("red",))
+    store.end("b")
+    cursor, counters = store.namespaces["a"].cursor, store.namespaces["a"].counters
+    store.close()
+    store = Store(str(tmp_path))
+    again = store.namespaces["a"]
+    assert (again.cursor, again.counters, again.settings.ttl, store.recovered) == (cursor, counters, 5.0, 0)
+    assert subjects(store, "a") == ["2", "1", "0"]
+    ((filed,),) = store.commit([arrival("a", subject="next")])
+    assert (filed.seq, subjects(store, "a", limit=2)) == (4, ["next", "2"])
+    store.close()
+
+
+def copy_of_a_running_store(store: Store, directory: Path, target: Path) -> Path:
+    """What a `kill -9` leaves: the files as they are, nothing closed."""
+    shutil.copytree(directory, target)
+    return target
+
+
+def test_a_killed_store_has_what_was_committed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    store = Store(str(tmp_path / "a"))
+    store.commit([arrival(subject=str(number)) for number in range(3)])
+    killed = copy_of_a_running_store(store, tmp_path / "a", tmp_path / "b")
+    with open(killed / "0000000001.segment", "ab") as file:
+        file.write(b"FSM1 of a mail that was never answered")
+    store.close()
+    again = Store(str(killed))
+    assert (subjects(again), again.recovered) == (["2", "1", "0"], 0)
+    again.commit([arrival(subject="next")])
+    assert subjects(again) == ["next", "2", "1", "0"]
+    again.close()
+
+
+@pytest.mark.parametrize("lost", [1, 5, 40, 300, 700])
+def test_rows_without_octets_are_dropped(tmp_path: Path, lost: int) -> None:
+    store = Store(str(tmp_path))
+    store.commit([arrival(subject=str(number), size=10) for number in range(3)])
+    end = store.rows(store.namespaces["default"], limit=1)[0].place.offset
+    store.close()
+    path = tmp_path / "0000000001.segment"
+    os.truncate(path, min(path.stat().st_size - lost, path.stat().st_size))
+    store = Store(str(tmp_path))
+    assert (subjects(store), store.recovered, store.segments.total) == (["1", "0"], 1, end)
+    counters = store.namespaces["default"].counters
+    assert (counters.present, counters.evicted, counters.bytes) == (2, 1, 20)
+    store.close()
+
+
+def test_a_segment_of_nothing_is_deleted(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.commit([arrival()])
+    store.close()
+    (tmp_path / "0000000007.segment").write_bytes(b"FSM1")
+    (tmp_path / "0000000008.eml").write_bytes(b"Subject: spooled and never committed\r\n\r\n")
+    store = Store(str(tmp_path))
+    assert list(store.segments.sizes) == [1]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".segment", ".sqlite", ".sqlite-shm", ".sqlite-wal"]
+    store.close()
+
+
+def test_a_newer_store_is_refused(tmp_path: Path) -> None:
+    Store(str(tmp_path)).close()
+    connection = sqlite3.connect(tmp_path / "inbox.sqlite")
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(StoreError, match=r"was written by a newer fastsmtp \(store version 99, ours is 1\)$"):
+        Store(str(tmp_path))
+
+
+def test_another_database_is_refused(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "inbox.sqlite")
+    connection.execute("CREATE TABLE mine (a)")
+    connection.close()
+    with pytest.raises(StoreError, match=r"inbox\.sqlite is no store of fastsmtp$"):
+        Store(str(tmp_path))
+
+
+@pytest.mark.parametrize("octets", [b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 4080])
+def test_a_damaged_database_is_named(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "inbox.sqlite").write_bytes(octets)
+    with pytest.raises(StoreError, match=r"inbox\.sqlite is damaged, or no store: "):
+        Store(str(tmp_path))
