@@ -29,6 +29,7 @@ from fastsmtp.system.loop import run, unless
 from fastsmtp.system.pidfile import find_owner
 from fastsmtp.system.process import launched
 from fastsmtp.system.reaper import reaping
+from fastsmtp.workers.launch import run_on_init
 
 if TYPE_CHECKING:
     from fastsmtp.inbox.host import InboxHost
@@ -183,13 +184,30 @@ class _Service:
             try:
                 with _standing(self.wishes.ready_file, "ready", ready):
                     self._greet()
-                    await self.stopping.wait()
+                    await self._until_stopping()
             finally:
                 if not await unless(self.ending, self.server.stop()):
                     self.server.abort()
                 if self.stopping.is_set():  # or a file that should stand could not be written
                     self.log.info("stopped")
         return self.exit_code
+
+    async def _until_stopping(self) -> None:
+        """Wait for the first signal; meanwhile `server.after_init` runs, which does not outlive it."""
+        hook = asyncio.ensure_future(self._after_init())
+        try:
+            await self.stopping.wait()
+        finally:
+            hook.cancel()
+            await asyncio.gather(hook, return_exceptions=True)
+
+    async def _after_init(self) -> None:
+        try:
+            await run_on_init(self.config.server.after_init, self.log, "after_init")
+        except StartError as error:  # with `exit_on_error`
+            self.log.error("stopping", reason=str(error))
+            self.exit_code = 1
+            self.stopping.set()
 
     def _listening(self) -> dict[str, Any]:
         listening = {"pid": os.getpid(), "listeners": self.server.addresses}

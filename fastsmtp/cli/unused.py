@@ -39,8 +39,9 @@ def _reasons(config: Config) -> Iterator[tuple[str, str]]:
     yield from _about_pool(config.smtp.pool, embedded=not (config.smtp.pool.command or config.server.command))
     yield from _about_logs(config.logs)
     yield from _about_endpoints(config)
-    if not config.server.on_init.command:
-        yield "server.on_init", "it has no command"
+    for name, hook in (("on_init", config.server.on_init), ("after_init", config.server.after_init)):
+        if not hook.command:
+            yield f"server.{name}", "it has no command"
     if config.smtp.attachment_storage.mode == "memory":
         for name in ("temp_dir", "cleanup_after"):
             yield f"smtp.attachment_storage.{name}", 'there are no files where mode is "memory"'

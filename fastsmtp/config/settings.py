@@ -145,7 +145,7 @@ class SMTPSettings(Section, rename=seconds("read_timeout", "write_timeout"), fro
 
 
 class OnInitSettings(Section, rename=seconds("exec_timeout"), frozen=True):
-    """A command run once before the workers start."""
+    """A command that is run once: `on_init` before the workers start, `after_init` when mail is accepted."""
 
     command: rules.CommandLine | list[str] = ""
     exec_timeout_s: rules.Seconds = 60.0
@@ -165,6 +165,7 @@ class ServerSettings(Section, rename=seconds("relay_timeout"), frozen=True):
     group: rules.Text = ""
     env: dict[str, rules.Scalar] | list[dict[str, rules.Scalar]] = {}
     on_init: OnInitSettings = OnInitSettings()
+    after_init: OnInitSettings = OnInitSettings()
 
 
 class RPCSettings(Section, frozen=True):

@@ -248,7 +248,7 @@ def _app_methods(log: FilteringBoundLogger) -> Iterator[tuple[str, Method]]:
 def shown_config(config: Config) -> dict[str, object]:
     """The configuration under its YAML keys, durations like "60s"; the values of environment variables are masked."""
     shown: dict[str, Any] = _shown(config)
-    for section in (shown["server"], shown["server"]["on_init"]):
+    for section in (shown["server"], shown["server"]["on_init"], shown["server"]["after_init"]):
         section["env"] = dict.fromkeys(_names(section["env"]), MASK)
     return shown
 

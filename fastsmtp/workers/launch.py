@@ -83,20 +83,23 @@ def _merged(env: dict[str, str] | list[dict[str, str]]) -> dict[str, str]:
     return {name: value for part in parts for name, value in part.items()}
 
 
-async def run_on_init(settings: OnInitSettings, log: FilteringBoundLogger) -> None:
-    """Run the command of `server.on_init` to its end. It failing is logged, or a StartError with `exit_on_error`."""
+async def run_on_init(settings: OnInitSettings, log: FilteringBoundLogger, name: str = "on_init") -> None:
+    """Run the command of `server.on_init`, or that of another `name`, to its end.
+
+    That it fails is logged, or a StartError with `exit_on_error`.
+    """
     command = split_command(settings.command)
     if not command:
         return
     try:
-        await _run_to_end(command, settings, log.bind(channel="on_init"))
+        await _run_to_end(command, settings, log.bind(channel=name), name)
     except StartError as error:
         if settings.exit_on_error:
             raise
-        log.error("on_init failed", reason=str(error))
+        log.error(f"{name} failed", reason=str(error))
 
 
-async def _run_to_end(command: tuple[str, ...], settings: OnInitSettings, log: FilteringBoundLogger) -> None:
+async def _run_to_end(command: tuple[str, ...], settings: OnInitSettings, log: FilteringBoundLogger, name: str) -> None:
     ended = asyncio.Event()
     env = {**os.environ, **_merged(settings.env)}
     process = Process(command, Identity(settings.user), env, pipes=False, on_line=log.info, on_change=ended.set)
@@ -104,7 +107,7 @@ async def _run_to_end(command: tuple[str, ...], settings: OnInitSettings, log: F
     try:
         await wait_for(_quiet(process, ended), settings.exec_timeout_s or None)
     except asyncio.TimeoutError:
-        raise StartError(f'on_init "{shown}" did not end within {settings.exec_timeout_s:g} s') from None
+        raise StartError(f'{name} "{shown}" did not end within {settings.exec_timeout_s:g} s') from None
     finally:
         process.kill()
         process.cut_off()
@@ -112,7 +115,7 @@ async def _run_to_end(command: tuple[str, ...], settings: OnInitSettings, log: F
             await _changed(ended)
     if process.returncode != 0:
         output = "".join(f"\n  {line}" for line in process.tail)
-        raise StartError(f'on_init "{shown}" failed: {process.status}{output}')
+        raise StartError(f'{name} "{shown}" failed: {process.status}{output}')
 
 
 async def _quiet(process: Process, changed: asyncio.Event) -> None:

@@ -87,7 +87,10 @@ x-notes: {a: b}
             WORKER + "status: {address: ':2114', check_timeout: 5, unavailable_status_code: 500}\n",
             {"status.check_timeout": "a server of one process says at once how it is"},
         ),
-        ("server: {command: x, on_init: {exec_timeout: 5s}}\n", {"server.on_init": "it has no command"}),
+        (
+            "server: {command: x, on_init: {exec_timeout: 5s}, after_init: {}}\n",
+            {"server.after_init": "it has no command", "server.on_init": "it has no command"},
+        ),
         (
             WORKER + "smtp: {attachment_storage: {temp_dir: /x, cleanup_after: 5s}}\n",
             {

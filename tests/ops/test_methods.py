@@ -10,7 +10,9 @@ from fastsmtp.ops.methods import shown_config
 def test_config_has_the_keys_of_the_file_and_shows_no_secrets() -> None:
     config = Config(
         server=ServerSettings(
-            env={"A": "secret", "B": "secret"}, on_init=OnInitSettings(env=[{"C": "secret"}, {"D": "secret"}])
+            env={"A": "secret", "B": "secret"},
+            on_init=OnInitSettings(env=[{"C": "secret"}, {"D": "secret"}]),
+            after_init=OnInitSettings(env={"E": "secret"}),
         )
     )
     assert shown_config(config)["server"] == {
@@ -24,6 +26,13 @@ def test_config_has_the_keys_of_the_file_and_shows_no_secrets() -> None:
             "command": "",
             "exec_timeout": "60s",
             "env": {"C": "******", "D": "******"},
+            "exit_on_error": False,
+            "user": "",
+        },
+        "after_init": {
+            "command": "",
+            "exec_timeout": "60s",
+            "env": {"E": "******"},
             "exit_on_error": False,
             "user": "",
         },
