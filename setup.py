@@ -36,6 +36,7 @@ CYTHON = (
     "fastsmtp.mime._base64",
     "fastsmtp.mime._charset",
     "fastsmtp.mime._fields",
+    "fastsmtp.mime._pairs",
     "fastsmtp.mime._quoted_printable",
 )
 # The way of a mail, in the order in which it takes it. One group: calls between these modules are calls of C functions.
@@ -77,6 +78,7 @@ MYPYC = (
     "fastsmtp.mime.parameters",
     "fastsmtp.mime.words",
     "fastsmtp.mime.charset",
+    "fastsmtp.mime.labels",
     "fastsmtp.mime.reading",
     "fastsmtp.mime.address",
     "fastsmtp.mime.defects",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastsmtp.capture._json import quote
 from fastsmtp.mime.charset import decode_charset, is_utf8
-from fastsmtp.mime.entity import Entity
+from fastsmtp.mime.entity import Entity, Role
 from fastsmtp.mime.transfer import TransferDecoder, transfer_decoder
 
 
@@ -38,12 +38,16 @@ class Body:
 
     def decode(self, found: list[str]) -> str:
         """Return the text; defects of the charset go to `found`."""
-        return decode_charset(self._octets, self._charset, found)
+        return decode_charset(self._octets, self._charset, found, is_html=self._is_html)
 
     def quote(self) -> bytes | None:
         """Return the text as JSON where its octets are what JSON wants, without the way over a str; None elsewhere."""
-        return quote(self._octets) if is_utf8(self._octets, self._charset) else None
+        return quote(self._octets) if is_utf8(self._octets, self._charset, is_html=self._is_html) else None
 
     @property
     def _charset(self) -> str | None:
         return self.entity.media_type.parameters.get("charset")
+
+    @property
+    def _is_html(self) -> bool:
+        return self.entity.role is Role.HTML

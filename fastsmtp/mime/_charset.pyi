@@ -34,10 +34,20 @@ class UTF32Decoder:
 
 @final
 class JISDecoder:
-    """ISO-2022-JP to the octets of Shift_JIS (cp932), which has vendor characters that JIS X 0208 has not."""
+    """ISO-2022-JP, with all the charsets it ever had, to the octets of EUC-JP."""
+
+    def __new__(cls) -> Self: ...
+    def decode(self, octets: bytes, final: bool) -> bytes: ...
+
+@final
+class CESUDecoder:
+    """UTF-8 in which characters beyond U+FFFF are pairs of surrogates (CESU-8) to UTF-8."""
 
     def __new__(cls) -> Self: ...
     def decode(self, octets: bytes, final: bool) -> bytes: ...
 
 def weigh_utf8(octets: bytes | bytearray) -> tuple[int, int]:
-    """Read as UTF-8: how many characters beyond ASCII there are, and how many U+FFFD."""
+    """Read as UTF-8: how many characters beyond ASCII there are, and how many U+FFFD come in place of octets.
+
+    Pairs of surrogates (CESU-8) are characters, too, and so is more than one octet of a character at the end.
+    """

@@ -8,6 +8,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint16_t, uint32_t
+from libc.string cimport memchr, memcpy
 
 from fastsmtp.mime._octets cimport octets_in
 from fastsmtp.mime._utf8 cimport ascii_blocks, continuations, octet, whole_part
@@ -21,6 +22,11 @@ cdef extern from "Python.h":
 cdef enum:
     REPLACEMENT = 0xFFFD
     ESCAPE = 0x1B
+    LINE_FEED = 0x0A
+    SHIFT_OUT = 0x0E
+    SHIFT_IN = 0x0F
+    SINGLE_SHIFT = 0x8E         # of EUC-JP: katakana
+    SUPPLEMENT_SHIFT = 0x8F     # of EUC-JP: JIS X 0212
     PLUS = 0x2B
     MINUS = 0x2D
     UCS4 = 4
@@ -280,13 +286,15 @@ cdef class UTF32Decoder:
 cdef enum JISMode:
     ASCII                       # and whatever else is taken as it is
     KATAKANA                    # JIS X 0201
-    KANJI                       # JIS X 0208
+    KANJI                       # JIS X 0208, JIS X 0213 plane 1
+    SUPPLEMENT                  # JIS X 0212, JIS X 0213 plane 2
 
 
 @cython.final
 cdef class JISDecoder:
     cdef:
         JISMode _mode
+        bint _shifted           # between SO and SI: katakana, whatever the mode
         bytes _held             # the start of an escape sequence, or the first octet of two
 
     def __cinit__(self):
@@ -297,53 +305,79 @@ cdef class JISDecoder:
         cdef const octet* at = <const octet*>PyBytes_AS_STRING(octets)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(octets)
         cdef Py_ssize_t i = 0
-        cdef Py_ssize_t written = 0
-        cdef bytes shifted = PyBytes_FromStringAndSize(NULL, size)
-        cdef octet* out = <octet*>PyBytes_AS_STRING(shifted)
+        cdef Py_ssize_t length
+        cdef bytes euc = PyBytes_FromStringAndSize(NULL, 2 * size)
+        cdef octet* out = <octet*>PyBytes_AS_STRING(euc)
         while i < size:
-            if at[i] == ESCAPE:
-                if size - i < 3 and not final:
-                    break
-                if size - i >= 3 and self._select(at[i + 1], at[i + 2]):
-                    i += 3
-                    continue
-                self._mode = ASCII
-            if self._mode == KANJI:
-                if size - i < 2:
-                    break
-                if at[i + 1] != ESCAPE:
-                    shift_jis(at[i], at[i + 1], out + written)
-                    written += 2
-                    i += 2
-                    continue
-                # Half of a character: left out.
-            else:
-                out[written] = at[i] | 0x80 if self._mode == KATAKANA else at[i]
-                written += 1
-            i += 1
-        self._held = b"" if final else octets[i:]
-        return shifted[:written]
+            length = self._read(at + i, size - i, final, &out)
+            if not length:
+                break
+            i += length
+        self._held = octets[i:]
+        return euc[: out - <octet*>PyBytes_AS_STRING(euc)]
 
-    cdef bint _select(self, octet first, octet second) noexcept:
-        """Whether these two octets behind an escape select a charset that is known here (RFC 1468)."""
-        if first == c"$" and (second == c"@" or second == c"B"):
+    cdef Py_ssize_t _read(self, const octet* at, Py_ssize_t left, bint final, octet** out) noexcept:
+        """Read one character or sign; returns how many octets it has, 0 where some of them may be missing."""
+        cdef Py_ssize_t length
+        if at[0] == ESCAPE:
+            if left < 4 and not final:
+                return 0
+            length = self._select(at, left)
+            if length:
+                return length
+            self._mode = ASCII
+        elif at[0] == SHIFT_OUT or at[0] == SHIFT_IN:
+            self._shifted = at[0] == SHIFT_OUT
+            return 1
+        elif at[0] == LINE_FEED:  # each line begins anew (RFC 1468)
+            self._mode = ASCII
+        if self._shifted or self._mode == KATAKANA:
+            if 0x21 <= at[0] <= 0x5F:
+                emit(out, SINGLE_SHIFT)
+                emit(out, at[0] | 0x80)
+                return 1
+        elif self._mode != ASCII and 0x21 <= at[0] <= 0x7E:
+            if left < 2:
+                return final  # half of a character: left out
+            if not 0x21 <= at[1] <= 0x7E:
+                return 1
+            if self._mode == SUPPLEMENT:
+                emit(out, SUPPLEMENT_SHIFT)
+            emit(out, at[0] | 0x80)
+            emit(out, at[1] | 0x80)
+            return 2
+        emit(out, at[0])
+        return 1
+
+    cdef Py_ssize_t _select(self, const octet* at, Py_ssize_t left) noexcept:
+        """Select the charset that an escape sequence names; returns its length, 0 for one that is not known here.
+
+        RFC 1468, RFC 2237, and JIS X 0213 as ISO-2022-JP-3 and -2004 have it.
+        """
+        if left >= 4 and at[1] == c"$" and at[2] == c"(":
+            if at[3] == c"D" or at[3] == c"P":
+                self._mode = SUPPLEMENT
+            elif at[3] == c"@" or at[3] == c"B" or at[3] == c"O" or at[3] == c"Q":
+                self._mode = KANJI
+            else:
+                return 0
+            return 4
+        if left < 3:
+            return 0
+        if at[1] == c"$" and (at[2] == c"@" or at[2] == c"B"):
             self._mode = KANJI
-        elif first == c"(" and second == c"I":
+        elif at[1] == c"(" and at[2] == c"I":
             self._mode = KATAKANA
-        elif first == c"(" and (second == c"B" or second == c"J" or second == c"H"):
+        elif at[1] == c"(" and (at[2] == c"B" or at[2] == c"J" or at[2] == c"H"):
             self._mode = ASCII
         else:
-            return False
-        return True
+            return 0
+        return 3
 
 
-cdef inline void shift_jis(octet row, octet cell, octet* out) noexcept:
-    """Two octets of JIS X 0208 as those of Shift_JIS."""
-    out[0] = <octet>((row + 1 >> 1) + (0x70 if row < 0x5F else 0xB0))
-    if row & 1:
-        out[1] = <octet>(cell + 0x1F + (1 if cell >= 0x60 else 0))
-    else:
-        out[1] = <octet>(cell + 0x7E)
+cdef inline void emit(octet** out, octet c) noexcept:
+    out[0][0] = c
+    out[0] += 1
 
 
 def weigh_utf8(octets):
@@ -360,15 +394,71 @@ def weigh_utf8(octets):
                 break
         if at == end or at[0] < 0x80:
             continue
+        if is_surrogate_pair(at, end - at):
+            characters += 1
+            at += 6
+            continue
         length = whole_part(at, end - at)
-        if length > 1 and length == continuations(at[0]) + 1 and not is_replacement(at, length):
+        if length > 1 and length == continuations(at[0]) + 1:
             characters += 1
         else:
             lost += 1
+            # More than a stray octet can be: a text that was cut.
+            characters += length > 1 and at + length == end
         at += length
     return characters, lost
 
 
-cdef inline bint is_replacement(const octet* at, Py_ssize_t length) noexcept:
-    """Whether the sequence is U+FFFD: somebody has lost the character before."""
-    return length == 3 and at[0] == 0xEF and at[1] == 0xBF and at[2] == 0xBD
+cdef inline bint is_surrogate_pair(const octet* at, Py_ssize_t left) noexcept:
+    """Whether here is a character of CESU-8: two surrogates, each as a sequence of three octets."""
+    return (
+        left >= 6
+        and at[0] == 0xED and 0xA0 <= at[1] <= 0xAF and at[2] & 0xC0 == 0x80
+        and at[3] == 0xED and 0xB0 <= at[4] <= 0xBF and at[5] & 0xC0 == 0x80
+    )
+
+
+@cython.final
+cdef class CESUDecoder:
+    cdef bytes _held            # the start of a pair; at most five octets
+
+    def __cinit__(self):
+        self._held = b""
+
+    def decode(self, bytes octets not None, bint final):
+        octets = self._held + octets
+        cdef const octet* at = <const octet*>PyBytes_AS_STRING(octets)
+        cdef const octet* end = at + PyBytes_GET_SIZE(octets)
+        cdef const octet* lead
+        cdef bytes utf8 = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(octets))
+        cdef octet* out = <octet*>PyBytes_AS_STRING(utf8)
+        while at < end:
+            lead = <const octet*>memchr(at, 0xED, end - at)
+            if lead == NULL:
+                lead = end
+            memcpy(out, at, lead - at)
+            out += lead - at
+            at = lead
+            if at == end or (end - at < 6 and not final):
+                break
+            if is_surrogate_pair(at, end - at):
+                join_pair(at, out)
+                out += 4
+                at += 6
+            else:
+                out[0] = at[0]
+                out += 1
+                at += 1
+        self._held = octets[PyBytes_GET_SIZE(octets) - (end - at) :]
+        return utf8[: out - <octet*>PyBytes_AS_STRING(utf8)]
+
+
+cdef inline void join_pair(const octet* at, octet* out) noexcept:
+    """Six octets of CESU-8 as four of UTF-8."""
+    cdef uint32_t high = (at[1] & 0x0F) << 6 | at[2] & 0x3F
+    cdef uint32_t low = (at[4] & 0x0F) << 6 | at[5] & 0x3F
+    cdef uint32_t character = 0x10000 + (high << 10 | low)
+    out[0] = <octet>(0xF0 | character >> 18)
+    out[1] = <octet>(0x80 | character >> 12 & 0x3F)
+    out[2] = <octet>(0x80 | character >> 6 & 0x3F)
+    out[3] = <octet>(0x80 | character & 0x3F)

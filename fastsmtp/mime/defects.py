@@ -58,14 +58,14 @@ MEANINGS: Final[dict[str, str]] = {
     MBOX_FROM_LINE: "an mbox `From ` line before the header: left out",
     MISSING_BASE64_PADDING: "base64 without the padding that its length asks for",
     MISSING_BOUNDARY: "a multipart without boundary parameter, or with an endless one: kept as one part",
-    MISSING_CHARSET: "8-bit text without charset that is not UTF-8: read as windows-1252",
+    MISSING_CHARSET: "8-bit text without charset that is not UTF-8: read as HTML declares it, or else as windows-1252",
     MISSING_CLOSING_DELIMITER: "a multipart without its closing delimiter",
     PART_LIMIT: "more parts than the limit: the rest was kept as one part",
     UNDECODABLE_CHARSET: "octets that have no meaning in their charset: each became U+FFFD",
-    UNKNOWN_CHARSET: "8-bit text in a charset nobody knows: read as UTF-8 or else windows-1252",
+    UNKNOWN_CHARSET: "8-bit text in an unknown charset: read as UTF-8, as HTML declares it, or as windows-1252",
     UNKNOWN_TRANSFER_ENCODING: "a Content-Transfer-Encoding nobody knows: kept as it came",
     UNTERMINATED_HEADER: "a header longer than the limit: the rest counts as body",
-    WRONG_CHARSET: "octets that contradict their charset label: read as UTF-8 or else windows-1252",
+    WRONG_CHARSET: "octets that contradict their charset label: read as UTF-8, as HTML declares it, or as windows-1252",
 }
 
 

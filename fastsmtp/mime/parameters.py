@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
-from fastsmtp.mime.charset import codecs_of, decode_charset
+from fastsmtp.mime.charset import decode_charset
 from fastsmtp.mime.defects import (
     DUPLICATE_PARAMETER,
     INVALID_CONTENT_TYPE,
@@ -21,6 +21,7 @@ from fastsmtp.mime.defects import (
     INVALID_PARAMETER,
     note,
 )
+from fastsmtp.mime.labels import codec_of
 from fastsmtp.mime.words import decode_hex, decode_words, find_comment_end, find_quote_end
 
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached; keys and results stay below about 1 MB
@@ -442,7 +443,7 @@ def _split_charset(text: str, defects: list[str]) -> tuple[str | None, str]:
         return charset or None, rest[1]
     # QUIRK: scripts leave out the language or all of it: `filename*=utf-8'x.txt`, `filename*=x.txt`.
     note(defects, INVALID_PARAMETER)
-    if rest and codecs_of(charset) is not None:
+    if rest and codec_of(charset) is not None:
         return charset, rest[0]
     return None, text
 

@@ -1,7 +1,7 @@
 """A way to read octets as text: a codec, strict or not. Whole texts, and long ones piece by piece.
 
 Python's codecs take a third of a microsecond for each octet of UTF-7, UTF-16 or UTF-32 without a meaning; where they
-are to be replaced, `_charset` reads them.
+are to be replaced, `_charset` reads them. Charsets that Python has in parts are put together in `pairs`.
 """
 
 from __future__ import annotations
@@ -11,26 +11,53 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-from fastsmtp.mime._charset import JISDecoder, UTF7Decoder, UTF16Decoder, UTF32Decoder
+from fastsmtp.mime._charset import CESUDecoder, JISDecoder, UTF7Decoder, UTF16Decoder, UTF32Decoder
+from fastsmtp.mime._pairs import GBKDecoder, PairDecoder
+from fastsmtp.mime.pairs import pair_table
 
 Octets = bytes | bytearray
 
-JIS: Final = "jis"  # no codec of Python's: ISO-2022-JP with the characters that cp932 has beyond JIS X 0208
+# No codecs of Python's:
+CESU_8: Final = "utf-8 or cesu-8"
+JIS: Final = "iso-2022-jp of vendors"
+LATIN_1: Final = "iso-8859-1 of windows"  # windows-1252 with C1 controls in its five free places (WHATWG Encoding)
+VISCII: Final = "viscii"  # RFC 1456
+# Charsets that vendors extended, by their codec; `extended` is the name of what they made of it.
+EXTENDED: Final = frozenset({"big5hkscs", "cp932", "euc_jis_2004", "euc_jp", "gb18030", "shift_jis_2004"})
 PIECE_OCTETS: Final = 16 * 1024  # of a long text; the slowest codec takes less than a millisecond for that
 
 _BOM: Final = "\ufeff"
-_OURS: Final = frozenset({JIS, "utf-7"})  # Python's are not used for these at all
 # Of one, two and more octets, or with a state.
 _MULTI_BYTE: Final = frozenset(
-    {"big5hkscs", "cp932", "cp949", "euc_jp", "gb18030", "johab", "utf-8"}
+    {"big5hkscs", "cp932", "cp949", "euc_jp", "gb18030", "johab", "utf-8", "shift_jis_2004", "euc_jis_2004"}
     | {"hz", "iso-2022-jp", "iso2022_jp", "iso2022_kr"}
 )
+_WINDOWS_1252: Final = b"".join([bytes((octet,)) for octet in range(256)]).decode("cp1252", "replace")
+_VISCII: Final = (
+    "\0\x01Ẳ\x03\x04ẴẪ\x07\b\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13Ỷ\x15\x16\x17\x18Ỹ\x1a\x1b\x1c\x1dỴ\x1f"
+    + "".join(map(chr, range(32, 128)))
+    + "ẠẮẰẶẤẦẨẬẼẸẾỀỂỄỆỐỒỔỖỘỢỚỜỞỊỎỌỈỦŨỤỲÕắằặấầẩậẽẹếềểễệốồổỗỠƠộờởịỰỨỪỬơớƯ"
+    "ÀÁÂÃẢĂẳẵÈÉÊẺÌÍĨỳĐứÒÓÔạỷừửÙÚỹỵÝỡưàáâãảăữẫèéêẻìíĩỉđựòóôõỏọụùúũủýợỮ"
+)
+_TABLES: Final = {
+    LATIN_1: "".join([chr(octet) if char == "\ufffd" else char for octet, char in enumerate(_WINDOWS_1252)]),
+    VISCII: _VISCII,
+}
+
+
+def extended(codec: str) -> str:
+    """The name of the charset that vendors made of one in `EXTENDED`."""
+    return codec + _EXTENSION
+
+
+_EXTENSION: Final = "+"
+_OURS: Final = frozenset({CESU_8, JIS, "utf-7", *_TABLES, *map(extended, EXTENDED)})
 
 
 class Reading(NamedTuple):
     """A way to read octets: by a codec, strictly or with U+FFFD for what has no meaning; and the defects it implies.
 
-    `codec` is a name that Python knows, or `JIS`, which is strict.
+    `codec` is a name that Python knows, or one of those above.
     """
 
     codec: str
@@ -70,46 +97,74 @@ def read_pieces(octets: Octets, reading: Reading, size: int = PIECE_OCTETS) -> I
 
 def open_decoder(reading: Reading) -> Decoder:
     """A decoder for one text."""
-    codec = reading.codec
-    if codec == "utf-7":
-        return _UTF7(strict=not reading.replacing)
-    if codec == JIS:
-        return _JIS()
-    if reading.replacing:
+    codec, replacing = reading.codec, reading.replacing
+    if codec in _OURS:
+        return _open_ours(codec, replacing)
+    if replacing:
         if codec.startswith("utf-16"):
             return UTF16Decoder(codec == "utf-16-be")
         if codec.startswith("utf-32"):
             return UTF32Decoder(codec == "utf-32-be")
         if codec not in _MULTI_BYTE:
             return _Table(codec)
-    return codecs.getincrementaldecoder(codec)("replace" if reading.replacing else "strict")
+    return _open_python(codec, replacing)
 
 
-class _UTF7:
-    """UTF-7. Python's own lets lone surrogates through, which no JSON can carry."""
+def _open_python(codec: str, replacing: bool) -> Decoder:
+    return codecs.getincrementaldecoder(codec)("replace" if replacing else "strict")
 
-    __slots__ = ("_decoder", "_strict")
 
-    def __init__(self, *, strict: bool) -> None:
-        self._decoder = UTF7Decoder()
-        self._strict = strict
+def _open_ours(codec: str, replacing: bool) -> Decoder:
+    if codec in _TABLES:
+        return _Table(codec)
+    if codec == CESU_8:
+        return _Recoding(CESUDecoder(), _open_python("utf-8", replacing))
+    if codec == extended("gb18030"):
+        return _Recoding(GBKDecoder(), _open_python("gb18030", replacing))
+    if codec == JIS:
+        return _Recoding(JISDecoder(), _open_ours(extended("euc_jp"), replacing))
+    # Python's UTF-7 lets lone surrogates through, which no JSON can carry.
+    decoder = UTF7Decoder() if codec == "utf-7" else PairDecoder(pair_table(codec.removesuffix(_EXTENSION)))
+    return decoder if replacing else _Strict(decoder)
+
+
+class _Damageable(Decoder, Protocol):
+    @property
+    def damaged(self) -> bool:
+        """Whether there was an octet without a meaning."""
+
+
+class _Strict:
+    """Raises for octets without a meaning."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self, decoder: _Damageable) -> None:
+        self._decoder = decoder
 
     def decode(self, octets: bytes, final: bool) -> str:
         text = self._decoder.decode(octets, final)
-        if self._strict and self._decoder.damaged:
-            raise UnicodeDecodeError("utf-7", b"", 0, 0, "octets without a meaning")
+        if self._decoder.damaged:
+            raise UnicodeDecodeError("ours", b"", 0, 0, "octets without a meaning")
         return text
 
 
-class _JIS:
-    __slots__ = ("_decoder", "_shifted")
+class _Recoder(Protocol):
+    def decode(self, octets: bytes, final: bool) -> bytes:
+        """The next piece in another charset."""
 
-    def __init__(self) -> None:
-        self._shifted = JISDecoder()
-        self._decoder = codecs.getincrementaldecoder("cp932")("strict")
+
+class _Recoding:
+    """Reads a charset by way of another one."""
+
+    __slots__ = ("_decoder", "_recoder")
+
+    def __init__(self, recoder: _Recoder, decoder: Decoder) -> None:
+        self._recoder = recoder
+        self._decoder = decoder
 
     def decode(self, octets: bytes, final: bool) -> str:
-        return self._decoder.decode(self._shifted.decode(octets, final), final)
+        return self._decoder.decode(self._recoder.decode(octets, final), final)
 
 
 class _Table:
@@ -132,4 +187,6 @@ def decode_replacing(octets: Octets, codec: str) -> str:
 @lru_cache(maxsize=64)
 def _table(codec: str) -> str:
     """What each octet means in a charset of single octets."""
+    if codec in _TABLES:
+        return _TABLES[codec]
     return "".join([bytes((octet,)).decode(codec, "replace") for octet in range(256)])

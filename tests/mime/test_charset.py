@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.mime.charset import _CODECS, codecs_of, decode_charset, is_joinable
+from fastsmtp.mime.charset import decode_charset, is_joinable, is_utf8
 from fastsmtp.mime.defects import MEANINGS, MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET
-from fastsmtp.mime.reading import decode_replacing
+from fastsmtp.mime.labels import _CODECS, CODECS, codec_of
+from fastsmtp.mime.reading import VISCII, decode_replacing
 
 GOOD = {
     "ascii": (b"abc", "us-ascii", "abc"),
@@ -21,6 +22,7 @@ GOOD = {
     "latin-1": (b"\xe9", "ISO-8859-1", "é"),
     "latin-1 is windows-1252": (b"\x93x\x94 \x80", "iso-8859-1", "“x” €"),
     "latin-1 with a free octet": (b"\x81\xe9", "latin1", "\x81é"),
+    "latin-1 with a free octet and quotes": (b"\x93\x81\x94", "latin1", "“\x81”"),
     "latin-9": (b"\xa4", "iso-8859-15", "€"),
     "turkish": (b"\xfd", "iso-8859-9", "ı"),
     "koi8-r": (b"\xf6", "KOI8-R", "Ж"),
@@ -29,18 +31,33 @@ GOOD = {
     "dos": (b"\x82", "ibm850", "é"),
     "mac": (b"\x8e", "macintosh", "é"),
     "gb2312 is gb18030": (b"\xd6\xd0\x81\x30\x81\x30", "gb2312", "中\x80"),
-    "gbk": (b"\x80\xd6\xd0"[1:], "GBK", "中"),
+    "gbk with the euro sign of windows": (b"\x80\xd6\xd0\x81\x80", "GBK", "€中亐"),
+    "gb18030 with the euro sign of windows": (b"\x80\x81\x30\x81\x30", "gb18030", "€\x80"),
     "korean": (b"\xb0\xa1\x81\x41", "ks_c_5601-1987", "가갂"),
     "euc-kr is cp949": (b"\x81\x41", "euc-kr", "갂"),
     "shift_jis is cp932": (b"\x87\x40\x93\xfa", "Shift_JIS", "①日"),
     "big5": (b"\xa4\xa4", "big5", "中"),
     "big5 with hong kong": (b"\x87\x40", "big5", "䏰"),
+    "big5 with both": (b"\x9d\xef\xa3\xe1\x88\x62", "big5", "嘅€Ê̄"),
     "big5 with the euro sign of windows": (b"\xa3\xe1", "big5", "€"),
     "euc-jp": (b"\xc6\xfc", "euc-jp", "日"),
     "euc-jp with nec row 13": (b"\xad\xa1", "euc-jp", "①"),
+    "euc-jp with kanji of ibm": (b"\xfc\xe2\xb6\xb6 \xf9\xa1", "euc-jp", "髙橋 纊"),
+    "euc-jp with all there is": (b"\xad\xa1\x8f\xb0\xa1\x8e\xb1\xa9\xa1", "euc-jp", "①丂ｱ€"),
+    "euc-jp of jis x 0213": (b"\xfc\xe2", "euc-jisx0213", "郄"),
+    "shift_jis with kanji of nec and ibm": (b"\xee\xe0\xfb\xfc\xb1", "Shift_JIS", "髙髙ｱ"),
+    "shift_jis with jis x 0213": (b"\x87\x40\x85\x5f", "Shift_JIS", "①É"),
+    "shift_jis of jis x 0213": (b"\x85\x5f", "Shift_JIS-2004", "É"),
     "iso-2022-jp": (b"\x1b$BF|\x1b(B!", "iso-2022-jp", "日!"),
     "iso-2022-jp with nec row 13": (b"\x1b$B'('%-b\x1b(B41", "iso-2022-jp", "ЖД№41"),
     "iso-2022-jp with katakana and more": (b"\x1b(I1\x1b$B-!\x1b(Jx", "iso-2022-jp", "ｱ①x"),
+    "iso-2022-jp with jis x 0212 and nec row 13": (b"\x1b$(D0!\x1b$B-!\x1b(B", "iso-2022-jp", "丂①"),
+    "iso-2022-jp with kanji of ibm": (b"\x1b$B|b\x1b(B", "iso-2022-jp", "髙"),
+    "iso-2022-jp that is not shifted back": (b"\x1b$B-!\r\nabc", "iso-2022-jp", "①\r\nabc"),
+    "iso-2022-jp with shifted katakana": (b"a\x0e12\x0fb", "JIS", "aｱｲb"),
+    "viscii": (b"Vi\xaet", "viscii", "Việt"),
+    "ebcdic": (b"\xc8\x85\x93\x93\x96", "IBM037", "Hello"),
+    "ebcdic in seven bits": (b"\x40\x5a", "ibm500", " ]"),
     "iso-2022-kr": (b"\x1b$)C\x0e0!\x0f", "iso-2022-kr", "가"),
     "hz": (b"~{VP~}", "hz-gb-2312", "中"),
     "utf-7": (b"Gr+APwA3w-e", "UTF-7", "Grüße"),
@@ -74,6 +91,38 @@ WRONG = {
     "ascii is utf-8": ("é".encode(), "us-ascii", "é", [WRONG_CHARSET]),
     "ascii is windows-1252": (b"\xe9 \x80", "ascii", "é €", [WRONG_CHARSET]),
     "utf-8 is windows-1252": (b"caf\xe9", "utf-8", "café", [WRONG_CHARSET]),
+    "utf-8 with a stray octet": (b"Zo\xc3\xab b\xe1h", "utf-8", "Zoë b\ufffdh", [WRONG_CHARSET, UNDECODABLE_CHARSET]),
+    "utf-8 with some stray octets": (
+        b"\xc3\xab" + b"\xe1\x20" * 8,
+        "utf-8",
+        "ë" + "\ufffd " * 8,
+        [WRONG_CHARSET, UNDECODABLE_CHARSET],
+    ),
+    "windows-1252 that looks like utf-8 once": (
+        b"MEN\xdc\xab" + b"\xe4 " * 9,
+        "utf-8",
+        "MENÜ«" + "ä " * 9,
+        [WRONG_CHARSET],
+    ),
+    "utf-8 cut in its only character": (b"5 \xe2\x82", "utf-8", "5 \ufffd", [WRONG_CHARSET, UNDECODABLE_CHARSET]),
+    "utf-8 that lost something before": (
+        b"\xef\xbf\xbd \xe1",
+        "utf-8",
+        "\ufffd \ufffd",
+        [WRONG_CHARSET, UNDECODABLE_CHARSET],
+    ),
+    "utf-8 with surrogates": (b"\xed\xa0\xbd\xed\xb8\x80 caf\xc3\xa9", "utf-8", "😀 café", [WRONG_CHARSET]),
+    "cesu-8": (b"\xed\xa0\xbd\xed\xb8\x80", "cesu-8", "😀", [WRONG_CHARSET]),
+    "utf-8 with half of a pair": (
+        b"\xc3\xa9\xed\xa0\xbd",
+        "utf-8",
+        "é\ufffd\ufffd\ufffd",
+        [WRONG_CHARSET, UNDECODABLE_CHARSET],
+    ),
+    "ascii is utf-8 with a stray octet": (b"\xc3\xab\xe1", "us-ascii", "ë\ufffd", [WRONG_CHARSET, UNDECODABLE_CHARSET]),
+    "ascii is not utf-8": (b"\xc3\xab \xe1 \xe1", "us-ascii", "Ã« á á", [WRONG_CHARSET]),
+    "big5 with an octet of none": (b"\xa4\xa4\xff\xff\xa3\xe1\xa4<", "big5", "中\ufffd€\ufffd<", [UNDECODABLE_CHARSET]),
+    "gbk with an octet of none": (b"\x80\xff\xd6\xd0", "gbk", "€\ufffd中", [UNDECODABLE_CHARSET]),
     "utf-8 cut": ("äöü€".encode()[:-1], "utf-8", "äöü\ufffd", [WRONG_CHARSET, UNDECODABLE_CHARSET]),
     "no meaning at all": (b"\x81", "utf-8", "\ufffd", [WRONG_CHARSET, UNDECODABLE_CHARSET]),
     "shift_jis is utf-8": ("日本".encode(), "iso-2022-jp", "日本", [WRONG_CHARSET]),
@@ -85,12 +134,18 @@ WRONG = {
     "utf-16 cut": (b"\0a\0", "utf-16be", "a\ufffd", [UNDECODABLE_CHARSET]),
     "utf-7 surrogate": (b"+2AA-a", "utf-7", "\ufffda", [UNDECODABLE_CHARSET]),
     "utf-7 8-bit": (b"a\xe9", "utf-7", "a\ufffd", [UNDECODABLE_CHARSET]),
-    "iso-2022-jp without meaning": (b"\x1b$B~~\x1b(Bx", "iso-2022-jp", "\ufffdx", [UNDECODABLE_CHARSET]),
+    "iso-2022-jp without meaning": (b"\x1b$B$~-!\x1b(Bx", "iso-2022-jp", "\ufffd①x", [UNDECODABLE_CHARSET]),
     "unknown, utf-8": ("é".encode(), "x-no", "é", [UNKNOWN_CHARSET]),
     "unknown, windows-1252": (b"\xe9", "unknown-8bit", "é", [UNKNOWN_CHARSET]),
     "user defined": (b"\xe9", "x-user-defined", "é", [UNKNOWN_CHARSET]),
     "endless label": (b"\xe9", "x" * 100_000, "é", [UNKNOWN_CHARSET]),
     "no label, windows-1252": (b"\xe9", None, "é", [MISSING_CHARSET]),
+    "no label, utf-8 with a stray octet": (
+        b"Zo\xc3\xab b\xe1h",
+        None,
+        "Zoë b\ufffdh",
+        [MISSING_CHARSET, UNDECODABLE_CHARSET],
+    ),
     "no label, utf-16": (b"\xff\xfe\xe9\0", None, "é", [MISSING_CHARSET]),
 }
 
@@ -101,6 +156,66 @@ def test_wrong(octets: bytes, label: str | None, text: str, noted: list[str]) ->
     assert (decode_charset(octets, label, defects), defects) == (text, noted)
 
 
+RUSSIAN = "<meta charset=windows-1251>Да".encode("cp1251")
+HTML: dict[str, tuple[bytes, str | None, str, list[str]]] = {
+    "no label": (RUSSIAN, None, "<meta charset=windows-1251>Да", [MISSING_CHARSET]),
+    "unknown label": (RUSSIAN, "unknown-8bit", "<meta charset=windows-1251>Да", [UNKNOWN_CHARSET]),
+    "lying label": (RUSSIAN, "us-ascii", "<meta charset=windows-1251>Да", [WRONG_CHARSET]),
+    "another label": (RUSSIAN, "iso-8859-5", "<meta charset=windows-1251>Фр", []),
+    "label of utf-8": (RUSSIAN, "utf-8", "<meta charset=windows-1251>Да", [WRONG_CHARSET]),
+    "utf-8 all the same": ("<meta charset=cp1251>Да".encode(), None, "<meta charset=cp1251>Да", []),
+    "utf-8 with a stray octet": (
+        "<meta charset=cp1251>Да".encode() + b"\xe1",
+        "utf-8",
+        "<meta charset=cp1251>Да\ufffd",
+        [WRONG_CHARSET, UNDECODABLE_CHARSET],
+    ),
+    "it says utf-8, with stray octets": (
+        b"<meta charset=utf-8>\xc3\xa9" + b" \xe1" * 3,
+        None,
+        "<meta charset=utf-8>é" + " \ufffd" * 3,
+        [MISSING_CHARSET, UNDECODABLE_CHARSET],
+    ),
+    "it says utf-8": (b"<meta charset=utf-8>\xe9", None, "<meta charset=utf-8>é", [MISSING_CHARSET]),
+    "several octets": (
+        "<meta charset=gbk>中".encode("gbk") + b"\x80",
+        None,
+        "<meta charset=gbk>中€",
+        [MISSING_CHARSET],
+    ),
+    "escape sequences": (
+        b"<meta charset=iso-2022-jp>\x1b$BF|\x1b(B",
+        None,
+        "<meta charset=iso-2022-jp>日",
+        [MISSING_CHARSET],
+    ),
+    "an escape sequence without a charset": (b"\x1b$BF|\x1b(B", None, "\x1b$BF|\x1b(B", []),
+}
+
+
+@pytest.mark.parametrize(("octets", "label", "text", "noted"), HTML.values(), ids=HTML)
+def test_html_that_says_its_charset(octets: bytes, label: str | None, text: str, noted: list[str]) -> None:
+    defects: list[str] = []
+    assert (decode_charset(octets, label, defects, is_html=True), defects) == (text, noted)
+
+
+@pytest.mark.parametrize(
+    ("octets", "label", "is_html", "same"),
+    [
+        (b"abc", None, True, True),
+        (b"\x1b$B", None, True, False),
+        (b"\x1b$B", None, False, True),
+        (b"\xff", None, False, True),
+        (b"\xef\xbb\xbfa", "utf-8", False, False),
+        (b"a", "us-ascii", False, True),
+        (b"\xc3\xa4", "us-ascii", False, False),
+        (b"a", "latin1", False, False),
+    ],
+)
+def test_is_utf8(octets: bytes, label: str | None, is_html: bool, same: bool) -> None:
+    assert is_utf8(octets, label, is_html=is_html) is same
+
+
 NOT_CHARSETS = ["rot13", "rot_13", "zlib", "bz2", "hex", "base64", "uu", "quopri", "idna", "punycode", "unicode_escape"]
 
 
@@ -108,14 +223,13 @@ NOT_CHARSETS = ["rot13", "rot_13", "zlib", "bz2", "hex", "base64", "uu", "quopri
     "label", [*NOT_CHARSETS, "raw_unicode_escape", "undefined", "mbcs", "oem", "charmap", "../x", "a\0b"]
 )
 def test_codecs_that_are_no_charsets(label: str) -> None:
-    assert codecs_of(label) is None
+    assert codec_of(label) is None
     assert decode_charset(b"nop+\\u0041", label, []) == "nop+\\u0041"
 
 
-@pytest.mark.parametrize("names", sorted(set(_CODECS.values())))
-def test_every_codec_exists(names: tuple[str, ...]) -> None:
-    for name in names:
-        assert codecs.lookup(name).name
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_codec_exists(codec: str) -> None:
+    assert codec == VISCII or codecs.lookup(codec).name
 
 
 @pytest.mark.parametrize(
@@ -144,11 +258,13 @@ def test_any_octets(octets: bytes, label: str | None) -> None:
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60), st.sampled_from(sorted(_CODECS)))
 def test_what_python_encodes_comes_back(text: str, label: str) -> None:
     """As far as the charset can say it: text that its codec encodes is decoded to the same."""
-    names = codecs_of(label)
-    assert names is not None
-    codec = {"iso-8859-1": "cp1252", "iso-2022-jp": "iso2022_jp"}.get(names[0], names[0])
-    if names[0] in ("utf-16", "utf-32"):
-        codec = f"{names[0]}-be"
+    named = codec_of(label)
+    assert named is not None
+    if named == VISCII:
+        return  # which Python does not encode
+    codec = {"iso-8859-1": "cp1252", "iso-2022-jp": "iso2022_jp"}.get(named, named)
+    if named in ("utf-16", "utf-32"):
+        codec = f"{named}-be"
         text = "x" + text  # the sign of big endian, without a mark
     text = text.encode(codec, "ignore").decode(codec)
     octets = text.encode(codec)
@@ -159,7 +275,7 @@ def test_what_python_encodes_comes_back(text: str, label: str) -> None:
     assert defects == []
 
 
-@pytest.mark.parametrize("name", sorted({names[0] for names in _CODECS.values() if not names[0].startswith("utf-")}))
+@pytest.mark.parametrize("name", [codec for codec in CODECS if not codec.startswith("utf-") and codec != VISCII])
 def test_replacing_by_table_is_what_the_codec_does(name: str) -> None:
     octets = bytes(range(256)) + b"".join(bytes((first, 0x81)) for first in range(256))
     assert decode_replacing(octets, name) == octets.decode(name, "replace")

@@ -184,7 +184,7 @@ SEGMENTS = {
     "raw characters": ("name*=\"iso-8859-1''é%20\"", "é ", BAD),
     "unknown charset": ("name*=x-no''%C3%A9", "é", [UNKNOWN_CHARSET]),
     "lying charset": ("name*=utf-8''%E9", "é", [WRONG_CHARSET]),
-    "undecodable": ("name*=iso-2022-jp''%1B%24B%7e%7e%1B%28B", "�", [UNDECODABLE_CHARSET]),
+    "undecodable": ("name*=iso-2022-jp''%1B%24B%24%7e%1B%28B", "�", [UNDECODABLE_CHARSET]),
     "no such number": ("name*x=a; name*9999999=b; **=c; *=d; name=e", "e", BAD),
 }
 

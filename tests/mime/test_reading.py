@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from fastsmtp.mime import reading
 from fastsmtp.mime._charset import weigh_utf8
-from fastsmtp.mime.charset import _CODECS, decode_charset, readings
+from fastsmtp.mime.charset import decode_charset, readings
+from fastsmtp.mime.labels import _CODECS
 from fastsmtp.mime.reading import Reading, open_decoder, read, read_pieces
 
 
@@ -59,9 +61,25 @@ def test_strict_utf_7_is_python_s_without_surrogates(octets: bytes) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([b"\x1b$B", b"\x1b$@", b"\x1b(B", b"\x1b(I", b"\x1b", b"\x1b$", b"F|", b"-!", b"a"])).map(
-        b"".join
-    ),
+    st.lists(
+        st.sampled_from(
+            [
+                b"\x1b$B",
+                b"\x1b$@",
+                b"\x1b(B",
+                b"\x1b(I",
+                b"\x1b",
+                b"\x1b$",
+                b"F|",
+                b"-!",
+                b"a",
+                b"\x1b$(D",
+                b"\x0e",
+                b"\x0f",
+                b"\n",
+            ]
+        )
+    ).map(b"".join),
     CUTS,
 )
 def test_iso_2022_jp_with_vendor_characters_is_the_same_at_every_cut(octets: bytes, cuts: list[int]) -> None:
@@ -111,6 +129,49 @@ def test_a_long_text_is_the_same_in_pieces(octets: bytes, label: str | None, siz
 
 @given(PIECES)
 def test_weighing_counts_what_python_decodes(octets: bytes) -> None:
-    text = octets.decode("utf-8", "replace")
-    lost = text.count("\ufffd")
-    assert weigh_utf8(octets) == (len(text) - len(text.encode("ascii", "ignore")) - lost, lost)
+    """But for surrogates, and for a character that the end cuts off."""
+    octets = octets.replace(b"\xed", b"\xee")
+    text = octets.decode("utf-8", "ignore")
+    lost = octets.decode("utf-8", "replace").count("\ufffd") - text.count("\ufffd")
+    characters = len(text) - len(text.encode("ascii", "ignore"))
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(octets)
+    assert weigh_utf8(octets) == (characters + (len(decoder.getstate()[0]) > 1), lost)
+
+
+@given(st.text(max_size=10), CUTS)
+def test_pairs_of_surrogates_are_characters(text: str, cuts: list[int]) -> None:
+    octets = text.encode("utf-8", "surrogatepass")
+    units = text.encode("utf-16-le", "surrogatepass")
+    cesu = b"".join(
+        units[at : at + 2].decode("utf-16-le", "surrogatepass").encode("utf-8", "surrogatepass")
+        for at in range(0, len(units), 2)
+    )
+    expected = octets.decode("utf-8", "replace")
+    assert in_pieces(cesu, Reading(reading.CESU_8, True), cuts) == expected
+    assert in_pieces(octets, Reading(reading.CESU_8, True), cuts) == expected
+
+
+VENDOR_UNITS = [
+    b"a", b"<", b"\x80", b"\x81", b"\x8e", b"\x8f", b"\xa1", b"\xa3\xe1", b"\xad\xa1", b"\xfc\xe2", b"\xff", b"0",
+    b"\x87\x40", b"\xed\x40", b"\x88\x62", b"\x30\x81\x30", b"\x8f\xb0\xa1", b"\x7f",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("codec", sorted(reading.EXTENDED))
+@given(octets=st.lists(st.sampled_from(VENDOR_UNITS), max_size=9).map(b"".join), cuts=CUTS)
+def test_charsets_of_vendors(codec: str, octets: bytes, cuts: list[int]) -> None:
+    """The same at every cut, and what Python's codec knows is what it is there."""
+    text = in_pieces(octets, Reading(reading.extended(codec), True), [])
+    assert in_pieces(octets, Reading(reading.extended(codec), True), cuts) == text
+    try:
+        strict = read(octets, Reading(reading.extended(codec)))
+    except UnicodeDecodeError:
+        assert "\ufffd" in text
+    else:
+        assert strict == text
+    try:
+        known = octets.decode(codec)
+    except UnicodeDecodeError:
+        return
+    assert text == known
