@@ -58,12 +58,16 @@ def _about_pool(pool: PoolSettings, *, embedded: bool) -> Iterator[tuple[str, st
 
 
 def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:
-    files = {"logs": logs.file_logger_options}
-    files |= {f"logs.channels.{name}": channel.file_logger_options for name, channel in logs.channels.items()}
-    for key, file in files.items():
-        if file is not None:
-            for name in ("output", "encoding"):
-                yield f"{key}.{name}", "file_logger_options writes to its own file, and JSON"
+    sections = {"logs": logs} | {f"logs.channels.{name}": logs.channel(name) for name in logs.channels}
+    for key, section in sections.items():
+        if section.file_logger_options is not None:
+            yield f"{key}.output", "file_logger_options writes to its own file"
+        if section.format:
+            yield f"{key}.encoding", "format says what a line looks like"
+        else:
+            yield f"{key}.time_format", "format is not set, which may have a %time%"
+        if section.file_logger_options is not None and not section.format:
+            yield f"{key}.encoding", "file_logger_options writes JSON"
     for name in logs.channels:
         if name not in CHANNELS:
             yield f"logs.channels.{name}", "nothing here logs in this channel"

@@ -39,6 +39,8 @@ class ChannelSettings(Section, frozen=True):
     mode: rules.LogMode | None = None
     level: rules.LogLevel | None = None
     encoding: rules.LogEncoding | None = None
+    format: rules.Text | None = None
+    time_format: rules.Text | None = None
     output: rules.Text | list[str] | None = None
     err_output: rules.Text | list[str] | None = None
     line_ending: rules.Text | None = None
@@ -52,11 +54,13 @@ class LogsSettings(Section, frozen=True):
     mode: rules.LogMode = "development"
     level: rules.LogLevel = "info"
     encoding: rules.LogEncoding = ""  # "" = by mode
+    format: rules.Text = ""  # of a line, with %time%, %level%, %message%, %attrs% and %logger%; "" = by encoding
+    time_format: rules.Text = ""  # of %time%, a layout of Go; "" = RFC 3339
     output: rules.Text | list[str] = "stderr"  # "stderr", "stdout" or a file
     err_output: rules.Text | list[str] = "stderr"
     line_ending: rules.Text = "\n"  # "" = "\n"
     skip_line_ending: rules.Flag = False
-    file_logger_options: FileLoggerSettings | None = None  # instead of `output`, and always JSON
+    file_logger_options: FileLoggerSettings | None = None  # instead of `output`, and JSON whatever `encoding` says
     channels: dict[str, ChannelSettings] = {}
 
     def channel(self, name: str) -> LogsSettings:
@@ -67,6 +71,8 @@ class LogsSettings(Section, frozen=True):
         given = {key: value for key, value in msgspec.structs.asdict(own).items() if value is not None}
         if "mode" in given:
             given.setdefault("encoding", "")  # that of this mode
+        if "mode" in given or "encoding" in given:
+            given.setdefault("format", "")
         if "output" in given:
             given.setdefault("file_logger_options", None)
         return msgspec.structs.replace(self, channels={}, **given)
@@ -78,7 +84,9 @@ class LogsSettings(Section, frozen=True):
 
     @property
     def form(self) -> str:
-        """What a record looks like: `console`, `json` or `raw`."""
+        """What a record looks like: `console`, `json` or `raw`, or as `format` says."""
+        if self.format:
+            return "format"
         if self.file_logger_options is not None:
             return "json"
         return self.encoding or {"production": "json", "raw": "raw"}.get(self.mode, "console")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, MutableMapping
@@ -22,6 +23,7 @@ from fastsmtp.config.logs import PARTS, SILENT, FileLoggerSettings, LogsSettings
 from fastsmtp.errors import StartError
 from fastsmtp.ops.logoutput import PIPE_LINE, LogOutput, shorten
 from fastsmtp.ops.rotation import Limits, Rotation
+from fastsmtp.ops.timelayout import RFC3339, format_time
 from fastsmtp.text import printable
 
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40, "panic": 50}
@@ -30,6 +32,8 @@ _SILENCE = 100  # above every level
 _LEVEL_NAMES = {"warning": "warn", "critical": "panic", "fatal": "panic", "exception": "error"}
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[36m", "warn": "\x1b[33m", "error": "\x1b[31m", "panic": "\x1b[1;31m"}
 _RESET = "\x1b[0m"
+
+_PLACEHOLDER = re.compile(r"%(\w+)%")
 
 _Event: TypeAlias = MutableMapping[str, Any]
 _Render: TypeAlias = Callable[[_Event], bytes]
@@ -148,7 +152,7 @@ def _make_sink(settings: LogsSettings) -> _Sink:
         rotation=None if file is None else _rotation(file),
         ending=ending,
     )
-    render = _with_ending(_renderer(settings.form, colours=output.is_terminal()), ending)
+    render = _with_ending(_renderer(settings, colours=output.is_terminal()), ending)
     output.render_dropped = lambda count: render(
         {"level": "warn", "channel": "log", "event": "nobody read the log, records dropped", "count": count}
     )
@@ -174,11 +178,14 @@ def _with_ending(render: _Render, ending: bytes) -> _Render:
     return render if ending == b"\n" else lambda event: render(event).replace(b"\n", ending)
 
 
-def _renderer(encoding: str, *, colours: bool) -> _Render:
-    if encoding == "json":
+def _renderer(settings: LogsSettings, *, colours: bool) -> _Render:
+    if settings.form == "json":
         return _render_json
-    if encoding == "raw":
+    if settings.form == "raw":
         return _render_raw
+    if settings.form == "format":
+        template, layout = settings.format, settings.time_format or RFC3339
+        return lambda event: _render_format(event, template, layout)
     return lambda event: _render_console(event, colours=colours)
 
 
@@ -222,6 +229,26 @@ def _shortened_value(value: Any, most: int) -> Any:
 
 def _render_raw(event: _Event) -> bytes:
     return (printable(str(event.get("event", ""))) + "\n").encode(errors="backslashreplace")
+
+
+def _render_format(event: _Event, template: str, layout: str) -> bytes:
+    """As RoadRunner's format has it: names between percent signs that it does not know stay as they are."""
+    trace = _traceback(event)
+    values = {
+        "time": format_time(datetime.now(timezone.utc), layout),
+        "level": _level_name(event.pop("level")).upper(),
+        "logger": event.pop("channel", "fastsmtp"),
+        "message": event.pop("event", ""),
+        # Of no use here: our own lines of code.
+        "source_file": "",
+        "source_line": "",
+        "source_func": "",
+    }
+    values["attrs"] = " ".join(f"{key}={_quoted(str(value))}" for key, value in event.items())
+    if trace is not None:
+        values["message"] = f"{values['message']}: {trace.rstrip()}"
+    line = _PLACEHOLDER.sub(lambda found: printable(str(values.get(found[1], found[0]))), template)
+    return (line + "\n").encode(errors="backslashreplace")
 
 
 def _render_console(event: _Event, *, colours: bool) -> bytes:

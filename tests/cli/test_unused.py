@@ -67,13 +67,26 @@ x-notes: {a: b}
         (
             WORKER + "logs: {output: stderr, encoding: console, file_logger_options: {log_output: x}}\n",
             {
-                "logs.encoding": "file_logger_options writes to its own file, and JSON",
-                "logs.output": "file_logger_options writes to its own file, and JSON",
+                "logs.encoding": "file_logger_options writes JSON",
+                "logs.output": "file_logger_options writes to its own file",
             },
         ),
         (
             WORKER + "logs: {channels: {smtp: {output: stderr, file_logger_options: {log_output: x}}}}\n",
-            {"logs.channels.smtp.output": "file_logger_options writes to its own file, and JSON"},
+            {"logs.channels.smtp.output": "file_logger_options writes to its own file"},
+        ),
+        (
+            WORKER + "logs: {time_format: '15:04', channels: {smtp: {time_format: '15:04'}}}\n",
+            {
+                "logs.channels.smtp.time_format": "format is not set, which may have a %time%",
+                "logs.time_format": "format is not set, which may have a %time%",
+            },
+        ),
+        (
+            WORKER + "logs: {encoding: json, format: '%message%', channels: {smtp: {time_format: '15:04'}}}\n",
+            {
+                "logs.encoding": "format says what a line looks like",
+            },
         ),
         (WORKER + "metrics: {collect: {x: {type: gauge}}}\n", {"metrics.collect": "metrics.address is not set"}),
         (

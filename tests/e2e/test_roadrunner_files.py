@@ -54,8 +54,8 @@ def test_the_reference_in_words(tmp_path: Path) -> None:
     answer = check("reference.yaml", tmp_path)
     assert answer["without_effect"] == {
         "logs.channels.http": "nothing here logs in this channel",
-        "logs.encoding": "file_logger_options writes to its own file, and JSON",
-        "logs.output": "file_logger_options writes to its own file, and JSON",
+        "logs.encoding": "file_logger_options writes JSON",
+        "logs.output": "file_logger_options writes to its own file",
         "smtp.pool.stream_timeout": "workers answer in one piece, not in streams",
         "status.check_timeout": "a server of one process says at once how it is",
         **dict.fromkeys(

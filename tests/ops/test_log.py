@@ -426,3 +426,47 @@ def test_the_file_logger_writes_json_to_its_file_alone(
     assert [json.loads(line)["number"] for item in [*old, path] for line in item.read_text().splitlines()] == [0, 1, 2]
     assert len(old) == 2
     assert capfd.readouterr() == ("", "")
+
+
+# --- RoadRunner's format
+
+
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [
+        ("[%level%] %logger%: %message% %attrs%", '[WARN] smtp: odd one=1 two="a b"'),
+        ("%message%%%unknown%% %source_file%:%source_line% 100%", "odd%%unknown%% : 100%"),
+        ("plain", "plain"),
+    ],
+)
+def test_format(outputs: Outputs, capfd: pytest.CaptureFixture[str], template: str, line: str) -> None:
+    outputs.configure(LogsSettings(mode="production", format=template)).warning("odd", one=1, two="a b")
+    assert capfd.readouterr().err == line + "\n"
+
+
+def test_format_of_times(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
+    outputs.configure(LogsSettings(format="%time%")).info("x")
+    outputs.configure(LogsSettings(format="%time%", time_format="2006/01/02 15:04")).info("x")
+    first, second = capfd.readouterr().err.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", first)
+    assert re.fullmatch(r"\d{4}/\d\d/\d\d \d\d:\d\d", second)
+
+
+def test_a_record_in_a_format_cannot_forge_a_line_or_another_placeholder(
+    outputs: Outputs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = outputs.configure(LogsSettings(format="%message% | %attrs%"))
+    logger.error("a\n%attrs%\x1b[2J", helo="x\ny", exc_info=ValueError("two\nlines"))
+    assert capfd.readouterr().err == "a\\n%attrs%\\x1b[2J: ValueError: two\\nlines | helo=x\\ny\n"
+
+
+def test_a_format_holds_for_the_file_logger_and_a_channel_may_have_another(outputs: Outputs, tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    file = FileLoggerSettings(log_output=str(path))
+    other = {"rpc": ChannelSettings(format="rpc %message%"), "app": ChannelSettings(encoding="console")}
+    logger = outputs.configure(LogsSettings(format="%message%", file_logger_options=file, channels=other))
+    for channel in ("smtp", "rpc"):
+        logger.bind(channel=channel).info("hello")
+    assert path.read_text() == "hello\nrpc hello\n"
+    settings = LogsSettings(format="%message%", channels=other)
+    assert [settings.channel(name).form for name in ("smtp", "rpc", "app")] == ["format", "format", "console"]

@@ -19,6 +19,7 @@ def test_config_has_the_keys_of_the_file_and_shows_no_secrets() -> None:
         "command": "",
         "relay": "unix",
         "relay_timeout": "60s",
+        "trust_relay": False,
         "user": "",
         "group": "",
         "env": {"A": "******", "B": "******"},
