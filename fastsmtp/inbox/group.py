@@ -33,11 +33,15 @@ class Arrival(NamedTuple):
 
 
 class Filed(NamedTuple):
-    """Where a mail has been filed. `seq` is 0 where it was counted only; `known` says that it was there before."""
+    """Where a mail has been filed.
+
+    `seq` is 0 where it was counted only; `known` says that it was there before, `full` that the namespace refuses it.
+    """
 
     namespace: Namespace
     seq: int
     known: bool = False
+    full: bool = False
 
 
 class Group:
@@ -76,8 +80,13 @@ class Group:
         for copy, name in enumerate(mail.namespaces):
             namespace = self._touch(name)
             namespace.used_at = mail.received_at
+            full = mail.outcome == ACCEPTED and not namespace.room_for(mail.size)
+            if full and namespace.settings.on_quota == "refuse":
+                namespace.counters.count_arrival("refused")
+                filed.append(Filed(namespace, 0, full=True))
+                continue
             namespace.counters.count_arrival(mail.outcome)
-            if namespace.settings.keep == "count" and mail.outcome == ACCEPTED:
+            if mail.outcome == ACCEPTED and (namespace.settings.keep == "count" or (full and not _evicts(namespace))):
                 namespace.counters.counted_only += 1
                 filed.append(Filed(namespace, 0))
                 continue
@@ -115,6 +124,11 @@ class Group:
             namespace = store.namespaces.pop(name)
             del store.by_id[namespace.id]
         self.filed = []
+
+
+def _evicts(namespace: Namespace) -> bool:
+    """Whether older mails make room for new ones."""
+    return namespace.settings.on_quota == "evict"
 
 
 def _values(mail: Arrival, namespace: Namespace, copy: int, place: Place, summary: bytes) -> tuple[Any, ...]:

@@ -113,9 +113,18 @@ class _Connection(asyncio.Protocol):
     def _on_filed(self, number: int, filed: list[Filed] | StoreError) -> None:
         if not self._verdicts:
             asyncio.get_running_loop().call_soon(self._send_verdicts)
-        self._verdicts.append((number, str(filed) if isinstance(filed, StoreError) else ""))
+        self._verdicts.append((number, _wrong(filed)))
 
     def _send_verdicts(self) -> None:
         verdicts, self._verdicts = self._verdicts, []
         if self._transport is not None:
             self._transport.write(verdicts_frame(verdicts))
+
+
+def _wrong(filed: list[Filed] | StoreError) -> str:
+    """Why a mail is refused, "" where it is not. In several namespaces, one that takes it is enough."""
+    if isinstance(filed, StoreError):
+        return str(filed)
+    if filed and all(place.full for place in filed):
+        return f"namespace {filed[0].namespace.name} is full"
+    return ""

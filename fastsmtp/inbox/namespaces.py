@@ -144,6 +144,15 @@ class Namespace:
         """The place behind its newest mail."""
         return Cursor(self.epoch, self.seq)
 
+    @property
+    def excess(self) -> int:
+        """How many of the oldest mails have to go, 500 at most, until the rest is within the quota."""
+        quota, counters = self.settings.quota, self.counters
+        excess = max(0, counters.present - quota.mails) if quota.mails else 0
+        if not excess and quota.bytes and counters.bytes > quota.bytes:
+            excess = 1  # of unknown size: one by one
+        return min(excess, 500)
+
     def room_for(self, octets: int) -> bool:
         """Whether one more mail of this size is within the quota."""
         quota, counters = self.settings.quota, self.counters

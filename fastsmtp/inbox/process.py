@@ -22,6 +22,7 @@ from fastsmtp.inbox.api.app import make_app
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.linkserver import LinkServer
+from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
 from fastsmtp.ops.httpserver import HTTPServer, Limits
 from fastsmtp.ops.log import Logs, configure
@@ -61,6 +62,7 @@ class InboxProcess:
         self._inbox: Inbox | None = None
         self._links: LinkServer | None = None
         self._http: HTTPServer | None = None
+        self._retaining: asyncio.Future[None] | None = None
         self._stopping = asyncio.Event()
 
     async def run(self) -> int:
@@ -96,6 +98,7 @@ class InboxProcess:
         inbox = self._inbox = Inbox(store, log)
         ledger = Ledger()
         await inbox.put("default")
+        self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())
         self._links = LinkServer(inbox, ledger, log)
         await self._links.start(_inherited(assignment.link_fd))
         if assignment.http_fd < 0:
@@ -116,6 +119,9 @@ class InboxProcess:
     async def _leave(self) -> None:
         if self._links is not None:
             await self._links.close()
+        if self._retaining is not None:
+            self._retaining.cancel()
+            await asyncio.gather(self._retaining, return_exceptions=True)
         if self._inbox is not None:
             await self._inbox.close()
         if self._http is not None:

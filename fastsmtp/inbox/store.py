@@ -409,6 +409,12 @@ class Store:
             self.segments.drop(number)
         return len(rows) == limit
 
+    def oldest_of_all(self, limit: int = _SLICE) -> list[Row]:
+        """Return the oldest mails of all namespaces, a row for each namespace."""
+        sql = f"SELECT {COLUMNS} FROM mails ORDER BY id LIMIT ?"
+        rows = self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (limit,))])
+        return [row for row in rows if self.is_present(row)] or rows
+
     def oldest(self, namespace: Namespace, limit: int = _SLICE) -> list[Row]:
         """Return the oldest mails of a namespace."""
         return self.rows(namespace, newest_first=False, limit=limit)

@@ -12,7 +12,7 @@ from fastsmtp.config.rules import parse_duration
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.names import RESERVED, is_name
-from fastsmtp.inbox.namespaces import ACCEPTED, OUTCOMES, Namespace
+from fastsmtp.inbox.namespaces import ACCEPTED, OUTCOMES, Namespace, now_ms
 from fastsmtp.inbox.where import KEYS, Where
 
 MAX_LIST: Final = 1000
@@ -45,6 +45,7 @@ def namespace_of(request: web.Request) -> Namespace:
     namespace = request.app[INBOX].namespace(name)
     if namespace is None:
         raise Problem(404, f"there is no namespace {name}; PUT makes it, and so does its first mail")
+    namespace.used_at = now_ms()
     return namespace
 
 
