@@ -22,7 +22,7 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int = 0
 
 
-class NamespaceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class NamespaceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `PUT /api/ns/{ns}` may say. `ttl` is in seconds, 0 = as the section `inbox` says."""
 
     ttl: float = 0.0

@@ -14,6 +14,7 @@ from fastsmtp.inbox.namespaces import Namespace, NamespaceSettings
 from fastsmtp.inbox.summary import timestamp_ms
 
 LEDGER: Final = web.AppKey("ledger", Ledger)
+_MAX_TTL_S: Final = 366 * 86400.0
 _SETTINGS: Final = ("ttl", "quota", "on_quota", "keep")
 
 
@@ -77,7 +78,7 @@ async def put(request: web.Request) -> web.Response:
     name = name_of(request)
     document = await read_document(request, _SETTINGS)
     if "ttl" in document:
-        document["ttl"] = read_seconds(document["ttl"], "/ttl")
+        document["ttl"] = read_seconds(document["ttl"], "/ttl", _MAX_TTL_S)
     try:
         settings = msgspec.convert(document, NamespaceSettings)
     except msgspec.ValidationError as error:

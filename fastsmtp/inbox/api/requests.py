@@ -79,7 +79,7 @@ def read_position(inbox: Inbox, namespace: Namespace, cursor: Any, pointer: str)
         raise bad(pointer, str(error)) from None
 
 
-def read_seconds(value: Any, pointer: str) -> float:
+def read_seconds(value: Any, pointer: str, highest: float = MAX_WAIT_S) -> float:
     """Return a span of time: a number of seconds, or a string like "500ms" or "5s". Raises Problem."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds = float(value)
@@ -87,8 +87,8 @@ def read_seconds(value: Any, pointer: str) -> float:
         seconds = _parse_seconds(value, pointer)
     else:
         raise bad(pointer, 'a span of time: seconds, or a string like "500ms" or "5s"')
-    if not 0 <= seconds <= MAX_WAIT_S:
-        raise bad(pointer, f"a span of time from 0 to {MAX_WAIT_S:.0f} s")
+    if not 0 <= seconds <= highest:
+        raise bad(pointer, f"a span of time from 0 to {highest:.0f} s")
     return seconds
 
 
