@@ -57,7 +57,7 @@ from serving import ENVIRONMENT, Server, bench_command, serving, sparkline
 
 from fastsmtp.bench.ledger import balance
 from fastsmtp.bench.plot import MissingExtra, require
-from fastsmtp.text import lines
+from fastsmtp.table import lines
 
 WARM_UP = 0.2  # of the time
 MAX_JOBS = 500

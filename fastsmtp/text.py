@@ -1,30 +1,13 @@
-"""Text for people: tables, sizes, spans of time, and what is printable."""
+"""Text for people: sizes, spans of time, and what is printable."""
 
 from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-_GAP = "  "
 # Emoji and several scripts need them; every other format character could turn or hide text on a terminal.
 _JOINERS = frozenset("\u200c\u200d")
-
-
-def lines(heads: Sequence[str], rows: Iterable[Sequence[object]], right: frozenset[str] = frozenset()) -> list[str]:
-    """One line for the heads and one for each row; the columns named in `right` end at the same place.
-
-    What does not print becomes an escape: names in a table come from whoever connects.
-    """
-    cells = [list(heads), *([printable(str(value)) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    shown = []
-    for row in cells:
-        columns = zip(heads, row, widths, strict=True)
-        padded = (cell.rjust(width) if head in right else cell.ljust(width) for head, cell, width in columns)
-        shown.append(_GAP.join(padded).rstrip())
-    return shown
 
 
 def size(count: int) -> str:

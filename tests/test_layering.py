@@ -22,6 +22,8 @@ PACKAGE = Path(fastsmtp.__file__).parent
 LAYERS = [
     "errors",
     "text",
+    "terminal",
+    "table",
     "_parse",
     "mime",
     "smtp",

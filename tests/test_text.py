@@ -1,27 +1,10 @@
-"""Columns, and words for numbers."""
+"""Words for numbers, and what is printable."""
 
 from __future__ import annotations
 
 import pytest
 
 from fastsmtp import text
-
-
-def test_columns_are_as_wide_as_they_need_to_be() -> None:
-    rows = [("a", 5, "x"), ("long name", 12345, "")]
-    assert text.lines(("NAME", "N", "LAST"), rows, frozenset({"N"})) == [
-        "NAME           N  LAST",
-        "a              5  x",
-        "long name  12345",
-    ]
-
-
-def test_no_rows() -> None:
-    assert text.lines(("A", "B"), []) == ["A  B"]
-
-
-def test_nothing_reaches_the_terminal_as_a_control_character() -> None:
-    assert text.lines(("HELO",), [("\x1b[31mred\n\u202e",)]) == ["HELO", "\\x1b[31mred\\n\\u202e"]
 
 
 @pytest.mark.parametrize(

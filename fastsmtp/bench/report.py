@@ -8,7 +8,9 @@ from typing import Any
 from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.ledger import Balance
 from fastsmtp.bench.measures import PERCENTILES, Measures
-from fastsmtp.text import lines, printable, size
+from fastsmtp.table import lines
+from fastsmtp.terminal import terminal_width
+from fastsmtp.text import printable, size
 
 _BARS = 16  # lines of the histogram, at most
 _BAR_WIDTH = 40
@@ -117,7 +119,7 @@ def _failures(measures: Measures) -> Iterator[str]:
     if measures.failures:
         rows = [(kind, count, measures.examples[kind]) for kind, count in measures.failures.most_common()]
         yield ""
-        yield from lines(["failures", "count", "the first"], rows, frozenset({"count"}))
+        yield from lines(["failures", "count", "the first"], rows, frozenset({"count"}), width=terminal_width())
 
 
 def _histogram(measures: Measures) -> Iterator[str]:

@@ -8,6 +8,7 @@ import click
 
 from fastsmtp.cli.options import BAD_CONFIG, FAILED
 from fastsmtp.cli.source import DEFAULT_CONFIG, Source, config_options
+from fastsmtp.terminal import terminal_width, wrapped
 
 _EPILOG = """\b
 Exit codes:
@@ -70,5 +71,7 @@ def check(source: Source, as_json: bool) -> None:
 
 def _show(rows: list[tuple[str, str]]) -> None:
     width = max(len(label) for label, _ in rows)
+    columns = terminal_width()
     for label, text in rows:
-        click.echo(f"  {label:<{width}}  {text}")
+        lines = wrapped(text, columns - width - 4) if columns else [text]
+        click.echo(f"  {label:<{width}}  " + f"\n{'':{width + 4}}".join(lines))

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastsmtp import text
+from fastsmtp import table, text
 from fastsmtp.cli.options import BAD_CONFIG, NOBODY_THERE, PID_FILE, fail
 from fastsmtp.cli.source import Source, before_verb, config_options
 from fastsmtp.system.pidfile import find_owner, read_pid
+from fastsmtp.terminal import terminal_width
 
 if TYPE_CHECKING:
     from fastsmtp.goridge.client import RPCClient
@@ -115,7 +116,7 @@ def _workers_text(client: RPCClient, plugins: Sequence[str]) -> str:
             f"{text.counted(counts['waiting'], 'mail')} waiting, {text.counted(stats['connections'], 'connection')}"
         )
         heads = ("PID", "STATUS", "EXECS", "MEMORY", "CPU", "AGE", "COMMAND")
-        shown += text.lines(heads, map(_worker_row, states), _NUMBERS)
+        shown += table.lines(heads, map(_worker_row, states), _NUMBERS, width=terminal_width())
     return "\n".join(shown)
 
 
@@ -157,7 +158,9 @@ def connections(source: Source, as_json: bool) -> None:
         click.echo("nobody is connected")
     else:
         heads = ("UUID", "CLIENT", "HELO", "USER", "STATE", "EMAILS", "AGE")
-        for line in text.lines(heads, map(_connection_row, listed), _NUMBERS):
+        for line in table.lines(
+            heads, map(_connection_row, listed), _NUMBERS, width=terminal_width(), whole={"UUID", "CLIENT"}
+        ):
             click.echo(line)
 
 

@@ -12,10 +12,11 @@ import sys
 
 from fastsmtp.printer.archive import Archive
 from fastsmtp.printer.block import Mail, Painter
-from fastsmtp.printer.terminal import terminal_width, wants_colours
+from fastsmtp.terminal import terminal_width, wants_colours
 from fastsmtp.worker import Worker
 
 _STDOUT, _STDERR = 1, 2
+_PIPE_WIDTH = 80  # of what is shown where no terminal says how wide it is
 
 
 def main() -> None:
@@ -23,9 +24,11 @@ def main() -> None:
     keeper = Keeper(sys.argv[2]) if sys.argv[1:2] == ["--save"] else None
     try:
         mails = Worker()
-        painter = Painter(colours=wants_colours(), width=terminal_width(), wrap=os.isatty(_STDOUT))
+        colours = wants_colours()
         for mail in mails:
-            _show(painter.block(mail.context, "" if keeper is None else keeper.keep(mail.context)))
+            path = "" if keeper is None else keeper.keep(mail.context)
+            columns = terminal_width()  # which changes with its window
+            _show(Painter(colours=colours, width=columns or _PIPE_WIDTH, wrap=bool(columns)).block(mail.context, path))
     except ConnectionError:  # the server ended without a word
         return
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hmac
 import json
 import os
@@ -11,8 +13,10 @@ import select
 import signal
 import smtplib
 import socket
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,6 +189,42 @@ def test_workers_on_a_terminal_are_drawn_over(serve: Serve, tmp_path: Path) -> N
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_S) == 0
     os.close(outer)
+
+
+def on_terminal(directory: Path, columns: int, *arguments: str) -> list[str]:
+    """The lines that a verb shows on a terminal."""
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([*FASTSMTP, *arguments], cwd=directory, stdout=inner, stderr=inner)
+    os.close(inner)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while chunk := os.read(outer, 65536):
+            shown += chunk
+    os.close(outer)
+    assert process.wait(PATIENCE_S) == 0
+    return shown.decode().splitlines()
+
+
+def test_tables_are_no_wider_than_the_terminal(serve: Serve, tmp_path: Path) -> None:
+    server = serve(RPC)
+    with smtplib.SMTP(server.host, server.port, "a-client-with-a-very-long-name-of-its-own.example.com") as client:
+        client.ehlo()
+        narrow = on_terminal(tmp_path, 60, "workers")[1:] + on_terminal(tmp_path, 100, "connections")
+        wide = on_terminal(tmp_path, 300, "workers")[1:] + on_terminal(tmp_path, 300, "connections")
+    assert [len(line) <= columns for line, columns in zip(narrow, [60] * 3 + [100] * 2, strict=True)] == [True] * 5
+    assert [line.count("…") for line in narrow] == [0, 1, 1, 0, 1]
+    assert [line.count("…") for line in wide] == [0] * 5
+
+
+def test_check_goes_on_below_where_a_line_begins(tmp_path: Path) -> None:
+    shown = on_terminal(tmp_path, 60, "check")
+    start = next(index for index, line in enumerate(shown) if line.startswith("  accept "))
+    assert shown[start : start + 3] == [
+        "  accept       every sender and every login; mails up to",
+        "               10.5 MB, to up to 100 recipients",
+        "  connections  as many as the limit of open files leaves",
+    ]
 
 
 def test_workers_until_the_server_ends(serve: Serve, tmp_path: Path) -> None:

@@ -135,16 +135,63 @@ def test_long_text_is_an_excerpt() -> None:
         "  one",
         "",
         "  two",
-        "  long long long long long long long long long long long lo…",
+        "  " + " ".join(["long"] * 30),
         *["  row"] * 8,
         "  ... 12 more lines",
         "",
     ]
 
 
+HTML = "<html><head><title>T</title></head><style>p{}</style><!-- c --><p>Hi &amp; <b>you</b><br>1 < 2</p>\n</html>"
+
+
 def test_html_only() -> None:
-    html = "<html><head><title>T</title></head><style>p{}</style><!-- c --><p>Hi &amp; <b>you</b><br>1 < 2</p>\n</html>"
-    assert block(message__text=None, message__html=html)[9:] == ["  Hi & you", "  1 < 2", "  (from HTML)", ""]
+    assert block(message__text=None, message__html=HTML)[9:] == ["  Hi & you", "  1 < 2", "  (from HTML)", ""]
+
+
+@pytest.mark.parametrize("text", ["", " \r\n\t\r\n"])
+def test_a_text_in_which_there_is_nothing(text: str) -> None:
+    shown = block(message__text=text, message__html=HTML)[9:]
+    assert shown == ["  Hi & you", "  1 < 2", "  (from HTML, the text is empty)", ""]
+
+
+def test_text_that_is_there_as_html_too() -> None:
+    assert block(message__html=HTML)[9:] == ["  Hallo", "  (also as HTML)", ""]
+    assert block(message__text="row\n" * 14, message__html=HTML)[21:] == ["  ... 2 more lines (also as HTML)", ""]
+
+
+def test_links_of_html_can_be_opened() -> None:
+    target = "https://shop.test/confirm?token=" + "x" * 600
+    html = f"<a href='{target}'>Confirm</a> or <a href='https://shop.test'>shop.test</a>"
+    for wrap in (False, True):
+        shown = Painter(colours=False, width=40, wrap=wrap).block(mail(message__text=None, message__html=html))
+        assert shown.splitlines()[-5:] == [
+            "  Confirm [1] or shop.test",
+            "  (from HTML)",
+            "",
+            f"  links       [1] {target}",
+            "",
+        ]
+
+
+def test_not_all_of_many_links_are_shown() -> None:
+    html = "".join(f"<a href={number}>x</a> " for number in range(1, 14))
+    assert block(message__text=None, message__html=html)[12:] == [
+        "  links       [1] 1",
+        *[f"              [{number}] {number}" for number in range(2, 11)],
+        "              and 3 more",
+        "",
+    ]
+
+
+def test_a_mail_may_begin_with_a_long_style_sheet() -> None:
+    html = f"<style>{'p { color: red }' * 5000}</style><p>Hi</p>"
+    assert block(message__text=None, message__html=html)[9:] == ["  Hi", "  (from HTML)", ""]
+
+
+def test_much_html_is_looked_at_in_part() -> None:
+    shown = block(message__text=None, message__html="<p>Hi</p>" + "<i></i>" * 100_000)
+    assert shown[9:] == ["  Hi", "  ... (from HTML)", ""]
 
 
 def test_many_of_everything() -> None:
@@ -224,3 +271,35 @@ def test_colours() -> None:
         "\x1b[32m━━\x1b[0m 10:30:45Z  127.0.0.1:54321 \x1b[32m━━━━━━━━━━\x1b[0m",
         "  \x1b[2msubject    \x1b[0m \x1b[1mGrüße\x1b[0m",
     ]
+
+
+NAMED = {"content_type": "application/pdf", "size": 1234, "defects": []}
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (40, "  attached    a-very-…  applica…  1.2 kB"),
+        (60, "  attached    a-very-long-name-of-…  application/pdf  1.2 kB"),
+        (80, "  attached    a-very-long-name-of-a-file-indeed.pdf  application/pdf  1.2 kB"),
+        (200, "  attached    a-very-long-name-of-a-file-indeed.pdf  application/pdf  1.2 kB"),
+    ],
+)
+def test_attachments_are_a_table_as_wide_as_the_terminal(width: int, shown: str) -> None:
+    attachments = [{"filename": "a-very-long-name-of-a-file-indeed.pdf", **NAMED}]
+    block = Painter(colours=False, width=width, wrap=True).block(mail(attachments=attachments)).splitlines()
+    assert block[-2] == shown
+
+
+def test_lines_of_text_are_no_longer_than_they_can_be_read() -> None:
+    text = "word " * 60
+    block = Painter(colours=False, width=200, wrap=True).block(mail(message__text=text, message__subject=text))
+    assert [len(line) for line in block.splitlines() if "word" in line] == [118, 118, 104, 116, 116, 71]
+    assert len(block.splitlines()[0]) == 200
+
+
+def test_the_ruled_line_ends_where_the_terminal_does() -> None:
+    painter = Painter(colours=False, width=60, wrap=True)
+    assert (
+        painter.block(mail(remote_addr="unix:/run/日本")).splitlines()[0] == "━━ 10:30:45Z  unix:/run/日本 " + "━" * 31
+    )

@@ -10,6 +10,9 @@ from fastsmtp.text import printable
 BOLD, DIM, YELLOW, CYAN, GREEN = "1", "2", "33", "36", "32"
 
 _STDOUT = 1
+_NARROWEST = 40  # where less is not worth the trouble
+_USUAL_WIDTH = 80  # of a terminal that does not know
+_URL = re.compile("[^ ]{0,2}https?://[^ ]*")  # maybe in brackets or quotes
 _VALUE_CHARS = 500  # of one value, shown
 
 # One cell each: Latin letters, of which most texts are made. Without others wcwidth, which is large, is not imported.
@@ -49,11 +52,18 @@ def cut(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, broken at blanks where there are any. Nothing is lost but these blanks."""
+    """Lines of at most `width` cells, broken at blanks where there are any. Nothing is lost but these blanks.
+
+    A URL is not broken: the terminal does that, and knows then that it is one, to be opened or copied.
+    """
     lines = []
     while cells(text) > width:
         end = max(1, _fitting(text, width))
         blank = text.rfind(" ", 1, end + 1)
+        if blank < 0 and (url := _URL.match(text)) is not None:
+            blank = url.end()
+            if blank == len(text):
+                break
         lines.append(text[: blank if blank > 0 else end])
         text = text[blank + 1 if blank > 0 else end :]
     return [*lines, text]
@@ -81,9 +91,8 @@ def wants_colours() -> bool:
 
 
 def terminal_width() -> int:
-    """Cells of a row of the terminal on stdout, or of one that a reader of the output may have."""
+    """Cells of a row of the terminal on stdout, 0 where it is none; as many as its window has now."""
     try:
-        columns = os.get_terminal_size(_STDOUT).columns
-    except OSError:  # not a terminal
-        columns = 80
-    return max(40, min(columns or 80, 120))
+        return max(_NARROWEST, os.get_terminal_size(_STDOUT).columns or _USUAL_WIDTH)
+    except OSError:
+        return 0

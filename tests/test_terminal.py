@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from fastsmtp.printer.terminal import cells, cut, harmless, one_line, styled, wrapped
+from fastsmtp.terminal import cells, cut, harmless, one_line, styled, wrapped
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"  # man, woman and girl, joined: one picture
 FLAG = "\U0001f1e9\U0001f1ea"
@@ -85,6 +85,22 @@ def test_wrapped(text: str, rows: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("https://example.com/?token=x", ["https://example.com/?token=x"]),
+        ("Confirm: https://example.com/ now", ["Confirm:", "https://example.com/", "now"]),
+        ("(http://example.com/) is it", ["(http://example.com/)", "is it"]),
+        ("日本 <https://example.com/>", ["日本", "<https://example.com/>"]),
+        ("http://a.b short", ["http://a.b", "short"]),
+        ("httpd://example.com", ["httpd://ex", "ample.com"]),
+    ],
+    ids=["alone", "between", "brackets", "wide", "short", "none"],
+)
+def test_a_url_stays_whole(text: str, rows: list[str]) -> None:
+    assert wrapped(text, 10) == rows
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("a\x1b[31m\x00\x07\x9b2J\r\n", "a\\x1b[31m\\x00\\x07\\x9b2J\\r\\n"),
@@ -109,13 +125,13 @@ def test_styled() -> None:
     assert styled("x", "1") == "\x1b[1mx\x1b[0m"
 
 
-@pytest.mark.parametrize(("columns", "width"), [(0, 80), (20, 40), (72, 72), (500, 120)])
+@pytest.mark.parametrize(("columns", "width"), [(0, 80), (20, 40), (72, 72), (200, 200)])
 def test_the_width_of_a_terminal(columns: int, width: int) -> None:
     ours, theirs = pty.openpty()
     code = (
         "import fcntl, struct, termios\n"
         f"fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, {columns}, 0, 0))\n"
-        "from fastsmtp.printer.terminal import terminal_width, wants_colours\n"
+        "from fastsmtp.terminal import terminal_width, wants_colours\n"
         "raise SystemExit(terminal_width() + wants_colours())"
     )
     environment = {**os.environ, "TERM": "dumb"}
@@ -125,10 +141,10 @@ def test_the_width_of_a_terminal(columns: int, width: int) -> None:
     assert status == width
 
 
-def test_a_pipe_has_no_colours_and_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_has_no_colours_and_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    code = "from fastsmtp.printer.terminal import *; print(terminal_width(), wants_colours())"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"80 False\n"
+    code = "from fastsmtp.terminal import *; print(terminal_width(), wants_colours())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"0 False\n"
 
 
 def test_latin_text_needs_no_large_library() -> None:
