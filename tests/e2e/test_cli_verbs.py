@@ -374,7 +374,8 @@ def test_stop_with_a_stale_pid_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_silent_serve(serve: Serve, tmp_path: Path) -> None:
-    command = [*FASTSMTP, "serve", "-s", "-p", "-o", "smtp.addr=127.0.0.1:0", "--ready-file", "ready.json"]
+    command = [*FASTSMTP, "serve", "-s", "-p", "-o", "smtp.addr=127.0.0.1:0", "-o", "inbox.address="]
+    command += ["--ready-file", "ready.json"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not (tmp_path / "ready.json").exists():
             assert process.poll() is None

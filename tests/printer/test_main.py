@@ -55,7 +55,7 @@ class Worker:
             )
             self.peer = Peer(listener.accept()[0])
         answer = self.peer.exchange(encode_frame(CONTROL | CODEC_JSON, json.dumps({"pid": os.getpid()}).encode()))
-        assert json.loads(bytes(answer.payload)) == {"pid": self.process.pid}
+        assert json.loads(bytes(answer.payload)) == {"pid": self.process.pid, "token": ""}
 
     def stop(self) -> tuple[int, bytes]:
         """Hang up; return exit code and stderr."""
