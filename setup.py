@@ -37,6 +37,7 @@ CYTHON = (
     "fastsmtp.mime._charset",
     "fastsmtp.mime._fields",
     "fastsmtp.mime._pairs",
+    "fastsmtp.mime._quoting",
     "fastsmtp.mime._quoted_printable",
 )
 # The way of a mail, in the order in which it takes it. One group: calls between these modules are calls of C functions.
@@ -72,6 +73,7 @@ MYPYC = (
     "fastsmtp.capture.email",
     "fastsmtp.mime.splitter",
     "fastsmtp.mime.entity",
+    "fastsmtp.mime.budget",
     "fastsmtp.mime.extensions",
     "fastsmtp.mime.header",
     "fastsmtp.mime.msgid",

@@ -12,6 +12,7 @@ from fastsmtp.capture.attachments import Sink, Storage
 from fastsmtp.capture.body import Body
 from fastsmtp.capture.email import Attachment, Attachments, Email, Origin
 from fastsmtp.capture.identifier import uuid7
+from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.defects import INVALID_HEADER_LINE, JUNK_BEFORE_HEADER
 from fastsmtp.mime.entity import Entity, Role
 from fastsmtp.mime.splitter import Splitter
@@ -38,6 +39,7 @@ class Capture:
     __slots__ = (
         "_attachments",
         "_bodies",
+        "_budget",
         "_defects",
         "_entity",
         "_envelope",
@@ -70,7 +72,8 @@ class Capture:
         self._bodies: list[Body] = []
         self._attachments: list[Attachment] = []
         self._failed = False  # it could not be stored: the rest is swallowed
-        self._message: Entity | None = None  # of a mail that is complete
+        self._message: Entity | None = None  # of a mail that is complete, as is the next
+        self._budget: Budget | None = None  # what of it may still be taken apart
 
     @property
     def held(self) -> int:
@@ -115,6 +118,8 @@ class Capture:
             self._fail_unexpectedly()
             return ()
         self._message = splitter.message
+        self._budget = splitter.budget
+        self._budget = splitter.budget
         assert self._message is not None
         self._defects = [*splitter.defects, *self._defects]
         if not self._message.fields:
@@ -146,6 +151,7 @@ class Capture:
             self._raw,
             self._defects,
             Attachments(self._attachments, self._services.storage),
+            budget=self._budget,
         )
 
     def abort(self) -> None:

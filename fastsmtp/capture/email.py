@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from fastsmtp.capture.attachments import Storage
 from fastsmtp.capture.body import Body
+from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.entity import Entity, Role
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.smtp.events import Verdict
@@ -95,7 +96,8 @@ class Email:
     `received_at` is a Unix time in seconds. `violations` are triples of code, detail and count. `transcript` has
     milliseconds, speaker and line of everything said, None where it is not asked for. `size` counts the octets of mail
     data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first of
-    several destinations has decided, None until then.
+    several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; whoever
+    does takes it from a copy.
     """
 
     __slots__ = (
@@ -104,6 +106,7 @@ class Email:
         "_html",
         "_text",
         "attachments",
+        "budget",
         "envelope",
         "message",
         "origin",
@@ -131,6 +134,7 @@ class Email:
         defects: list[str],
         attachments: Attachments,
         verdict: Verdict | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """`defects` are those of the message as a whole, without those of charsets."""
         self.uuid: Final = uuid
@@ -144,6 +148,7 @@ class Email:
         self.raw: Final = raw
         self.attachments: Final = attachments
         self.verdict: Final = verdict
+        self.budget: Final = budget or Budget()
         self._defects = defects
         self._bodies: Sequence[Body] | None = bodies  # None once they are joined
         self._text: Text | None = None
@@ -184,6 +189,7 @@ class Email:
             self._defects,
             self.attachments,
             verdict,
+            self.budget,
         )
         email._bodies = None
         email._text = self._text

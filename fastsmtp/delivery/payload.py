@@ -10,6 +10,7 @@ import pybase64
 
 from fastsmtp.capture.email import Attachment, Attachments, Email, Segment, Text
 from fastsmtp.mime.address import parse_addresses
+from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.msgid import parse_message_id
 from fastsmtp.mime.words import decode_words
@@ -128,18 +129,19 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
 def _message(email: Email, include_raw: bool) -> dict[str, Any]:
     text, html = _text(email.text), _text(email.html)
     found = email.defects
+    budget = email.budget.copy()
     headers: dict[str, str] = {}
     addresses: dict[str, list[dict[str, str]]] = {"from": [], "to": [], "cc": [], "bcc": [], "reply_to": []}
     date = None
     for name, value in email.message.fields:
         canonical = canonical_name(name)
         if canonical not in headers:
-            headers[canonical] = decode_words(value, found) if "=?" in value else value
+            headers[canonical] = decode_words(value, found, budget) if "=?" in value else value
             if canonical == "Date":
                 date = value
         field = _ADDRESS_FIELDS.get(canonical)
         if field is not None:
-            addresses[field].extend(_addresses(value, found))
+            addresses[field].extend(_addresses(value, found, budget))
     message_id = headers.get("Message-ID")
     document = {
         "headers": headers,
@@ -168,8 +170,8 @@ def _text(text: Text | None) -> str | orjson.Fragment | None:
     return orjson.Fragment(text) if isinstance(text, bytes) else text
 
 
-def _addresses(value: str, found: list[str]) -> list[dict[str, str]]:
-    return [{"name": name, "address": address} for name, address in parse_addresses(value, found)]
+def _addresses(value: str, found: list[str], budget: Budget) -> list[dict[str, str]]:
+    return [{"name": name, "address": address} for name, address in parse_addresses(value, found, budget)]
 
 
 def _raw(octets: Segment) -> tuple[str, str]:

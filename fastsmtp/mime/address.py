@@ -12,12 +12,16 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from fastsmtp.mime.defects import INVALID_ADDRESS, INVALID_ENCODED_WORD, note
-from fastsmtp.mime.words import decode_words, find_comment_end, find_quote_end
+from fastsmtp.mime._quoting import find_comment_end, find_quote_end
+from fastsmtp.mime.budget import MAX_LENGTH, MAX_MAILBOX_TOKENS, Budget
+from fastsmtp.mime.defects import ADDRESS_LIMIT, INVALID_ADDRESS, INVALID_ENCODED_WORD, note
+from fastsmtp.mime.words import decode_words
 
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached
-_MAX_LENGTH: Final = 64 * 1024  # characters of a value that are read when it is not all plain mailboxes
-_MAX_PLAIN: Final = 40_000  # plain mailboxes that are read beyond that
+_STEP_TOKENS: Final = 1000  # that are read at a time
+_STEP_ADDRESSES: Final = 2000
+_MAX_UNDECIDED: Final = 500  # tokens that may turn out to be one name with commas
+_IRREGULAR: Final = -1
 
 
 class Address(NamedTuple):
@@ -27,24 +31,57 @@ class Address(NamedTuple):
     address: str
 
 
-def parse_addresses(value: str, defects: list[str]) -> list[Address]:
+def parse_addresses(value: str, defects: list[str], budget: Budget | None = None) -> list[Address]:
     """The mailboxes of an address list, in order; groups are flattened, comments serve as names where there are none.
 
-    Never raises; `invalid-address` is noted where the list had to be interpreted, or was too long to be read
-    to its end.
+    Never raises; `invalid-address` is noted where the list had to be interpreted. Where the `budget` of the mail, or
+    without one that of a single list, does not reach to its end, `address-limit` is.
     """
-    if len(value) <= _CACHED_LENGTH:
-        addresses, noted = _cached_addresses(value)
-        for defect in noted:
-            note(defects, defect)
-        return list(addresses)
-    return _addresses(value, defects)
+    if budget is None:
+        budget = Budget()
+    if len(value) > _CACHED_LENGTH:
+        found: list[Address] = []
+        for _ in address_steps(value, defects, budget, found):
+            pass
+        return found
+    addresses, noted, used = _cached_addresses(value)
+    if not budget.take(used):
+        note(defects, ADDRESS_LIMIT)
+        return []
+    for defect in noted:
+        note(defects, defect)
+    return list(addresses)
 
 
 @lru_cache(maxsize=1024)
-def _cached_addresses(value: str) -> tuple[tuple[Address, ...], tuple[str, ...]]:
+def _cached_addresses(value: str) -> tuple[tuple[Address, ...], tuple[str, ...], Budget]:
     defects: list[str] = []
-    return tuple(_addresses(value, defects)), tuple(defects)
+    found: list[Address] = []
+    budget = Budget()
+    for _ in address_steps(value, defects, budget, found):
+        pass
+    return tuple(found), tuple(defects), budget
+
+
+def address_steps(value: str, defects: list[str], budget: Budget, found: list[Address]) -> Iterator[None]:
+    """What `parse_addresses` does, some milliseconds at a time; the mailboxes are added to `found`."""
+    addresses: list[Address] = []
+    position = 0
+    while not addresses or position < len(value):
+        if not budget.addresses:
+            note(defects, ADDRESS_LIMIT)
+            return
+        position = _read_regular(value, position, addresses, min(len(addresses) + _STEP_ADDRESSES, budget.addresses))
+        if position == _IRREGULAR:
+            yield from _irregular_steps(value, defects, budget, found)
+            return
+        if position < len(value) and len(addresses) >= budget.addresses:
+            note(defects, ADDRESS_LIMIT)
+            break
+        if position < len(value):
+            yield
+    budget.addresses -= len(addresses)
+    found += addresses
 
 
 # The good case. `=` may begin an encoded word, which has to be decoded.
@@ -54,26 +91,13 @@ _RUN_OF_BLANKS: Final = re.compile(r"[ \t\r\n]+")
 _BARE: Final = re.compile(rf"[ \t]*({_ADDR_SPEC})[ \t]*")
 
 
-def _addresses(value: str, defects: list[str]) -> list[Address]:
-    addresses = _regular_addresses(value)
-    if addresses is not None:
-        return addresses
-    if len(value) > _MAX_LENGTH:
-        # A mailbox that was cut would be another one, so the list ends at a comma if it has any.
-        note(defects, INVALID_ADDRESS)
-        comma = value.rfind(",", 0, _MAX_LENGTH)
-        value = value[: _MAX_LENGTH if comma == -1 else comma]
-    return _irregular_addresses(value, defects)
+def _read_regular(value: str, position: int, addresses: list[Address], limit: int) -> int:
+    """Read a list without groups, comments, encoded words or commas in names from `position` on.
 
-
-def _regular_addresses(value: str) -> list[Address] | None:
-    """The mailboxes of a list without groups, comments, encoded words or commas in names; None for any other.
-
-    None for an endless one too.
+    Returns where the mailbox begins that would be one more than `limit`, the length where the list ends before it, and
+    `_IRREGULAR` where it is another one.
     """
-    addresses: list[Address] = []
-    position = 0
-    while True:
+    while len(addresses) < limit:
         match = _MAILBOX.match(value, position)
         if match is not None:
             quoted, phrase, address = match.groups()
@@ -82,14 +106,15 @@ def _regular_addresses(value: str) -> list[Address] | None:
         else:
             match = _BARE.match(value, position)
             if match is None:
-                return None
+                return _IRREGULAR
             addresses.append(Address("", match[1]))
         position = match.end()
         if position == len(value):
-            return addresses
-        if value[position] != "," or len(addresses) == _MAX_PLAIN:
-            return None
+            break
+        if value[position] != "," or position + 1 == len(value):
+            return _IRREGULAR
         position += 1
+    return position
 
 
 class _Kind(Enum):
@@ -156,12 +181,23 @@ def _never(value: str, position: int) -> int:
     return -1
 
 
-def _irregular_addresses(value: str, defects: list[str]) -> list[Address]:
-    reader = _Reader(defects)
-    for token in _tokens(value):
+def _irregular_steps(value: str, defects: list[str], budget: Budget, found: list[Address]) -> Iterator[None]:
+    """Read a list token by token; each step is some of them."""
+    if len(value) > MAX_LENGTH:
+        # A mailbox that was cut would be another one, so the list ends at a comma if it has any.
+        note(defects, ADDRESS_LIMIT)
+        comma = value.rfind(",", 0, MAX_LENGTH)
+        value = value[: MAX_LENGTH if comma == -1 else comma]
+    reader = _Reader(defects, budget, found)
+    for index, token in enumerate(_tokens(value), 1):
+        if not budget.address_tokens or not budget.addresses or reader.tokens == MAX_MAILBOX_TOKENS:
+            note(defects, ADDRESS_LIMIT)
+            return
+        budget.address_tokens -= 1
         reader.read(token)
+        if index % _STEP_TOKENS == 0:
+            yield
     reader.end_mailbox()
-    return reader.addresses
 
 
 class _Reader:
@@ -170,18 +206,22 @@ class _Reader:
     __slots__ = (
         "_angle",
         "_behind",
+        "_budget",
         "_comment",
         "_defects",
+        "_found",
         "_has_address",
         "_has_text",
         "_in_angle",
         "_phrase",
-        "addresses",
+        "tokens",
     )
 
-    def __init__(self, defects: list[str]) -> None:
-        self.addresses: list[Address] = []
+    def __init__(self, defects: list[str], budget: Budget, found: list[Address]) -> None:
+        """The mailboxes go to `found`."""
         self._defects = defects
+        self._budget = budget
+        self._found = found
         self._begin_mailbox()
 
     def _begin_mailbox(self) -> None:
@@ -192,9 +232,11 @@ class _Reader:
         self._has_address = False  # an `@` in the phrase
         self._has_text = False  # anything but blanks in the phrase
         self._comment = ""  # the last one
+        self.tokens = 0
 
     def read(self, token: _Token) -> None:
         """Take the next token."""
+        self.tokens += 1
         if token.kind is _Kind.COMMENT:
             self._comment = token.text
         elif self._in_angle:
@@ -225,7 +267,8 @@ class _Reader:
             note(self._defects, INVALID_ADDRESS)
 
     def _read_comma(self, token: _Token) -> None:
-        if self._angle is None and not self._has_address and self._has_text:
+        undecided = self._angle is None and not self._has_address and self._has_text
+        if undecided and self.tokens < _MAX_UNDECIDED:
             # QUIRK: Lotus Notes and scripts do not quote `Doe, John <john@example.com>`: decided at the next address.
             self._phrase.append(token)
         else:
@@ -261,17 +304,24 @@ class _Reader:
     def end_mailbox(self) -> None:
         """Make an address of what was read since the last one."""
         if self._angle is not None:
-            behind = _phrase_text(self._behind, self._defects)
+            behind = self._text(self._behind)
             if self._in_angle or behind or any(map(_is_comma, self._phrase)):
                 note(self._defects, INVALID_ADDRESS)
             while self._phrase and (_is_comma(self._phrase[-1]) or _is_blank(self._phrase[-1])):
                 self._phrase.pop()
-            name = _phrase_text(self._phrase, self._defects) or behind or self._comment_text()
-            self.addresses.append(Address(name, "".join(self._angle)))
+            name = self._text(self._phrase) or behind or self._comment_text()
+            self._add(Address(name, "".join(self._angle)))
         else:
             for phrase in _split(self._phrase, _is_comma):
                 self._end_bare(phrase)
         self._begin_mailbox()
+
+    def _add(self, address: Address) -> None:
+        if self._budget.addresses:
+            self._budget.addresses -= 1
+            self._found.append(address)
+        else:
+            note(self._defects, ADDRESS_LIMIT)
 
     def _end_bare(self, phrase: list[_Token]) -> None:
         """An address without angle brackets, or what was found in its place."""
@@ -280,14 +330,14 @@ class _Reader:
         if at is None:
             if words:
                 note(self._defects, INVALID_ADDRESS)
-                self.addresses.append(self._nameless(words) or self._encoded(_phrase_text(phrase, self._defects)))
+                self._add(self._nameless(words) or self._encoded(self._text(phrase)))
             return
         first, last = _extent(words, at)
         rest = [*words[:first], *words[last:]]
         if rest:  # QUIRK: scripts that forget the brackets: `John Doe john@example.com`
             note(self._defects, INVALID_ADDRESS)
-        name = _phrase_text(_spaced(rest), self._defects) or self._comment_text()
-        self.addresses.append(Address(name, "".join([token.text for word in words[first:last] for token in word])))
+        name = self._text(_spaced(rest)) or self._comment_text()
+        self._add(Address(name, "".join([token.text for word in words[first:last] for token in word])))
 
     def _nameless(self, words: list[list[_Token]]) -> Address | None:
         """QUIRK: cron sends `To: root`, a mailbox of its own host."""
@@ -304,7 +354,10 @@ class _Reader:
         return Address(name, "")
 
     def _comment_text(self) -> str:
-        return decode_words(_unquoted(self._comment), self._defects).strip(" \t\r\n")
+        return decode_words(_unquoted(self._comment), self._defects, self._budget).strip(" \t\r\n")
+
+    def _text(self, tokens: list[_Token]) -> str:
+        return _phrase_text(tokens, self._defects, self._budget)
 
 
 def _is_comma(token: _Token) -> bool:
@@ -344,25 +397,25 @@ def _extent(words: list[list[_Token]], at: int) -> tuple[int, int]:
     return first, last
 
 
-def _phrase_text(tokens: list[_Token], defects: list[str]) -> str:
+def _phrase_text(tokens: list[_Token], defects: list[str], budget: Budget) -> str:
     """The text of a phrase: quotes off, encoded words decoded, blanks outside of quotes made one."""
     texts: list[str] = []
     run: list[str] = []  # tokens that are not quoted
     for token in tokens:
         if token.kind is _Kind.QUOTED:
-            texts.append(decode_words("".join(run), defects))
+            texts.append(decode_words("".join(run), defects, budget))
             run = []
             quoted = _unquoted(token.text[1:-1])
             if "=?" in quoted:
                 # QUIRK: Outlook and Gmail put encoded words in quotes, which RFC 2047 section 5 forbids.
-                decoded = decode_words(quoted, defects)
+                decoded = decode_words(quoted, defects, budget)
                 if decoded != quoted:
                     note(defects, INVALID_ENCODED_WORD)
                 quoted = decoded
             texts.append(quoted)
         else:
             run.append(" " if token.kind is _Kind.BLANK else token.text)
-    texts.append(decode_words("".join(run), defects))
+    texts.append(decode_words("".join(run), defects, budget))
     return "".join(texts).strip(" \t\r\n")
 
 

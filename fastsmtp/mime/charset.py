@@ -177,7 +177,7 @@ def _unicode(octets: Octets, name: str) -> Iterator[Reading]:
     elif name == "utf-32":
         big_endian = octets.startswith(b"\0") and not octets.startswith(codecs.BOM_UTF32_LE)
         name = "utf-32-be" if big_endian else "utf-32-le"
-    yield Reading(name)
+    yield _STRICT[name]
     yield Reading(name, True, (UNDECODABLE_CHARSET,))
 
 

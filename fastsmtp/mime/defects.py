@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 # Sorted; add a constant here and its meaning below.
+ADDRESS_LIMIT: Final = "address-limit"
 DEPTH_LIMIT: Final = "depth-limit"
 DUPLICATE_BOUNDARY: Final = "duplicate-boundary"
 DUPLICATE_CONTENT_TYPE: Final = "duplicate-content-type"
@@ -30,14 +31,17 @@ MISSING_BASE64_PADDING: Final = "missing-base64-padding"
 MISSING_BOUNDARY: Final = "missing-boundary"
 MISSING_CHARSET: Final = "missing-charset"
 MISSING_CLOSING_DELIMITER: Final = "missing-closing-delimiter"
+PARAMETER_LIMIT: Final = "parameter-limit"
 PART_LIMIT: Final = "part-limit"
 UNDECODABLE_CHARSET: Final = "undecodable-charset"
 UNKNOWN_CHARSET: Final = "unknown-charset"
 UNKNOWN_TRANSFER_ENCODING: Final = "unknown-transfer-encoding"
 UNTERMINATED_HEADER: Final = "unterminated-header"
+WORD_LIMIT: Final = "word-limit"
 WRONG_CHARSET: Final = "wrong-charset"
 
 MEANINGS: Final[dict[str, str]] = {
+    ADDRESS_LIMIT: "more addresses than the limit, or one without end: the rest of the field was not taken apart",
     DEPTH_LIMIT: "multiparts nested deeper than the limit: the innermost were kept as one part",
     DUPLICATE_BOUNDARY: "a multipart with the boundary of one around it: its delimiters count for the inner one",
     DUPLICATE_CONTENT_TYPE: "more than one Content-Type field: the first counts",
@@ -60,11 +64,13 @@ MEANINGS: Final[dict[str, str]] = {
     MISSING_BOUNDARY: "a multipart without boundary parameter, or with an endless one: kept as one part",
     MISSING_CHARSET: "8-bit text without charset that is not UTF-8: read as HTML declares it, or else as windows-1252",
     MISSING_CLOSING_DELIMITER: "a multipart without its closing delimiter",
+    PARAMETER_LIMIT: "more parameters than the limit, or an endless field: the rest was left out",
     PART_LIMIT: "more parts than the limit: the rest was kept as one part",
     UNDECODABLE_CHARSET: "octets that have no meaning in their charset: each became U+FFFD",
     UNKNOWN_CHARSET: "8-bit text in an unknown charset: read as UTF-8, as HTML declares it, or as windows-1252",
     UNKNOWN_TRANSFER_ENCODING: "a Content-Transfer-Encoding nobody knows: kept as it came",
     UNTERMINATED_HEADER: "a header longer than the limit: the rest counts as body",
+    WORD_LIMIT: "more encoded words than the limit, or an endless one: the rest was left as it came",
     WRONG_CHARSET: "octets that contradict their charset label: read as UTF-8, as HTML declares it, or as windows-1252",
 }
 

@@ -6,6 +6,7 @@ import enum
 from typing import Final
 
 from fastsmtp.mime import defects
+from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.extensions import extension_of
 from fastsmtp.mime.header import parse_fields
 from fastsmtp.mime.msgid import parse_message_id
@@ -73,11 +74,11 @@ class Entity:
         return extension_of(self.media_type.value)
 
 
-def read_entity(block: bytes, number: str, parent: Entity | None) -> tuple[Entity, int]:
+def read_entity(block: bytes, number: str, parent: Entity | None, budget: Budget | None = None) -> tuple[Entity, int]:
     """Read the header `block` of an entity whose multipart is `parent` (None for the message itself).
 
     Returns the entity and the offset in `block` where its body begins: `len(block)`, or less where a line that
-    cannot be a field ended the header early. Never raises: what is wrong is in `defects`.
+    cannot be a field ended the header early. Never raises: what is wrong is in `defects`. `budget` is that of the mail.
     """
     header = parse_fields(block)
     digest = parent is not None and parent.media_type.value == "multipart/digest"
@@ -95,18 +96,18 @@ def read_entity(block: bytes, number: str, parent: Entity | None) -> tuple[Entit
             elif key == "content-type":
                 defects.note(found, defects.DUPLICATE_CONTENT_TYPE)
     if first:
-        _read_content_fields(entity, first)
+        _read_content_fields(entity, first, budget or Budget())
     entity.role = _role_of(entity, parent)
     return entity, header.body_start
 
 
-def _read_content_fields(entity: Entity, first: dict[str, str]) -> None:
+def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) -> None:
     value = first.get("content-type")
     if value is not None:
-        entity.media_type = parse_media_type(value, entity.defects)
+        entity.media_type = parse_media_type(value, entity.defects, budget)
     value = first.get("content-disposition")
     if value is not None:
-        entity.disposition = parse_disposition(value, entity.defects)
+        entity.disposition = parse_disposition(value, entity.defects, budget)
     value = first.get("content-id")
     if value is not None:
         entity.content_id = parse_message_id(decode_words(value, entity.defects))

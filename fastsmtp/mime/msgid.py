@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from fastsmtp.mime.words import find_comment_end, find_quote_end
+from fastsmtp.mime._quoting import find_comment_end, find_quote_end
 
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached
 _REGULAR: Final = re.compile(r'<([^\s<>()"\\;]+)>')

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
+from fastsmtp.mime._quoting import decode_hex, find_comment_end, find_quote_end
+from fastsmtp.mime.budget import MAX_FIELD_PARAMETERS, MAX_FIELD_WORDS, MAX_LENGTH, Budget
 from fastsmtp.mime.charset import decode_charset
 from fastsmtp.mime.defects import (
     DUPLICATE_PARAMETER,
@@ -19,10 +21,11 @@ from fastsmtp.mime.defects import (
     INVALID_DISPOSITION,
     INVALID_ENCODED_WORD,
     INVALID_PARAMETER,
+    PARAMETER_LIMIT,
     note,
 )
 from fastsmtp.mime.labels import codec_of
-from fastsmtp.mime.words import decode_hex, decode_words, find_comment_end, find_quote_end
+from fastsmtp.mime.words import decode_words
 
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached; keys and results stay below about 1 MB
 _BLANKS: Final = " \t\r\n"
@@ -50,27 +53,38 @@ class Disposition(NamedTuple):
     parameters: Mapping[str, str]
 
 
-def parse_media_type(value: str, defects: list[str]) -> MediaType:
+def parse_media_type(value: str, defects: list[str], budget: Budget | None = None) -> MediaType:
     """The media type of a Content-Type value; text/plain where it has none (RFC 2045 section 5.2).
 
-    Parameter names are in lower case, values unquoted and decoded (RFC 2231; RFC 2047 is tolerated).
+    Parameter names are in lower case, values unquoted and decoded (RFC 2231; RFC 2047 is tolerated). Parameters beyond
+    the `budget` of the mail, without one of a single field, are left out.
     """
-    if len(value) <= _CACHED_LENGTH:
-        media_type, noted = _cached_media_type(value)
-        if noted:
-            _note_all(noted, defects)
-        return media_type
-    return _media_type(value, defects)
+    if budget is None:
+        budget = Budget()
+    if len(value) > _CACHED_LENGTH:
+        return _media_type(value, defects, budget)
+    media_type, noted, used = _cached_media_type(value)
+    if noted:
+        _note_all(noted, defects)
+    if used is not None and not budget.take(used):
+        note(defects, PARAMETER_LIMIT)
+        return MediaType(media_type.value, {})
+    return media_type
 
 
-def parse_disposition(value: str, defects: list[str]) -> Disposition:
+def parse_disposition(value: str, defects: list[str], budget: Budget | None = None) -> Disposition:
     """The disposition of a Content-Disposition value; parameters as those of `parse_media_type`."""
-    if len(value) <= _CACHED_LENGTH:
-        disposition, noted = _cached_disposition(value)
-        if noted:
-            _note_all(noted, defects)
-        return disposition
-    return _disposition(value, defects)
+    if budget is None:
+        budget = Budget()
+    if len(value) > _CACHED_LENGTH:
+        return _disposition(value, defects, budget)
+    disposition, noted, used = _cached_disposition(value)
+    if noted:
+        _note_all(noted, defects)
+    if used is not None and not budget.take(used):
+        note(defects, PARAMETER_LIMIT)
+        return Disposition(disposition.value, {})
+    return disposition
 
 
 def filename_of(media_type: MediaType | None, disposition: Disposition | None) -> str | None:
@@ -95,16 +109,28 @@ def _note_all(noted: tuple[str, ...], defects: list[str]) -> None:
         note(defects, defect)
 
 
-@lru_cache(maxsize=1024)
-def _cached_media_type(value: str) -> tuple[MediaType, tuple[str, ...]]:
-    defects: list[str] = []
-    return _media_type(value, defects), tuple(defects)
+def _cut(value: str, defects: list[str]) -> str:
+    """As much of an irregular value as is looked at."""
+    if len(value) > MAX_LENGTH:
+        note(defects, PARAMETER_LIMIT)
+    return value[:MAX_LENGTH]
 
 
 @lru_cache(maxsize=1024)
-def _cached_disposition(value: str) -> tuple[Disposition, tuple[str, ...]]:
+def _cached_media_type(value: str) -> tuple[MediaType, tuple[str, ...], Budget | None]:
+    """The media type, its defects, and the budget that it was taken from; None for no parameters."""
     defects: list[str] = []
-    return _disposition(value, defects), tuple(defects)
+    budget = Budget()
+    media_type = _media_type(value, defects, budget)
+    return media_type, tuple(defects), budget if media_type.parameters else None
+
+
+@lru_cache(maxsize=1024)
+def _cached_disposition(value: str) -> tuple[Disposition, tuple[str, ...], Budget | None]:
+    defects: list[str] = []
+    budget = Budget()
+    disposition = _disposition(value, defects, budget)
+    return disposition, tuple(defects), budget if disposition.parameters else None
 
 
 # The good case: RFC 2045 tokens without comments; quoted strings without quoted pairs.
@@ -119,45 +145,52 @@ class _Parameter(NamedTuple):
     value: str
 
 
-def _media_type(value: str, defects: list[str]) -> MediaType:
+def _media_type(value: str, defects: list[str], budget: Budget) -> MediaType:
     match = _MEDIA_TYPE.match(value)
     if match is not None:
-        parameters = _regular_parameters(value, match.end())
+        parameters = _regular_parameters(value, match.end(), defects, budget)
         if parameters is not None:
-            return MediaType(match[0].lower(), _assemble(parameters, defects))
-    return _irregular_media_type(value, defects)
+            return MediaType(match[0].lower(), _assemble(parameters, defects, budget))
+    return _irregular_media_type(_cut(value, defects), defects, budget)
 
 
-def _disposition(value: str, defects: list[str]) -> Disposition:
+def _disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
     match = _DISPOSITION.match(value)
     if match is not None and value[0] != "'":
-        parameters = _regular_parameters(value, match.end())
+        parameters = _regular_parameters(value, match.end(), defects, budget)
         if parameters is not None:
-            return Disposition(match[0].lower(), _assemble(parameters, defects))
-    return _irregular_disposition(value, defects)
+            return Disposition(match[0].lower(), _assemble(parameters, defects, budget))
+    return _irregular_disposition(_cut(value, defects), defects, budget)
 
 
-def _regular_parameters(value: str, position: int) -> list[_Parameter] | None:
+def _regular_parameters(value: str, position: int, defects: list[str], budget: Budget) -> list[_Parameter] | None:
     """The parameters of a value that follows the grammar from `position` to its end, else None."""
     parameters: list[_Parameter] = []
     end = len(value)
+    limit = min(MAX_FIELD_PARAMETERS, budget.parameters)
     while position < end:
         match = _PARAMETER.match(value, position)
         if match is None:
-            return parameters if not value[position:].strip("; \t") else None  # see _Scanner.next
+            if value[position:].strip("; \t"):  # see _Scanner.next
+                return None
+            break
+        if len(parameters) == limit:
+            note(defects, PARAMETER_LIMIT)
+            break
         name, quoted, token = match.groups()
         parameters.append(_Parameter(name, token if quoted is None else quoted))
         position = match.end()
+    budget.parameters -= len(parameters)
     return parameters
 
 
-def _irregular_media_type(value: str, defects: list[str]) -> MediaType:
+def _irregular_media_type(value: str, defects: list[str], budget: Budget) -> MediaType:
     bare = _without_quotes(value)
-    scanner = _Scanner(bare, defects)
+    scanner = _Scanner(bare, defects, budget)
     head = scanner.take_head()
     if bare is not value or '"' in head:
         note(defects, INVALID_CONTENT_TYPE)
-    parameters = _assemble(scanner.take_parameters(), defects)
+    parameters = _assemble(scanner.take_parameters(), defects, budget)
     kind, _, subtype = [part.strip(_BLANKS + _QUOTES) for part in head.partition("/")]
     match = _DISPOSITION.match(subtype)
     if match is not None and _DISPOSITION.fullmatch(kind):
@@ -170,10 +203,10 @@ def _irregular_media_type(value: str, defects: list[str]) -> MediaType:
     return MediaType("text/plain", parameters)
 
 
-def _irregular_disposition(value: str, defects: list[str]) -> Disposition:
-    scanner = _Scanner(_without_quotes(value), defects)
+def _irregular_disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
+    scanner = _Scanner(_without_quotes(value), defects, budget)
     head = scanner.take_head().strip(_BLANKS + _QUOTES)
-    parameters = _assemble(scanner.take_parameters(), defects)
+    parameters = _assemble(scanner.take_parameters(), defects, budget)
     match = _DISPOSITION.match(head)
     if match is None or match.end() != len(head):
         note(defects, INVALID_DISPOSITION)
@@ -192,7 +225,7 @@ def _without_quotes(value: str) -> str:
 class _Scanner:
     """Takes an irregular value apart from left to right; every step goes on where the last one stopped."""
 
-    __slots__ = ("_defects", "_position", "_value")
+    __slots__ = ("_budget", "_defects", "_left", "_position", "_value")
 
     _HEAD_SPECIAL: ClassVar[re.Pattern[str]] = re.compile(r'[;"(]')
     _UNQUOTED_SPECIAL: ClassVar[re.Pattern[str]] = re.compile(r"[;(]")
@@ -205,9 +238,11 @@ class _Scanner:
     _WORD: ClassVar[re.Pattern[str]] = re.compile(r"[^ \t\r\n;,(]*")
     _BOUNDARY_WORD: ClassVar[re.Pattern[str]] = re.compile(r"[^ \t\r\n;]*")
 
-    def __init__(self, value: str, defects: list[str]) -> None:
+    def __init__(self, value: str, defects: list[str], budget: Budget) -> None:
         self._value = value
         self._defects = defects
+        self._budget = budget
+        self._left = MAX_FIELD_PARAMETERS  # steps
         self._position = 0
 
     def take_head(self) -> str:
@@ -226,7 +261,7 @@ class _Scanner:
     def take_parameters(self) -> list[_Parameter]:
         """All the rest."""
         parameters: list[_Parameter] = []
-        while self._skip(self._SEPARATORS) < len(self._value):
+        while self._skip(self._SEPARATORS) < len(self._value) and self._may_go_on():
             if self._value[self._position] == "(":
                 self._skip_comment()
                 continue
@@ -307,7 +342,7 @@ class _Scanner:
     def _skip_boundary(self) -> int:
         """The end of a boundary without quotes. QUIRK: hand-made mail does not quote those with specials or blanks."""
         end = self._skip(self._BOUNDARY_WORD)
-        while not self._at_end() and not self._NEXT_NAME.match(self._value, self._position):
+        while not self._at_end() and not self._NEXT_NAME.match(self._value, self._position) and self._may_go_on():
             if self._value.startswith("(", self._skip(self._BLANK)):
                 break
             end = self._skip(self._BOUNDARY_WORD)
@@ -322,11 +357,23 @@ class _Scanner:
 
     def _skip_comment(self) -> int:
         """Go behind the comment that begins here, or to the end where it is not closed."""
+        if not self._may_go_on():
+            return self._position
         close = find_comment_end(self._value, self._position + 1)
         if close == -1:
             note(self._defects, INVALID_PARAMETER)
         self._position = len(self._value) if close == -1 else close + 1
         return self._position
+
+    def _may_go_on(self) -> bool:
+        """Whether the budget has another step; else go to the end."""
+        if self._left and self._budget.parameters:
+            self._left -= 1
+            self._budget.parameters -= 1
+            return True
+        note(self._defects, PARAMETER_LIMIT)
+        self._position = len(self._value)
+        return False
 
     def _skip_comments(self) -> None:
         """Go behind comments and the blanks before them."""
@@ -361,7 +408,7 @@ def _unescape(name: str, text: str) -> str:
     return (_PAIR_OF_NAME if name in _FILE_NAMES else _PAIR).sub(r"\1", text)
 
 
-def _assemble(parameters: list[_Parameter], defects: list[str]) -> dict[str, str]:
+def _assemble(parameters: list[_Parameter], defects: list[str], budget: Budget) -> dict[str, str]:
     """Parameters by lower-case name, the first of each; RFC 2231 forms put together, which win over plain ones."""
     plain: dict[str, str] = {}
     extended: dict[str, _Segments] = {}
@@ -372,19 +419,23 @@ def _assemble(parameters: list[_Parameter], defects: list[str]) -> dict[str, str
         elif name in plain:
             note(defects, DUPLICATE_PARAMETER)
         else:
-            plain[name] = _decode_plain(name, text, defects)
+            plain[name] = _decode_plain(name, text, defects, budget)
     for name, segments in extended.items():
-        plain[name] = _decode_extended(name, segments, defects)
+        plain[name] = _decode_extended(name, segments, defects, budget)
     return plain
 
 
-def _decode_plain(name: str, text: str, defects: list[str]) -> str:
+def _decode_plain(name: str, text: str, defects: list[str], budget: Budget) -> str:
     if name == "boundary":
         # QUIRK: mailers pad it: `boundary="abc "`; RFC 2046 section 5.1.1: "must not end with white space".
         return text.rstrip(_BLANKS)
     if "=?" in text:
         # QUIRK: Outlook, Gmail and most others put encoded words in quotes, which RFC 2047 section 5 forbids.
-        decoded = decode_words(text, defects)
+        part = budget.copy()
+        part.words = min(part.words, MAX_FIELD_WORDS)
+        budget.words -= part.words
+        decoded = decode_words(text, defects, part)
+        budget.words += part.words
         if decoded != text:
             note(defects, INVALID_ENCODED_WORD)
         return decoded
@@ -418,7 +469,7 @@ def _add_segment(extended: dict[str, _Segments], name: str, text: str, defects: 
         segments[number] = _Segment(encoded, text)
 
 
-def _decode_extended(name: str, segments: _Segments, defects: list[str]) -> str:
+def _decode_extended(name: str, segments: _Segments, defects: list[str], budget: Budget) -> str:
     if _WHOLE in segments:
         ordered = [segments[_WHOLE]]
     else:
@@ -428,7 +479,7 @@ def _decode_extended(name: str, segments: _Segments, defects: list[str]) -> str:
             note(defects, INVALID_PARAMETER)
         ordered = [segments[number] for number in numbers]
     if not any(segment.encoded for segment in ordered):
-        return _decode_plain(name, "".join([segment.text for segment in ordered]), defects)
+        return _decode_plain(name, "".join([segment.text for segment in ordered]), defects, budget)
     charset: str | None = None
     if ordered[0].encoded:
         charset, text = _split_charset(ordered[0].text, defects)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from fastsmtp._parse import find_delimiter, find_header_end
 from fastsmtp.mime import defects
+from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.entity import Entity, Role, read_entity
 from fastsmtp.mime.parameters import MediaType
 
@@ -70,6 +71,7 @@ class Splitter:
         "_parts",
         "_reading_header",
         "_work",
+        "budget",
         "defects",
         "message",
     )
@@ -78,6 +80,7 @@ class Splitter:
         self._handler = handler
         self.message: Entity | None = None
         self.defects: list[str] = []
+        self.budget = Budget()  # of the mail: what may still be taken apart
         self._reading_header = True  # of an entity; otherwise a body, a preamble or an epilogue
         self._multiparts: list[Entity] = []  # open multiparts, outermost first
         self._delimiters: dict[bytes, tuple[int, bool]] = {}  # line without "--" -> index of multipart, closing?
@@ -232,7 +235,7 @@ class Splitter:
             number = ""
         else:
             number = f"{parent.number}.{parent.parts}" if parent.number else str(parent.parts)
-        entity, body_start = read_entity(octets, number, parent)
+        entity, body_start = read_entity(octets, number, parent, self.budget)
         if self.message is None:
             self.message = entity
         if entity is self.message or entity.role is not Role.ATTACHMENT:

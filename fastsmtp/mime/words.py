@@ -1,4 +1,4 @@
-"""Encoded words (RFC 2047, with the language of RFC 2231 section 5) -> text; the ends of quoted strings and comments.
+"""Encoded words (RFC 2047, with the language of RFC 2231 section 5) -> text.
 
 Words are found with `str.find`, never with a pattern that can run over the rest of the value, so thousands of `=?`
 cost linear time. Adjacent words of one charset and encoding are decoded as one: a character may be split over them.
@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from fastsmtp.mime._quoting import decode_hex
+from fastsmtp.mime.budget import MAX_WORD_LENGTH, MAX_WORDS, WORD_UNIT, Budget
 from fastsmtp.mime.charset import decode_charset, is_joinable
-from fastsmtp.mime.defects import INVALID_ENCODED_WORD, note
+from fastsmtp.mime.defects import INVALID_ENCODED_WORD, WORD_LIMIT, note
 
 _PREFIX: Final = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,3}")
 _BLANKS: Final = " \t\r\n"
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached: who writes to whom repeats
+_STEP_WORDS: Final = 250  # that are looked at at a time
 # What may stand before and after an encoded word: blanks in text, and the signs around words in a phrase or comment
 # (RFC 2047 section 5).
 _BEFORE: Final = frozenset(_BLANKS + "(")
 _AFTER: Final = frozenset(_BLANKS + ")")
-
-_QUOTE_OR_PAIR: Final = re.compile(r'"|\\.', re.DOTALL)
-_PARENTHESIS_OR_PAIR: Final = re.compile(r"[()]|\\.", re.DOTALL)
-
-_HEX_OCTETS: Final = {
-    f"{high}{low}".encode(): bytes((int(high + low, 16),))
-    for high in "0123456789abcdefABCDEF"
-    for low in "0123456789abcdefABCDEF"
-}
 
 
 class _Word(NamedTuple):
@@ -39,33 +34,54 @@ class _Word(NamedTuple):
     text: str  # still encoded
 
 
-def decode_words(value: str, defects: list[str]) -> str:
+def decode_words(value: str, defects: list[str], budget: Budget | None = None) -> str:
     """`value` with its encoded words decoded and the blanks between adjacent ones dropped.
 
-    Text that is no encoded word stays as it is; `invalid-encoded-word` is noted where one breaks the rules.
+    Text that is no encoded word stays as it is, as do words beyond the `budget` of the mail, without one of `value`
+    alone; `invalid-encoded-word` is noted where one breaks the rules.
     """
     if "=?" not in value:
         return value
-    if len(value) <= _CACHED_LENGTH:
-        text, noted = _cached_decode(value)
-        for defect in noted:
-            note(defects, defect)
-        return text
-    return _decode(value, defects)
+    if budget is None:
+        budget = Budget()
+    if len(value) > _CACHED_LENGTH:
+        return _decode(value, defects, budget)
+    text, noted, words = _cached_decode(value)
+    if words > budget.words:
+        note(defects, WORD_LIMIT)
+        return value
+    budget.words -= words
+    for defect in noted:
+        note(defects, defect)
+    return text
 
 
 @lru_cache(maxsize=1024)
-def _cached_decode(value: str) -> tuple[str, tuple[str, ...]]:
+def _cached_decode(value: str) -> tuple[str, tuple[str, ...], int]:
     defects: list[str] = []
-    return _decode(value, defects), tuple(defects)
+    budget = Budget()
+    return _decode(value, defects, budget), tuple(defects), MAX_WORDS - budget.words
 
 
-def _decode(value: str, defects: list[str]) -> str:
+def _decode(value: str, defects: list[str], budget: Budget) -> str:
     pieces: list[str] = []
+    for _ in word_steps(value, defects, budget, pieces):
+        pass
+    return "".join(pieces)
+
+
+def word_steps(value: str, defects: list[str], budget: Budget, pieces: list[str]) -> Iterator[None]:
+    """What `decode_words` does, some milliseconds at a time; the text is added to `pieces`."""
     run: list[_Word] = []  # adjacent words, not decoded yet
     done = 0  # value[:done] is in pieces and run
     position = value.find("=?")
     while position != -1:
+        if not budget.words:
+            note(defects, WORD_LIMIT)
+            break
+        budget.words -= 1
+        if budget.words % _STEP_WORDS == 0:
+            yield
         prefix = _PREFIX.match(value, position)
         if prefix is None:
             position = value.find("=?", position + 1)
@@ -77,6 +93,12 @@ def _decode(value: str, defects: list[str]) -> str:
         if inner != -1:  # this one was never closed; the next one is
             position = inner
             continue
+        units = (end - prefix.end()) // WORD_UNIT
+        if units > budget.words or end - prefix.end() > MAX_WORD_LENGTH:
+            note(defects, WORD_LIMIT)
+            position = value.find("=?", end)
+            continue
+        budget.words -= units
         word = _Word(prefix[1], prefix[2].lower(), value[prefix.end() : end])
         if not _is_decodable(word, defects):
             position = value.find("=?", end)
@@ -88,48 +110,14 @@ def _decode(value: str, defects: list[str]) -> str:
             pieces.append(_decode_run(run, defects))
             pieces.append(gap)
             run = []
+        elif len(run) >= _STEP_WORDS and not _continues(run[-1], word):
+            pieces.append(_decode_run(run, defects))
+            run = []
         run.append(word)
         done = end
         position = value.find("=?", end)
     pieces.append(_decode_run(run, defects))
     pieces.append(value[done:])
-    return "".join(pieces)
-
-
-def decode_hex(octets: bytes, mark: bytes) -> bytes:
-    """`octets` with each `mark` and two hexadecimal digits (any case) made one octet; other marks stay."""
-    head, *escapes = octets.split(mark)
-    decoded = [head]
-    for escape in escapes:
-        octet = _HEX_OCTETS.get(escape[:2])
-        if octet is None:
-            decoded += mark, escape
-        else:
-            decoded += octet, escape[2:]
-    return b"".join(decoded)
-
-
-def find_quote_end(value: str, position: int) -> int:
-    """Where the quoted string whose text begins at `position` has its closing quote, or -1."""
-    while (match := _QUOTE_OR_PAIR.search(value, position)) is not None:
-        if match[0] == '"':
-            return match.start()
-        position = match.end()
-    return -1
-
-
-def find_comment_end(value: str, position: int) -> int:
-    """Where the comment whose text begins at `position` has its closing parenthesis, or -1; comments nest."""
-    depth = 1
-    while (match := _PARENTHESIS_OR_PAIR.search(value, position)) is not None:
-        if match[0] == "(":
-            depth += 1
-        elif match[0] == ")":
-            depth -= 1
-            if depth == 0:
-                return match.start()
-        position = match.end()
-    return -1
 
 
 def _last_prefix(value: str, start: int, end: int) -> int:

@@ -49,6 +49,13 @@ DAMAGE: dict[str, tuple[bytes, list[str], list[list[str]]]] = {
     "header of half a megabyte in one line": (crlf(f"Subject: {LONG[: 512 * 1024]}\n\ntext\n"), [], []),
     "header that never ends": (crlf("X: y\n" * 400_000), [d.UNTERMINATED_HEADER, d.FIELD_LIMIT], []),
     "body line of two megabytes": (crlf(f"Subject: x\n\n{LONG}\n"), [], []),
+    "ten thousand words": (crlf("X: " + "=?utf-8?q?=41?= " * 10_000 + "\n\ntext\n"), [d.WORD_LIMIT], []),
+    "addresses without end": (crlf("To: " + "a@b," * 100_000 + "c@d\n\ntext\n"), [d.ADDRESS_LIMIT], []),
+    "parameters without end": (
+        crlf("Content-Type: text/plain" + "".join(f"; n{n}=x" for n in range(5000)) + "\n\ntext\n"),
+        [d.PARAMETER_LIMIT],
+        [],
+    ),
     "missing boundary": (crlf("Content-Type: multipart/mixed\n\n--b\n\none\n--b--\n"), [d.MISSING_BOUNDARY], []),
     "empty boundary": (crlf('Content-Type: multipart/mixed; boundary=""\n\n--\n\none\n'), [d.MISSING_BOUNDARY], []),
     "boundary of a megabyte": (

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.mime.address import Address, _irregular_addresses, _regular_addresses, parse_addresses
-from fastsmtp.mime.defects import INVALID_ADDRESS, INVALID_ENCODED_WORD, MEANINGS
+from fastsmtp.mime.address import Address, _irregular_steps, address_steps, parse_addresses
+from fastsmtp.mime.budget import MAX_ADDRESSES, Budget
+from fastsmtp.mime.defects import ADDRESS_LIMIT, INVALID_ADDRESS, INVALID_ENCODED_WORD, MEANINGS
 
 Pairs = list[tuple[str, str]]
 
@@ -171,31 +172,31 @@ def test_deep_comments() -> None:
 
 def test_commas_behind_comments() -> None:
     """Each comma once looked at all the blanks before it: with ten times as many it did not end."""
-    value = " ()" * 10_000 + "x" + ",x" * 10_000
+    value = " ()" * 400 + "x" + ",x" * 10_000
     assert len(parse_addresses(value, [])) == 10_001
 
 
 def test_long_plain_list_is_read_to_its_end() -> None:
-    assert addresses("a@b, " * 20_000 + "c@d") == ([("", "a@b")] * 20_000 + [("", "c@d")], [])
+    assert addresses("a@b, " * 19_999 + "c@d") == ([("", "a@b")] * 19_999 + [("", "c@d")], [])
 
 
 def test_endless_plain_list_is_cut() -> None:
     found, defects = addresses("a@b," * 200_000 + "c@d")
-    assert found == [("", "a@b")] * (16 * 1024)
-    assert defects == [INVALID_ADDRESS]
+    assert found == [("", "a@b")] * MAX_ADDRESSES
+    assert defects == [ADDRESS_LIMIT]
 
 
 @pytest.mark.parametrize("rest", ["(c)", ", (c) <y@z>", ",;", ' "'])
 def test_long_list_is_cut_at_a_comma(rest: str) -> None:
     found, defects = addresses("Ada <ada@example.com>," * 5000 + "x@y" + rest)
     assert found == [("Ada", "ada@example.com")] * (64 * 1024 // 22)
-    assert defects == [INVALID_ADDRESS]
+    assert defects == [ADDRESS_LIMIT]
 
 
 def test_long_value_without_comma_is_cut() -> None:
     found, defects = addresses("x" * 100_000)
     assert found == [("", "x" * 64 * 1024)]
-    assert defects == [INVALID_ADDRESS]
+    assert defects == [ADDRESS_LIMIT, INVALID_ADDRESS]
 
 
 ATOMS = st.from_regex(r"[A-Za-z0-9!#$%&'*+/?^_`{|}~-]{1,12}", fullmatch=True)
@@ -221,10 +222,15 @@ def test_agrees_with_stdlib(value: str) -> None:
 
 @given(st.lists(MAILBOXES, min_size=1, max_size=4).map(", ".join))
 def test_both_ways_agree(value: str) -> None:
-    regular = _regular_addresses(value)
-    if regular is not None:
-        defects: list[str] = []
-        assert (_irregular_addresses(value, defects), defects) == (regular, [])
+    defects: list[str] = []
+    found: list[Address] = []
+    for _ in address_steps(value, defects, Budget(), found):
+        pass
+    if not defects:
+        token_by_token: list[Address] = []
+        for _ in _irregular_steps(value, defects, Budget(), token_by_token):
+            pass
+        assert (token_by_token, defects) == (found, [])
 
 
 PIECES = st.sampled_from(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.defects import (
     DUPLICATE_PARAMETER,
     INVALID_CONTENT_TYPE,
@@ -275,10 +276,10 @@ def test_both_ways_agree(kind: str, parameters: dict[str, str]) -> None:
     value = f"{kind}/{kind}" + "".join(f"; {name}={text}" for name, text in parameters.items() if text.count('"') != 1)
     parsed, defects = media_type(value)
     noted: list[str] = []
-    assert (_irregular_media_type(value, noted), noted) == (parsed, defects)
+    assert (_irregular_media_type(value, noted, Budget()), noted) == (parsed, defects)
     value = value.partition("/")[2]
     defects, noted = [], []
-    assert _irregular_disposition(value, noted) == parse_disposition(value, defects)
+    assert _irregular_disposition(value, noted, Budget()) == parse_disposition(value, defects)
     assert noted == defects
 
 

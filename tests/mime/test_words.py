@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastsmtp.mime.defects import INVALID_ENCODED_WORD, MEANINGS, UNKNOWN_CHARSET, WRONG_CHARSET
-from fastsmtp.mime.words import decode_hex, decode_words, find_comment_end, find_quote_end
+from fastsmtp.mime.words import decode_words
 
 GOOD = {
     "plain": ("Hello = ? you", "Hello = ? you"),
@@ -108,34 +108,3 @@ def test_any_value(value: str) -> None:
     assert set(defects) <= set(MEANINGS)
     if "=?" not in value:
         assert text == value
-
-
-@pytest.mark.parametrize(
-    ("octets", "mark", "decoded"),
-    [
-        (b"a%20b%e2%82%AC", b"%", b"a b\xe2\x82\xac"),
-        (b"%", b"%", b"%"),
-        (b"%%41%4%zz%", b"%", b"%A%4%zz%"),
-        (b"=3D3D", b"=", b"=3D"),
-        (b"", b"=", b""),
-    ],
-)
-def test_decode_hex(octets: bytes, mark: bytes, decoded: bytes) -> None:
-    assert decode_hex(octets, mark) == decoded
-
-
-@pytest.mark.parametrize(
-    ("value", "end"),
-    [('abc"d', 3), (r'a\"b"', 4), (r'a\\"', 3), ("abc", -1), ('a\\"', -1), ("a\\", -1), ('"', 0)],
-)
-def test_find_quote_end(value: str, end: int) -> None:
-    assert find_quote_end(value, 0) == end
-
-
-@pytest.mark.parametrize(
-    ("value", "end"),
-    [("abc)d", 3), ("a(b)c)", 5), (r"a\)b)", 4), ("a(b)", -1), ("(" * 100_000 + ")" * 100_001, 200_000)],
-    ids=["plain", "nested", "quoted pair", "unclosed", "deep"],
-)
-def test_find_comment_end(value: str, end: int) -> None:
-    assert find_comment_end(value, 0) == end

@@ -1,0 +1,8 @@
+def find_quote_end(value: str, position: int) -> int:
+    """Where the quoted string whose text begins at `position` has its closing quote, or -1."""
+
+def find_comment_end(value: str, position: int) -> int:
+    """Where the comment whose text begins at `position` has its closing parenthesis, or -1; comments nest."""
+
+def decode_hex(octets: bytes, mark: bytes) -> bytes:
+    """`octets` with each `mark` and two hexadecimal digits (any case) made one octet; other marks stay."""

@@ -1,0 +1,51 @@
+"""How much of one mail is taken apart. What is above stays as it was sent, and is a defect."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_ADDRESSES: Final = 20_000  # mailboxes of all address fields
+MAX_ADDRESS_TOKENS: Final = 64 * 1024  # of the address lists that are more than plain mailboxes; six a mailbox or so
+MAX_PARAMETERS: Final = 40_000  # of all Content-Type and Content-Disposition fields; four for each of 10 000 parts
+MAX_WORDS: Final = 5_000  # encoded words, and what begins like one; a long one counts as several
+
+MAX_LENGTH: Final = 64 * 1024  # characters of a field's value that are looked at, but for plain mailboxes and words
+MAX_FIELD_PARAMETERS: Final = 1_000  # of one field, and comments and whatever else is between them
+MAX_FIELD_WORDS: Final = 1_000  # in a parameter
+MAX_MAILBOX_TOKENS: Final = 1_000  # of one mailbox
+MAX_WORD_LENGTH: Final = 64 * 1024  # characters of an encoded word; RFC 2047 section 2 allows 75
+WORD_UNIT: Final = 64  # characters of an encoded word that count as one
+
+
+class Budget:
+    """What of a mail may still be taken apart. Who takes something apart takes it from here first."""
+
+    __slots__ = ("address_tokens", "addresses", "parameters", "words")
+
+    def __init__(self) -> None:
+        self.addresses = MAX_ADDRESSES
+        self.address_tokens = MAX_ADDRESS_TOKENS
+        self.parameters = MAX_PARAMETERS
+        self.words = MAX_WORDS
+
+    def take(self, other: Budget) -> bool:
+        """Take what was taken from `other`, if there is as much; it was whole before."""
+        left = self._without(other)
+        if min(left) < 0:
+            return False
+        self.addresses, self.address_tokens, self.parameters, self.words = left
+        return True
+
+    def copy(self) -> Budget:
+        """Return one with as much left."""
+        other = Budget()
+        other.addresses, other.address_tokens, other.parameters, other.words = self._without(other)
+        return other
+
+    def _without(self, other: Budget) -> tuple[int, int, int, int]:
+        return (
+            self.addresses + other.addresses - MAX_ADDRESSES,
+            self.address_tokens + other.address_tokens - MAX_ADDRESS_TOKENS,
+            self.parameters + other.parameters - MAX_PARAMETERS,
+            self.words + other.words - MAX_WORDS,
+        )
