@@ -26,6 +26,7 @@ cdef enum:
     SHIFT_OUT = 0x0E
     SHIFT_IN = 0x0F
     SINGLE_SHIFT = 0x8E         # of EUC-JP: katakana
+    NOTHING = 0x80              # twice: one character of EUC-JP that is none
     SUPPLEMENT_SHIFT = 0x8F     # of EUC-JP: JIS X 0212
     PLUS = 0x2B
     MINUS = 0x2D
@@ -337,9 +338,11 @@ cdef class JISDecoder:
                 emit(out, at[0] | 0x80)
                 return 1
         elif self._mode != ASCII and 0x21 <= at[0] <= 0x7E:
-            if left < 2:
-                return final  # half of a character: left out
-            if not 0x21 <= at[1] <= 0x7E:
+            if left < 2 and not final:
+                return 0
+            if left < 2 or not 0x21 <= at[1] <= 0x7E:  # half of a character
+                emit(out, NOTHING)
+                emit(out, NOTHING)
                 return 1
             if self._mode == SUPPLEMENT:
                 emit(out, SUPPLEMENT_SHIFT)

@@ -6,6 +6,7 @@ What a label says is tried first, then what else the octets may be; `labels` kno
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +17,7 @@ from fastsmtp.mime.labels import CODECS, codec_of
 from fastsmtp.mime.reading import CESU_8, EXTENDED, JIS, LATIN_1, VISCII, Octets, Reading, extended, read
 
 _UTF_16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UNICODE_BOMS: Final = (*_UTF_16_BOMS, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _STRICT: Final = {name: Reading(name) for name in CODECS}
 # Charsets whose first reading is a codec of Python's.
 _DIRECT: Final = {name: name for name in CODECS if not (name.startswith("utf-") or name in ("iso-2022-jp", VISCII))}
@@ -119,6 +121,61 @@ def is_utf8(octets: Octets, label: str | None, *, is_html: bool = False) -> bool
 def is_joinable(label: str) -> bool:
     """Whether octets in this charset may be joined with others before they are decoded."""
     return codec_of(label) not in _STATEFUL
+
+
+def join_shifted(pieces: list[bytes], label: str) -> list[bytes]:
+    """Neighbours among texts in a charset that is not joinable, joined where one cannot stand alone.
+
+    It ends within what a shift or an escape sequence began, and the next one goes on from there. They are joined only
+    if that gives a meaning to all octets.
+    """
+    codec = codec_of(label)
+    runs: list[list[bytes]] = []
+    is_open = False
+    for piece in pieces:
+        if is_open and _goes_on(codec, piece):
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+            is_open = False
+        is_open = _is_open(codec, piece, is_open)
+    joined: list[bytes] = []
+    for run in runs:
+        octets = b"".join(run)
+        noted: list[str] = []
+        if len(run) > 1:
+            decode_charset(octets, label, noted)
+        joined += run if noted else [octets]
+    return joined
+
+
+_HZ_SIGN: Final = re.compile(rb"~[{}]")
+_OPEN_UTF7: Final = re.compile(rb"\+[A-Za-z0-9+/]*\Z")
+_IN_UTF7: Final = re.compile(rb"[A-Za-z0-9/-]")
+_WHOLLY_IN_UTF7: Final = re.compile(rb"[A-Za-z0-9+/]+\Z")
+_TO_ASCII: Final = (b"\x1b(B", b"\x1b(J", b"\x1b(H")
+
+
+def _is_open(codec: str | None, octets: bytes, was_open: bool) -> bool:
+    """Whether something that began in the text, or before it, is not closed at its end."""
+    if codec == "iso-2022-jp":
+        escape = octets.rfind(_ESCAPE)
+        return was_open if escape == -1 else octets[escape : escape + 3] not in _TO_ASCII
+    if codec == "utf-7":
+        return _OPEN_UTF7.search(octets) is not None or (was_open and _WHOLLY_IN_UTF7.match(octets) is not None)
+    if codec == "hz":
+        signs = _HZ_SIGN.findall(octets)
+        return signs[-1] == b"~{" if signs else was_open
+    return True  # UTF-16, UTF-32 and ISO-2022-KR: what the text begins with holds to its end
+
+
+def _goes_on(codec: str | None, octets: bytes) -> bool:
+    """Whether the text may go on from what is open before it."""
+    if codec == "utf-7":
+        return _IN_UTF7.match(octets) is not None
+    if codec == "iso2022_kr":
+        return _ESCAPE not in octets
+    return not octets.startswith(_UNICODE_BOMS)
 
 
 def _unlabelled(octets: Octets, is_html: bool) -> Iterator[Reading]:

@@ -1,7 +1,7 @@
 """Encoded words (RFC 2047, with the language of RFC 2231 section 5) -> text.
 
 Words are found with `str.find`, never with a pattern that can run over the rest of the value, so thousands of `=?`
-cost linear time. Adjacent words of one charset and encoding are decoded as one: a character may be split over them.
+cost linear time. Adjacent words of one charset are decoded as one: a character may be split over them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from fastsmtp.mime._quoting import decode_hex
 from fastsmtp.mime.budget import MAX_WORD_LENGTH, MAX_WORDS, WORD_UNIT, Budget
-from fastsmtp.mime.charset import decode_charset, is_joinable
+from fastsmtp.mime.charset import decode_charset, is_joinable, join_shifted
 from fastsmtp.mime.defects import INVALID_ENCODED_WORD, WORD_LIMIT, note
 
 _PREFIX: Final = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?")
@@ -110,7 +110,7 @@ def word_steps(value: str, defects: list[str], budget: Budget, pieces: list[str]
             pieces.append(_decode_run(run, defects))
             pieces.append(gap)
             run = []
-        elif len(run) >= _STEP_WORDS and not _continues(run[-1], word):
+        elif len(run) >= _STEP_WORDS and not _is_of_one_charset(run[-1], word):
             pieces.append(_decode_run(run, defects))
             run = []
         run.append(word)
@@ -150,35 +150,46 @@ def _note_neighbours(value: str, start: int, end: int, defects: list[str]) -> No
 
 
 def _decode_run(words: list[_Word], defects: list[str]) -> str:
-    """The text of adjacent words: decoded together as far as charset and encoding stay the same."""
+    """The text of adjacent words: decoded together as far as the charset stays the same."""
     if not words:
         return ""
-    if len(words) == 1:
-        word = words[0]
-        return decode_charset(_octets([word]), _label(word), defects)
     texts: list[str] = []
     group = [words[0]]
     for word in words[1:]:
-        if _continues(group[-1], word):
-            group.append(word)
-        else:
-            texts.append(decode_charset(_octets(group), _label(group[0]), defects))
-            group = [word]
-    texts.append(decode_charset(_octets(group), _label(group[0]), defects))
+        if not _is_of_one_charset(group[0], word):
+            texts.append(_decode_group(group, defects))
+            group = []
+        group.append(word)
+    texts.append(_decode_group(group, defects))
     return "".join(texts)
 
 
-def _continues(word: _Word, following: _Word) -> bool:
-    """Whether the octets of two adjacent words may be one text.
+def _decode_group(words: list[_Word], defects: list[str]) -> str:
+    """The text of adjacent words of one charset.
 
     QUIRK: many mailers (JavaMail, PHPMailer with wrong mbstring settings) cut encoded words between octets, not
-    characters, against RFC 2047 section 5.
+    characters, against RFC 2047 section 5; some cut inside of what a shift or an escape sequence began.
     """
-    return (
-        word.encoding == following.encoding
-        and _label(word).lower() == _label(following).lower()
-        and is_joinable(word.charset)
-    )
+    label = _label(words[0])
+    if len(words) == 1:
+        return decode_charset(_octets(words), label, defects)
+    if is_joinable(label):
+        return decode_charset(b"".join(map(_octets, _by_encoding(words))), label, defects)
+    pieces = [_octets([word]) for word in words]
+    return "".join([decode_charset(octets, label, defects) for octets in join_shifted(pieces, label)])
+
+
+def _is_of_one_charset(word: _Word, other: _Word) -> bool:
+    return _label(word).lower() == _label(other).lower()
+
+
+def _by_encoding(words: list[_Word]) -> list[list[_Word]]:
+    runs: list[list[_Word]] = [[]]
+    for word in words:
+        if runs[-1] and runs[-1][-1].encoding != word.encoding:
+            runs.append([])
+        runs[-1].append(word)
+    return runs
 
 
 def _label(word: _Word) -> str:

@@ -97,12 +97,18 @@ def test_iso_2022_jp_with_vendor_characters_is_the_same_at_every_cut(octets: byt
     [
         (b"\x1b$BF|\x1b(B!", "日!"),
         (b"\x1b$@-!\x1b(J\x1b(I1", "①ｱ"),
-        (b"\x1b$BF|-\x1b(Bx", "日x"),  # half of a character
         (b"a\x1b$Xb", "a\x1b$Xb"),
     ],
 )
 def test_iso_2022_jp_with_vendor_characters(octets: bytes, text: str) -> None:
     assert read(octets, Reading(reading.JIS)) == text
+
+
+@pytest.mark.parametrize("octets", [b"\x1b$BF|-\x1b(Bx", b"\x1b$BF|-\x1b(I\x1b(Bx", b"\x1b$BF|\x24\x7e\x1b(Bx"])
+def test_half_of_a_character_of_iso_2022_jp_has_no_meaning(octets: bytes) -> None:
+    assert read(octets, Reading(reading.JIS, True)) == "日\ufffdx"
+    with pytest.raises(UnicodeDecodeError):
+        read(octets, Reading(reading.JIS))
 
 
 PIECES = st.lists(
