@@ -80,26 +80,26 @@ class Logs:
 
     def __init__(self, settings: LogsSettings) -> None:
         """Open every output. Raises StartError where a log file cannot be opened."""
-        self._sinks: dict[str, _Sink] = {}
-        self._base = _make_sink(settings.channel(""))
+        self.sinks: dict[str, _Sink] = {}
+        self.base = _make_sink(settings.channel(""))
         try:
             for name in settings.channels:
-                self._sinks[name] = _make_sink(settings.channel(name))
+                self.sinks[name] = _make_sink(settings.channel(name))
         except StartError:
             self.close()
             raise
         for part, whole in PARTS.items():
-            if whole in self._sinks:
-                self._sinks.setdefault(part, self._sinks[whole])
+            if whole in self.sinks:
+                self.sinks.setdefault(part, self.sinks[whole])
 
     def sink(self, channel: str) -> _Sink:
         """Where the records of this channel go."""
-        return self._sinks.get(channel, self._base)
+        return self.sinks.get(channel, self.base)
 
     @property
     def level(self) -> int:
         """The least that is logged in any channel."""
-        return min(sink.level for sink in (self._base, *self._sinks.values()))
+        return min(sink.level for sink in (self.base, *self.sinks.values()))
 
     def reopen(self) -> None:
         """Open the files again under their names, after a log rotation moved them; the old one stays if that fails."""
@@ -112,7 +112,7 @@ class Logs:
             output.close()
 
     def _outputs(self) -> list[LogOutput]:
-        return list(dict.fromkeys(sink.output for sink in (self._base, *self._sinks.values())))
+        return list(dict.fromkeys(sink.output for sink in (self.base, *self.sinks.values())))
 
 
 def configure(settings: LogsSettings) -> Logs:
@@ -121,10 +121,11 @@ def configure(settings: LogsSettings) -> Logs:
     Raises StartError where a log file cannot be opened.
     """
     logs = Logs(settings)
+    base, sinks = logs.base, logs.sinks
 
     def finish(_logger: object, method: str, event: _Event) -> tuple[tuple[LogOutput, bytes], dict[str, object]]:
-        sink = logs.sink(event.get("channel", ""))
-        if _LEVELS[_level_name(method)] < sink.level:
+        sink = sinks.get(event.get("channel", ""), base) if sinks else base
+        if sinks and _LEVELS[_level_name(method)] < sink.level:
             raise structlog.DropEvent
         event["level"] = method
         return (sink.output, sink.render(event)), {}
