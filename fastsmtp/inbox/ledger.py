@@ -18,7 +18,7 @@ BEGUN: Final = "begun"
 REFUSED: Final = "refused"
 ABORTED: Final = "aborted"
 ACCEPTED: Final = "accepted"
-_ENDS: Final = (ACCEPTED, REFUSED, ABORTED)
+ENDS: Final = (ACCEPTED, REFUSED, ABORTED)
 
 
 class Ledger:
@@ -61,7 +61,7 @@ class Reporter:
         for namespace, counted in events.items():
             for event, step in counted.items():
                 self._ledger.add(namespace, event, step)
-            ended = sum(counted.get(event, 0) for event in _ENDS)
+            ended = sum(counted.get(event, 0) for event in ENDS)
             left = self._in_flight.get(namespace, 0) + counted.get(BEGUN, 0) - ended
             self._in_flight[namespace] = left
 
@@ -76,14 +76,14 @@ class Reporter:
 def make_ledger(events: Mapping[str, int], counters: Counters) -> dict[str, Any]:
     """Return the ledger of one namespace or of all."""
     begun = events.get(BEGUN, 0)
-    ended = {event: events.get(event, 0) for event in _ENDS}
+    ended = {event: events.get(event, 0) for event in ENDS}
     store = counters.ledger()
     sessions = {"begun": begun, **ended, "in_flight": begun - sum(ended.values())}
     return {
         "sessions": sessions,
         "store": store,
         "outcomes": dict(counters.by_outcome),
-        "other": {event: count for event, count in events.items() if event not in (BEGUN, *_ENDS)},
+        "other": {event: count for event, count in events.items() if event not in (BEGUN, *ENDS)},
         "balanced": sessions["in_flight"] >= 0
         and store["accepted"] == store["stored"] + store["counted_only"] + store["dropped"]
         and store["present"] >= 0,

@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import FrameDecoder
 from fastsmtp.inbox.frames import MAX_NUMBER, Counts, Head, counts_frame, mail_frame, read_verdicts
+from fastsmtp.inbox.ledger import BEGUN, ENDS
 from fastsmtp.system.backoff import Backoff
 
 PATIENCE_S: Final = 10.0  # for an inbox that was killed, or whose disk is stuck; then the mail is refused
@@ -45,7 +46,8 @@ class Link:
         self._sent: dict[int, _Sent] = {}  # by number, the oldest first
         self._number = 0
         self._withdrawn: list[str] = []
-        self._events: dict[str, dict[str, int]] = {}
+        self._events: dict[str, dict[str, int]] = {}  # not told yet, by namespace
+        self._open: dict[str, int] = {}  # mails that have begun and not ended, by namespace
         self._flushing: asyncio.Handle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -79,6 +81,10 @@ class Link:
         """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon."""
         events = self._events.setdefault(namespace, {})
         events[event] = events.get(event, 0) + step
+        if event == BEGUN:
+            self._open[namespace] = self._open.get(namespace, 0) + step
+        elif event in ENDS:
+            self._open[namespace] = self._open.get(namespace, 0) - step
         if self._flushing is None:
             self._flushing = self._loop.call_later(0.02, self._flush_counts)
 
@@ -122,8 +128,11 @@ class Link:
         await self._loop.create_unix_connection(lambda: _Connection(self), self._path)
 
     def on_connected(self, transport: asyncio.Transport) -> None:
-        """There is a connection: what is not acknowledged is sent again."""
+        """There is a connection: what is not acknowledged is sent again, and what is in flight begins again."""
         self._transport = transport
+        for namespace, count in self._open.items():
+            events = self._events.setdefault(namespace, {})
+            events[BEGUN] = count + sum(events.get(event, 0) for event in ENDS)
         self._flush_counts()
         for sent in self._sent.values():
             transport.writelines(sent.segments)

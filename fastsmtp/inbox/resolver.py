@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from fastsmtp.capture.email import Email
 from fastsmtp.inbox.names import DEFAULT, to_name
+from fastsmtp.smtp.envelope import Envelope
+
+Fields: TypeAlias = Sequence[tuple[str, str]]
+Entry: TypeAlias = "Callable[[Resolver, Envelope, str, Fields], list[str]]"
 
 _DOMAIN: Final = ".ns.test"
 _PLUS = re.compile(r"\+ns\.([^@]+)@")
@@ -26,38 +30,45 @@ class Resolver:
 
     def __call__(self, email: Email) -> list[str]:
         """Return the names, at least one."""
+        return self._first(email.envelope, email.origin.server, email.message.fields)
+
+    def of_envelope(self, envelope: Envelope, server: str) -> list[str]:
+        """Return what is known before the header has come: the names, at least one."""
+        return self._first(envelope, server, ())
+
+    def _first(self, envelope: Envelope, server: str, fields: Fields) -> list[str]:
         for entry in self._entries:
-            names = entry(self, email)
+            names = entry(self, envelope, server, fields)
             if names:
                 return names
         return [DEFAULT]
 
-    def of_listener(self, email: Email) -> list[str]:
+    def of_listener(self, envelope: Envelope, server: str, fields: Fields) -> list[str]:
         """A port that a namespace has for itself."""
-        name = self.listeners.get(email.origin.server)
+        name = self.listeners.get(server)
         return [name] if name else []
 
 
-def _entry(text: str) -> Callable[[Resolver, Email], list[str]]:
+def _entry(text: str) -> Entry:
     if text.startswith(HEADER):
         wanted = text[len(HEADER) :].lower()
-        return lambda _resolver, email: _of_header(wanted, email)
+        return lambda _resolver, _envelope, _server, fields: _of_header(wanted, fields)
     return _BY_ENTRY[text]
 
 
-def _of_username(_resolver: Resolver, email: Email) -> list[str]:
-    credentials = email.envelope.credentials
+def _of_username(_resolver: Resolver, envelope: Envelope, _server: str, _fields: Fields) -> list[str]:
+    credentials = envelope.credentials
     return _named(credentials.username) if credentials is not None and credentials.username else []
 
 
-def _of_helo(_resolver: Resolver, email: Email) -> list[str]:
-    helo = (email.envelope.helo or "").lower()
+def _of_helo(_resolver: Resolver, envelope: Envelope, _server: str, _fields: Fields) -> list[str]:
+    helo = (envelope.helo or "").lower()
     return _named(helo[: -len(_DOMAIN)]) if helo.endswith(_DOMAIN) else []
 
 
-def _of_recipients(_resolver: Resolver, email: Email) -> list[str]:
+def _of_recipients(_resolver: Resolver, envelope: Envelope, _server: str, _fields: Fields) -> list[str]:
     names: dict[str, None] = {}
-    for path in email.envelope.forward_paths:
+    for path in envelope.forward_paths:
         lowered = path.lower()
         found = _PLUS.search(lowered)
         if found is not None:
@@ -67,8 +78,8 @@ def _of_recipients(_resolver: Resolver, email: Email) -> list[str]:
     return list(names)[:_MAX_NAMESPACES]
 
 
-def _of_header(wanted: str, email: Email) -> list[str]:
-    for name, value in email.message.fields:
+def _of_header(wanted: str, fields: Fields) -> list[str]:
+    for name, value in fields:
         if name.lower() == wanted:
             return _named(value.strip())
     return []
@@ -79,7 +90,7 @@ def _named(text: str) -> list[str]:
     return [name] if name else []
 
 
-_BY_ENTRY: Final[dict[str, Callable[[Resolver, Email], list[str]]]] = {
+_BY_ENTRY: Final[dict[str, Entry]] = {
     "listener": Resolver.of_listener,
     "username": _of_username,
     "helo": _of_helo,

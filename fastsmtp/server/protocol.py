@@ -20,6 +20,7 @@ from fastsmtp.capture.capture import Capture, Services
 from fastsmtp.capture.email import Attachments, Origin
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.delivery.destination import ACCEPTED, Destination
+from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.record import MailRecord
@@ -91,6 +92,7 @@ class Listening:
     include_transcript: bool = False  # `settings.trace` must be set
     quiet: bool = False  # mails are shown where the log is: their connections are logged at DEBUG
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
+    ledger: MailLedger | None = None  # of the inbox, which is told of each mail that begins and ends
     shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
 
 
@@ -108,6 +110,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_listening",
         "_log",
         "_loop",
+        "_namespaces",
         "_pumping",
         "_record",
         "_sequence",
@@ -148,6 +151,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._starting_tls: asyncio.Task[None] | None = None
         # Transaction
         self._capture: Capture | None = None  # of a mail that arrives
+        self._namespaces: list[str] = []  # in which the ledger of the inbox has it
         self._attachments: Attachments | None = None  # of an email that is being decided; ours to release or discard
         self._record: MailRecord | None = None  # what the log will say of the mail
         self._sequence = 0
@@ -430,6 +434,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     def _on_mail_begin(self, event: MailBegin) -> None:
         self._sequence += 1
         listening = self._listening
+        if listening.ledger is not None:
+            self._namespaces = listening.ledger.begin(event.envelope, listening.server)
         origin = Origin(self.uuid, self.remote_addr, listening.server, self._sequence)
         self._capture = Capture(listening.services, origin, event.envelope)
         self._record = MailRecord(event.envelope)
@@ -481,6 +487,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         assert self._capture is not None
         self._end_transaction(self._capture)
         self._began = 0.0
+        if self._listening.ledger is not None:
+            self._listening.ledger.abort(self._namespaces)
         if self._counters is not None:
             self._counters.aborted[event.reason.value] += 1
         self._log.warning(
@@ -519,6 +527,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._listening.backpressure.end(self)
         if self._counters is not None:
             self._count(verdict, self._counters)
+        if self._listening.ledger is not None:
+            self._listening.ledger.decide(self._namespaces, verdict)
         self._tell_verdict(verdict)
         self._record = None
         self._session.decide(verdict)

@@ -32,6 +32,7 @@ from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.destination import InboxDestination
 from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.resolver import Resolver
+from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.appmetrics import AppMetrics
 from fastsmtp.ops.counters import Counters
 from fastsmtp.ops.endpoints import Endpoints, Watched
@@ -194,6 +195,7 @@ class Server:
             tls=context,
             implicit_tls=implicit_tls,
             include_transcript=smtp.include_transcript,
+            ledger=None if self._link is None else MailLedger(self._link, self._resolver),
             quiet=self._embedded,
             on_closed=self._on_connection_closed,
             shared=None if self._place is None else self._place.shared,

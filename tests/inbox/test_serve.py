@@ -50,6 +50,7 @@ def test_ten_mails_of_a_namespace(serve: Serve, processes: int) -> None:
     assert [mail["subject"] for mail in listed["mails"]] == ["mail 9", "mail 8", "mail 7"]
     status, ledger = call(server, "GET", "/api/ns/run-1/w3/ledger")
     assert (status, ledger["store"]["present"], ledger["balanced"]) == (200, 10, True)
+    assert ledger["sessions"] == {"begun": 10, "accepted": 10, "refused": 0, "aborted": 0, "in_flight": 0}
     assert call(server, "DELETE", "/api/ns/run-1/w3") == (200, {"deleted": ["run-1/w3"]})
     assert call(server, "GET", "/api/ns/run-1/w3/mails")[0] == 404
 
