@@ -92,7 +92,7 @@ async def _leaving_nothing(main: Coroutine[Any, Any, None]) -> None:
     for _ in range(1000):  # transports close theirs with one of the next turns
         await asyncio.sleep(0)
         if descriptors() == before:
-            return
+            break
     assert descriptors() == before
     assert children() == []
 
