@@ -7,6 +7,7 @@ tokens once, from left to right, and each mailbox made of the tokens between two
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from functools import lru_cache
@@ -20,6 +21,7 @@ from fastsmtp.mime.words import decode_words
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached
 _STEP_TOKENS: Final = 1000  # that are read at a time
 _STEP_ADDRESSES: Final = 2000
+_MAX_HIDDEN: Final = 1000  # tokens and characters that may have a mailbox with its comma in encoded words
 _MAX_UNDECIDED: Final = 500  # tokens that may turn out to be one name with commas
 _IRREGULAR: Final = -1
 
@@ -85,7 +87,7 @@ def address_steps(value: str, defects: list[str], budget: Budget, found: list[Ad
 
 
 # The good case. `=` may begin an encoded word, which has to be decoded.
-_ADDR_SPEC: Final = r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+'
+_ADDR_SPEC: Final = r'(?!=\?)[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+'
 _MAILBOX: Final = re.compile(rf'(?:[ \t]*"([^"\\=]*)"[ \t]*|([^"(),:;<>@\[\]\\=]*))<({_ADDR_SPEC})>[ \t]*')
 _RUN_OF_BLANKS: Final = re.compile(r"[ \t\r\n]+")
 _BARE: Final = re.compile(rf"[ \t]*({_ADDR_SPEC})[ \t]*")
@@ -148,6 +150,12 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _UNCLOSED: Final = ('"', "(")
+_HIDDEN_MAILBOX: Final = re.compile(
+    r"(.*?)(?:<[ \t]*([^\s<>@,]+@[^\s<>@,]+)[ \t]*>[ \t]*,|(?<![^\s,])([^\s<>@,\";:]+@[^\s<>@,\";:]+)[ \t]*,\Z)",
+    re.DOTALL,
+)
+_IN_DOMAIN: Final = re.compile(r"[0-9A-Za-z.-]+")
+_HAS_ADDRESS: Final = re.compile(r'[^\s<>@,";:]@[^\s<>@,";:]')
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -190,7 +198,7 @@ def _irregular_steps(value: str, defects: list[str], budget: Budget, found: list
         value = value[: MAX_LENGTH if comma == -1 else comma]
     reader = _Reader(defects, budget, found)
     for index, token in enumerate(_tokens(value), 1):
-        if not budget.address_tokens or not budget.addresses or reader.tokens == MAX_MAILBOX_TOKENS:
+        if not budget.address_tokens or not budget.addresses or reader.tokens >= MAX_MAILBOX_TOKENS:
             note(defects, ADDRESS_LIMIT)
             return
         budget.address_tokens -= 1
@@ -213,6 +221,7 @@ class _Reader:
         "_has_address",
         "_has_text",
         "_in_angle",
+        "_is_decoded",
         "_phrase",
         "tokens",
     )
@@ -222,6 +231,7 @@ class _Reader:
         self._defects = defects
         self._budget = budget
         self._found = found
+        self._is_decoded = False  # what is read was in an encoded word
         self._begin_mailbox()
 
     def _begin_mailbox(self) -> None:
@@ -239,6 +249,8 @@ class _Reader:
         self.tokens += 1
         if token.kind is _Kind.COMMENT:
             self._comment = token.text
+        elif token.kind is _Kind.WORD and not self._is_decoded and self._read_word(token):
+            pass  # it was more than a part of a name
         elif self._in_angle:
             self._read_angle(token)
         elif token.kind is not _Kind.SPECIAL:
@@ -265,6 +277,72 @@ class _Reader:
             self._in_angle = True
         else:
             note(self._defects, INVALID_ADDRESS)
+
+    def _read_word(self, token: _Token) -> bool:
+        """Read an encoded word that is, or has in it, what RFC 2047 section 5 allows in names alone; whether it is one.
+
+        QUIRK: Exchange gateways encode addresses. Python before 3.11.9 and 3.12.3, where it folds a list, encodes the
+        comma between two mailboxes, at times with the end of the first one.
+        """
+        text = decode_words(token.text, [])
+        if self._in_angle:
+            note(self._defects, INVALID_ENCODED_WORD)
+            self.read_decoded(text)
+            return True
+        if "," not in text:
+            return False
+        if self._angle is None and not self._has_address:
+            rest = self._take_hidden(token) if "@" in text or ">" in text else None
+        else:
+            rest = self._take_comma(text)
+        if rest is None:
+            return False
+        note(self._defects, INVALID_ADDRESS)
+        self._begin_mailbox()
+        if rest:  # encoded again, so that the next word goes on from here
+            self._phrase.append(_Token(_Kind.WORD, f"=?utf-8?b?{b64encode(rest.encode()).decode()}?="))
+            self._has_text = True
+        return True
+
+    def _take_comma(self, text: str) -> str | None:
+        """End the mailbox that was read by a comma in an encoded word; return what is behind it.
+
+        The comma comes first, or all before it is the end of the address. None where it is another one.
+        """
+        end, _, rest = text.partition(",")
+        if end.strip():
+            if rest or self._angle is not None or not _IN_DOMAIN.fullmatch(end):
+                return None
+            while _is_blank(self._phrase[-1]):
+                self._phrase.pop()
+            self._phrase.append(_Token(_Kind.ATOM, end))
+        self.end_mailbox()
+        return rest.strip()
+
+    def _take_hidden(self, token: _Token) -> str | None:
+        """Make addresses of all mailboxes in the phrase and in `token` that a comma ends; return what is behind them.
+
+        None where there are none.
+        """
+        if self.tokens > _MAX_HIDDEN:
+            return None
+        text = self._text([*self._phrase, token])
+        rest = None
+        while len(text) <= _MAX_HIDDEN and (match := _HIDDEN_MAILBOX.match(text)) is not None:
+            self._add(Address(_unquoted(match[1].strip(' "')), match[2] or match[3]))
+            rest = text = text[match.end() :].strip()
+        return rest
+
+    def read_decoded(self, text: str) -> None:
+        """Read text that was encoded as if it had not been; encoded words in it are not decoded again."""
+        was_decoded, self._is_decoded = self._is_decoded, True
+        for token in _tokens(text):
+            if not self._budget.address_tokens:
+                note(self._defects, ADDRESS_LIMIT)
+                break
+            self._budget.address_tokens -= 1
+            self.read(token)
+        self._is_decoded = was_decoded
 
     def _read_comma(self, token: _Token) -> None:
         undecided = self._angle is None and not self._has_address and self._has_text
@@ -310,7 +388,7 @@ class _Reader:
             while self._phrase and (_is_comma(self._phrase[-1]) or _is_blank(self._phrase[-1])):
                 self._phrase.pop()
             name = self._text(self._phrase) or behind or self._comment_text()
-            self._add(Address(name, "".join(self._angle)))
+            self._add(Address(name, self._address("".join(self._angle))))
         else:
             for phrase in _split(self._phrase, _is_comma):
                 self._end_bare(phrase)
@@ -324,34 +402,51 @@ class _Reader:
             note(self._defects, ADDRESS_LIMIT)
 
     def _end_bare(self, phrase: list[_Token]) -> None:
-        """An address without angle brackets, or what was found in its place."""
+        """Addresses without angle brackets, or what was found in their place."""
         words = _split(phrase, _is_blank)
-        at = next((i for i in reversed(range(len(words))) if _has_at(words[i])), None)
-        if at is None:
+        extents = _extents(words)
+        if not extents:
             if words:
                 note(self._defects, INVALID_ADDRESS)
-                self._add(self._nameless(words) or self._encoded(self._text(phrase)))
+                self._end_without_address(phrase, words)
             return
-        first, last = _extent(words, at)
-        rest = [*words[:first], *words[last:]]
+        if len(extents) > 1:  # QUIRK: scripts separate addresses by blanks, as GMime and MimeKit read them
+            note(self._defects, INVALID_ADDRESS)
+            done = 0
+            for first, last in extents[:-1]:
+                self._end_bare_mailbox(words[done:first], words[first:last], [])
+                done = last
+            words = words[done:]
+            extents = [(extents[-1][0] - done, extents[-1][1] - done)]
+        first, last = extents[0]
+        self._end_bare_mailbox(words[:first], words[first:last], words[last:])
+
+    def _end_bare_mailbox(
+        self, before: list[list[_Token]], address: list[list[_Token]], behind: list[list[_Token]]
+    ) -> None:
+        rest = [*before, *behind]
         if rest:  # QUIRK: scripts that forget the brackets: `John Doe john@example.com`
             note(self._defects, INVALID_ADDRESS)
         name = self._text(_spaced(rest)) or self._comment_text()
-        self._add(Address(name, "".join([token.text for word in words[first:last] for token in word])))
+        self._add(Address(name, self._address("".join([token.text for word in address for token in word]))))
 
-    def _nameless(self, words: list[list[_Token]]) -> Address | None:
-        """QUIRK: cron sends `To: root`, a mailbox of its own host."""
+    def _address(self, text: str) -> str:
+        """QUIRK: Exchange gateways encode parts of addresses: `=?utf-8?Q?joerg?=@example.com`."""
+        return decode_words(text, self._defects, self._budget)
+
+    def _end_without_address(self, phrase: list[_Token], words: list[list[_Token]]) -> None:
         if len(words) == 1 and all(token.kind is _Kind.ATOM for token in words[0]):
-            return Address(self._comment_text(), "".join([token.text for token in words[0]]))
-        return None
-
-    def _encoded(self, name: str) -> Address:
-        """QUIRK: PHP scripts encode the whole mailbox: `=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=`."""
-        if name.endswith(">"):
-            phrase, bracket, address = name[:-1].rpartition("<")
-            if bracket and "@" in address:
-                return Address(phrase.strip(' "'), address.strip())
-        return Address(name, "")
+            # QUIRK: cron sends `To: root`, a mailbox of its own host.
+            self._add(Address(self._comment_text(), "".join([token.text for token in words[0]])))
+            return
+        text = self._text(phrase)
+        if self._is_decoded or not _HAS_ADDRESS.search(text) or not any(token.kind is _Kind.WORD for token in phrase):
+            self._add(Address(text, ""))
+            return
+        # QUIRK: PHP scripts encode whole mailboxes: `=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=`.
+        reader = _Reader(self._defects, self._budget, self._found)
+        reader.read_decoded(text)
+        reader.end_mailbox()
 
     def _comment_text(self) -> str:
         return decode_words(_unquoted(self._comment), self._defects, self._budget).strip(" \t\r\n")
@@ -387,14 +482,32 @@ def _spaced(words: list[list[_Token]]) -> list[_Token]:
     return [token for word in words for token in (*word, _Token(_Kind.BLANK, " "))]
 
 
-def _extent(words: list[list[_Token]], at: int) -> tuple[int, int]:
-    """The words that belong to the one with the `@`: blanks around dots and `@` are obsolete (RFC 5322 section 4.4)."""
-    first, last = at, at + 1
-    while first > 0 and (words[first][0].text[0] in ".@" or words[first - 1][-1].text[-1] == "@"):
-        first -= 1
-    while last < len(words) and (words[last - 1][-1].text[-1] in ".@" or words[last][0].text[0] in ".@"):
-        last += 1
-    return first, last
+def _extents(words: list[list[_Token]]) -> list[tuple[int, int]]:
+    """Where the addresses are among the words of a phrase: from the first of their words up to the last.
+
+    Blanks around dots and `@` are obsolete (RFC 5322 section 4.4).
+    """
+    extents: list[tuple[int, int]] = []
+    done = 0
+    for at, word in enumerate(words):
+        if at >= done and _has_at(word):
+            first, done = at, at + 1
+            while first > (extents[-1][1] if extents else 0) and _begins(words[first - 1], words[first]):
+                first -= 1
+            while done < len(words) and _goes_on(words[done - 1], words[done]):
+                done += 1
+            extents.append((first, done))
+    return extents
+
+
+def _begins(word: list[_Token], following: list[_Token]) -> bool:
+    """Whether an address that `following` belongs to begins with `word` or before: the dot of `Dr.` ends a name."""
+    return word[-1].text[-1] == "@" or following[0].text[0] in ".@"
+
+
+def _goes_on(word: list[_Token], following: list[_Token]) -> bool:
+    """Whether an address that `word` belongs to goes on in `following`."""
+    return word[-1].text[-1] in ".@" or following[0].text[0] in ".@"
 
 
 def _phrase_text(tokens: list[_Token], defects: list[str], budget: Budget) -> str:

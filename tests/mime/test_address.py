@@ -73,6 +73,8 @@ GOOD: dict[str, tuple[str, Pairs]] = {
         "=?utf-8?B?RG9lLCBab8Or?= <zoe@x>,\t=?utf-8?B?5p2OIOmbtw==?= <li@y>",
         [("Doe, Zoë", "zoe@x"), ("李 雷", "li@y")],
     ),
+    "encoded comma before at": ("=?utf-8?q?Doe=2C?= =?utf-8?q?Zo=C3=AB?= <zoe@x>", [("Doe,Zoë", "zoe@x")]),
+    "encoded comma and at": ("=?utf-8?q?a=40b=2C_Zo=C3=AB?= <zoe@x>", [("a@b, Zoë", "zoe@x")]),
     "encoded at": ("=?utf-8?Q?a@b?= <c@d>", [("a@b", "c@d")]),
     "encoded and not": ('Herr =?utf-8?Q?J=C3=BCrgen?= "von, zu" X <jg@x>', [("Herr Jürgen von, zu X", "jg@x")]),
     "encoded comment": ("jg@x (=?utf-8?Q?J=C3=BCrgen?=)", [("Jürgen", "jg@x")]),
@@ -119,6 +121,38 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "comment not closed": ("Joe (foo <joe@x>", [("Joe (foo", "joe@x")]),
     "everything encoded": ("=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=", [("Jörg", "joerg@example.com")]),
     "everything encoded, in base64": ("=?utf-8?B?SsO2cmcgPGpvZXJnQHg+?=, a@y", [("Jörg", "joerg@x"), ("", "a@y")]),
+    "everything encoded, several": (
+        "=?utf-8?Q?J=C3=B6rg_<joerg@x>,_ann=40y?=, c@z",
+        [("Jörg", "joerg@x"), ("", "ann@y"), ("", "c@z")],
+    ),
+    "address encoded": ("=?utf-8?Q?joerg=40example=2Ecom?=", [("", "joerg@example.com")]),
+    "address encoded, behind a name": ("Joe =?utf-8?Q?joe=40x?=", [("Joe", "joe@x")]),
+    "text with an at": ("=?utf-8?Q?meet_=40_five?=", [("meet @ five", "")]),
+    "blanks between": ("a@x b@y\r\n\tc@z", [("", "a@x"), ("", "b@y"), ("", "c@z")]),
+    "blanks between, and names": (
+        "Joe a@x Ann B. b@y c@z, d@w",
+        [("Joe", "a@x"), ("Ann B.", "b@y"), ("", "c@z"), ("", "d@w")],
+    ),
+    "blanks between, and a name behind": ("a@x b@y Joe", [("", "a@x"), ("Joe", "b@y")]),
+    "blanks between, and inside": ("a @ x b@y . z c@w", [("", "a@x"), ("", "b@y.z"), ("", "c@w")]),
+    "title before an address": ("Dr. joe@x", [("Dr.", "joe@x")]),
+    "comma of python": ("a@x =?utf-8?q?=2C?= =?utf-8?q?=C3=A4?= <b@y>", [("", "a@x"), ("ä", "b@y")]),
+    "comma of python behind brackets": ("A <a@x> =?utf-8?q?=2C?= b@y, c@z", [("A", "a@x"), ("", "b@y"), ("", "c@z")]),
+    "comma of python behind a comment": ("a@x (A) =?utf-8?q?=2C?= b@y", [("A", "a@x"), ("", "b@y")]),
+    "comma of python in base64": ("a@x =?utf-8?b?LA==?= b@y", [("", "a@x"), ("", "b@y")]),
+    "comma of python before a name": ("a@x =?utf-8?q?=2C_=C3=A4?= <b@y>", [("", "a@x"), ("ä", "b@y")]),
+    "comma of python with the end of a domain": (
+        "a@exam =?utf-8?q?ple=2Ecom=2C?= =?utf-8?q?=C3=A4?= <b@y>",
+        [("", "a@example.com"), ("ä", "b@y")],
+    ),
+    "comma of python with the end of a mailbox": (
+        "=?utf-8?q?Zo=C3=AB_=3Czoe=40example?= =?utf-8?q?=2Eorg=3E=2C?= =?utf-8?q?=C3=84?= <b@y>",
+        [("Zoë", "zoe@example.org"), ("Ä", "b@y")],
+    ),
+    "comma of python with whole mailboxes": (
+        "=?utf-8?q?Zo=C3=AB_=3Ca=40x=3E=2C_=22B=22_=3Cb=40y=3E=2C_d?= =?utf-8?q?=40z=2C?= E <e@w>",
+        [("Zoë", "a@x"), ("B", "b@y"), ("", "d@z"), ("E", "e@w")],
+    ),
     "only a group name": ("Team: root;", [("", "root")]),
 }
 NO_DEFECT = {"two ats"}
@@ -135,9 +169,12 @@ def test_tolerated(name: str) -> None:
     [
         ('"=?utf-8?B?w5Y=?=" <a@b>', [("Ö", "a@b")]),
         ("=?utf-8?Q?Doe, J=C3=B6hn?= <j@x>", [("Doe, Jöhn", "j@x")]),
+        ("Joe <=?utf-8?Q?joe=40x?=>, <=?utf-8?Q?ann?=@y>", [("Joe", "joe@x"), ("", "ann@y")]),
+        ("=?utf-8?Q?ann?=@y, <=?utf-8?Q?joe?=@x>", [("", "ann@y"), ("", "joe@x")]),
+        ("<a@=?utf-8?q?x=3E=2C?= b@y", [("", "a@x"), ("", "b@y")]),
         ("=?utf-8?Q?J=C3=B6hn?=<j@x>, Mr.=?utf-8?Q?=C3=B6?= <k@x>", [("Jöhn", "j@x"), ("Mr.ö", "k@x")]),
     ],
-    ids=["in quotes", "comma and blank inside", "glued"],
+    ids=["in quotes", "comma and blank inside", "in brackets", "local part", "end of brackets", "glued"],
 )
 def test_wrong_encoded_words(value: str, expected: Pairs) -> None:
     assert addresses(value) == (expected, [INVALID_ENCODED_WORD])
@@ -151,7 +188,8 @@ def test_returned_lists_are_not_shared() -> None:
 UNITS = [
     "a@b,", '"', '\\"', '"\\', "(", ")", "()", "((a)", "() ,", "=?", "=?u?q?", "=?u?q?x?= ", "<",
     ">", "<a@b", "a ", "a b,", ":", "a:", ";", "[", "[a", "a,", "@", " . ", "a@b c@d ", ".@ ", " ",
-    '"a" ', "\\", "<a@b> ", "<@a,", "=", '"a"@b,',
+    '"a" ', "\\", "<a@b> ", "=?u?q?=2C?= ", "a@b =?u?q?=2C?= ", "=?u?q?a@b=2C?= ", "=?u?q?<a@b>=2C?=", "=?u?q?a@b?= ",
+    "<=?u?q?a=40b?=", "=?u?q?x@b=2C_?=", "a@b ", "<@a,", "=", '"a"@b,',
 ]  # fmt: skip
 
 
