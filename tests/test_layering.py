@@ -48,7 +48,17 @@ OUTSIDE_THE_ORDER = {"", "__main__"}  # the package, and its command
 ONLY_HOME = {
     "yaml": {"config.file"},
     "orjson": {"delivery.payload", "inbox", "inbox.api", "ops.log"},
-    "click": {"cli.main", "cli.options", "cli.check", "cli.remote", "cli.send", "cli.serve", "cli.bench", "cli.source"},
+    "click": {
+        "cli.main",
+        "cli.options",
+        "cli.check",
+        "cli.remote",
+        "cli.send",
+        "cli.sendmail",
+        "cli.serve",
+        "cli.bench",
+        "cli.source",
+    },
     "uvloop": {"system.loop", "bench.load"},
     "matplotlib": {"bench.plot"},
     "aiohttp": {"inbox.api", "ops.httpserver", "ops.endpoints", "ops.health", "ops.metrics"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,6 +14,7 @@ from fastsmtp.cli.bench import bench
 from fastsmtp.cli.check import check
 from fastsmtp.cli.remote import close, connections, reset, stop, workers
 from fastsmtp.cli.send import send
+from fastsmtp.cli.sendmail import NAME, sendmail
 from fastsmtp.cli.serve import serve
 from fastsmtp.cli.source import Flags, flags_before_verb
 
@@ -34,7 +38,17 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+class _Program(click.Group):
+    """The command. Under the name `sendmail`, which a link gives it, it is that verb alone."""
+
+    def main(self, args: Sequence[str] | None = None, *arguments: Any, **options: Any) -> Any:
+        """Run it; without `args` they are those of the process."""
+        if args is None and os.path.basename(sys.argv[0]) == NAME:
+            return sendmail.main(sys.argv[1:], NAME)
+        return super().main(args, *arguments, **options)
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @flags_before_verb
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
@@ -54,5 +68,5 @@ def version() -> None:
     click.echo(f"fastsmtp {__version__}")
 
 
-for verb in (serve, check, workers, connections, close, reset, stop, send, bench):
+for verb in (serve, check, workers, connections, close, reset, stop, send, sendmail, bench):
     main.add_command(verb)

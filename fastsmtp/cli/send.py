@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -38,6 +38,7 @@ Examples:
   fastsmtp send --to you@example.com --subject Hello --text 'It works.'
   fastsmtp send -a invoice.pdf -a logo.png --html '<b>Hello</b>' 127.0.0.1:2525
   fastsmtp send -v --user me --password secret --auth LOGIN --starttls --insecure
+  fastsmtp send --eml mail.eml
   fastsmtp send --eml mail.eml --from bounces@example.com --to a@example.com --to b@example.com
   cat mail.eml | fastsmtp send --eml - mail.example.com:25
 
@@ -45,12 +46,13 @@ The password is better in the environment: FASTSMTP_PASSWORD. `-v` shows it, as 
 """
 _BAR_FROM = 1_000_000  # bytes; a smaller mail is gone before anybody has seen the bar
 _SENDER, _RECIPIENT = "fastsmtp@example.com", "you@example.com"
+_SHOWN = 3  # recipients found in a message
 
 
 class _SendOptions(NamedTuple):
     """What the options say."""
 
-    sender: str
+    sender: str | None
     recipients: tuple[str, ...]
     subject: str
     text: str | None
@@ -65,17 +67,13 @@ class _SendOptions(NamedTuple):
 @click.command(epilog=_EPILOG)
 @config_options
 @click.argument("address", required=False)
-@click.option(
-    "--from", "sender", metavar="ADDRESS", default=_SENDER, show_default=True, help='Envelope and header; "" = <>.'
-)
+@click.option("--from", "sender", metavar="ADDRESS", help=f'Envelope and header; "" = <>.  [default: {_SENDER}]')
 @click.option(
     "--to",
     "recipients",
     metavar="ADDRESS",
     multiple=True,
-    default=[_RECIPIENT],
-    show_default=True,
-    help="May be repeated.",
+    help=f"May be repeated.  [default: {_RECIPIENT}]",
 )
 @click.option("--subject", metavar="TEXT", default="Test mail", show_default=True)
 @click.option("--text", metavar="TEXT", help="The text body.  [default: a sentence, if there is no HTML]")
@@ -87,7 +85,7 @@ class _SendOptions(NamedTuple):
 @click.option("--header", "fields", metavar="'NAME: VALUE'", multiple=True, help="Add a header field; may be repeated.")
 @click.option(
     "--eml", metavar="FILE", default="", shell_complete=complete_file,
-    help="Send this message as it is; - = standard input.",
+    help="Send this message as it is, to whom it says unless --from and --to say otherwise; - = standard input.",
 )  # fmt: skip
 @client_options
 @click.option("-v", "--verbose", is_flag=True, help="Show the dialogue.")
@@ -100,10 +98,12 @@ def send(source: Source, address: str | None, client: ClientOptions, **options: 
     from fastsmtp.client.client import SendError
 
     wish = _SendOptions(**{**options, "silent": options["silent"] or before_verb().silent})
+    refuse_line_breaks("--from", wish.sender or "")
+    refuse_line_breaks("--to", *wish.recipients)
     place = target(address, source)
-    message = _message(wish)
+    envelope, message = _read(wish) if wish.eml else _compose(wish)
     tls = client.tls()
-    script = client.script(place, wish.sender, wish.recipients)
+    script = client.script(place, envelope.sender, envelope.recipients)
     try:
         with (
             _watching(wish, len(message)) as watcher,
@@ -115,26 +115,59 @@ def send(source: Source, address: str | None, client: ClientOptions, **options: 
     for refusal in refused:
         click.echo(f"fastsmtp: {refusal}", err=True)
     if not wish.silent:
+        click.echo("".join(f"{line}\n" for line in envelope.told), nl=False)
         click.echo(f"sent {size(len(message))} to {place}: {reply}")
     if refused:
         raise SystemExit(FAILED)
 
 
-def _message(wish: _SendOptions) -> bytes:
+class _SendEnvelope(NamedTuple):
+    """Who a mail is from and to, and what is told of it: where it was not said, but found in a message."""
+
+    sender: str
+    recipients: Sequence[str]
+    told: list[str]
+
+
+def _read(wish: _SendOptions) -> tuple[_SendEnvelope, bytes]:
+    """A message that is there already, and the envelope that it asks for where the options say nothing of it."""
+    from fastsmtp.client import message
+    from fastsmtp.client.submission import FROM, RETURN_PATH, SENDER, Submission
+
+    try:
+        octets = message.read(wish.eml)
+    except OSError as error:
+        fail(f"--eml {error.filename}: {error.strerror}", BAD_CONFIG)
+    submission = Submission(octets)
+    sender, recipients, told = wish.sender, list(wish.recipients), []
+    if sender is None:
+        sender = submission.sender((RETURN_PATH, SENDER, FROM))
+        told.append(_told("from", [_SENDER if sender is None else sender], known=sender is not None))
+    if not recipients:
+        recipients = submission.recipients()
+        told.append(_told("to  ", recipients or [_RECIPIENT], known=bool(recipients)))
+    return _SendEnvelope(_SENDER if sender is None else sender, recipients or [_RECIPIENT], told), octets
+
+
+def _told(which: str, paths: Sequence[str], *, known: bool) -> str:
+    shown = ", ".join(f"<{printable(path)}>" for path in paths[:_SHOWN])
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"{which} {shown}{more}: {'as the message says' if known else 'the message says nothing of it'}"
+
+
+def _compose(wish: _SendOptions) -> tuple[_SendEnvelope, bytes]:
+    """A message of what the options say, in an envelope that says the same."""
     from fastsmtp.client import message
 
-    refuse_line_breaks("--from", wish.sender)
-    refuse_line_breaks("--to", *wish.recipients)
+    sender = _SENDER if wish.sender is None else wish.sender
+    recipients = wish.recipients or (_RECIPIENT,)
     refuse_line_breaks("--subject", wish.subject)
     refuse_line_breaks("--header", *wish.fields)
+    parts = message.Message(sender, recipients, wish.subject, wish.text, wish.html, wish.files, wish.fields)
     try:
-        if wish.eml:
-            return message.read(wish.eml)
-        return message.compose(
-            message.Message(wish.sender, wish.recipients, wish.subject, wish.text, wish.html, wish.files, wish.fields)
-        )
+        return _SendEnvelope(sender, recipients, []), message.compose(parts)
     except OSError as error:
-        fail(f"{'--eml' if wish.eml else '--attach'} {error.filename}: {error.strerror}", BAD_CONFIG)
+        fail(f"--attach {error.filename}: {error.strerror}", BAD_CONFIG)
     except ValueError as error:
         refuse("--header", error)
 

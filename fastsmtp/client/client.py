@@ -74,7 +74,7 @@ class SMTPClient:
         """Connect to `host:port`, `[::1]:port` or `unix:/path`. Raises SendError."""
         self._watcher = watcher
         try:
-            self._socket = _connect(address, timeout_s)
+            self._socket = connect(address, timeout_s)
         except OSError as error:
             raise SendError(f"cannot connect to {address}: {error.strerror or error}") from None
         self._replies = self._socket.makefile("rb")
@@ -168,7 +168,8 @@ def tls_context(*, insecure: bool, ca_file: str) -> ssl.SSLContext:
     return context
 
 
-def _connect(address: str, timeout_s: float) -> socket.socket:
+def connect(address: str, timeout_s: float | None) -> socket.socket:
+    """Open a connection to `host:port`, `[::1]:port` or `unix:/path`. Raises OSError."""
     parsed = parse_address(address)
     if isinstance(parsed, TCPAddress):
         return socket.create_connection((parsed.host or "127.0.0.1", parsed.port), timeout_s)

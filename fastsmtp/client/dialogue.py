@@ -59,6 +59,9 @@ class Script(NamedTuple):
     account: Account | None = None
     mechanism: str = ""  # "" = the first that is offered and takes a password
     host: str = "localhost"
+    notify: str = ""  # parameters of DSN (RFC 3461 section 4), sent where the server offers it; "" = none
+    dsn_return: str = ""
+    envelope_id: str = ""
 
 
 class Dialogue:
@@ -96,8 +99,8 @@ class Dialogue:
         # Mails
         self.mails: deque[Mail] = deque()  # under way; the next reply is about the first
         self._last = False  # the newest of them is the last
-        self._rcpts = [b"RCPT TO:<%s>\r\n" % path.encode() for path in script.recipients]
-        self._group = [MAIL, *[RCPT] * len(self._rcpts)]
+        self._rcpts: list[bytes] = []  # lines, once it is known what is offered
+        self._group = [MAIL, *[RCPT] * len(script.recipients)]
         self._international = not all(path.isascii() for path in (script.sender, *script.recipients))
         self._asked = 0  # replies to RCPT for the first mail
         self._rejections: list[Failure] = []  # recipients of the first mail that were refused
@@ -376,6 +379,8 @@ class Dialogue:
     def _become_ready(self) -> None:
         self._pipelining = self._script.pipelining and "PIPELINING" in self._extensions
         self._chunking = self._script.chunking and "CHUNKING" in self._extensions
+        notify = f" NOTIFY={self._script.notify}" if self._script.notify and "DSN" in self._extensions else ""
+        self._rcpts = [f"RCPT TO:<{path}>{notify}\r\n".encode() for path in self._script.recipients]
         self.ready = True
 
     # --- what is said
@@ -387,6 +392,9 @@ class Dialogue:
             parameters += " BODY=8BITMIME"
         if self._international and "SMTPUTF8" in extensions:
             parameters += " SMTPUTF8"
+        if "DSN" in extensions:
+            parameters += f" RET={script.dsn_return}" if script.dsn_return else ""
+            parameters += f" ENVID={script.envelope_id}" if script.envelope_id else ""
         return f"MAIL FROM:<{script.sender}>{parameters}\r\n".encode()
 
     def _say(self, step: str, line: bytes) -> None:

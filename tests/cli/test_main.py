@@ -380,7 +380,7 @@ def test_log_that_nobody_reads_stops_nothing(serve: Serve) -> None:
     ("words", "completions"),
     [
         (["con"], ["connections"]),
-        (["s"], ["send", "serve", "stop"]),
+        (["s"], ["send", "sendmail", "serve", "stop"]),
         (["check", "--co"], ["--config"]),
         (["send", "--auth", "cr"], ["cram-md5"]),
         (["check", "-c", "."], ["a file"]),

@@ -60,6 +60,19 @@ def outcomes(dialogue: Dialogue) -> tuple[list[str], list[tuple[str | None, str]
 # --- without a fault
 
 
+@pytest.mark.parametrize(
+    ("offers", "mail_parameters", "rcpt_parameters"),
+    [(b"250-peer\r\n250 DSN\r\n", b" RET=HDRS ENVID=id-1", b" NOTIFY=NEVER"), (b"250 peer\r\n", b"", b"")],
+    ids=["offered", "not offered"],
+)
+def test_delivery_status_notifications(offers: bytes, mail_parameters: bytes, rcpt_parameters: bytes) -> None:
+    wish = script(recipients=2, notify="NEVER", dsn_return="HDRS", envelope_id="id-1")
+    dialogue = opened(wish, offers)
+    assert sent(dialogue) == b"MAIL FROM:<a@b>" + mail_parameters + b"\r\n"
+    assert said(dialogue, b"250 ok\r\n") == b"RCPT TO:<c@d>" + rcpt_parameters + b"\r\n"
+    assert said(dialogue, b"250 ok\r\n") == b"RCPT TO:<e@f>" + rcpt_parameters + b"\r\n"
+
+
 def test_a_mail_costs_one_round_trip_with_pipelining() -> None:
     dialogue = opened(script())
     assert sent(dialogue) == ENVELOPE + b"DATA\r\n"

@@ -492,6 +492,59 @@ def test_send_a_message_as_it_is(serve: Serve, run: Run, tmp_path: Path) -> None
     assert [record["message"]["raw"] for record in server.records()] == [raw, raw]
 
 
+TO_FOUR = "To: a@b.c, Bo <bo@b.c>\nCc: c@b.c\nBcc: d@b.c\n"
+SAYS_NOTHING = "the message says nothing of it"
+
+
+@pytest.mark.parametrize(
+    ("header", "arguments", "envelope", "told"),
+    [
+        (
+            "Return-Path: <bounce@b.c>\nFrom: Ada <ada@b.c>\nTo: Bo <bo@b.c>\n",
+            [],
+            ("bounce@b.c", ["bo@b.c"]),
+            ["from <bounce@b.c>: as the message says", "to   <bo@b.c>: as the message says"],
+        ),
+        (
+            "From: ada@b.c\n" + TO_FOUR,
+            ["--from", "me@b.c"],
+            ("me@b.c", ["a@b.c", "bo@b.c", "c@b.c", "d@b.c"]),
+            ["to   <a@b.c>, <bo@b.c>, <c@b.c> and 1 more: as the message says"],
+        ),
+        (
+            "From: ada@b.c\n" + TO_FOUR,
+            ["--to", "x@b.c", "--to", "y@b.c"],
+            ("ada@b.c", ["x@b.c", "y@b.c"]),
+            ["from <ada@b.c>: as the message says"],
+        ),
+        (
+            "Subject: x\n",
+            [],
+            ("fastsmtp@example.com", ["you@example.com"]),
+            [f"from <fastsmtp@example.com>: {SAYS_NOTHING}", f"to   <you@example.com>: {SAYS_NOTHING}"],
+        ),
+        ("From: ada@b.c\n" + TO_FOUR, ["--from", "", "--to", "x@b.c"], ("", ["x@b.c"]), []),
+        ("From: ada@b.c\nTo: bo@b.c\n", ["--silent"], ("ada@b.c", ["bo@b.c"]), []),
+    ],
+    ids=["all", "recipients", "sender", "nothing", "told otherwise", "silent"],
+)
+def test_send_takes_the_envelope_from_the_message(
+    serve: Serve,
+    run: Run,
+    tmp_path: Path,
+    header: str,
+    arguments: list[str],
+    envelope: tuple[str, list[str]],
+    told: list[str],
+) -> None:
+    server = serve()
+    (tmp_path / "mail.eml").write_text(f"{header}\nx\n")
+    code, out, err = outcome(run("send", "--eml", "mail.eml", *arguments, f"{server.host}:{server.port}"))
+    assert (code, [line for line in out.splitlines() if not line.startswith("sent ")], err) == (0, told, "")
+    [record] = server.records()
+    assert (record["envelope"]["from"], record["envelope"]["to"]) == envelope
+
+
 def test_send_to_a_unix_socket(serve: Serve, run: Run, tmp_path: Path) -> None:
     server = serve({"smtp": {"servers": {"local": {"addr": "unix:smtp.sock"}}}})
     assert run("send", "unix:smtp.sock").returncode == 0
@@ -600,7 +653,9 @@ def test_send_what_cannot_be_sent(run: Run, arguments: list[str], complaint: str
 
 # --- help and completion
 
-VERBS = ["bench", "check", "close", "connections", "reset", "send", "serve", "stop", "version", "workers"]
+VERBS = [
+    "bench", "check", "close", "connections", "reset", "send", "sendmail", "serve", "stop", "version", "workers",
+]  # fmt: skip
 
 
 def test_help_names_every_verb(run: Run) -> None:
