@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,11 +74,23 @@ class Client:
         assert line[:4] == code + b" ", line
 
 
-def run_load(host: str, port: int, body: bytes, *, connections: int, mails: int, rate: float = 0.0) -> Load:
-    """Send `mails` mails over each of `connections` connections; with `rate`, that many a second over all of them."""
+def run_load(
+    host: str,
+    port: int,
+    body: bytes,
+    *,
+    connections: int,
+    mails: int,
+    rate: float = 0.0,
+    on_all_open: Callable[[], None] = lambda: None,
+) -> Load:
+    """Send `mails` mails over each of `connections` connections; with `rate`, that many a second over all of them.
 
-    async def converse(number: int, load: Load, begin: float) -> None:
-        client = await Client.connect(host, port)
+    No mail is sent before all connections are open, and none is closed before all mails are answered; at both moments
+    `on_all_open` is called.
+    """
+
+    async def converse(client: Client, number: int, load: Load, begin: float) -> None:
         loop = asyncio.get_running_loop()
         for count in range(mails):
             if rate:
@@ -85,14 +98,17 @@ def run_load(host: str, port: int, body: bytes, *, connections: int, mails: int,
                 await asyncio.sleep(max(0.0, due - loop.time()))
             subject = f"{number}/{count}"
             load.latencies[subject] = await client.send(subject, body)
-        await client.quit()
 
     async def main() -> Load:
         load = Load()
+        clients = await asyncio.gather(*[Client.connect(host, port) for _ in range(connections)])
+        on_all_open()
         began = time.perf_counter()
         now = asyncio.get_running_loop().time()
-        await asyncio.gather(*[converse(number, load, now) for number in range(connections)])
+        await asyncio.gather(*[converse(client, number, load, now) for number, client in enumerate(clients)])
         load.seconds = time.perf_counter() - began
+        on_all_open()
+        await asyncio.gather(*[client.quit() for client in clients])
         return load
 
     return asyncio.run(main())

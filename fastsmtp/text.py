@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 import unicodedata
 from functools import lru_cache
@@ -35,6 +37,11 @@ def span(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts[:2])
+
+
+def pip_install(package: str) -> str:
+    """The command that installs a package for the Python that runs here, and not into that of the system."""
+    return shlex.join([sys.executable, "-m", "pip", "install", package])
 
 
 def counted(count: int, noun: str) -> str:

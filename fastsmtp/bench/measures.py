@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
 
 from fastsmtp.bench.histogram import LatencyHistogram
+from fastsmtp.bench.interval import Interval
+from fastsmtp.bench.slices import LONGEST_S, Slices
 from fastsmtp.client.dialogue import BETWEEN
 from fastsmtp.client.mail import Failure, Mail
 
@@ -17,25 +18,13 @@ ABANDONED = Failure(BETWEEN, "never sent", "due, but no connection was free")
 _OTHER = Failure("other", "failures")
 
 
-class Interval(NamedTuple):
-    """A piece of the run: from `start` on, in seconds since the clock started, for so many seconds."""
-
-    start: float
-    seconds: float
-    answered: int
-    failed: int
-    octets: int
-    p50: float
-    p95: float
-    p99: float
-    highest: float
-
-
 class Measures:
     """Filled while the load runs. All times are in seconds."""
 
-    def __init__(self, interval_s: float = 1.0) -> None:
+    def __init__(self, interval_s: float = 1.0, *, sliced: bool = False) -> None:
+        """With `sliced` the beginning is looked at more closely, for a picture; that costs a microsecond a mail."""
         self.interval_s = interval_s
+        self._slices = Slices() if sliced else None
         # Counts
         self.answered = 0  # mails with a 250
         self.failed = 0  # mails without
@@ -66,6 +55,13 @@ class Measures:
         """Mails with a 250 per second."""
         return self.answered / self.seconds if self.seconds else 0.0
 
+    @property
+    def curve(self) -> list[Interval]:
+        """What a picture shows over time: the intervals, or where there are few of them, finer ones."""
+        if self._slices is not None and self.seconds < LONGEST_S:
+            return self._slices.intervals(self.seconds)
+        return self.intervals
+
     def start(self, now: float) -> None:
         """The clock starts; what was counted before, while connections were opened, stays."""
         self.began = now
@@ -77,6 +73,8 @@ class Measures:
         self._mail.add(now - mail.began)
         self.verdict.add(now - mail.sent)
         self.seconds = now - self.began
+        if self._slices is not None:
+            self._slices.on_answered(self.seconds, now - mail.began, mail.octets)
 
     def on_failure(self, mail: Mail | None, failure: Failure, now: float) -> None:
         """A mail failed, or something that belongs to no mail."""
@@ -88,6 +86,8 @@ class Measures:
         if mail is not None:
             self.failed += 1
             self.seconds = now - self.began
+            if self._slices is not None:
+                self._slices.on_failed(self.seconds)
 
     def on_abandoned(self, count: int, now: float) -> None:
         """So many mails were never sent: they were due and found no free connection, or the server was gone."""
@@ -102,19 +102,8 @@ class Measures:
         if at - self._start < _ENOUGH * self.interval_s and not (end and at > self._start):
             return
         current, (answered, failed, octets) = self._mail, self._before
-        self.intervals.append(
-            Interval(
-                round(self._start, 6),
-                round(at - self._start, 6),
-                self.answered - answered,
-                self.failed - failed,
-                self.octets - octets,
-                current.percentile(50),
-                current.percentile(95),
-                current.percentile(99),
-                current.highest,
-            )
-        )
+        counts = (self.answered - answered, self.failed - failed, self.octets - octets)
+        self.intervals.append(Interval.of(self._start, at - self._start, counts, current))
         self.mail.merge(current)
         self._mail = LatencyHistogram()
         self._start = at

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastsmtp.text import pip_install
+
 if TYPE_CHECKING:
-    from fastsmtp.bench.measures import Interval, Measures
+    from fastsmtp.bench.interval import Interval
+    from fastsmtp.bench.measures import Measures
 
 SUFFIXES = (".svg", ".png", ".pdf")
 _SIZE_INCHES = (9.0, 10.0)
@@ -24,7 +27,7 @@ def require() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise MissingExtra("--plot needs matplotlib, which is not here: pip install matplotlib") from None
+        raise MissingExtra(f"--plot needs matplotlib, which is not here: {pip_install('matplotlib')}") from None
 
 
 def draw(path: str, title: str, measures: Measures) -> None:
@@ -35,7 +38,7 @@ def draw(path: str, title: str, measures: Measures) -> None:
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     figure.suptitle(title)
     rate, latency, percentiles = figure.subplots(3, 1)
-    intervals = measures.intervals
+    intervals = measures.curve
     if len(intervals) > 1 and intervals[-1].seconds < intervals[0].seconds / 2:
         intervals = intervals[:-1]  # too short to say anything beside the others
     _draw_rate(rate, intervals)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.ledger import Balance
+from fastsmtp.bench.limits import Verdict
 from fastsmtp.bench.measures import PERCENTILES, Measures
 from fastsmtp.table import lines
 from fastsmtp.terminal import terminal_width
@@ -18,14 +19,22 @@ _BUSY = 0.9  # of a core: the client may be what limits
 _SHOWN_IDS = 10
 
 
-def report(measures: Measures) -> str:
-    """Counts, times and failures as tables, and the histogram."""
+def report(measures: Measures, verdicts: Sequence[Verdict] = ()) -> str:
+    """Counts, times and failures as tables, and the histogram; then the limits there were, if any."""
     return "\n".join(
-        [*_counts(measures), "", *_times(measures), *_failures(measures), *_histogram(measures), *_warning(measures)]
+        [
+            *_counts(measures),
+            "",
+            *_times(measures),
+            *_failures(measures),
+            *_histogram(measures),
+            *_limits(verdicts),
+            *_warning(measures),
+        ]
     )
 
 
-def document(measures: Measures, about: dict[str, Any]) -> dict[str, Any]:
+def document(measures: Measures, about: dict[str, Any], verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
     """The same as JSON, and more exact, with `about` at its head. Times are in milliseconds."""
     return {
         **about,
@@ -41,6 +50,7 @@ def document(measures: Measures, about: dict[str, Any]) -> dict[str, Any]:
             {"kind": kind, "count": count, "first": measures.examples[kind]}
             for kind, count in measures.failures.most_common()
         ],
+        "limits": [verdict._asdict() for verdict in verdicts],
         "intervals": [
             {
                 "start_s": interval.start,
@@ -120,6 +130,16 @@ def _failures(measures: Measures) -> Iterator[str]:
         rows = [(kind, count, measures.examples[kind]) for kind, count in measures.failures.most_common()]
         yield ""
         yield from lines(["failures", "count", "the first"], rows, frozenset({"count"}), width=terminal_width())
+
+
+def _limits(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    if verdicts:
+        rows = [
+            (verdict.option, f"{verdict.limit:g}", f"{verdict.measured:g}", "kept" if verdict.kept else "NOT KEPT")
+            for verdict in verdicts
+        ]
+        yield ""
+        yield from lines(["limit", "allowed", "measured", ""], rows, frozenset({"allowed", "measured"}))
 
 
 def _histogram(measures: Measures) -> Iterator[str]:

@@ -27,6 +27,7 @@ from fastsmtp.cli.source import Source, config_options, target
 from fastsmtp.text import counted
 
 if TYPE_CHECKING:
+    from fastsmtp.bench.limits import Limits
     from fastsmtp.bench.measures import Measures
     from fastsmtp.bench.message import Kind
     from fastsmtp.bench.plan import Plan
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Exit codes:
   0    every mail was answered with 250, and nothing else went wrong
-  1    some were not; or the ledger does not balance
+  1    some were not, or more than --max-failed; a limit was not kept; or the ledger does not balance
   2    bad configuration or usage
   3    no server answers at ADDRESS
   130  ended at once by a second SIGINT; the first ends the load early, with a report
@@ -45,6 +46,7 @@ Examples:
   fastsmtp bench --duration 30s --connections 100 --mix 1KB:90,100KB:9,10MB:1 127.0.0.1:2525
   fastsmtp bench --rate 500 --duration 1m --plot load.svg
   fastsmtp bench --per-connection 1 --no-pipelining    a connection for each mail, step by step
+  fastsmtp bench --rate 50 --max-p99 100 --min-rate 49 --max-failed 0    for CI
   fastsmtp bench --ledger sent.jsonl
   fastsmtp bench --ledger sent.jsonl --ledger-check received.txt
 
@@ -89,6 +91,9 @@ class _BenchOptions(NamedTuple):
     plot: str
     ledger: str
     records: tuple[str, ...]
+    max_p99: float | None
+    min_rate: float | None
+    max_failed: int | None
 
 
 def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float:
@@ -188,6 +193,9 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     multiple=True,
     help="Send nothing: hold --ledger against what FILE says arrived; may be repeated.",
 )
+@click.option("--max-p99", metavar="MS", type=Number(0, min_open=True), help="End with 1 where p99 of a mail is above.")
+@click.option("--min-rate", metavar="PER_SECOND", type=Number(0), help="End with 1 where fewer mails got a 250.")
+@click.option("--max-failed", metavar="COUNT", type=Count(0), help="End with 1 only above so many failures.")
 def bench(source: Source, address: str | None, client: ClientOptions, **options: Any) -> None:
     """Put an SMTP server under load and measure it, this one or any other.
 
@@ -200,20 +208,33 @@ def bench(source: Source, address: str | None, client: ClientOptions, **options:
     place = target(address, source)
     plan = _plan(wish, client, place)
     measures = _measured(wish, plan, place)
+    from fastsmtp.bench.limits import Limits, passed
+
+    limits = Limits(wish.max_p99, wish.min_rate, wish.max_failed)
     about = f"{counted(measures.mails, 'mail')} to {place}, {_how(wish)}"
     if wish.as_json:
-        from fastsmtp.bench.report import document
-
         said = {**wish._asdict(), **client._asdict()}
         how = {key: value for key, value in said.items() if key not in _PRIVATE}
-        click.echo(json.dumps(document(measures, {"address": place, "run": plan.run, "options": how}), indent=2))
+        _tell_scripts({"address": place, "run": plan.run, "options": how}, measures, limits)
     else:
-        from fastsmtp.bench.report import report
-
-        click.echo(f"{about}\n\n{report(measures)}")
+        _tell_people(about, measures, limits)
     if wish.plot:
         _draw(wish.plot, about, measures)
-    raise SystemExit(FAILED if measures.failures else 0)
+    raise SystemExit(0 if passed(limits, measures) else FAILED)
+
+
+def _tell_scripts(about: dict[str, Any], measures: Measures, limits: Limits) -> None:
+    from fastsmtp.bench.limits import judge
+    from fastsmtp.bench.report import document
+
+    click.echo(json.dumps(document(measures, about, judge(limits, measures)), indent=2))
+
+
+def _tell_people(about: str, measures: Measures, limits: Limits) -> None:
+    from fastsmtp.bench.limits import judge
+    from fastsmtp.bench.report import report
+
+    click.echo(f"{about}\n\n{report(measures, judge(limits, measures))}")
 
 
 _PRIVATE = {"password", "records", "as_json"}
@@ -306,7 +327,7 @@ def _measured(wish: _BenchOptions, plan: Plan, place: str) -> Measures:
     from fastsmtp.bench.load import CannotOpen, run
     from fastsmtp.bench.measures import Measures
 
-    measures = Measures()
+    measures = Measures(sliced=bool(wish.plot))
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open(wish.ledger, "w", encoding="ascii")) if wish.ledger else None

@@ -16,6 +16,7 @@ from fastsmtp.config.settings import TLSSettings
 from fastsmtp.errors import StartError
 from fastsmtp.smtp.envelope import TLSInfo
 from fastsmtp.system.patience import Timeout
+from fastsmtp.text import pip_install
 
 AUTO = "auto"
 
@@ -75,7 +76,9 @@ def self_signed(hostname: str) -> bytes:
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError:
-        raise StartError('smtp.tls.cert: "auto" needs the package cryptography: pip install cryptography') from None
+        raise StartError(
+            f'smtp.tls.cert: "auto" needs the package cryptography: {pip_install("cryptography")}'
+        ) from None
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hostname[:64])])
     now = datetime.datetime.now(datetime.timezone.utc)

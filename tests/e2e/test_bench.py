@@ -225,6 +225,43 @@ def test_plot(serve: Serve, run: Run, tmp_path: Path, suffix: str) -> None:
         assert picture.read_bytes().startswith(b"\x89PNG\r\n")
 
 
+def test_a_picture_of_a_short_load_has_a_curve(serve: Serve, run: Run, tmp_path: Path) -> None:
+    server = serve()
+    environment = {**os.environ, "MPLCONFIGDIR": str(tmp_path)}
+    assert run("--rate", "100", "-n", "50", "--plot", "load.svg", address(server), env=environment).returncode == 0
+    lines = ElementTree.parse(tmp_path / "load.svg").iter("{http://www.w3.org/2000/svg}path")
+    rate = max((path.get("d", "").count("L") for path in lines if path.get("clip-path")), default=0)
+    assert rate > 20
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "verdict"),
+    [
+        (["--max-p99", "60000"], 0, "kept"),
+        (["--max-p99", "0.0001"], 1, "NOT KEPT"),
+        (["--min-rate", "0.1"], 0, "kept"),
+        (["--min-rate", "1000000"], 1, "NOT KEPT"),
+        (["--max-failed", "0"], 0, "kept"),
+    ],
+)
+def test_limits(serve: Serve, run: Run, limit: list[str], code: int, verdict: str) -> None:
+    server = serve()
+    done = run("-n", "10", *limit, address(server))
+    assert (done.returncode, done.stderr) == (code, "")
+    head, shown = done.stdout.splitlines()[-2:]
+    assert head.split() == ["limit", "allowed", "measured"]
+    assert (shown.split()[0], shown.split("  ")[-1]) == (limit[0], verdict)
+    [found] = json.loads(run("-n", "10", *limit, "--json", address(server)).stdout)["limits"]
+    assert (found["option"], found["limit"], found["kept"]) == (limit[0], float(limit[1]), code == 0)
+
+
+@pytest.mark.parametrize(("allowed", "code"), [("19", 1), ("20", 0)])
+def test_so_many_failures_are_allowed(serve: Serve, run: Run, allowed: str, code: int) -> None:
+    server = serve({"smtp": {"max_recipients": 1}})
+    done = run("-n", "20", "--to", "a@example.com", "--to", "b@example.com", "--max-failed", allowed, address(server))
+    assert done.returncode == code, done.stdout
+
+
 def test_plot_without_matplotlib(run: Run, tmp_path: Path) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ImportError")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
@@ -232,7 +269,7 @@ def test_plot_without_matplotlib(run: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",
-        "fastsmtp: --plot needs matplotlib, which is not here: pip install matplotlib\n",
+        f"fastsmtp: --plot needs matplotlib, which is not here: {sys.executable} -m pip install matplotlib\n",
     )
 
 
