@@ -71,6 +71,7 @@ MYPYC = (
     "fastsmtp.capture.capture",
     "fastsmtp.capture.body",
     "fastsmtp.capture.email",
+    "fastsmtp.capture.views",
     "fastsmtp.mime.splitter",
     "fastsmtp.mime.entity",
     "fastsmtp.mime.budget",

@@ -11,11 +11,12 @@ from fastsmtp.mime.transfer import TransferDecoder, transfer_decoder
 class Body:
     """The octets of a text body with the transfer encoding undone; the charset is undone when a text is asked for."""
 
-    __slots__ = ("_decoder", "_octets", "entity")
+    __slots__ = ("_decoder", "_octets", "entity", "place")
 
-    def __init__(self, entity: Entity, found: list[str]) -> None:
-        """Defects of the transfer encoding go to `found`."""
+    def __init__(self, entity: Entity, found: list[str], place: int) -> None:
+        """Defects of the transfer encoding go to `found`; `place` is how many attachments come before it."""
         self.entity = entity
+        self.place = place
         self._decoder: TransferDecoder = transfer_decoder(entity.transfer_encoding, found)
         self._octets = bytearray()
 
@@ -35,6 +36,16 @@ class Body:
     def discard(self) -> None:
         """Forget the octets."""
         self._octets = bytearray()
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in it but blanks."""
+        return not self._octets or self._octets.isspace()
+
+    def take_octets(self) -> bytearray:
+        """Return the octets, and forget them."""
+        octets, self._octets = self._octets, bytearray()
+        return octets
 
     def decode(self, found: list[str]) -> str:
         """Return the text; defects of the charset go to `found`."""

@@ -14,7 +14,7 @@ from fastsmtp.capture.email import Attachment, Attachments, Email, Origin
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.defects import INVALID_HEADER_LINE, JUNK_BEFORE_HEADER
-from fastsmtp.mime.entity import Entity, Role
+from fastsmtp.mime.entity import Entity, Role, is_beside_root
 from fastsmtp.mime.splitter import Splitter
 from fastsmtp.smtp.command import parse_size
 from fastsmtp.smtp.envelope import Envelope
@@ -111,6 +111,7 @@ class Capture:
         assert splitter is not None
         try:
             splitter.close()
+            self._attach_beside_roots()
         except OSError as error:
             self._fail(error)
             return ()
@@ -126,6 +127,24 @@ class Capture:
             return (MESSAGE_WITHOUT_HEADER,)
         found = self._message.defects
         return (UNPARSABLE_MESSAGE,) if INVALID_HEADER_LINE in found or JUNK_BEFORE_HEADER in found else ()
+
+    def _attach_beside_roots(self) -> None:
+        """Make attachments of texts that turn out to be no root of their multipart/related. Raises OSError."""
+        beside = [body for body in self._bodies if is_beside_root(body.entity)]
+        if not beside:
+            return
+        self._bodies = [body for body in self._bodies if not is_beside_root(body.entity)]
+        for attached, body in enumerate(beside):
+            as_it_is = Entity(body.entity.number, [], body.entity.media_type)
+            found: list[str] = []
+            octets = body.take_octets()
+            sink = self._services.storage.open(self.uuid, len(self._attachments) + 1, as_it_is, found, len(octets))
+            self._sink = sink
+            sink.feed(octets, 0, len(octets))
+            stored = sink.close()
+            self._sink = None
+            attachment = Attachment(body.entity, stored.size, stored.content, stored.path, stored.sha256, found)
+            self._attachments.insert(body.place + attached, attachment)
 
     def finish(
         self, violations: Sequence[tuple[str, str, int]], transcript: Sequence[tuple[int, str, str]] | None = None
@@ -190,7 +209,7 @@ class Capture:
             place = len(self._attachments) + 1
             self._sink = self._services.storage.open(self.uuid, place, entity, self._found, self._size_hint())
         else:
-            self._sink = Body(entity, self._defects)
+            self._sink = Body(entity, self._defects, len(self._attachments))
 
     def _size_hint(self) -> int:
         """Octets that may still come, by the SIZE parameter of MAIL (RFC 1870); 0 without one."""

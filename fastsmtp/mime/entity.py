@@ -15,6 +15,7 @@ from fastsmtp.mime.words import decode_words
 
 _PLAIN: Final = MediaType("text/plain", {})
 _MESSAGE: Final = MediaType("message/rfc822", {})
+_RELATED: Final = "multipart/related"
 _MAX_BOUNDARY: Final = 998  # characters, a line of RFC 5322 2.1.1; RFC 2046 5.1.1 allows 70
 _READ: Final = frozenset({"content-type", "content-disposition", "content-transfer-encoding", "content-id"})
 
@@ -32,8 +33,9 @@ class Entity:
     """An entity (RFC 2045 2.4): the message itself or one part of it.
 
     `number` counts as IMAP does ("" the message, "2.1" the first part of its second part). `fields` are all header
-    fields of the message in order, unfolded and not decoded; those of parts are not kept. `boundary` is None for all
-    but multiparts, `defects` is what is wrong with this entity alone.
+    fields of the message in order, unfolded and not decoded; those of parts are not kept. `parent` is the multipart
+    that it is part number `place` of, None for the message. `boundary` is None for all but multiparts, `defects` is
+    what is wrong with this entity alone.
     """
 
     __slots__ = (
@@ -45,8 +47,11 @@ class Entity:
         "filename",
         "media_type",
         "number",
+        "parent",
         "parts",
+        "place",
         "role",
+        "root",
         "transfer_encoding",
     )
 
@@ -60,7 +65,10 @@ class Entity:
         self.filename: str | None = None
         self.boundary: bytes | None = None
         self.role = Role.TEXT
+        self.parent: Entity | None = None
+        self.place = 0
         self.parts = 0  # how many parts of this multipart have begun
+        self.root = 0  # the part that a multipart/related names as its root; 0 if there is none so far
         self.defects: list[str] = []
 
     def name_or_invented(self) -> str:
@@ -97,8 +105,19 @@ def read_entity(block: bytes, number: str, parent: Entity | None, budget: Budget
                 defects.note(found, defects.DUPLICATE_CONTENT_TYPE)
     if first:
         _read_content_fields(entity, first, budget or Budget())
+    if parent is not None:
+        entity.parent, entity.place = parent, parent.parts
+        if parent.media_type.value == _RELATED and not parent.root:
+            _look_for_root(parent, entity)
     entity.role = _role_of(entity, parent)
     return entity, header.body_start
+
+
+def _look_for_root(related: Entity, part: Entity) -> None:
+    """The root is the part whose Content-ID is the parameter `start` (RFC 2387 section 3.2)."""
+    start = related.media_type.parameters.get("start")
+    if start and part.content_id is not None and part.content_id == parse_message_id(start):
+        related.root = part.place
 
 
 def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) -> None:
@@ -131,6 +150,20 @@ def _role_of(entity: Entity, parent: Entity | None) -> Role:
         return Role.ATTACHMENT
     if entity.disposition is not None and entity.disposition.value == "attachment":
         return Role.ATTACHMENT
-    if parent is not None and parent.parts > 1 and (entity.filename or parent.media_type.value == "multipart/related"):
+    is_first = parent is None or entity.place == 1 or entity.place == parent.root
+    if not is_first and (entity.filename or (parent is not None and parent.media_type.value == _RELATED)):
         return Role.ATTACHMENT
     return Role.HTML if media_type == "text/html" else Role.TEXT
+
+
+def is_beside_root(entity: Entity) -> bool:
+    """Whether a part, or a multipart around it, is in a multipart/related that names another part as its root.
+
+    Which part that is, is known when the message is complete.
+    """
+    parent = entity.parent
+    while parent is not None:
+        if parent.root and parent.root != entity.place:
+            return True
+        entity, parent = parent, parent.parent
+    return False

@@ -278,7 +278,9 @@ class Splitter:
             if not self._multiparts or self._multiparts[-1].parts:
                 return  # an epilogue
             self._in_preamble = True
-            self._begin_part(Entity(self._multiparts[-1].number, [], _PREAMBLE_TYPE))
+            preamble = Entity(self._multiparts[-1].number, [], _PREAMBLE_TYPE)
+            preamble.parent = self._multiparts[-1]
+            self._begin_part(preamble)
         self._handler.on_part_bytes(buf, start, end)
 
     def _read_body(self, buf: bytearray, start: int, end: int) -> int:

@@ -267,6 +267,46 @@ def test_a_message_inside_a_message_is_one_attachment_as_it_is() -> None:
     }
 
 
+ROOTS: dict[str, tuple[str, str | None, list[tuple[str, str]]]] = {
+    "the first part": ("--b\nContent-ID: <r>\n\none\n--b\n\ntwo\n--b--\n", "one", [("part-2.txt", "two")]),
+    "the second part": ("--b\n\none\n--b\nContent-ID: <r>\n\ntwo\n--b--\n", "two", [("part-1.txt", "one")]),
+    "between attachments": (
+        "--b\nContent-Type: image/gif\n\nG\n--b\n\none\n--b\nContent-Type: image/png\n\nP\n"
+        "--b\nContent-ID: <r>\n\ntwo\n--b--\n",
+        "two",
+        [("part-1.gif", "G"), ("part-2.txt", "one"), ("part-3.png", "P")],
+    ),
+    "no part": ("--b\n\none\n--b\n\ntwo\n--b--\n", "one", [("part-2.txt", "two")]),
+    "a multipart": (
+        "--b\nContent-Transfer-Encoding: base64\n\nb25l\n"
+        "--b\nContent-ID: <r>\nContent-Type: multipart/alternative; boundary=c\n\n--c\n\ntwo\n--c--\n--b--\n",
+        "two",
+        [("part-1.txt", "one")],
+    ),
+    "beside a multipart": (
+        "--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\none\n--c\nContent-Type: image/gif\n\nG\n"
+        "--c\n\nthree\n--c--\n--b\nContent-ID: <r>\n\ntwo\n--b--\n",
+        "two",
+        [("part-1.1.txt", "one"), ("part-1.2.gif", "G"), ("part-1.3.txt", "three")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_the_root_of_related_is_the_body(tempfiles: TempfileStorage, directory: Path, name: str) -> None:
+    body, text, attachments = ROOTS[name]
+    octets = multipart(body, 'b; start="<r>"').replace(
+        b"multipart/mixed; boundary=b;", b"multipart/related; boundary=b;"
+    )
+    in_memory = capture(octets)
+    assert in_memory["message"]["text"] == text
+    got = [(item["filename"], base64.b64decode(item["content"]).decode()) for item in in_memory["attachments"]]
+    assert got == attachments
+    on_disk = capture(octets, 7, storage=tempfiles)
+    assert [(item["filename"], Path(item["path"]).read_text()) for item in on_disk["attachments"]] == attachments
+    assert len(list(directory.iterdir())) == len(attachments)
+
+
 # Storage, verdicts, and what is left behind
 
 

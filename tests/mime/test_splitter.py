@@ -288,6 +288,17 @@ def test_a_delimiter_padded_without_end_is_body() -> None:
 ROLES = {
     "text": ("mixed", ["text/plain"], [Role.TEXT]),
     "html first in related": ("related", ["text/html", "text/html"], [Role.HTML, Role.ATTACHMENT]),
+    "root named by start": (
+        'related; start="<r@x>"',
+        ["image/png", "text/plain", "text/html\nContent-ID: <r@x> (root)", "text/html"],
+        [Role.ATTACHMENT, Role.ATTACHMENT, Role.HTML, Role.ATTACHMENT],
+    ),
+    "root named by start, with a name": (
+        "related; start=r",
+        ["image/png", "text/html; name=a.html\nContent-ID: <r>"],
+        [Role.ATTACHMENT, Role.HTML],
+    ),
+    "start that names no part": ('related; start="<r@x>"', ["text/html", "text/html"], [Role.HTML, Role.ATTACHMENT]),
     "second text in mixed": ("mixed", ["text/plain", "text/plain"], [Role.TEXT, Role.TEXT]),
     "named first": ("mixed", ["text/plain; name=a", "text/plain"], [Role.TEXT, Role.TEXT]),
     "named second": ("mixed", ["text/plain", "text/plain; name=a"], [Role.TEXT, Role.ATTACHMENT]),
