@@ -107,7 +107,7 @@ def test_json(serve: Serve, run: Run) -> None:
     found = json.loads(done.stdout)
     assert set(found) == {
         "address", "run", "options", "answered", "failed", "connections", "seconds", "rate", "octets", "client_cpu_s",
-        "latency_ms", "failures", "intervals",
+        "latency_ms", "failures", "limits", "intervals",
     }  # fmt: skip
     assert (found["address"], found["answered"], found["failed"], found["failures"]) == (address(server), 30, 0, [])
     assert found["options"]["mix"] == "1KB:2,50KB:1"
