@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -137,9 +138,16 @@ class Count(click.IntRange):
 
 
 class Number(click.FloatRange):
-    """A number, called so where something else is given."""
+    """A number that is finite, called so where something else is given."""
 
     name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number that `value` spells; refuse also what Python reads as one: `nan`, `inf` and `1e999`."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a valid number.", param, ctx)
+        return number
 
 
 def refuse(option: str, fault: object) -> NoReturn:

@@ -354,6 +354,9 @@ def test_nobody_there(run: Run) -> None:
         (["--size", "1KB:3"], "Error: Invalid value for '--size': \"1KB:3\" is not a size like 1000, 100KB or 10MiB"),
         (["--size", "10"], "Error: Invalid value for '--size': \"10\": a mail has at least 300 bytes"),
         (["--rate", "x"], "Error: Invalid value for '--rate': 'x' is not a valid number."),
+        (["--rate", "nan"], "Error: Invalid value for '--rate': 'nan' is not a valid number."),
+        (["--rate", "inf"], "Error: Invalid value for '--rate': 'inf' is not a valid number."),
+        (["--rate", "1e999"], "Error: Invalid value for '--rate': '1e999' is not a valid number."),
         (["--mails", "x"], "Error: Invalid value for '-n' / '--mails': 'x' is not a valid integer."),
         (
             ["--duration", "5"],
