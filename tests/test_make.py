@@ -19,7 +19,9 @@ def environment(tmp_path: Path) -> Path:
     """A virtual environment in which everything is installed already."""
     programs = tmp_path / "venv" / "bin"
     programs.mkdir(parents=True)
-    for name, command in (("python", "true"), ("fastsmtp", f'exec {sys.executable} -m fastsmtp "$@"')):
+    # The command that is installed: `python -m` would import the checkout, where nothing is compiled.
+    installed = Path(sys.executable).with_name("fastsmtp")
+    for name, command in (("python", "true"), ("fastsmtp", f'exec {installed} "$@"')):
         (programs / name).write_text(f"#!/bin/sh\n{command}\n")
         (programs / name).chmod(0o755)
     return programs.parent
