@@ -39,7 +39,7 @@ taken out. -N, -R, -V and flags of msmtp have their meaning, among them --host,
 configuration files have no effect. The password is in FASTSMTP_PASSWORD.
 
 \b
-Exit codes, of sysexits.h:
+Exit codes:
   0   sent
   64  a flag is wrong
   65  no recipient, or an address that is none
