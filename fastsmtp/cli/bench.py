@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Exit codes:
   0    every mail was answered with 250, and nothing else went wrong
-  1    some were not, or more than --max-failed; a limit was not kept; or the ledger does not balance
+  1    some were not, or more than --max-failed; a limit was not kept; the ledger does not balance
   2    bad configuration or usage
   3    no server answers at ADDRESS
   130  ended at once by a second SIGINT; the first ends the load early, with a report
