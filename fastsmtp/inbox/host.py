@@ -23,8 +23,9 @@ from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.inbox.process import InboxAssignment
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.process import Identity, Process, own_command
-from fastsmtp.system.sockets import bind
+from fastsmtp.system.sockets import bind, format_address, listen
 
+_BACKLOG: Final = 64
 STOP_S: Final = 30.0  # for what waits to be committed; then it is killed
 
 
@@ -81,12 +82,12 @@ class InboxHost:
 
     def _bind(self, address: str) -> socket.socket:
         try:
-            return bind(address)
+            return _listening(address)
         except StartError as error:
             if not self._any_port:
                 raise StartError(f"inbox.address: {error}") from None
             self._log.warning("the inbox takes another port", reason=str(error))
-            return bind(f"{address.rpartition(':')[0]}:0")
+            return _listening(f"{address.rpartition(':')[0]}:0")
 
     def _open_store(self) -> None:
         """Make the directory, and keep others out of it. Raises StartError."""
@@ -201,3 +202,14 @@ class InboxHost:
             self._lock_fd = -1
         if self._private:
             shutil.rmtree(self._private, ignore_errors=True)
+
+
+def _listening(address: str) -> socket.socket:
+    """A socket that listens: two servers can be bound to one port as long as neither does. Raises StartError."""
+    bound = bind(address)
+    try:
+        listen(bound, _BACKLOG, format_address(bound))
+    except StartError:
+        bound.close()
+        raise
+    return bound

@@ -191,7 +191,7 @@ def test_channels_have_levels_and_outputs_of_their_own(serve: Serve, tmp_path: P
     with Wire(server) as wire:
         wire.ask(b"MAIL FROM:a@b.c\r\n")  # no brackets
         wire.ask(b"QUIT\r\n")
-    assert len(wait_for_log(server, "  violation  ")) == 1
+    assert len(wait_for_log(server, "code=path-without-brackets")) == 1
     server.stop()
     assert [line for line in server.lines if "  INFO   " in line or "  DEBUG  " in line] == []
     found = {(item["level"], item["logger"], item["msg"]) for item in records(tmp_path / "workers.log")}
