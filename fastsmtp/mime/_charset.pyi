@@ -9,6 +9,12 @@ from typing import final
 from typing_extensions import Self
 
 @final
+class Units:
+    """UTF-16 code units on their way into a str; for the decoders of this module."""
+
+    def __new__(cls) -> Self: ...
+
+@final
 class UTF7Decoder:
     """UTF-7 (RFC 2152)."""
 
