@@ -16,6 +16,7 @@ import msgspec
 from fastsmtp.inbox.where import Mail, Where, WhereError, describe, has_values, values
 
 MAX_ITEMS: Final = 200
+MAX_SEEN: Final = 1000  # mails that an item, or the rest, holds
 MAX_COUNT: Final = 1_000_000
 DEFAULT_SETTLE_S: Final = 0.25
 
@@ -65,8 +66,9 @@ class Item:
     unique_by: str = ""
     in_order: str = ""
     deliveries: bool = False
-    seen: list[Seen] = field(default_factory=list)
-    counted: int = 0
+    seen: list[Seen] = field(default_factory=list)  # the first of them, so many as answers can show
+    mails: int = 0  # how many there are
+    counted: int = 0  # mails or deliveries
     faults: list[str] = field(default_factory=list)  # in the words of the report
     _keys: set[str] = field(default_factory=set)
     _last: tuple[float, str] | None = None
@@ -85,13 +87,19 @@ class Item:
         """Count a mail if it meets the condition, and say whether it does."""
         if not self.where(seen.mail):
             return False
-        self.seen.append(seen)
+        self.mails += 1
+        if len(self.seen) < MAX_SEEN:
+            self.seen.append(seen)
         self.counted += self._worth(seen.mail)
         if self.high is not None and self.counted > self.high:
-            self.faults.append(f"#{seen.seq} is one too many")
+            self._fault(f"#{seen.seq} is one too many")
         self._check_unique(seen)
         self._check_order(seen)
         return True
+
+    def _fault(self, text: str) -> None:
+        if len(self.faults) < MAX_SEEN:
+            self.faults.append(text)
 
     def _worth(self, mail: Mail) -> int:
         if not self.deliveries:
@@ -105,7 +113,7 @@ class Item:
             return
         key = "\n".join(values(self.unique_by, seen.mail))
         if key in self._keys:
-            self.faults.append(f"#{seen.seq} has the {self.unique_by} of an earlier one, {key!r}")
+            self._fault(f"#{seen.seq} has the {self.unique_by} of an earlier one, {key!r}")
         self._keys.add(key)
 
     def _check_order(self, seen: Seen) -> None:
@@ -114,7 +122,7 @@ class Item:
         found = values(self.in_order, seen.mail)
         key = _sort_key(found[0] if found else "")
         if self._last is not None and key < self._last:
-            self.faults.append(f"#{seen.seq} is out of order: its {self.in_order} is {found[0] if found else ''!r}")
+            self._fault(f"#{seen.seq} is out of order: its {self.in_order} is {found[0] if found else ''!r}")
         self._last = key
 
     def wanted(self) -> str:
@@ -145,7 +153,8 @@ class Expectation:
 
     def __init__(self, items: list[Item], *, forbid_rest: bool = False, settle_s: float = DEFAULT_SETTLE_S) -> None:
         self.items: Final = items
-        self.unclaimed: Final[list[Seen]] = []
+        self.unclaimed: Final[list[Seen]] = []  # the first of them
+        self.unclaimed_count = 0
         self.count = 0  # of mails seen
         self._forbid_rest: Final = forbid_rest
         self._settle_s: Final = settle_s
@@ -156,7 +165,9 @@ class Expectation:
         self.count += 1
         claimed = [item.take(seen) for item in self.items]
         if not any(claimed):
-            self.unclaimed.append(seen)
+            self.unclaimed_count += 1
+            if len(self.unclaimed) < MAX_SEEN:
+                self.unclaimed.append(seen)
 
     @property
     def violated(self) -> bool:

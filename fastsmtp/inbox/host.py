@@ -162,6 +162,8 @@ class InboxHost:
             except StartError as error:
                 self._log.error("the inbox could not be started again", reason=str(error))
                 self._process.kill()
+                if self._process.returncode is not None:  # there is no new one whose end is waited for
+                    self._exited.set()
 
     def reopen_logs(self) -> None:
         """After our own were."""

@@ -19,6 +19,7 @@ from fastsmtp.errors import FastSMTPError
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.expectation import Expectation, Seen, State
 from fastsmtp.inbox.group import Arrival, Filed
+from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceSettings
 from fastsmtp.inbox.rows import Row
@@ -30,6 +31,8 @@ from fastsmtp.inbox.watchers import Committed, Watcher, Watchers
 from fastsmtp.inbox.where import Mail, Where
 
 T = TypeVar("T")
+
+_SLICE: Final = 500  # mails of a bulk call that are changed at a time
 
 
 class GoneError(FastSMTPError):
@@ -44,6 +47,7 @@ class Inbox:
         self._thread: Final = StoreThread(store, self._on_committed, log)
         self.watchers: Final = Watchers()
         self.events: Final = Events()
+        self.ledger: Final = Ledger()
         self._withdrawing: asyncio.Future[None] | None = None
         # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
         self._told: dict[int, int] = {namespace.id: namespace.seq for namespace in store.namespaces.values()}
@@ -118,6 +122,7 @@ class Inbox:
         namespace = await self.run(lambda store: store.end(name))
         if namespace is not None:
             self._told.pop(namespace.id, None)
+            self.ledger.forget(name)
             self.watchers.end(namespace.id)
             self.events.on_ended(namespace)
         return namespace
@@ -158,6 +163,17 @@ class Inbox:
             if part.following is None or len(found) >= limit:
                 return Slice(found, part.following)
             bounds["before" if newest_first else "after"] = part.following
+
+    async def slices(
+        self, namespace: Namespace, where: Where, outcomes: Sequence[str] | None = (ACCEPTED,)
+    ) -> AsyncIterator[list[Row]]:
+        """Return all mails that are there now and meet the condition, some at a time. Raises StoreError."""
+        before: int | None = self.cursor(namespace).seq + 1
+        while before is not None:
+            part = await self.find(namespace, where, limit=_SLICE, before=before, outcomes=outcomes)
+            before = part.following
+            if part.rows:
+                yield part.rows
 
     async def delete(self, rows: Sequence[Row]) -> None:
         """Delete mails. Raises StoreError."""

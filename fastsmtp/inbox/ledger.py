@@ -62,8 +62,9 @@ class Reporter:
             for event, step in counted.items():
                 self._ledger.add(namespace, event, step)
             ended = sum(counted.get(event, 0) for event in ENDS)
-            left = self._in_flight.get(namespace, 0) + counted.get(BEGUN, 0) - ended
-            self._in_flight[namespace] = left
+            left = self._in_flight.pop(namespace, 0) + counted.get(BEGUN, 0) - ended
+            if left:
+                self._in_flight[namespace] = left
 
     def end(self) -> None:
         """The process is gone: nothing of it is in flight any more."""

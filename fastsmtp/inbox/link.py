@@ -81,10 +81,12 @@ class Link:
         """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon."""
         events = self._events.setdefault(namespace, {})
         events[event] = events.get(event, 0) + step
-        if event == BEGUN:
-            self._open[namespace] = self._open.get(namespace, 0) + step
-        elif event in ENDS:
-            self._open[namespace] = self._open.get(namespace, 0) - step
+        if event == BEGUN or event in ENDS:
+            left = self._open.get(namespace, 0) + (step if event == BEGUN else -step)
+            if left:
+                self._open[namespace] = left
+            else:
+                self._open.pop(namespace, None)
         if self._flushing is None:
             self._flushing = self._loop.call_later(0.02, self._flush_counts)
 

@@ -15,7 +15,7 @@ from fastsmtp.goridge.frame import FrameDecoder
 from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, read_frame, verdicts_frame
 from fastsmtp.inbox.group import Arrival, Filed
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import Ledger, Reporter
+from fastsmtp.inbox.ledger import Reporter
 from fastsmtp.inbox.summary import summarize
 
 _BACKLOG: Final = 256
@@ -24,9 +24,8 @@ _BACKLOG: Final = 256
 class LinkServer:
     """Listens for SMTP processes, files what they send, and says when it is committed."""
 
-    def __init__(self, inbox: Inbox, ledger: Ledger, log: FilteringBoundLogger) -> None:
+    def __init__(self, inbox: Inbox, log: FilteringBoundLogger) -> None:
         self.inbox: Final = inbox
-        self.ledger: Final = ledger
         self.log: Final = log
         self._connections: set[_Connection] = set()
         self._server: asyncio.AbstractServer | None = None
@@ -62,7 +61,7 @@ class _Connection(asyncio.Protocol):
         self._server = server
         self._decoder = FrameDecoder(MAX_FRAME_BYTES)
         self._transport: asyncio.Transport | None = None
-        self._reporter = Reporter(server.ledger)
+        self._reporter = Reporter(server.inbox.ledger)
         self._verdicts: list[tuple[int, str]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -10,23 +10,23 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable
 
 import msgspec
 import structlog
 
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError, StoreError
-from fastsmtp.goridge.rpc import Method, RPCConnection, RPCServer
+from fastsmtp.goridge.control import ControlConnection
+from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.api.app import make_app
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
 from fastsmtp.ops.httpserver import HTTPServer, Limits
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.system.loop import run
+from fastsmtp.system.sockets import inherited
 
 _LIMITS = Limits(connections=2048, wait_s=30.0)
 
@@ -42,8 +42,7 @@ class InboxAssignment(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Serve until the host wants no more, or is gone."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    control.set_inheritable(False)
+    control = inherited(int(sys.argv[1]))
     raise SystemExit(run(InboxProcess(control).run()))
 
 
@@ -72,7 +71,7 @@ class InboxProcess:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen, None)
-        await loop.create_unix_connection(lambda: _Control(self._rpc, self._stopping.set), sock=self._control)
+        await loop.create_unix_connection(lambda: ControlConnection(self._rpc, self._stopping.set), sock=self._control)
         await self._stopping.wait()
         await self._leave()
         if self._output is not None:
@@ -96,15 +95,14 @@ class InboxProcess:
         if store.recovered:
             log.warning("mails without their octets were dropped", count=store.recovered)
         inbox = self._inbox = Inbox(store, log)
-        ledger = Ledger()
         await inbox.put("default")
         self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())
-        self._links = LinkServer(inbox, ledger, log)
-        await self._links.start(_inherited(assignment.link_fd))
+        self._links = LinkServer(inbox, log)
+        await self._links.start(inherited(assignment.link_fd))
         if assignment.http_fd < 0:
             return ""
-        self._http = HTTPServer("inbox.address", _inherited(assignment.http_fd), _LIMITS)
-        await self._http.serve(make_app(inbox, ledger, settings, log))
+        self._http = HTTPServer("inbox.address", inherited(assignment.http_fd), _LIMITS)
+        await self._http.serve(make_app(inbox, settings, log))
         return self._http.url
 
     def _stop(self, _: object) -> bool:
@@ -126,23 +124,3 @@ class InboxProcess:
             await self._inbox.close()
         if self._http is not None:
             await self._http.stop()
-
-
-class _Control(RPCConnection):
-    """The host's calls."""
-
-    __slots__ = ("_on_gone",)
-
-    def __init__(self, rpc: RPCServer, on_gone: Callable[[], None]) -> None:
-        super().__init__(rpc)
-        self._on_gone = on_gone
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._on_gone()
-
-
-def _inherited(fd: int) -> socket.socket:
-    listener = socket.socket(fileno=fd)
-    listener.set_inheritable(False)
-    return listener

@@ -27,8 +27,7 @@ def make_report(
 
     `server` counts what happened to mails of this namespace meanwhile; `reason` says why it ended early.
     """
-    claimed = {seen.seq for item in expectation.items for seen in item.seen}
-    others = [seen for seen in expectation.unclaimed if seen.seq not in claimed]
+    others = expectation.unclaimed
     return {
         "kind": kind,
         "held": held,
@@ -40,7 +39,7 @@ def make_report(
         "mails": expectation.count,
         "items": [_item(item, others) for item in expectation.items],
         "unclaimed": _shown(others),
-        "unclaimed_more": max(0, len(others) - _SHOWN),
+        "unclaimed_more": max(0, expectation.unclaimed_count - _SHOWN),
         "server": dict(server),
     }
 

@@ -46,6 +46,8 @@ class Retention:
                 await self.enforce()
             except StoreError as error:
                 self._log.error("what is kept no longer could not be deleted", reason=str(error))
+            except Exception:  # a fault of ours; without this task nothing would ever be deleted
+                self._log.exception("what is kept no longer could not be deleted")
 
     async def enforce(self) -> None:
         """Delete all that is beyond a limit now. Raises StoreError."""

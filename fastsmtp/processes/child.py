@@ -14,25 +14,25 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
 
 import structlog
 
 from fastsmtp.errors import CallError, StartError
-from fastsmtp.goridge.rpc import Method, RPCConnection, RPCServer
+from fastsmtp.goridge.control import ControlConnection
+from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server.server import Place, Server
 from fastsmtp.system.loop import run, unless
 from fastsmtp.system.sharedcount import SharedCount
+from fastsmtp.system.sockets import inherited
 
 _MAX_RUNNING = 10_000  # calls that take time: all those of the parent's callers come over one connection
 
 
 def main() -> None:
     """Serve until the parent wants no more, or is gone."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    control.set_inheritable(False)
+    control = inherited(int(sys.argv[1]))
     raise SystemExit(run(Child(control).run()))
 
 
@@ -63,7 +63,9 @@ class Child:
         loop.add_signal_handler(END_AT_ONCE, self._end)
         loop.add_signal_handler(signal.SIGHUP, self._reset)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen, None)
-        await loop.create_unix_connection(lambda: _Control(self._rpc, self._on_parent_gone), sock=self._control)
+        await loop.create_unix_connection(
+            lambda: ControlConnection(self._rpc, self._on_parent_gone), sock=self._control
+        )
         await self._stopping.wait()
         if not await unless(self._ending, self._leave()) and self._server is not None:
             self._server.abort()
@@ -96,8 +98,8 @@ class Child:
         self._output = configure(assignment.config.logs)
         self._rpc.log = structlog.get_logger(channel="rpc").bind()
         tempfile.tempdir = assignment.directory  # what is left there by a killed process, the parent deletes
-        listeners = {name: _inherited(fd) for name, fd in assignment.listeners.items()}
-        spares = [{name: _inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
+        listeners = {name: inherited(fd) for name, fd in assignment.listeners.items()}
+        spares = [{name: inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
         place = Place(listeners, spares, assignment.rpc, assignment.counting, _shared_count(assignment))
         server = self._server = Server(assignment.config, assignment.save, place)
         server.inbox = assignment.inbox
@@ -171,28 +173,8 @@ class Child:
                 os.rmdir(os.path.dirname(self._assignment.directory))
 
 
-class _Control(RPCConnection):
-    """The parent's calls."""
-
-    __slots__ = ("_on_gone",)
-
-    def __init__(self, rpc: RPCServer, on_gone: Callable[[], None]) -> None:
-        super().__init__(rpc)
-        self._on_gone = on_gone
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._on_gone()
-
-
 def _shared_count(assignment: Assignment) -> SharedCount | None:
     if assignment.count_fd == -1:
         return None
     os.set_inheritable(assignment.count_fd, False)
     return SharedCount(assignment.count_fd, assignment.index)
-
-
-def _inherited(fd: int) -> socket.socket:
-    listener = socket.socket(fileno=fd)
-    listener.set_inheritable(False)
-    return listener

@@ -111,3 +111,10 @@ def listen(bound: socket.socket, backlog: int, address: str) -> None:
         bound.listen(backlog)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
+def inherited(fd: int) -> socket.socket:
+    """Return the socket that this process was given by its parent; its own children do not get it."""
+    given = socket.socket(fileno=fd)
+    given.set_inheritable(False)
+    return given

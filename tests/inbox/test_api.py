@@ -19,7 +19,6 @@ from fastsmtp.errors import StoreError
 from fastsmtp.inbox.api.app import make_app
 from fastsmtp.inbox.group import Filed
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.store import Store
 from fastsmtp.ops.httpserver import HTTPServer
 
@@ -61,7 +60,7 @@ def serving(run_loop: Run, log: Log) -> Serve:
             inbox = Inbox(Store(""), log.logger)
             await inbox.put("default")
             server = HTTPServer("inbox.address", "127.0.0.1:0")
-            await server.serve(make_app(inbox, Ledger(), InboxSettings(**settings), log.logger))
+            await server.serve(make_app(inbox, InboxSettings(**settings), log.logger))
             async with aiohttp.ClientSession() as session:
                 await work(Client(inbox, server.url, session))
             await inbox.close()
@@ -167,6 +166,32 @@ def test_marks_and_deletion(serving: Serve) -> None:
         _status, ledger = await call("GET", "/api/ns/default/ledger")
         assert (ledger["store"]["stored"], ledger["store"]["deleted"], ledger["balanced"]) == (4, 4, True)
         assert (await call("GET", "/api/ledger"))[1]["store"] == ledger["store"]
+
+    serving(work)
+
+
+def test_bulk_calls_reach_every_mail(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        await asyncio.gather(*(call.file(subject=f"mail {number % 2}") for number in range(1300)))
+        at = "/api/ns/default/mails"
+        marks = {"where": {"subject": "mail 1"}, "read": True}
+        assert await call("PATCH", at, marks) == (200, {"matched": 650, "changed": 650})
+        assert (await call("DELETE", f"{at}?subject=mail 0"))[1]["deleted"] == 650
+        status, space = await call("GET", "/api/ns/default")
+        assert (status, space["mails"], space["unread"]) == (200, 650, 0)
+
+    serving(work)
+
+
+def test_an_answer_carries_no_more_payloads_than_so_many(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        for number in range(4):
+            await call.file(subject=f"mail {number}", text="x" * 3_000_000)
+        at = "/api/ns/default/mails?fields=full"
+        _status, first = await call("GET", at)
+        assert [mail["subject"] for mail in first["mails"]] == ["mail 3", "mail 2"]
+        _status, second = await call("GET", f"{at}&before={first['next']}")
+        assert ([mail["subject"] for mail in second["mails"]], second["next"]) == (["mail 1", "mail 0"], None)
 
     serving(work)
 

@@ -160,6 +160,18 @@ def test_a_report_has_an_end() -> None:
     assert len(report_text(report)) < 10_000
 
 
+def test_an_expectation_holds_no_more_mails_than_so_many() -> None:
+    expectation = expecting({"where": X, "at_least": 1})
+    feed(expectation, *[X, Y] * 1500)
+    (item,) = expectation.items
+    assert (item.mails, len(item.seen), expectation.unclaimed_count, len(expectation.unclaimed)) == (
+        1500,
+        1000,
+        1500,
+        1000,
+    )
+
+
 def test_an_item_without_anything_wants_one_mail() -> None:
     item = make_item({}, "", seconds)
     assert (item.low, item.high, item.wanted()) == (1, None, "at least 1 any mail")

@@ -25,7 +25,7 @@ from fastsmtp.inbox.frames import (
     verdicts_frame,
 )
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import Ledger, make_ledger
+from fastsmtp.inbox.ledger import make_ledger
 from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.namespaces import Counters
@@ -87,8 +87,9 @@ def test_what_are_no_verdicts() -> None:
 
 def test_a_mail_is_answered_when_it_is_committed(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def go() -> None:
-        inbox, ledger = Inbox(Store(""), log.logger), Ledger()
-        server = LinkServer(inbox, ledger, log.logger)
+        inbox = Inbox(Store(""), log.logger)
+        ledger = inbox.ledger
+        server = LinkServer(inbox, log.logger)
         await server.start(listening(tmp_path / "s"))
         link = Link(str(tmp_path / "s"), log.logger)
         await link.start()
@@ -128,7 +129,7 @@ def test_what_was_not_acknowledged_is_sent_again(run_loop: Run, log: Log, tmp_pa
         await until(lambda: not link.connected)
         link.send("b", HEAD, octets("b"), b"raw", answers.append)
         inbox = Inbox(Store(""), log.logger)
-        server = LinkServer(inbox, Ledger(), log.logger)
+        server = LinkServer(inbox, log.logger)
         await server.start(listening(tmp_path / "s"))
         await until(lambda: answers == ["", ""])
         space = inbox.namespace("default")
@@ -146,7 +147,7 @@ def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path
 
     async def go() -> None:
         inbox = Inbox(Store(""), log.logger)
-        server = LinkServer(inbox, Ledger(), log.logger)
+        server = LinkServer(inbox, log.logger)
         listener = listening(tmp_path / "s")
         listener.listen()
         link = Link(str(tmp_path / "s"), log.logger, patience_s=0.01)
@@ -185,7 +186,7 @@ def test_a_link_that_is_closed_refuses_what_it_has(run_loop: Run, log: Log, tmp_
 def test_a_stranger_is_sent_away(run_loop: Run, log: Log, tmp_path: Path, sent: bytes) -> None:
     async def go() -> None:
         inbox = Inbox(Store(""), log.logger)
-        server = LinkServer(inbox, Ledger(), log.logger)
+        server = LinkServer(inbox, log.logger)
         await server.start(listening(tmp_path / "s"))
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         writer.write(sent)

@@ -8,20 +8,17 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config.settings import InboxSettings
 from fastsmtp.inbox.api import events, mails, namespaces, waiting
 from fastsmtp.inbox.api.guard import Guard
-from fastsmtp.inbox.api.namespaces import LEDGER
 from fastsmtp.inbox.api.requests import INBOX
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import Ledger
 
 _MAX_BODY_BYTES = 1024 * 1024
 
 
-def make_app(inbox: Inbox, ledger: Ledger, settings: InboxSettings, log: FilteringBoundLogger) -> web.Application:
+def make_app(inbox: Inbox, settings: InboxSettings, log: FilteringBoundLogger) -> web.Application:
     """Return the application."""
     guard = Guard(settings.hosts, settings.auth, log)
     app = web.Application(middlewares=[guard.problems, guard.origins, guard.logins], client_max_size=_MAX_BODY_BYTES)
     app[INBOX] = inbox
-    app[LEDGER] = ledger
     for module in (waiting, events, mails, namespaces):
         app.add_routes(module.routes())
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -25,9 +25,11 @@ from fastsmtp.inbox.api.requests import (
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.rows import Row
+from fastsmtp.inbox.search import Slice
 from fastsmtp.inbox.where import Where
 
 _LIST_KEYS: Final = ("after", "before", "limit", "order", "fields", "outcome", "unread")
+_MAX_PAYLOADS: Final = 16 * 1024 * 1024  # octets of payloads in one answer
 _LATEST: Final = "latest"
 
 
@@ -63,6 +65,8 @@ async def list_mails(request: web.Request) -> web.Response:
         unread=read_flag(query, "unread"),
     )
     full = _read_fields(query)
+    if full:
+        found = _within_budget(found)
     mails = [await _shown(request, namespace, row, full=full) for row in found.rows]
     following = None if found.following is None else str(Cursor(namespace.epoch, found.following))
     counters = namespace.counters
@@ -76,6 +80,16 @@ async def list_mails(request: web.Request) -> web.Response:
             "mails": mails,
         }
     )
+
+
+def _within_budget(found: Slice) -> Slice:
+    """As many of the mails as one answer carries payloads of, at least one; the rest is in the next."""
+    octets = 0
+    for index, row in enumerate(found.rows):
+        octets += row.place.document_length
+        if index and octets > _MAX_PAYLOADS:
+            return Slice(found.rows[:index], found.rows[index - 1].seq)
+    return found
 
 
 def _read_order(query: Mapping[str, str]) -> bool:
@@ -192,10 +206,12 @@ async def mark(request: web.Request) -> web.Response:
         raise bad("/tags", "a list of strings without line ends")
     if read is None and tags is None:
         raise bad("", "nothing to change: read, tags")
-    rows = await _chosen(request, namespace, document)
     marks = {"read": read, "tags": None if tags is None else tuple(dict.fromkeys(tags))}
-    changed = await request.app[INBOX].mark(rows, **marks)
-    return answer({"matched": len(rows), "changed": len(changed)})
+    matched = changed = 0
+    async for rows in _chosen(request, namespace, document):
+        matched += len(rows)
+        changed += len(await request.app[INBOX].mark(rows, **marks))
+    return answer({"matched": matched, "changed": changed})
 
 
 def _are_tags(tags: Any) -> bool:
@@ -206,20 +222,20 @@ def _are_tags(tags: Any) -> bool:
     )
 
 
-async def _chosen(request: web.Request, namespace: Namespace, document: Mapping[str, Any]) -> list[Row]:
+async def _chosen(request: web.Request, namespace: Namespace, document: Mapping[str, Any]) -> AsyncIterator[list[Row]]:
+    """The mails that a document names, some at a time: there may be millions."""
     inbox = request.app[INBOX]
     if ("where" in document) == ("ids" in document):
         raise bad("", "which mails? Either where or ids")
     if "where" in document:
-        return (await inbox.find(namespace, Where(document["where"], "/where"), limit=_EVERY)).rows
+        async for rows in inbox.slices(namespace, Where(document["where"], "/where")):
+            yield rows
+        return
     ids = document["ids"]
     if not isinstance(ids, list) or len(ids) > MAX_LIST or not all(isinstance(one, str) for one in ids):
         raise bad("/ids", f"a list of up to {MAX_LIST} uuids")
     found = [await inbox.run(lambda store: store.find(uuid, namespace)) for uuid in ids]  # noqa: B023
-    return [row for row in found if row is not None]
-
-
-_EVERY: Final = 1 << 40
+    yield [row for row in found if row is not None]
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -231,9 +247,11 @@ async def delete(request: web.Request) -> web.Response:
             raise bad("/all", "everything goes only with all=true")
         return answer({"deleted": await inbox.empty(namespace), "cursor": str(inbox.cursor(namespace))})
     outcomes = read_outcomes(request.query.get("outcome"))
-    rows = (await inbox.find(namespace, where, limit=_EVERY, outcomes=outcomes)).rows
-    await inbox.delete(rows)
-    return answer({"deleted": len(rows), "cursor": str(inbox.cursor(namespace))})
+    deleted = 0
+    async for rows in inbox.slices(namespace, where, outcomes):
+        await inbox.delete(rows)
+        deleted += len(rows)
+    return answer({"deleted": deleted, "cursor": str(inbox.cursor(namespace))})
 
 
 async def delete_one(request: web.Request) -> web.Response:

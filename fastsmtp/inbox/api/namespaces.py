@@ -9,11 +9,10 @@ from aiohttp import web
 
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of, read_document, read_seconds
-from fastsmtp.inbox.ledger import Ledger, make_ledger
+from fastsmtp.inbox.ledger import make_ledger
 from fastsmtp.inbox.namespaces import Namespace, NamespaceSettings
 from fastsmtp.inbox.summary import timestamp_ms
 
-LEDGER: Final = web.AppKey("ledger", Ledger)
 _MAX_TTL_S: Final = 366 * 86400.0
 _SETTINGS: Final = ("ttl", "quota", "on_quota", "keep")
 
@@ -69,7 +68,7 @@ async def delete_namespaces(request: web.Request) -> web.Response:
     inbox = request.app[INBOX]
     names = [namespace.name for namespace in inbox.namespaces(prefix)]
     for name in names:
-        await _end(request, name)
+        await inbox.end(name)
     return answer({"deleted": names})
 
 
@@ -97,15 +96,9 @@ async def show(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /api/ns/{ns}`: with all it holds."""
     name = name_of(request)
-    if await _end(request, name) is None:
+    if await request.app[INBOX].end(name) is None:
         raise Problem(404, f"there is no namespace {name}")
     return answer({"deleted": [name]})
-
-
-async def _end(request: web.Request, name: str) -> Namespace | None:
-    namespace = await request.app[INBOX].end(name)
-    request.app[LEDGER].forget(name)
-    return namespace
 
 
 async def cursor(request: web.Request) -> web.Response:
@@ -116,12 +109,12 @@ async def cursor(request: web.Request) -> web.Response:
 async def ledger(request: web.Request) -> web.Response:
     """`GET /api/ns/{ns}/ledger`."""
     namespace = namespace_of(request)
-    events = request.app[LEDGER]
+    events = request.app[INBOX].ledger
     document = await request.app[INBOX].run(lambda _store: make_ledger(events.of(namespace.name), namespace.counters))
     return answer({"namespace": namespace.name, "cursor": str(request.app[INBOX].cursor(namespace)), **document})
 
 
 async def ledger_of_all(request: web.Request) -> web.Response:
     """`GET /api/ledger`."""
-    events = request.app[LEDGER]
+    events = request.app[INBOX].ledger
     return answer(await request.app[INBOX].run(lambda store: make_ledger(events.of_all(), store.totals())))

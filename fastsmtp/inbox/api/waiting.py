@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from fastsmtp.inbox.api.namespaces import LEDGER
 from fastsmtp.inbox.api.requests import (
     INBOX,
     MAX_LIST,
@@ -73,7 +72,7 @@ async def _wait(request: web.Request, spec: dict[str, Any], where: Any = None) -
             "cursor": report["to"],
             "elapsed_ms": round(elapsed_s * 1000),
             "mails": mails,
-            "more": max(0, len(made.seen) - limit),
+            "more": max(0, made.mails - limit),
         }
     )
 
@@ -92,7 +91,8 @@ async def expect(request: web.Request) -> web.Response:
 async def _observe(
     request: web.Request, kind: str, namespace: Namespace, expectation: Expectation, after: int, within_s: float
 ) -> tuple[State, float, dict[str, Any]]:
-    inbox, ledger = request.app[INBOX], request.app[LEDGER]
+    inbox = request.app[INBOX]
+    ledger = inbox.ledger
     before = ledger.of(namespace.name)
     recipient = expectation.items[0].where.recipient if kind == "wait" else None
     state, elapsed_s = await inbox.observe(namespace, expectation, after=after, within_s=within_s, recipient=recipient)
