@@ -237,10 +237,19 @@ def _about_mails(config: Config) -> Iterator[tuple[str, str]]:
 
 def _about_surroundings(config: Config) -> Iterator[tuple[str, str]]:
     yield from _about_logs(config.logs)
+    yield "inbox", _inbox(config)
     yield "rpc", config.rpc.listen or "off: `workers`, `connections`, `close` and `reset` need rpc.listen"
     yield "metrics", f"http://{config.metrics.address}/metrics" if config.metrics.address else "off"
     yield "status", f"http://{config.status.address}/health and /ready" if config.status.address else "off"
     yield "stop", f"running mails may take {span(config.endure.grace_period_s)} to finish"
+
+
+def _inbox(config: Config) -> str:
+    settings = config.kept()
+    if settings is None:
+        return "off"
+    place = settings.path or ("memory" if settings.durability == "memory" else "a temporary directory")
+    return f"http://{settings.address}, mails are kept in {place}"
 
 
 def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ def test_defaults_in_words() -> None:
         ("payload", "one JSON object"),
         ("memory", "up to 268.4 MB of mails on their way; above it, clients take turns"),
         ("log", "info and above, to stderr"),
+        ("inbox", "http://127.0.0.1:8025, mails are kept in a temporary directory"),
         ("rpc", "off: `workers`, `connections`, `close` and `reset` need rpc.listen"),
         ("metrics", "off"),
         ("status", "off"),
