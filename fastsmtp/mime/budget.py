@@ -30,22 +30,24 @@ class Budget:
 
     def take(self, other: Budget) -> bool:
         """Take what was taken from `other`, if there is as much; it was whole before."""
-        left = self._without(other)
-        if min(left) < 0:
+        # Number by number: this is asked for each address field, and compiled code is slow with tuples and min().
+        addresses = self.addresses + other.addresses - MAX_ADDRESSES
+        address_tokens = self.address_tokens + other.address_tokens - MAX_ADDRESS_TOKENS
+        parameters = self.parameters + other.parameters - MAX_PARAMETERS
+        words = self.words + other.words - MAX_WORDS
+        if addresses < 0 or address_tokens < 0 or parameters < 0 or words < 0:
             return False
-        self.addresses, self.address_tokens, self.parameters, self.words = left
+        self.addresses = addresses
+        self.address_tokens = address_tokens
+        self.parameters = parameters
+        self.words = words
         return True
 
     def copy(self) -> Budget:
         """Return one with as much left."""
         other = Budget()
-        other.addresses, other.address_tokens, other.parameters, other.words = self._without(other)
+        other.addresses = self.addresses
+        other.address_tokens = self.address_tokens
+        other.parameters = self.parameters
+        other.words = self.words
         return other
-
-    def _without(self, other: Budget) -> tuple[int, int, int, int]:
-        return (
-            self.addresses + other.addresses - MAX_ADDRESSES,
-            self.address_tokens + other.address_tokens - MAX_ADDRESS_TOKENS,
-            self.parameters + other.parameters - MAX_PARAMETERS,
-            self.words + other.words - MAX_WORDS,
-        )
