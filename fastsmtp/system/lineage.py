@@ -13,13 +13,15 @@ _MAX_GENERATIONS: Final = 64
 def lineage(pid: int) -> Iterator[int]:
     """Yield `pid`, the leader of its session, then its parent and what that comes from; nothing for no process.
 
-    A process whose parent has ended is still known by its session.
+    A process whose parent has ended is still known by its session, unless that was made outside our PID namespace
+    (`docker exec`, `nsenter`): the kernel calls its leader 0 then, and so its parents alone tell (pid_namespaces(7)).
     """
     session = _session_of(pid)
-    if not session:
+    if session is None:
         return
     yield pid
-    yield session
+    if session:
+        yield session
     for _ in range(_MAX_GENERATIONS):
         pid = _parent_of(pid)
         if pid <= 1:
@@ -27,11 +29,11 @@ def lineage(pid: int) -> Iterator[int]:
         yield pid
 
 
-def _session_of(pid: int) -> int:
+def _session_of(pid: int) -> int | None:
     try:
-        return os.getsid(pid) if pid > 0 else 0
+        return os.getsid(pid) if pid > 0 else None
     except (OSError, OverflowError):
-        return 0
+        return None
 
 
 def _parent_of(pid: int) -> int:

@@ -15,8 +15,9 @@ NO_PID = 2**22 + 1  # above what Linux can have
 
 
 def test_a_process_comes_from_its_session_and_its_ancestors() -> None:
-    found = list(lineage(os.getpid()))
-    assert found[:3] == [os.getpid(), os.getsid(0), os.getppid()]
+    session = os.getsid(0)  # 0 where it was made outside our PID namespace, as by `docker exec`
+    parents = [os.getpid(), *([session] if session else []), *([os.getppid()] if os.getppid() > 1 else [])]
+    assert list(lineage(os.getpid()))[: len(parents)] == parents
     for wrapped in ([], ["setsid", "--wait"]):
         shell = ["sh", "-c", '"$@"; exit', "sh", *wrapped, "sh", "-c", "echo $$; read line"]
         with subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as outer:
@@ -26,6 +27,14 @@ def test_a_process_comes_from_its_session_and_its_ancestors() -> None:
             assert os.getpid() in lineage(inner)
             assert inner not in lineage(outer.pid)
             outer.communicate(b"go\n")
+
+
+def test_a_session_from_outside_the_pid_namespace_is_no_ancestor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getsid", lambda _pid: 0)
+    with subprocess.Popen(["sh", "-c", "read line"], stdin=subprocess.PIPE) as child:
+        assert list(lineage(child.pid))[:2] == [child.pid, os.getpid()]
+        assert 0 not in lineage(child.pid)
+        child.communicate(b"go\n")
 
 
 @pytest.mark.parametrize("pid", [0, -1, NO_PID, 2**80])
