@@ -3,11 +3,13 @@
 # make check         lint, types, Cython lint
 # make bench         load tests
 # make build         sdist, and a wheel built from it, in dist/
+# make wheels        wheels for every Python, in dist/wheels/, for users without a compiler; by cibuildwheel where Docker runs
 # make test-pythons  the tests on every Python from 3.10 to 3.14 that is found here
 # make test-newest   the tests with the newest version of everything, instead of those in ci/constraints.txt
 # make clean         remove everything that make made
 #
-# PYTHON=python3.12 chooses the interpreter, ARGS="-o smtp.addr=:2525" goes to fastsmtp, ARGS="-k auth" to pytest.
+# PYTHON=python3.12 chooses the interpreter, ARGS="-o smtp.addr=:2525" goes to fastsmtp, ARGS="-k auth" to pytest,
+# ARGS="3.12 3.13" to make wheels.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,7 +21,7 @@ INSTALL = $(BIN)/python ci/install
 # pip compiles nothing, which takes longer than all the rest: Python keeps the bytecode of what is imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test check bench build test-pythons test-newest clean
+.PHONY: serve test check bench build wheels test-pythons test-newest clean
 
 serve: $(BIN)/python
 	@$(INSTALL)
@@ -46,6 +48,10 @@ bench: $(BIN)/python
 build: $(BIN)/python
 	@$(INSTALL) dev
 	ci/build $(BIN)
+
+wheels: $(BIN)/python
+	@$(INSTALL) dev
+	ci/wheels $(BIN) $(ARGS)
 
 test-pythons:
 	ci/pythons

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -138,15 +139,15 @@ def test_modules_of_the_last_build_are_forgotten(tmp_path: Path) -> None:
 def pack(checkout: object) -> None:
     """Stands in for the compilers: a wheel of the sources as they are."""
     root, built = checkout.root, checkout.built  # type: ignore[attr-defined]
-    about = "fastsmtp-1.dist-info"
+    about = "fastsmtp_server-1.dist-info"
     contents = {str(path.relative_to(root)): path.read_bytes() for path in (root / "fastsmtp").rglob("*.py")}
-    contents[f"{about}/METADATA"] = b"Metadata-Version: 2.1\nName: fastsmtp\nVersion: 1\n"
+    contents[f"{about}/METADATA"] = b"Metadata-Version: 2.1\nName: fastsmtp-server\nVersion: 1\n"
     contents[f"{about}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     record = ""
     for name, octets in contents.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(octets).digest()).rstrip(b"=").decode()
         record += f"{name},sha256={digest},{len(octets)}\n"
-    with zipfile.ZipFile(built / "fastsmtp-1-py3-none-any.whl", "w") as wheel:
+    with zipfile.ZipFile(built / "fastsmtp_server-1-py3-none-any.whl", "w") as wheel:
         for name, octets in contents.items():
             wheel.writestr(name, octets)
         wheel.writestr(f"{about}/RECORD", record + f"{about}/RECORD,,\n")
@@ -173,6 +174,15 @@ def test_what_is_installed_is_what_stands_here(
         answer, path = done.stdout.split()
         return answer, sorted(str(module.relative_to(path)) for module in Path(path).rglob("*.py"))
 
+    def uninstall(name: str) -> None:
+        assert name == "fastsmtp"
+        removed.append(name)
+        shutil.rmtree(old)
+
+    removed: list[str] = []
+    old = prefix / f"lib/python3.{sys.version_info.minor}/site-packages/fastsmtp-0.dist-info"
+    old.mkdir()
+    monkeypatch.setattr(installer, "pip_uninstall", uninstall)
     monkeypatch.setattr(installer, "build_wheel", build)
     monkeypatch.setattr(installer, "pip_install", pip)
     checkout = installer.Checkout(root)
@@ -182,6 +192,7 @@ def test_what_is_installed_is_what_stands_here(
     assert installed() == ("1", everything)
     installer.install(checkout, prefix, "")
     assert len(built) == 1
+    assert removed == ["fastsmtp"]  # once, the distribution of the old name
 
     (root / "fastsmtp/cli.py").write_text("ANSWER = 2")
     installer.install(checkout, prefix, "")

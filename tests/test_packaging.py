@@ -23,6 +23,7 @@ DOCKERFILE = (PACKAGING / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((PACKAGING / "compose.yaml").read_text())
 DEPLOYMENT, SERVICE = yaml.safe_load_all((PACKAGING / "kubernetes.yaml").read_text())
 [CONTAINER] = DEPLOYMENT["spec"]["template"]["spec"]["containers"]
+NAME = "fastsmtp-server"
 GRACE_S = load(None).endure.grace_period_s
 
 
@@ -73,7 +74,37 @@ def test_docker_runs_as_nobody_special() -> None:
 def test_docker_copies_all_that_the_build_needs() -> None:
     kept = re.findall(r"^!(.*)$", (PACKAGING / "Dockerfile.dockerignore").read_text(), re.M)
     assert [name for name in kept if not (TESTS.parent / name).exists()] == []
-    assert {"fastsmtp", "pyproject.toml", "setup.py", "README.md", "LICENSE"} <= set(kept)
+    assert {"fastsmtp", "pyproject.toml", "setup.py", "README.md", "LICENSE", "ci/constraints.txt"} <= set(kept)
+
+
+def test_docker_ships_a_wheel() -> None:
+    """One stage builds, with a compiler and the tested versions; the other has neither compiler nor index."""
+    _, building, shipped = DOCKERFILE.split("\nFROM ")
+    assert re.findall(r"PIP_CONSTRAINT=/src/(\S+)", building) == ["ci/constraints.txt"]
+    assert re.findall(r"pip wheel .* --wheel-dir (\S+) '/src\[tls\]'", building) == ["/wheels"]
+    assert re.findall(r"pip install .* --no-index --find-links (\S+) '(.*?)\[tls\]'", shipped) == [("/wheels", NAME)]
+    assert ("gcc" in building, "gcc" in shipped) == (True, False)
+
+
+def test_the_distribution_is_not_the_other_fastsmtp() -> None:
+    """`fastsmtp` on the package index is another project's; package and command have that name."""
+    project = (TESTS.parent / "pyproject.toml").read_text()
+    assert re.findall(r'^name = "(.*?)"', project, re.M) == [NAME]
+    assert set(re.findall(r'^ *"(fastsmtp[^"\[]*)\[', project, re.M)) == {NAME}  # extras that have others in them
+    assert re.findall(r'^(\S+) = "fastsmtp\.', project, re.M) == ["fastsmtp"]
+
+
+PAGES = [
+    *sorted((TESTS.parent / "docs").glob("*.md")),
+    *(TESTS.parent / name for name in ("README.md", "CONTRIBUTING.md")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nobody_is_told_to_install_the_other_one(page: Path) -> None:
+    words = [word for line in re.findall(r"pip3? install ([^`\n]*)", page.read_text()) for word in line.split()]
+    told = [word for word in words if word.strip("'\"").partition("[")[0] == "fastsmtp"]
+    assert (told, page.name) == (["fastsmtp"] * (page.name == "troubleshooting.md"), page.name)
 
 
 def test_compose_names_what_is_there() -> None:
