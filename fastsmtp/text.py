@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import time
@@ -64,6 +65,21 @@ def printable(text: str, *, prose: bool = False) -> str:
     if prose:
         return "".join(map(_printable_prose, text))
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def printable_lines(text: str) -> str:
+    """`text` with its line feeds as they are, and each of its lines as `printable` has it."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_json(document: str) -> str:
+    """The same JSON document on one line, with what does not print as escapes of JSON (RFC 8259 section 7).
+
+    Outside of its strings the document has no character that does not print.
+    """
+    if document.isprintable():
+        return document
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in document)
 
 
 def _printable_prose(char: str) -> str:

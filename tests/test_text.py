@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fastsmtp import text
@@ -61,3 +63,31 @@ def test_counted() -> None:
 )
 def test_printable(given: str, plain: str, prose: str) -> None:
     assert (text.printable(given), text.printable(given, prose=True)) == (plain, prose)
+
+
+def test_lines_stay_lines() -> None:
+    assert text.printable_lines("a\x9b\n\u202eb\r\n") == "a\\x9b\n\\u202eb\\r\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "document"),
+    [
+        ("Grüße 日本", '"Grüße 日本"'),
+        ("\x7f\x9b\x85", '"\\u007f\\u009b\\u0085"'),
+        ("\u2028\u202e\u2066\u200e", '"\\u2028\\u202e\\u2066\\u200e"'),
+        ('\\\x9b"\n', '"\\\\\\u009b\\"\\n"'),
+        ("\U000e0041", '"\\udb40\\udc41"'),
+        ("a\u00a0\u200d", '"a\\u00a0\\u200d"'),
+    ],
+    ids=["text", "controls", "format", "escapes", "beyond 16 bits", "blanks and joiners"],
+)
+def test_json_that_prints_is_the_same_document(value: str, document: str) -> None:
+    shown = text.printable_json(json.dumps(value, ensure_ascii=False))
+    assert (shown, json.loads(shown)) == (document, value)
+
+
+def test_every_character_prints_or_is_an_escape() -> None:
+    everything = "a".join(map(chr, range(0x110000)))  # between two halves of a surrogate pair, too
+    shown = text.printable_json(json.dumps(everything, ensure_ascii=False))
+    assert (shown.isprintable(), text.printable(everything).isprintable()) == (True, True)
+    assert json.loads(shown) == everything

@@ -77,7 +77,7 @@ def balance_report(balance: Balance) -> str:
         ("recorded without a 250", balance.unanswered),
     ):
         more = ", ..." if len(idents) > _SHOWN_IDS else ""
-        named = f": {', '.join(idents[:_SHOWN_IDS])}{more}" if idents else ""
+        named = f": {printable(', '.join(idents[:_SHOWN_IDS]))}{more}" if idents else ""
         shown.append(f"  {len(idents)} {what}{named}")
     return "\n".join(shown)
 
@@ -158,4 +158,4 @@ def _histogram(measures: Measures) -> Iterator[str]:
 def _warning(measures: Measures) -> Iterator[str]:
     if measures.seconds >= 1 and measures.cpu_s > _BUSY * measures.seconds:
         yield ""
-        yield printable("The client had no time left: it, and not the server, may be what limited the rate.")
+        yield "The client had no time left: it, and not the server, may be what limited the rate."

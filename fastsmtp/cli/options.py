@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import click
 
 from fastsmtp.smtp.replies import MECHANISMS
+from fastsmtp.text import printable_lines
 
 if TYPE_CHECKING:
     import ssl
@@ -163,6 +164,6 @@ def refuse_line_breaks(option: str, *texts: str) -> None:
 
 
 def fail(text: object, code: int = FAILED) -> NoReturn:
-    """Say it in one line, and end."""
-    click.echo(f"fastsmtp: {text}", err=True)
+    """Say it, and end. What a server or its workers put into it reaches the terminal as escapes."""
+    click.echo(f"fastsmtp: {printable_lines(str(text))}", err=True)
     raise SystemExit(code)

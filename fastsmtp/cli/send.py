@@ -113,10 +113,10 @@ def send(source: Source, address: str | None, client: ClientOptions, **options: 
     except SendError as error:
         fail(error)
     for refusal in refused:
-        click.echo(f"fastsmtp: {refusal}", err=True)
+        click.echo(f"fastsmtp: {printable(refusal)}", err=True)
     if not wish.silent:
         click.echo("".join(f"{line}\n" for line in envelope.told), nl=False)
-        click.echo(f"sent {size(len(message))} to {place}: {reply}")
+        click.echo(f"sent {size(len(message))} to {place}: {printable(reply)}")
     if refused:
         raise SystemExit(FAILED)
 

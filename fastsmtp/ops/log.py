@@ -24,7 +24,7 @@ from fastsmtp.errors import StartError
 from fastsmtp.ops.logoutput import PIPE_LINE, LogOutput, shorten
 from fastsmtp.ops.rotation import Limits, Rotation
 from fastsmtp.ops.timelayout import RFC3339, format_time
-from fastsmtp.text import printable
+from fastsmtp.text import printable, printable_json
 
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40, "panic": 50}
 _SILENCE = 100  # above every level
@@ -205,9 +205,13 @@ def _render_json(event: _Event) -> bytes:
 
 def _json_line(record: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(record, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+        document = orjson.dumps(record, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # lone surrogates, integers beyond 64 bits
         return json.dumps(record, default=str).encode() + b"\n"
+    # JSON lets DEL, C1 and what turns or ends a line stand as they are, and terminals obey some of them.
+    if not document.isascii() or b"\x7f" in document:
+        document = printable_json(document.decode()).encode()
+    return document + b"\n"
 
 
 def _shorten_json(line: bytes, kept: int) -> bytes:
