@@ -47,7 +47,7 @@ OUTSIDE_THE_ORDER = {"", "__main__"}  # the package, and its command
 
 ONLY_HOME = {
     "yaml": {"config.file"},
-    "orjson": {"delivery.payload", "inbox", "inbox.api", "ops.log"},
+    "orjson": {"delivery.deferred", "delivery.large", "delivery.payload", "inbox", "inbox.api", "ops.log"},
     "click": {
         "cli.main",
         "cli.options",

@@ -7,6 +7,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
+from fastsmtp.mime._octets cimport octets_in
 from fastsmtp.mime._utf8 cimport ascii_blocks, octet, sequence
 
 cdef extern from *:
@@ -54,7 +55,8 @@ _short[0x22] = c'"'
 _short[0x5C] = c"\\"
 
 
-cdef bint _is_utf8(const octet* at, const octet* end) noexcept:
+cdef const octet* _utf8_end(const octet* at, const octet* end) noexcept:
+    """Where the octets end that are whole sequences of UTF-8."""
     cdef Py_ssize_t length
     cdef const octet* block
     while at < end:
@@ -69,9 +71,9 @@ cdef bint _is_utf8(const octet* at, const octet* end) noexcept:
                 continue
             length = sequence(at, end - at)
             if length == 0:
-                return False
+                return at
             at += length
-    return True
+    return at
 
 
 cdef Py_ssize_t _measure(const octet* at, const octet* end) noexcept:
@@ -115,7 +117,7 @@ def quote(bytearray octets not None):
         const octet* end = at + PyByteArray_GET_SIZE(octets)
         Py_ssize_t size
         octet* out
-    if not _is_utf8(at, end):
+    if _utf8_end(at, end) != end:
         return None
     size = _measure(at, end)
     quoted = PyBytes_FromStringAndSize(NULL, size + 2)
@@ -123,3 +125,21 @@ def quote(bytearray octets not None):
     out[0] = out[size + 1] = c'"'
     _write(out + 1, at, end)
     return quoted
+
+
+def utf8_end(octets, Py_ssize_t start, Py_ssize_t end):
+    cdef const octet* at = octets_in(octets, start, end)
+    return start + (_utf8_end(at, at + (end - start)) - at)
+
+
+def escaped_size(octets, Py_ssize_t start, Py_ssize_t end):
+    cdef const octet* at = octets_in(octets, start, end)
+    return _measure(at, at + (end - start))
+
+
+def escape(octets, Py_ssize_t start, Py_ssize_t end):
+    cdef const octet* at = octets_in(octets, start, end)
+    cdef const octet* stop = at + (end - start)
+    escaped = PyBytes_FromStringAndSize(NULL, _measure(at, stop))
+    _write(<octet*>PyBytes_AS_STRING(escaped), at, stop)
+    return escaped

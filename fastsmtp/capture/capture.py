@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -12,6 +13,7 @@ from fastsmtp.capture.attachments import Sink, Storage
 from fastsmtp.capture.body import Body
 from fastsmtp.capture.email import Attachment, Attachments, Email, Origin
 from fastsmtp.capture.identifier import uuid7
+from fastsmtp.capture.texts import Texts
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.defects import INVALID_HEADER_LINE, JUNK_BEFORE_HEADER
 from fastsmtp.mime.entity import Entity, Role, is_beside_root
@@ -19,6 +21,9 @@ from fastsmtp.mime.splitter import Splitter
 from fastsmtp.smtp.command import parse_size
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.smtp.violations import MESSAGE_WITHOUT_HEADER, UNPARSABLE_MESSAGE
+
+_ADDRESS_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "reply-to"})
+_LONG_HEADER: Final = 4096  # octets; whatever is in a shorter one takes no longer than some milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Capture:
         "_envelope",
         "_failed",
         "_found",
+        "_header_octets",
         "_held",
         "_message",
         "_origin",
@@ -74,6 +80,7 @@ class Capture:
         self._failed = False  # it could not be stored: the rest is swallowed
         self._message: Entity | None = None  # of a mail that is complete, as is the next
         self._budget: Budget | None = None  # what of it may still be taken apart
+        self._header_octets = 0
 
     @property
     def held(self) -> int:
@@ -120,7 +127,7 @@ class Capture:
             return ()
         self._message = splitter.message
         self._budget = splitter.budget
-        self._budget = splitter.budget
+        self._header_octets = splitter.header_octets
         assert self._message is not None
         self._defects = [*splitter.defects, *self._defects]
         if not self._message.fields:
@@ -157,6 +164,7 @@ class Capture:
             return None
         message = self._message
         assert message is not None
+        texts = Texts(self._bodies, self._defects)
         return Email(
             self.uuid,
             self._origin,
@@ -165,13 +173,24 @@ class Capture:
             violations,
             transcript,
             message,
-            self._bodies,
+            texts,
             self._size,
             self._raw,
-            self._defects,
             Attachments(self._attachments, self._services.storage),
+            self._weigh(message, texts),
             budget=self._budget,
         )
+
+    def _weigh(self, message: Entity, texts: Texts) -> int:
+        """See `Email.weight`."""
+        weight = texts.octets // 4 + self._header_octets + 256 * len(self._attachments)
+        if self._raw is not None:
+            weight += len(self._raw) // 8
+        if self._header_octets > _LONG_HEADER:
+            for name, value in message.fields:
+                if "=?" in value or name.lower() in _ADDRESS_FIELDS:
+                    weight += 16 * len(value)
+        return weight
 
     def abort(self) -> None:
         """The mail was broken off, or is not wanted: forget it, delete its files."""

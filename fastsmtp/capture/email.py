@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from fastsmtp.capture.attachments import Storage
-from fastsmtp.capture.body import Body
+from fastsmtp.capture.texts import Text, Texts
 from fastsmtp.mime.budget import Budget
-from fastsmtp.mime.entity import Entity, Role
+from fastsmtp.mime.entity import Entity
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.smtp.events import Verdict
 
 Segment: TypeAlias = bytes | bytearray
-Text: TypeAlias = str | bytes  # bytes: a JSON string already, quotes included
+
+LIGHT: Final = 64 * 1024  # the `weight` of an email up to which it is encoded at once, in some milliseconds at most
 
 
 class Origin:
@@ -97,14 +98,10 @@ class Email:
     milliseconds, speaker and line of everything said, None where it is not asked for. `size` counts the octets of mail
     data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first of
     several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; whoever
-    does takes it from a copy.
+    does takes it from a copy. `weight` says how much there is to do for it: see `LIGHT`.
     """
 
     __slots__ = (
-        "_bodies",
-        "_defects",
-        "_html",
-        "_text",
         "attachments",
         "budget",
         "envelope",
@@ -113,10 +110,12 @@ class Email:
         "raw",
         "received_at",
         "size",
+        "texts",
         "transcript",
         "uuid",
         "verdict",
         "violations",
+        "weight",
     )
 
     def __init__(
@@ -128,15 +127,14 @@ class Email:
         violations: Sequence[tuple[str, str, int]],
         transcript: Sequence[tuple[int, str, str]] | None,
         message: Entity,
-        bodies: Sequence[Body],
+        texts: Texts,
         size: int,
         raw: Segment | None,
-        defects: list[str],
         attachments: Attachments,
+        weight: int = 0,
         verdict: Verdict | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """`defects` are those of the message as a whole, without those of charsets."""
         self.uuid: Final = uuid
         self.origin: Final = origin
         self.received_at: Final = received_at
@@ -149,33 +147,28 @@ class Email:
         self.attachments: Final = attachments
         self.verdict: Final = verdict
         self.budget: Final = budget or Budget()
-        self._defects = defects
-        self._bodies: Sequence[Body] | None = bodies  # None once they are joined
-        self._text: Text | None = None
-        self._html: Text | None = None
+        self.texts: Final = texts
+        self.weight: Final = weight
 
     @property
     def text(self) -> Text | None:
         """All plain text bodies in order, each on lines of its own."""
-        self._join()
-        return self._text
+        return self.texts.text
 
     @property
     def html(self) -> Text | None:
         """All HTML bodies in order, each on lines of its own."""
-        self._join()
-        return self._html
+        return self.texts.html
 
     @property
     def defects(self) -> list[str]:
         """What was wrong with the message and with its texts, in the order it was found; codes may recur."""
-        self._join()
-        return list(self._defects)
+        self.texts.join()
+        return self.texts.defects
 
     def decided(self, verdict: Verdict) -> Email:
         """Return this email with the verdict of the first destination."""
-        self._join()
-        email = Email(
+        return Email(
             self.uuid,
             self.origin,
             self.received_at,
@@ -183,43 +176,11 @@ class Email:
             self.violations,
             self.transcript,
             self.message,
-            (),
+            self.texts,
             self.size,
             self.raw,
-            self._defects,
             self.attachments,
+            self.weight,
             verdict,
             self.budget,
         )
-        email._bodies = None
-        email._text = self._text
-        email._html = self._html
-        return email
-
-    def _join(self) -> None:
-        bodies, self._bodies = self._bodies, None
-        if bodies:
-            self._text = _join(bodies, Role.TEXT, self._defects)
-            self._html = _join(bodies, Role.HTML, self._defects)
-
-
-def _join(bodies: Sequence[Body], role: Role, found: list[str]) -> Text | None:
-    """The text of all bodies of this kind, None without any; defects of their charsets go to `found`."""
-    chosen = [body for body in bodies if body.entity.role is role]
-    if not chosen:
-        return None
-    if len(chosen) == 1:
-        quoted = chosen[0].quote()
-        return chosen[0].decode(found) if quoted is None else quoted
-    # One join: adding text to text would copy all that is there with each body.
-    parts: list[str] = []
-    open_line = False  # what is joined so far does not end with a line end
-    for body in chosen:
-        if open_line:
-            parts.append("\r\n")
-            open_line = False
-        text = body.decode(found)
-        if text:
-            open_line = not text.endswith("\n")
-            parts.append(text)
-    return "".join(parts)

@@ -6,37 +6,74 @@ Buggregator 1.x reads it. A worker is any consumer of `spiral/roadrunner-jobs`.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
 
 from fastsmtp.capture.email import Attachment, Email
-from fastsmtp.delivery.payload import Payload, attachment_document, email_document, encode_document
+from fastsmtp.delivery.deferred import Deferrals
+from fastsmtp.delivery.large import LargePayload, document_steps, segment_steps, spell_steps
+from fastsmtp.delivery.payload import (
+    ADDRESS_FIELDS,
+    Payload,
+    attachment_document,
+    email_document,
+    encode_document,
+    read_message,
+    spell_address,
+)
+from fastsmtp.mime.address import Address
 
 # Types of answers: no error, error, ACK, NACK, requeue.
 _DONE = frozenset({0, 2})
 _FAILED = frozenset({1, 3, 4})
 _REQUEUE = 4
+# Address lists of the envelope, and those of the message that they come from.
+_LISTS = {"from": "from", "to": "to", "ccs": "cc", "replyTo": "reply_to"}
 
 
 def encode_job(email: Email, pipeline: str) -> Payload:
     """Return the segments of context and body. `email.raw` must be there."""
-    context = {
-        "id": email.uuid,
-        "job": "smtp.email",
-        "driver": "memory",
-        "headers": {"uuid": [email.uuid], "payload_class": ["smtp:handler"]},
-        "pipeline": pipeline,
-    }
-    return [msgspec.json.encode(context)], encode_document(_document(email), email.attachments, _attachment)
+    return [_job(email, pipeline)], encode_document(_document(email), email.attachments, _attachment)
+
+
+def job_steps(email: Email, pipeline: str) -> Generator[None, None, LargePayload]:
+    """What `encode_job` does, some milliseconds at a time; what is large is made while it is written."""
+    deferrals = Deferrals()
+    document, header = yield from document_steps(email, deferrals, lossy=True)
+    envelope, message = document["envelope"], document["message"]
+    envelope["allRecipients"] = envelope["to"]
+    for key in ADDRESS_FIELDS.values():
+        message[key] = yield from spell_steps(header.addresses[key], spell_address, deferrals)
+    for key, name in _LISTS.items():
+        envelope[key] = yield from spell_steps(header.addresses[name], _spell_address, deferrals)
+    message["subject"] = message["subject"] or ""
+    return [_job(email, pipeline)], (yield from segment_steps(document, email, _attachment, deferrals))
+
+
+def _job(email: Email, pipeline: str) -> bytes:
+    return msgspec.json.encode(
+        {
+            "id": email.uuid,
+            "job": "smtp.email",
+            "driver": "memory",
+            "headers": {"uuid": [email.uuid], "payload_class": ["smtp:handler"]},
+            "pipeline": pipeline,
+        }
+    )
+
+
+def _spell_address(address: Address) -> dict[str, str]:
+    return {"email": address.address, "name": address.name}
 
 
 def _document(email: Email) -> dict[str, Any]:
     assert email.raw is not None
-    document = email_document(email)
+    document = email_document(email, read_message(email))
     envelope, message = document["envelope"], document["message"]
     envelope["allRecipients"] = envelope["to"]
-    for key, name in (("from", "from"), ("to", "to"), ("ccs", "cc"), ("replyTo", "reply_to")):
+    for key, name in _LISTS.items():
         envelope[key] = [{"email": item["address"], "name": item["name"]} for item in message[name]]
     # Text to a consumer that knows nothing of encodings and parses it as a mail: base64 would not do.
     if message["raw_encoding"] != "utf-8":

@@ -8,8 +8,9 @@ from typing import Any, Final, TypeAlias
 import orjson
 import pybase64
 
-from fastsmtp.capture.email import Attachment, Attachments, Email, Segment, Text
-from fastsmtp.mime.address import parse_addresses
+from fastsmtp.capture.email import Attachment, Attachments, Email, Segment
+from fastsmtp.capture.texts import Text
+from fastsmtp.mime.address import Address, parse_addresses
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.msgid import parse_message_id
@@ -21,7 +22,7 @@ Payload: TypeAlias = tuple[list[Segment], list[Segment]]  # context and body of 
 
 # Up to this size a content is copied into its segment: one larger write is cheaper than three small ones.
 _JOIN_BYTES: Final = 32 * 1024
-_ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
+ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
 
 
 def encode_payload(email: Email, *, include_raw: bool = True) -> Payload:
@@ -34,12 +35,13 @@ def encode_context(email: Email, *, include_raw: bool = True) -> list[Segment]:
 
     Large attachment contents are segments of their own, so nothing large is copied. Always valid JSON in UTF-8.
     """
-    return encode_document(email_document(email, include_raw=include_raw), email.attachments, attachment_document)
+    document = email_document(email, read_message(email, include_raw=include_raw))
+    return encode_document(document, email.attachments, attachment_document)
 
 
 def encode_outline(email: Email) -> bytes:
     """The same JSON without contents of attachments and without the octets of the mail."""
-    document = email_document(email, include_raw=False)
+    document = email_document(email, read_message(email, include_raw=False))
     document["attachments"] = [attachment_document(attachment) for attachment in email.attachments]
     return orjson.dumps(document)
 
@@ -74,8 +76,8 @@ def encode_document(
     return segments
 
 
-def email_document(email: Email, *, include_raw: bool = True) -> dict[str, Any]:
-    """The JSON of one email but for its attachments; without its octets, where it has them, if they are not wanted."""
+def email_document(email: Email, message: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of one email with this `message` but without its attachments."""
     envelope, origin = email.envelope, email.origin
     return {
         "event": "EMAIL_RECEIVED",
@@ -94,7 +96,7 @@ def email_document(email: Email, *, include_raw: bool = True) -> dict[str, Any]:
         },
         "authentication": _authentication(envelope),
         "session": _session(email),
-        "message": _message(email, include_raw),
+        "message": message,
     }
 
 
@@ -126,7 +128,8 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
     return fields
 
 
-def _message(email: Email, include_raw: bool) -> dict[str, Any]:
+def read_message(email: Email, *, include_raw: bool = True) -> dict[str, Any]:
+    """The JSON of the message; without its octets, where the email has them, if they are not wanted."""
     text, html = _text(email.text), _text(email.html)
     found = email.defects
     budget = email.budget.copy()
@@ -139,31 +142,44 @@ def _message(email: Email, include_raw: bool) -> dict[str, Any]:
             headers[canonical] = decode_words(value, found, budget) if "=?" in value else value
             if canonical == "Date":
                 date = value
-        field = _ADDRESS_FIELDS.get(canonical)
+        field = ADDRESS_FIELDS.get(canonical)
         if field is not None:
             addresses[field].extend(_addresses(value, found, budget))
+    document = message_document(email, headers, date, addresses, text, html, found)
+    if include_raw and email.raw is not None:
+        document["raw"], document["raw_encoding"] = _raw(email.raw)
+    return document
+
+
+def message_document(
+    email: Email,
+    headers: dict[str, str],
+    date: str | None,
+    addresses: dict[str, list[dict[str, str]]],
+    text: Any,
+    html: Any,
+    found: list[str],
+) -> dict[str, Any]:
+    """The JSON of a message whose header was read, but for its octets; `text` and `html` are what orjson takes."""
     message_id = headers.get("Message-ID")
-    document = {
+    return {
         "headers": headers,
         "raw_headers": email.message.fields,
         "id": None if message_id is None else parse_message_id(message_id),
         "subject": headers.get("Subject"),
         "date": date,
         # One by one: merging dicts costs compiled code more.
-        "from": addresses["from"],
-        "to": addresses["to"],
-        "cc": addresses["cc"],
-        "bcc": addresses["bcc"],
-        "reply_to": addresses["reply_to"],
+        "from": addresses.get("from"),
+        "to": addresses.get("to"),
+        "cc": addresses.get("cc"),
+        "bcc": addresses.get("bcc"),
+        "reply_to": addresses.get("reply_to"),
         "body": "" if text is None and html is None else html if text is None else text,
         "text": text,
         "html": html,
         "size": email.size,
         "defects": list(dict.fromkeys(found)) if found else [],
     }
-    if include_raw and email.raw is not None:
-        document["raw"], document["raw_encoding"] = _raw(email.raw)
-    return document
 
 
 def _text(text: Text | None) -> str | orjson.Fragment | None:
@@ -172,6 +188,11 @@ def _text(text: Text | None) -> str | orjson.Fragment | None:
 
 def _addresses(value: str, found: list[str], budget: Budget) -> list[dict[str, str]]:
     return [{"name": name, "address": address} for name, address in parse_addresses(value, found, budget)]
+
+
+def spell_address(address: Address) -> dict[str, str]:
+    """The JSON of a mailbox."""
+    return {"name": address.name, "address": address.address}
 
 
 def _raw(octets: Segment) -> tuple[str, str]:

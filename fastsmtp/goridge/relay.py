@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from typing import Protocol, cast
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import Final, Protocol, cast
 
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge._queues import is_quiet, unread, untaken
 from fastsmtp.goridge.frame import MAX_FRAME_PAYLOAD_BYTES, Frame, FrameDecoder, encode_frame, frame_header
 from fastsmtp.system.socketdiag import other_side
 
-Segments = Sequence["bytes | bytearray"]
+
+class Deferred(Protocol):
+    """A segment that is made while it is written; see `delivery.deferred`."""
+
+    size: int
+
+    def blocks(self) -> Iterator[bytes | bytearray]:
+        """Make it, block by block."""
+
+
+Segments = Sequence["bytes | bytearray | Deferred"]
+
+# Of deferred segments as much is made at a time as takes so long, or is so much; then others are served.
+_STEP_S: Final = 0.005
+_STEP_BYTES: Final = 256 * 1024
 
 
 class RelayOwner(Protocol):
@@ -39,10 +54,12 @@ class Relay(asyncio.Protocol):
     """Sends and receives Goridge frames; see `connect_pipes` for the pair of pipes."""
 
     __slots__ = (
+        "_blocks",
         "_closing",
         "_connecting",
         "_decoder",
         "_open_sides",
+        "_paused",
         "_pipes",
         "_reader",
         "_sink",
@@ -65,6 +82,8 @@ class Relay(asyncio.Protocol):
         self._open_sides = 2 if pipes else 1  # or still to be opened
         self._closing = False
         self._connecting = pipes
+        self._blocks: Iterator[bytes | bytearray] | None = None  # of a frame payload that is not all made yet
+        self._paused = False  # the other side does not take what was written
 
     @property
     def incomplete(self) -> bool:
@@ -74,7 +93,7 @@ class Relay(asyncio.Protocol):
     @property
     def flushed(self) -> bool:
         """Whether all that was sent has left for the other side's kernel buffer."""
-        return self._writer is None or self._writer.get_write_buffer_size() == 0
+        return self._writer is None or (self._blocks is None and self._writer.get_write_buffer_size() == 0)
 
     @property
     def taken(self) -> bool:
@@ -111,16 +130,56 @@ class Relay(asyncio.Protocol):
     def send_payload(self, flags: int, context: Segments, body: Segments = ()) -> None:
         """Send context and body, each the concatenation of its segments, as one frame. Nothing is copied.
 
-        Until the other side has answered, nobody may change the segments: the transport still points into them.
+        Until the other side has answered, nobody may change the segments: the transport still points into them. Those
+        that are deferred are made as the other side takes them.
         """
         assert self._writer is not None
-        context_length = sum(map(len, context))
-        length = context_length + sum(map(len, body)) if body else context_length
-        self._writer.writelines([frame_header(flags, (context_length,), length), *context, *body])
+        plain: list[bytes | bytearray] = []
+        for segment in (*context, *body) if body else context:
+            if not isinstance(segment, (bytes, bytearray)):
+                self._send_blocks(flags, context, body)
+                return
+            plain.append(segment)
+        context_length = sum(map(len, context))  # type: ignore[arg-type]  # all are bytes
+        length = sum(map(len, plain)) if body else context_length
+        self._writer.writelines([frame_header(flags, (context_length,), length), *plain])
+
+    def _send_blocks(self, flags: int, context: Segments, body: Segments) -> None:
+        context_length = sum(map(_size, context))
+        header = frame_header(flags, (context_length,), context_length + sum(map(_size, body)))
+        self._blocks = _blocks_of(header, context, body)
+        self._write_on()
+
+    def _write_on(self) -> None:
+        """Make and write what the other side takes, but not for long."""
+        blocks, writer = self._blocks, self._writer
+        if blocks is None or writer is None or self._closing:
+            return
+        loop = asyncio.get_running_loop()
+        ends, written = monotonic() + _STEP_S, 0
+        while not self._paused:
+            if written > _STEP_BYTES or monotonic() > ends:
+                loop.call_soon(self._write_on)
+                return
+            try:
+                block = next(blocks, None)
+            except Exception as error:  # a fault of ours, and half of a frame is written
+                loop.call_exception_handler({"message": "an email could not be written", "exception": error})
+                self._blocks = None
+                loop.call_soon(
+                    self._break, "an email could not be written"
+                )  # later: asyncio's pipes are in a call of us
+                return
+            if block is None:
+                self._blocks = None
+                return
+            writer.write(block)
+            written += len(block)
 
     def abort(self) -> None:
         """Close at once; what was not flushed is dropped. May be called twice."""
         self._closing = True
+        self._blocks = None
         self._source = self._sink = -1  # soon another's
         self._tcp = None
         if self._connecting:
@@ -171,6 +230,13 @@ class Relay(asyncio.Protocol):
         if not self._closing:
             self._sink = transport.get_extra_info("pipe").fileno()
 
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._write_on()
+
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
@@ -202,5 +268,24 @@ class WriteSide(asyncio.BaseProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._relay.note_sink(transport)
 
+    def pause_writing(self) -> None:
+        self._relay.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._relay.resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._relay.connection_lost(exc)
+
+
+def _size(segment: bytes | bytearray | Deferred) -> int:
+    return len(segment) if isinstance(segment, (bytes, bytearray)) else segment.size
+
+
+def _blocks_of(header: bytes, context: Segments, body: Segments) -> Iterator[bytes | bytearray]:
+    yield header
+    for segment in (*context, *body):
+        if isinstance(segment, (bytes, bytearray)):
+            yield segment
+        else:
+            yield from segment.blocks()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.capture.email import Email
+from fastsmtp.capture.email import LIGHT, Email, Segment
 from fastsmtp.delivery.destination import ACCEPTED
+from fastsmtp.delivery.large import outline_steps
 from fastsmtp.delivery.payload import encode_outline
+from fastsmtp.delivery.workers import Slices
 from fastsmtp.inbox import namespaces
 from fastsmtp.inbox.frames import Head
 from fastsmtp.inbox.resolver import Resolver
@@ -32,7 +34,7 @@ class Sender(Protocol):
     """Sends mails to the inbox: a `link.Link`."""
 
     def send(
-        self, uuid: str, head: Head, payload: bytes, raw: bytes | bytearray, answer: Callable[[str], None]
+        self, uuid: str, head: Head, payload: Sequence[Segment], raw: Segment, answer: Callable[[str], None]
     ) -> None:
         """See `Link.send`."""
 
@@ -40,17 +42,27 @@ class Sender(Protocol):
 class InboxDestination:
     """Files each mail, with what the workers decided about it."""
 
-    def __init__(self, link: Sender, resolve: Resolver, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, link: Sender, resolve: Resolver, log: FilteringBoundLogger, slices: Slices | None = None
+    ) -> None:
+        """Without `slices` nothing else is served while a large email is encoded."""
+        self._slices: Final = slices
         self._link: Final = link
         self._resolve: Final = resolve
         self._log: Final = log
 
     def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         """See `Destination.deliver`."""
+        if email.weight <= LIGHT or self._slices is None:
+            self._send(email, [encode_outline(email)], decided)
+            return
+        self._slices.add(_Filing(self, email, decided).step)
+
+    def _send(self, email: Email, payload: Sequence[Segment], decided: Callable[[Verdict], None]) -> None:
         verdict = Verdict.ACCEPT if email.verdict is None else email.verdict
         head = Head(self._resolve(email), time.time_ns() // 1_000_000, _OUTCOMES[verdict])
         answer = functools.partial(self._on_answer, email.uuid, verdict, decided)
-        self._link.send(email.uuid, head, encode_outline(email), email.raw or b"", answer)
+        self._link.send(email.uuid, head, payload, email.raw or b"", answer)
 
     def _on_answer(self, uuid: str, verdict: Verdict, decided: Callable[[Verdict], None], wrong: str) -> None:
         if wrong:
@@ -58,3 +70,29 @@ class InboxDestination:
             decided(Verdict.STORAGE_FAILED if verdict in ACCEPTED else verdict)
         else:
             decided(verdict)
+
+
+class _Filing:
+    """A large email on its way to the inbox."""
+
+    __slots__ = ("_decided", "_destination", "_email", "_steps")
+
+    def __init__(self, destination: InboxDestination, email: Email, decided: Callable[[Verdict], None]) -> None:
+        self._destination = destination
+        self._email = email
+        self._decided = decided
+        self._steps = outline_steps(email)
+
+    def step(self) -> bool:
+        """Go on; whether there is more to do."""
+        destination = self._destination
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            destination._send(self._email, end.value, self._decided)
+            return False
+        except Exception:
+            destination._log.exception("mail cannot be filed", uuid=self._email.uuid)
+            self._decided(Verdict.STORAGE_FAILED)
+            return False
+        return True

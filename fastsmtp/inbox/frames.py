@@ -11,6 +11,7 @@ Numbers say which mail a verdict is about; they are the sender's and recur after
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -53,12 +54,14 @@ _VERDICTS_DECODER: Final = msgspec.json.Decoder(list[tuple[int, str]])
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def mail_frame(number: int, head: Head, payload: bytes, raw: bytes | bytearray) -> list[bytes | bytearray]:
+def mail_frame(
+    number: int, head: Head, payload: Sequence[bytes | bytearray], raw: bytes | bytearray
+) -> list[bytes | bytearray]:
     """Return the segments of a mail's frame, to be written one after the other."""
     shown = _ENCODER.encode(head)
-    context = len(shown) + len(payload)
+    context = len(shown) + sum(map(len, payload))
     header = frame_header(CODEC_JSON, (context, len(shown), number), context + len(raw))
-    return [header + shown, payload, raw] if raw else [header + shown, payload]
+    return [header + shown, *payload, raw] if raw else [header + shown, *payload]
 
 
 def counts_frame(counts: Counts) -> bytes:

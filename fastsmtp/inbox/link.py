@@ -6,7 +6,7 @@ A mail whose acknowledgement was lost is sent again after the connection was mad
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from structlog.typing import FilteringBoundLogger
@@ -64,7 +64,12 @@ class Link:
         return self._transport is not None
 
     def send(
-        self, uuid: str, head: Head, payload: bytes, raw: bytes | bytearray, answer: Callable[[str], None]
+        self,
+        uuid: str,
+        head: Head,
+        payload: Sequence[bytes | bytearray],
+        raw: bytes | bytearray,
+        answer: Callable[[str], None],
     ) -> None:
         """Send a mail; `answer` gets "" once it is committed, else what was wrong, and never from within this call.
 

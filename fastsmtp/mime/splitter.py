@@ -73,12 +73,14 @@ class Splitter:
         "_work",
         "budget",
         "defects",
+        "header_octets",
         "message",
     )
 
     def __init__(self, handler: PartHandler) -> None:
         self._handler = handler
         self.message: Entity | None = None
+        self.header_octets = 0  # of the message
         self.defects: list[str] = []
         self.budget = Budget()  # of the mail: what may still be taken apart
         self._reading_header = True  # of an entity; otherwise a body, a preamble or an epilogue
@@ -238,6 +240,7 @@ class Splitter:
         entity, body_start = read_entity(octets, number, parent, self.budget)
         if self.message is None:
             self.message = entity
+            self.header_octets = len(octets)
         if entity is self.message or entity.role is not Role.ATTACHMENT:
             for defect in entity.defects:
                 defects.note(self.defects, defect)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import resource
 import socket
@@ -13,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -21,12 +21,12 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
-from fastsmtp.capture.email import Email
 from fastsmtp.config.settings import Config, ListenerSettings, SMTPSettings
 from fastsmtp.delivery.destination import Destination, Together
-from fastsmtp.delivery.jobs import encode_job, read_answer
-from fastsmtp.delivery.payload import Payload, encode_payload
-from fastsmtp.delivery.workers import Workers
+from fastsmtp.delivery.jobs import encode_job, job_steps, read_answer
+from fastsmtp.delivery.large import payload_steps
+from fastsmtp.delivery.payload import encode_payload
+from fastsmtp.delivery.workers import Encoder, Workers
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.destination import InboxDestination
@@ -46,6 +46,7 @@ from fastsmtp.system.patience import Sweep, wait_for
 from fastsmtp.system.process import Identity, own_command
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.system.sockets import bind, format_address, listen
+from fastsmtp.system.timeslices import TimeSlices
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Pool
 from fastsmtp.workers.resetter import Resets
@@ -103,6 +104,7 @@ class Server:
         self._policies = self._make_policies()
         self._buffer = ReadBuffer()
         self._backpressure = Backpressure(config.smtp.max_inflight_bytes)
+        self._slices: TimeSlices | None = None
         self._resets = Resets(self.renew, self._log)
         self._next_cleaning = 0.0  # loop time
         self._emptied = asyncio.Event()  # there are no connections any more
@@ -132,6 +134,7 @@ class Server:
         rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
         pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
         backpressure = self._backpressure
+        self._slices = TimeSlices(asyncio.get_running_loop())
         max_connections = smtp.max_connections or self._connections_that_fit()
         if self.inbox:
             self._link = await self._connect_inbox()
@@ -211,7 +214,7 @@ class Server:
         options = {"ssl": listening.tls, **tls_timeouts(listening.read_timeout_s)} if listening.implicit_tls else {}
         if bound.family == socket.AF_UNIX and sys.version_info >= (3, 13):
             options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
-        return await create(functools.partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **options)
+        return await create(partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **options)
 
     async def stand_in(self, missed: int) -> bool:
         """Take the clients of another process, too; False when we stop ourselves. May be called twice."""
@@ -266,14 +269,17 @@ class Server:
 
     def _make_destination(self, pool: Pool) -> Destination:
         """Who takes the emails: the first one decides, the others are told what it decided."""
-        encode: Callable[[Email], Payload] = encode_payload
+        encoder = Encoder()
         if self._jobs:
-            encode = functools.partial(encode_job, pipeline=self._config.smtp.pipeline)
+            pipeline = self._config.smtp.pipeline
+            encoder = Encoder(partial(encode_job, pipeline=pipeline), partial(job_steps, pipeline=pipeline))
         elif self.inbox and not (self._config.smtp.include_raw or self._save):
-            encode = functools.partial(encode_payload, include_raw=False)  # the octets are there for the inbox
-        destinations: list[Destination] = [Workers(pool, encode, self._counters)]
+            # The octets are there for the inbox.
+            encoder = Encoder(partial(encode_payload, include_raw=False), partial(payload_steps, include_raw=False))
+        slices = self._slices
+        destinations: list[Destination] = [Workers(pool, encoder, self._counters, slices)]
         if self._link is not None:
-            destinations.append(InboxDestination(self._link, self._resolver, self._log))
+            destinations.append(InboxDestination(self._link, self._resolver, self._log, slices))
         return destinations[0] if len(destinations) == 1 else Together(self._log, *destinations)
 
     def _make_policies(self) -> list[Policy]:

@@ -16,6 +16,7 @@ from damage import crlf, multipart
 
 from fastsmtp.capture.attachments import MemoryStorage, TempfileStorage
 from fastsmtp.capture.email import Attachment, Attachments, Email, Origin
+from fastsmtp.capture.texts import Texts
 from fastsmtp.delivery.payload import encode_context, encode_payload
 from fastsmtp.mime.defects import MEANINGS
 from fastsmtp.mime.entity import read_entity
@@ -40,10 +41,9 @@ def email_of(attachments: Sequence[Attachment] = (), **changes: Any) -> Email:
         "violations": (),
         "transcript": None,
         "message": read_entity(b"\r\n", "", None)[0],
-        "bodies": (),
+        "texts": Texts((), []),
         "size": 2,
         "raw": None,
-        "defects": [],
         "attachments": Attachments(list(attachments), MemoryStorage()),
     }
     return Email(**{**fields, **changes})

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Generator
 
 import pytest
 from captures import capture_email
 
 from fastsmtp.capture.email import Email
+from fastsmtp.delivery.deferred import blocks_of
+from fastsmtp.delivery.large import LargePayload
 from fastsmtp.delivery.payload import Payload, encode_payload
-from fastsmtp.delivery.workers import Workers
+from fastsmtp.delivery.workers import Encoder, Workers
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.smtp.events import Verdict
 from fastsmtp.workers.pool import Job
@@ -39,13 +42,64 @@ def test_an_email_is_encoded_when_a_worker_is_there_and_once() -> None:
         return encode_payload(email)
 
     pool, email, verdicts = Pool(), an_email(), list[Verdict]()
-    Workers(pool, encode).deliver(email, verdicts.append)
+    Workers(pool, Encoder(encode)).deliver(email, verdicts.append)
     [job] = pool.jobs
     assert encoded == []
     first = job.take_payload()
     assert job.take_payload() == first  # for another worker, when the first one asks for its restart
     assert (encoded, verdicts) == ([email], [])
     assert json.loads(b"".join(first[0]))["uuid"] == email.uuid
+
+
+class Slices:
+    """Does nothing by itself."""
+
+    def __init__(self) -> None:
+        self.steps: list[Callable[[], bool]] = []
+
+    def add(self, step: Callable[[], bool]) -> None:
+        self.steps.append(step)
+
+
+def a_large_email() -> Email:
+    email = capture_email(b"Subject: x\r\nContent-Type: text/plain; charset=utf-7\r\n\r\n" + b"\xff" * 500_000)
+    assert email is not None
+    return email
+
+
+def test_a_large_email_is_encoded_slice_by_slice_before_it_waits_for_a_worker() -> None:
+    pool, slices, email = Pool(), Slices(), a_large_email()
+    Workers(pool, slices=slices).deliver(email, lambda verdict: None)
+    [step] = slices.steps
+    steps = 1
+    while step():
+        assert pool.jobs == []
+        steps += 1
+    assert steps > 20
+    [job] = pool.jobs
+    context, body = job.take_payload()
+    assert body == []
+    text = json.loads(b"".join(blocks_of(context)))["message"]["text"]
+    assert text == "\ufffd" * 500_000
+    assert job.take_payload() == (context, body)
+
+
+def test_without_slices_a_large_email_is_encoded_at_once() -> None:
+    pool = Pool()
+    Workers(pool).deliver(a_large_email(), lambda verdict: None)
+    assert len(pool.jobs) == 1
+
+
+def test_what_cannot_be_encoded_is_told_when_there_is_a_worker() -> None:
+    def fail(email: Email) -> Generator[None, None, LargePayload]:
+        yield
+        raise LookupError(email.uuid)
+
+    pool, slices, email = Pool(), Slices(), a_large_email()
+    Workers(pool, Encoder(in_steps=fail), slices=slices).deliver(email, lambda verdict: None)
+    assert [slices.steps[0](), len(pool.jobs)] == [False, 1]
+    with pytest.raises(LookupError, match=email.uuid):
+        pool.jobs[0].take_payload()
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

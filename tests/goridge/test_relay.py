@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import termios
+from collections.abc import Iterator
 
 import pytest
 from pools import Run
@@ -158,6 +159,79 @@ def test_other_side_is_gone_in_the_middle_of_a_large_payload(run_loop: Run, kind
         await until(lambda: owner.told == ["broken: closed the connection", "closed"])
         relay.send(1, b"ignored")
         segments[1] += b"free again"  # the transport has let go of it
+
+    run_loop(main())
+
+
+class Blocks:
+    """A deferred segment: `count` blocks of 64 KiB, of which the last is a fault where that is asked for."""
+
+    def __init__(self, count: int, *, fails: bool = False) -> None:
+        self.size = count * BLOCK
+        self._count = count
+        self._fails = fails
+        self.made = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        for number in range(self._count):
+            self.made += 1
+            yield bytes([number % 256]) * BLOCK
+        if self._fails:
+            raise LookupError("no more")
+
+
+BLOCK = 64 * 1024
+
+
+@both
+def test_deferred_segments_are_made_as_the_other_side_takes_them(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        owner, relay, theirs = await pair(kind)
+        deferred, other = Blocks(300), Blocks(3)
+        relay.send_payload(CODEC_JSON, [b"ab", deferred, b"cd"], [other])
+        length = 4 + deferred.size + other.size
+        header = encode_frame(CODEC_JSON, b"", (4 + deferred.size,))
+        taken, most = b"", 0
+        while len(taken) < len(header) + length:
+            assert deferred.made == 300 or not (relay.flushed or relay.taken)
+            taken += await asyncio.to_thread(os.read, theirs.source, BLOCK)
+            most = max(most, deferred.made - len(taken) // BLOCK)
+        assert taken[len(header) :] == b"ab" + b"".join(deferred.blocks()) + b"cd" + b"".join(other.blocks())
+        assert int.from_bytes(taken[2:6], "little") == length
+        assert most < 40  # what the kernel and the transport hold: the rest is not made yet
+        await until(lambda: relay.flushed)
+        relay.abort()
+        await until(lambda: owner.told == ["closed"])
+        theirs.close()
+
+    run_loop(main())
+
+
+@both
+def test_other_side_is_gone_while_segments_are_made(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        owner, relay, theirs = await pair(kind)
+        deferred = Blocks(1000)
+        relay.send_payload(0, [deferred])
+        theirs.close()
+        await until(lambda: owner.told == ["broken: closed the connection", "closed"])
+        assert deferred.made < 100
+
+    run_loop(main())
+
+
+@both
+def test_a_segment_that_cannot_be_made_breaks_the_relay(run_loop: Run, kind: str) -> None:
+    async def main() -> None:
+        faults: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+        owner, relay, theirs = await pair(kind)
+        relay.send_payload(0, [Blocks(2, fails=True)])
+        while await asyncio.to_thread(os.read, theirs.source, BLOCK):
+            pass
+        await until(lambda: owner.told == ["broken: an email could not be written", "closed"])
+        assert [str(fault["exception"]) for fault in faults] == ["no more"]
+        theirs.close()
 
     run_loop(main())
 

@@ -48,9 +48,9 @@ def octets(uuid: str) -> bytes:
 
 
 def test_frames() -> None:
-    (mail,) = FrameDecoder().feed(b"".join(mail_frame(7, HEAD, b'{"uuid":"u"}', b"Subject: x\r\n\r\n")))
+    (mail,) = FrameDecoder().feed(b"".join(mail_frame(7, HEAD, [b'{"uuid":', b'"u"}'], b"Subject: x\r\n\r\n")))
     assert read_frame(mail) == MailFrame(7, HEAD, b'{"uuid":"u"}', b"Subject: x\r\n\r\n")
-    (bare,) = FrameDecoder().feed(b"".join(mail_frame(0, HEAD, b"{}", b"")))
+    (bare,) = FrameDecoder().feed(b"".join(mail_frame(0, HEAD, [b"{}"], b"")))
     assert read_frame(bare) == MailFrame(0, HEAD, b"{}", b"")
     (counts,) = FrameDecoder().feed(counts_frame(Counts({"a": {"begun": 1}}, ["u"])))
     assert read_frame(counts) == Counts({"a": {"begun": 1}}, ["u"])
@@ -96,7 +96,7 @@ def test_a_mail_is_answered_when_it_is_committed(run_loop: Run, log: Log, tmp_pa
         answers: list[tuple[str, str]] = []
         link.count("default", "begun", 3)
         for uuid in ("a", "b", "c"):
-            link.send(uuid, HEAD, octets(uuid), b"raw", lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
+            link.send(uuid, HEAD, [octets(uuid)], b"raw", lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
         link.count("default", "accepted", 2)
         assert answers == []
         await until(lambda: len(answers) == 3)
@@ -123,11 +123,11 @@ def test_what_was_not_acknowledged_is_sent_again(run_loop: Run, log: Log, tmp_pa
         link = Link(str(tmp_path / "s"), log.logger)
         await link.start()
         answers: list[str] = []
-        link.send("a", HEAD, octets("a"), b"raw", answers.append)
+        link.send("a", HEAD, [octets("a")], b"raw", answers.append)
         killed.close()
         (tmp_path / "s").unlink()
         await until(lambda: not link.connected)
-        link.send("b", HEAD, octets("b"), b"raw", answers.append)
+        link.send("b", HEAD, [octets("b")], b"raw", answers.append)
         inbox = Inbox(Store(""), log.logger)
         server = LinkServer(inbox, log.logger)
         await server.start(listening(tmp_path / "s"))
@@ -153,7 +153,7 @@ def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path
         link = Link(str(tmp_path / "s"), log.logger, patience_s=0.01)
         await link.start()
         answers: list[str] = []
-        link.send("a", HEAD, octets("a"), b"raw", answers.append)
+        link.send("a", HEAD, [octets("a")], b"raw", answers.append)
         await until(lambda: answers == ["the inbox does not answer"])
         await server.start(listener)  # it has waited in the socket
         space = await inbox.put("default")
@@ -173,7 +173,7 @@ def test_a_link_that_is_closed_refuses_what_it_has(run_loop: Run, log: Log, tmp_
         link = Link(str(tmp_path / "s"), log.logger)
         await link.start()
         answers: list[str] = []
-        link.send("a", HEAD, octets("a"), b"raw", answers.append)
+        link.send("a", HEAD, [octets("a")], b"raw", answers.append)
         link.close()
         assert answers == []
         await until(lambda: answers == ["the server stops"])
