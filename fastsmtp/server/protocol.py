@@ -48,10 +48,11 @@ from fastsmtp.system.patience import moved
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.text import timestamp
 
-READ_BYTES: Final = 256 * 1024
+READ_BYTES: Final = 256 * 1024  # of mail data
+_SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to say before it is answered
 # Bytes of replies the kernel would not take, above which a client that never reads is waited for no longer than
 # write_timeout. Replies are short: a client has to send hundreds of commands without reading to get there.
-_WRITE_HIGH_WATER: Final = 16 * 1024
+_WRITE_HIGH_WATER: Final = 8 * 1024
 
 # Why a connection is not read at the moment, a bit each. No enum.IntFlag: it is asked several times per mail, and
 # costs a microsecond each time.
@@ -60,17 +61,20 @@ _VERDICT: Final = 1  # a worker has its mail: what the client sends on waits in 
 _INFLIGHT: Final = 2  # too much mail in memory over all sessions
 _OUTPUT: Final = 4  # the client does not read our replies
 _TLS: Final = 8  # a handshake is under way
-_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _TLS  # no silence of the client's; the handshake has its own timer
+_COMMANDS: Final = 16  # commands that were read wait for their turn
+# No silence of the client's; the handshake has its own timer.
+_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _TLS | _COMMANDS
 
 
 class ReadBuffer:
     """The one read buffer of a process: HEADROOM free octets, then what the last read brought."""
 
-    __slots__ = ("octets", "view")
+    __slots__ = ("octets", "small_view", "view")
 
     def __init__(self) -> None:
         self.octets = bytearray(HEADROOM + READ_BYTES)
         self.view = memoryview(self.octets)[HEADROOM:]
+        self.small_view = self.view[:_SMALL_READ_BYTES]
 
 
 @dataclass(slots=True)
@@ -106,6 +110,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_capture",
         "_counted",
         "_counters",
+        "_going_on",
         "_hold",
         "_listening",
         "_log",
@@ -147,6 +152,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._blocked_since = 0.0  # loop time since which the client does not read, 0 = it does
         self._unwritten = 0  # octets that then waited to be written
         self._pumping = False
+        self._going_on = False  # `_go_on` is called soon
         self._tls_wanted = False  # a handshake is to begin once the replies are written
         self._starting_tls: asyncio.Task[None] | None = None
         # Transaction
@@ -210,8 +216,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         transport.close()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the loop reads to: the buffer shared by all connections."""
-        return self._listening.buffer.view
+        """Where the loop reads to: the buffer shared by all connections, or the start of it."""
+        buffer = self._listening.buffer
+        return buffer.view if self._session.receiving_mail else buffer.small_view
 
     def buffer_updated(self, nbytes: int) -> None:
         """`nbytes` were read into the shared buffer."""
@@ -234,7 +241,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         session.receive_eof()
         self._pump()
         # No TLS connection is half-open under asyncio: there the answer changes nothing, and True is warned about.
-        return session.waiting_for_decision and session.peer.tls is None
+        return (session.waiting_for_decision or session.has_more_to_say) and session.peer.tls is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. A mail without its end is dropped; one that is complete goes its way to a worker."""
@@ -283,6 +290,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._blocked_since = 0.0
         self._since = self._loop.time()
         self._resume(_OUTPUT)
+        if self._session.has_more_to_say:
+            self._go_on_soon()
 
     # What the server asks of a connection
 
@@ -393,9 +402,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return
         finally:
             self._pumping = False
+        output = session.take_output()
+        if session.has_more_to_say:
+            self._pause(_COMMANDS)
+            self._go_on_soon()
         if transport is None:
             return
-        output = session.take_output()
         if output:
             self._since = self._loop.time()
             transport.write(output)
@@ -405,6 +417,25 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             transport.close()
         elif self._tls_wanted:
             self._start_tls()
+
+    def _go_on_soon(self) -> None:
+        """Others are served before the session reads on in the commands that it has."""
+        if not self._going_on:
+            self._going_on = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        if self._hold & _OUTPUT and self._transport is not None:
+            return  # `resume_writing` comes back to it
+        try:
+            self._session.go_on()
+        except Exception:  # a fault of a policy, or of ours
+            self._give_up()
+            return
+        self._pump()
+        if not self._session.has_more_to_say:
+            self._resume(_COMMANDS)
 
     def _give_up(self) -> None:
         """A fault of ours: one connection pays for it, and the mail it was sending is dropped."""

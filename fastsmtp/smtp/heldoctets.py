@@ -1,4 +1,4 @@
-"""Octets that came behind a mail while it was being decided: the next commands, which have to wait."""
+"""Octets that were read and have to wait: behind a mail that is being decided, or behind replies that are not taken."""
 
 from __future__ import annotations
 

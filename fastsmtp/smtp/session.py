@@ -26,7 +26,7 @@ from fastsmtp.smtp.gate import Gate
 from fastsmtp.smtp.heldoctets import HeldOctets
 from fastsmtp.smtp.mailbox import is_helo
 from fastsmtp.smtp.maildata import Decoder, MailData
-from fastsmtp.smtp.outbox import Outbox
+from fastsmtp.smtp.outbox import ENOUGH, Outbox
 from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
 from fastsmtp.smtp.peer import Peer
 from fastsmtp.smtp.policy import Refusal
@@ -64,7 +64,7 @@ class Session:
 
     Feed it with `receive`, `receive_eof` and `decide`; after each take `take_events` and `take_output`. Nothing a
     client sends raises. The owner asks `waiting_for_decision`, `receiving_mail` and `closing` to know what it
-    waits for.
+    waits for, and `has_more_to_say`, to call `go_on` when the client has taken its replies.
     """
 
     __slots__ = (
@@ -98,7 +98,7 @@ class Session:
         self._authentication: Final = Authentication(settings, self._gate)
         self._lines: Final = CommandLines(self._gate, self._authentication, settings.trace)
         self._data: Final = MailData(self._gate, make_decoder)
-        self._held: HeldOctets | None = None  # behind the mail that is being decided
+        self._held: HeldOctets | None = None  # what has to wait
         # State
         self._reading = COMMANDS
         self._transaction: Transaction | None = None
@@ -121,18 +121,23 @@ class Session:
 
     def receive(self, buf: bytearray, start: int, end: int) -> None:
         """Take the octets `buf[start:end]`; they, and the one before, may be overwritten. `start` is at least 1."""
+        held = self._held
+        if held is not None and held.octets is not buf:
+            held.keep(buf, start, end)
+            return
         while start < end:
             reading = self._reading
             if reading == COMMANDS:
+                if self._out.octets >= ENOUGH:
+                    self._hold(buf, start, end)
+                    return
                 start = self._read_commands(buf, start, end)
             elif reading == MAIL_DATA:
                 start = self._read_mail_data(buf, start, end)
             elif reading == CHUNK:
                 start = self._read_chunk(buf, start, end)
             elif reading == DECISION:
-                if self._held is None:
-                    self._held = HeldOctets()
-                self._held.keep(buf, start, end)
+                self._hold(buf, start, end)
                 return
             else:
                 if reading == TLS and violations.PLAINTEXT_AFTER_STARTTLS not in self._out.violations:
@@ -142,7 +147,7 @@ class Session:
     def receive_eof(self) -> None:
         """The client sends no more. A mail under way is aborted; one that is being decided is not."""
         self._eof = True
-        if self._reading != DECISION and self._reading != OVER:
+        if self._reading != DECISION and self._reading != OVER and self._held is None:
             self._abort(AbortReason.EOF)
             self._close()
 
@@ -156,10 +161,12 @@ class Session:
             self._end(replies.BYE)
         elif self._stopping:
             self._stop_if_idle()
-        if self._held is not None:
-            self._release(self._held)
-        if self._eof:
-            self.receive_eof()
+        self._release()
+
+    def go_on(self) -> None:
+        """Read the commands that had to wait for the replies to others; call it when these were taken and written."""
+        if self._reading == COMMANDS:
+            self._release()
 
     def judge(self, codes: Sequence[str]) -> Verdict | None:
         """Record violations that only the complete message shows; the verdict that refuses it, None to go on.
@@ -207,6 +214,11 @@ class Session:
         return self._reading == DECISION
 
     @property
+    def has_more_to_say(self) -> bool:
+        """Commands are left unread until the replies that there are were taken: see `go_on`."""
+        return self._held is not None and self._reading == COMMANDS
+
+    @property
     def receiving_mail(self) -> bool:
         """The next octets are mail data, or a chunk. False between two chunks: there a command is awaited."""
         return self._reading == MAIL_DATA or self._reading == CHUNK
@@ -231,8 +243,8 @@ class Session:
     # Commands ---------------------------------------------------------------------------------------------------------
 
     def _read_commands(self, buf: bytearray, start: int, end: int) -> int:
-        lines = self._lines
-        while start < end and self._reading == COMMANDS:
+        lines, out = self._lines, self._out
+        while start < end and self._reading == COMMANDS and out.octets < ENOUGH:
             start = lines.read(buf, start, end)
             text = lines.text
             if text is not None:
@@ -244,11 +256,21 @@ class Session:
                 self._stop_if_idle()
         return start
 
-    def _release(self, held: HeldOctets) -> None:
-        """Feed what was kept, up to the end of the next mail in it."""
-        self.receive(held.octets, held.take(), len(held.octets))
-        if held.empty:
-            self._held = None
+    def _hold(self, buf: bytearray, start: int, end: int) -> None:
+        """Keep octets that have to wait."""
+        if self._held is None:
+            self._held = HeldOctets()
+        self._held.keep(buf, start, end)
+
+    def _release(self) -> None:
+        """Feed what was kept, as far as it need not wait again."""
+        held = self._held
+        if held is not None:
+            self.receive(held.octets, held.take(), len(held.octets))
+            if held.empty:
+                self._held = None
+        if self._eof:
+            self.receive_eof()
 
     def _on_text(self, text: str) -> None:
         if self._authentication.under_way:
@@ -503,6 +525,7 @@ class Session:
 
     def _close(self) -> None:
         self._reading = OVER
+        self._held = None
         self._out.events.append(Closed())
 
     def _stop_if_idle(self) -> None:

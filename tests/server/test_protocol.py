@@ -37,6 +37,10 @@ BEGUN = b"".join(
 )
 MAIL = b"Subject: x\r\n\r\nx\r\n.\r\n"
 ACCEPTED = b"250 2.0.0 Message accepted\r\n"
+HELP = (
+    b"214-2.0.0 This server captures all mail and any login\r\n"
+    b"214-2.0.0 HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT\r\n214 2.0.0 RSET NOOP VRFY EXPN HELP QUIT\r\n"
+)
 GOING_DOWN = b"421 4.3.2 Server is shutting down\r\n"
 
 
@@ -61,12 +65,17 @@ class FullDisk(MemoryStorage):
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """An event loop that is never run, and whose time stands still."""
+    """An event loop whose time stands still."""
 
     now = 1000.0
 
     def time(self) -> float:
         return self.now
+
+    def turn(self) -> None:
+        """Run what is due."""
+        self.call_soon(self.stop)
+        self.run_forever()
 
 
 class House:
@@ -125,6 +134,18 @@ class Line:
         self.protocol.buffer_updated(len(octets))
         return self.transport.take()
 
+    def send_all(self, octets: bytes) -> bytes:
+        """What comes back until all is read."""
+        replies = b""
+        while octets:
+            size = min(len(octets), len(self.protocol.get_buffer(-1)))
+            replies += self.send(octets[:size])
+            octets = octets[size:]
+            while not self.transport.reading and not self.transport.closed:
+                self.house.loop.turn()
+                replies += self.transport.take()
+        return replies
+
     def begin(self) -> Line:
         self.transport.take()
         assert self.send(BEGIN) == BEGUN
@@ -180,9 +201,43 @@ def test_a_verdict_from_within_does_not_recurse(make: Callable[..., House]) -> N
     line = house.connect()
     line.transport.take()
     attachment = b"Content-Type: application/x\r\n\r\nx\r\n.\r\n"
-    replies = line.send(b"HELO x\r\n" + (BEGIN[8:] + attachment) * 1000)
+    replies = line.send_all(b"HELO x\r\n" + (BEGIN[8:] + attachment) * 1000)
     assert replies.count(b"451 4.3.0 Storage failed, try again later\r\n") == 1000
     assert line.transport.reading
+    assert house.listening.backpressure.held == 0
+
+
+def test_who_sends_commands_and_reads_no_replies_is_not_read(make: Callable[..., House]) -> None:
+    """No more than some replies are made for it, however many commands have come with one read."""
+    house = make()
+    line, other = house.connect(), house.connect()
+    line.transport.take()
+    commands = b"HELP\r\n" * 2700
+    first = line.send(commands)
+    assert len(first) < 8400
+    assert not line.transport.reading
+    line.protocol.pause_writing()
+    house.loop.turn()
+    assert line.transport.take() == b""
+    assert other.send(b"NOOP\r\n")[-5:] == b" OK\r\n"
+    line.protocol.resume_writing()
+    replies = first
+    while not line.transport.reading:
+        house.loop.turn()
+        replies += line.transport.take()
+    assert replies == b"".join([HELP] * 2700)
+
+
+def test_commands_whose_client_is_gone_are_read_all_the_same(make: Callable[..., House]) -> None:
+    """As those are that came with a read before: the mail behind them was sent."""
+    house = make()
+    line = house.connect()
+    line.send(b"HELP\r\n" * 2000 + BEGIN)
+    line.protocol.connection_lost(None)
+    assert house.closed == 1
+    for _ in range(100):
+        house.loop.turn()
+    assert "mail broken off" in house.events()
     assert house.listening.backpressure.held == 0
 
 

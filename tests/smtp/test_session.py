@@ -11,8 +11,20 @@ import pytest
 from support import ACCEPTED, DATA, EHLO, GREETING, MAIL, QUIT, RCPT, Mail, Player, Step, converse, settings
 
 from fastsmtp.smtp.envelope import Credentials, Envelope, TLSInfo
-from fastsmtp.smtp.events import HEADROOM, AbortReason, Closed, MailAborted, MailBegin, MailEnd, StartTLS, Verdict
-from fastsmtp.smtp.session import Session
+from fastsmtp.smtp.events import (
+    HEADROOM,
+    AbortReason,
+    Closed,
+    Command,
+    MailAborted,
+    MailBegin,
+    MailEnd,
+    Replied,
+    StartTLS,
+    Verdict,
+)
+from fastsmtp.smtp.outbox import ENOUGH
+from fastsmtp.smtp.session import VERBS, Session
 from fastsmtp.smtp.sessionsettings import SessionSettings
 
 BAD_SEQUENCE = b"503 5.5.1 "
@@ -296,7 +308,48 @@ def test_auth_line_too_long(steps: list[Step]) -> None:
 
 def test_thousands_of_commands_in_one_read() -> None:
     session = Session(settings())
-    assert feed(session, b"NOOP\r\n" * 20000) == b"250 2.0.0 OK\r\n" * 20000
+    replies, longest = feed(session, b"NOOP\r\n" * 20000), 0
+    while session.has_more_to_say:
+        session.go_on()
+        taken = session.take_output()
+        longest = max(longest, len(taken))
+        replies += taken
+    assert replies == b"250 2.0.0 OK\r\n" * 20000
+    assert longest < ENOUGH + 14
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "X"])
+def test_replies_that_are_not_taken_make_commands_wait(verb: str) -> None:
+    """Whatever is asked for, and however often: no reply is made before those that there are were taken."""
+    session = Session(SessionSettings(tls_available=True, trace=True))
+    session.greet()
+    octets = b"\0" * HEADROOM + f"{verb}\r\n".encode() * 3000
+    session.receive(bytearray(octets), HEADROOM, len(octets))
+    assert len(session.take_output()) < ENOUGH + 500
+    # Each reply is an event, too, and so is each command.
+    assert sum(isinstance(event, (Command, Replied)) for event in session.take_events()) < 1500
+
+
+def test_what_comes_behind_commands_that_wait_stays_behind_them() -> None:
+    session = Session(settings())
+    replies = feed(session, b"NOOP\r\n" * 1000 + b"VR") + feed(session, b"FY a\r\n")
+    assert session.has_more_to_say
+    session.receive_eof()
+    assert not session.closing
+    while session.has_more_to_say:
+        session.go_on()
+        replies += session.take_output()
+    assert replies == b"250 2.0.0 OK\r\n" * 1000 + b"252 2.0.0 Cannot verify, will accept and capture\r\n"
+    assert session.closing
+
+
+def test_commands_that_wait_are_dropped_when_the_session_ends() -> None:
+    session = Session(settings())
+    feed(session, b"NOOP\r\n" * 1000)
+    session.shutdown()
+    assert session.take_output() == b"421 4.3.2 Server is shutting down\r\n"
+    assert not session.has_more_to_say
+    assert session.closing
 
 
 def test_garbage_does_not_grow_the_session() -> None:
