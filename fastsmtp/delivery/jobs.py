@@ -71,23 +71,34 @@ def _spell_address(address: Address) -> dict[str, str]:
 def _document(email: Email) -> dict[str, Any]:
     assert email.raw is not None
     document = email_document(email, read_message(email))
+    reshape(document)
+    message = document["message"]
+    # Text to a consumer that knows nothing of encodings and parses it as a mail: base64 would not do.
+    if message["raw_encoding"] != "utf-8":
+        message["raw"], message["raw_encoding"] = email.raw.decode("utf-8", "replace"), "lossy"
+    return document
+
+
+def reshape(document: dict[str, Any]) -> None:
+    """Give the JSON of an email, but for its attachments and its octets, the shape that consumers of jobs read."""
     envelope, message = document["envelope"], document["message"]
     envelope["allRecipients"] = envelope["to"]
     for key, name in _LISTS.items():
         envelope[key] = [{"email": item["address"], "name": item["name"]} for item in message[name]]
-    # Text to a consumer that knows nothing of encodings and parses it as a mail: base64 would not do.
-    if message["raw_encoding"] != "utf-8":
-        message["raw"], message["raw_encoding"] = email.raw.decode("utf-8", "replace"), "lossy"
     # Consumers type it as a string.
     message["subject"] = message["subject"] or ""
-    return document
 
 
 def _attachment(attachment: Attachment) -> dict[str, Any]:
     document = attachment_document(attachment)
+    reshape_attachment(document)
+    return document
+
+
+def reshape_attachment(document: dict[str, Any]) -> None:
+    """Give the JSON of an attachment the names, too, that consumers of jobs read."""
     document["type"] = document["content_type"]
     document["contentId"] = document["content_id"]
-    return document
 
 
 class _Failure(msgspec.Struct, frozen=True):

@@ -7,9 +7,10 @@ read in linear time, and none raises.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from typing import NamedTuple
+
+from fastsmtp.mime.htmltokens import attribute, tokens
 
 
 def _names(text: str) -> frozenset[str]:
@@ -22,13 +23,8 @@ _BLOCKS = _names(
     "h1 h2 h3 h4 h5 h6 header hr legend li main nav ol p pre section summary table tbody tfoot thead tr ul"
 )
 _CELLS = frozenset({"td", "th"})
-_UNSEEN = frozenset({"script", "style", "title"})  # where "<" begins nothing but the end
 _VOID = _names("area base br col embed hr img input link meta source track wbr")  # they have no end
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
-_IN_TAG = re.compile(r"""(>)|=\s*(["'])""")
-_ATTRIBUTE = re.compile(r"""([^\s"'=/>]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""")
-_END_OF_UNSEEN = {name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in _UNSEEN}
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\n\r\f]+")
 
@@ -53,7 +49,7 @@ class Rendered(NamedTuple):
 def render(source: str, most: int) -> Rendered:
     """Return about the first `most` characters of text; a link that does not say its target is followed by `[1]`."""
     page = _Page()
-    for token in _tokens(source):
+    for token in tokens(source):
         if isinstance(token, str):
             page.add(token)
         elif token.closing:
@@ -63,61 +59,6 @@ def render(source: str, most: int) -> Rendered:
         if page.length > most:
             return page.finish(more=True)
     return page.finish(more=False)
-
-
-class _Tag(NamedTuple):
-    name: str  # in lower case
-    closing: bool
-    attributes: str  # as they stand there
-
-
-def _tokens(source: str) -> Iterator[str | _Tag]:
-    """Tags, and the text between them as it stands there. What is never closed is left out, as browsers do."""
-    position = 0
-    while (start := source.find("<", position)) >= 0:
-        if start > position:
-            yield source[position:start]
-        match = _TAG.match(source, start)
-        if match is not None:
-            position = _end_of_tag(source, match.end())
-            if position < 0:
-                return
-            tag = _Tag(match[2].lower(), bool(match[1]), source[match.end() : position - 1])
-            if tag.name in _UNSEEN and not tag.closing:
-                end = _END_OF_UNSEEN[tag.name].search(source, position)
-                position = len(source) if end is None else end.start()
-            yield tag
-        elif source.startswith(("<!", "<?", "</"), start):
-            comment = source.startswith("<!--", start)
-            end_mark = source.find("-->" if comment else ">", start + 2)
-            if end_mark < 0:
-                return
-            position = end_mark + (3 if comment else 1)
-        else:
-            yield "<"
-            position = start + 1
-    yield source[position:]
-
-
-def _end_of_tag(source: str, position: int) -> int:
-    """Where the text behind a tag begins, -1 where the tag has no end. A quoted value may hold what would end it."""
-    while (match := _IN_TAG.search(source, position)) is not None:
-        if match[1]:
-            return match.end()
-        position = source.find(match[2], match.end()) + 1
-        if not position:
-            break
-    return -1
-
-
-def _attribute(attributes: str, wanted: str) -> str:
-    """The value of the first attribute of this name, "" without one."""
-    if wanted not in attributes.lower():
-        return ""
-    for name, *values in _ATTRIBUTE.findall(attributes):
-        if name.lower() == wanted:
-            return unescape("".join(values)).strip()
-    return ""
 
 
 class _Page:
@@ -146,14 +87,14 @@ class _Page:
         """A tag opens an element."""
         if self._hidden:
             self._depth += name == self._hidden
-        elif name not in _VOID and _HIDDEN.search(_attribute(attributes, "style")):
+        elif name not in _VOID and _HIDDEN.search(attribute(attributes, "style")):
             self._hidden, self._depth = name, 1
         elif name == "br":
             self._break_line()
         elif name == "a":
-            self._begin_link(_attribute(attributes, "href"))
+            self._begin_link(attribute(attributes, "href"))
         elif name == "img":
-            self._put(f"[{alt}]" if (alt := _attribute(attributes, "alt")) else "")
+            self._put(f"[{alt}]" if (alt := attribute(attributes, "alt")) else "")
         elif name in _CELLS:
             self._begin_cell()
         elif name in _BLOCKS:

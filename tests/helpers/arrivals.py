@@ -6,7 +6,9 @@ import itertools
 from typing import Any
 
 import orjson
+from captures import capture_email
 
+from fastsmtp.delivery.payload import encode_outline
 from fastsmtp.inbox.group import Arrival
 from fastsmtp.inbox.summary import summarize
 
@@ -76,4 +78,21 @@ def arrival(
         raw=raw or b"Subject: %d\r\n\r\n" % number,
         size=document["message"]["size"],
         summary=summarize(document, RECEIVED_AT + at, outcome),
+    )
+
+
+def arrival_of(octets: bytes, *namespaces: str, outcome: str = "accepted") -> Arrival:
+    """A mail as a server captures it, for these namespaces."""
+    email = capture_email(octets, include_raw=True)
+    assert email is not None
+    outline = encode_outline(email)
+    return Arrival(
+        uuid=email.uuid,
+        namespaces=namespaces or ("default",),
+        received_at=RECEIVED_AT,
+        outcome=outcome,
+        payload=outline,
+        raw=octets,
+        size=len(octets),
+        summary=summarize(orjson.loads(outline), RECEIVED_AT, outcome),
     )

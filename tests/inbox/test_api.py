@@ -5,70 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import pytest
-from arrivals import arrival
-from pools import Log, Run
+from inboxclient import Client, Serve
 from waits import until
 
-from fastsmtp.config.settings import InboxAuthSettings, InboxSettings
-from fastsmtp.errors import StoreError
-from fastsmtp.inbox.api.app import make_app
-from fastsmtp.inbox.group import Filed
-from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.store import Store
-from fastsmtp.ops.httpserver import HTTPServer
-
-Answer = tuple[int, Any]
-
-
-class Client:
-    """Calls one inbox."""
-
-    def __init__(self, inbox: Inbox, url: str, session: aiohttp.ClientSession) -> None:
-        self.inbox = inbox
-        self.url = url
-        self.session = session
-
-    async def __call__(self, method: str, path: str, document: Any = None, **options: Any) -> Answer:
-        """Return status and document, or text, of an answer."""
-        data = None if document is None else json.dumps(document)
-        async with self.session.request(method, self.url + path, data=data, **options) as answer:
-            text = await answer.text()
-            return answer.status, json.loads(text) if answer.content_type.endswith("json") else text
-
-    async def file(self, *namespaces: str, **changes: Any) -> None:
-        """Commit a mail."""
-        answered: asyncio.Future[list[Filed] | StoreError] = asyncio.get_running_loop().create_future()
-        self.inbox.file(arrival(*namespaces, **changes), answered.set_result)
-        await answered
-
-
-Work = Callable[[Client], Awaitable[None]]
-Serve = Callable[..., None]
-
-
-@pytest.fixture
-def serving(run_loop: Run, log: Log) -> Serve:
-    """Do the work with a client of a server of these settings."""
-
-    def do(work: Work, **settings: Any) -> None:
-        async def go() -> None:
-            inbox = Inbox(Store(""), log.logger)
-            await inbox.put("default")
-            server = HTTPServer("inbox.address", "127.0.0.1:0")
-            await server.serve(make_app(inbox, InboxSettings(**settings), log.logger))
-            async with aiohttp.ClientSession() as session:
-                await work(Client(inbox, server.url, session))
-            await inbox.close()
-            await server.stop()
-
-        run_loop(go())
-
-    return do
+from fastsmtp.config.settings import InboxAuthSettings
 
 
 def test_a_namespace(serving: Serve) -> None:

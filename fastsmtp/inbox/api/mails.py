@@ -8,7 +8,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from fastsmtp.inbox.api.problems import Problem, bad
+from fastsmtp.inbox.api.contents import row_of
+from fastsmtp.inbox.api.problems import bad
 from fastsmtp.inbox.api.requests import (
     INBOX,
     MAX_LIST,
@@ -30,7 +31,6 @@ from fastsmtp.inbox.where import Where
 
 _LIST_KEYS: Final = ("after", "before", "limit", "order", "fields", "outcome", "unread")
 _MAX_PAYLOADS: Final = 16 * 1024 * 1024  # octets of payloads in one answer
-_LATEST: Final = "latest"
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -41,10 +41,6 @@ def routes() -> list[web.AbstractRouteDef]:
         web.delete(f"{NAMESPACE}/mails", delete),
         web.get(f"{NAMESPACE}/mails/{{uuid}}", show),
         web.delete(f"{NAMESPACE}/mails/{{uuid}}", delete_one),
-        web.get(f"{NAMESPACE}/mails/{{uuid}}/raw", raw),
-        web.get(f"{NAMESPACE}/mails/{{uuid}}/text", text),
-        web.get(f"{NAMESPACE}/mails/{{uuid}}/headers", headers),
-        web.get(f"{NAMESPACE}/mails/{{uuid}}/transcript", transcript),
     ]
 
 
@@ -120,79 +116,10 @@ async def _shown(request: web.Request, namespace: Namespace, row: Row, *, full: 
     return shown
 
 
-async def row_of(request: web.Request) -> tuple[Namespace, Row]:
-    """Return the mail in the path, a uuid or "latest". Raises Problem."""
-    namespace, inbox = namespace_of(request), request.app[INBOX]
-    uuid = request.match_info["uuid"]
-    if uuid == _LATEST:
-        rows = (await inbox.find(namespace, limit=1)).rows
-        if not rows:
-            raise Problem(404, f"there is no mail in {namespace.name}")
-        return namespace, rows[0]
-    row = await inbox.run(lambda store: store.find(uuid, namespace))
-    if row is None:
-        raise Problem(404, f"there is no mail {uuid} in {namespace.name}")
-    return namespace, row
-
-
-async def document_of(request: web.Request, row: Row) -> Any:
-    """Return the payload of a mail. Raises Problem where only its summary is kept."""
-    document = await request.app[INBOX].run(lambda store: store.document(row))
-    if not document:
-        raise Problem(404, "of this mail only the summary is kept")
-    return orjson.loads(document)
-
-
 async def show(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}`: summary and payload."""
     namespace, row = await row_of(request)
     return answer(await _shown(request, namespace, row, full=True))
-
-
-async def raw(request: web.Request) -> web.StreamResponse:
-    """`GET …/mails/{uuid}/raw`: the octets as they came."""
-    _namespace, row = await row_of(request)
-    if not row.place.segment:
-        raise Problem(404, "of this mail only the summary is kept")
-    response = web.StreamResponse(
-        headers={"Content-Disposition": f'attachment; filename="{row.uuid}.eml"', "X-Content-Type-Options": "nosniff"}
-    )
-    response.content_type = "message/rfc822"
-    response.content_length = row.place.raw_length
-    await response.prepare(request)
-    if request.method != "HEAD":
-        for start in range(0, row.place.raw_length, _CHUNK):
-            await response.write(await request.app[INBOX].run(lambda store: store.raw(row, start, _CHUNK)))  # noqa: B023
-    await response.write_eof()
-    return response
-
-
-_CHUNK: Final = 256 * 1024
-
-
-async def text(request: web.Request) -> web.Response:
-    """`GET …/mails/{uuid}/text`: the plain text body."""
-    _namespace, row = await row_of(request)
-    message = (await document_of(request, row))["message"]
-    if message["text"] is None:
-        raise Problem(404, "this mail has no plain text")
-    return web.Response(text=message["text"], headers={"X-Content-Type-Options": "nosniff"})
-
-
-async def headers(request: web.Request) -> web.Response:
-    """`GET …/mails/{uuid}/headers`: decoded, and every field in order as it was sent."""
-    _namespace, row = await row_of(request)
-    message = (await document_of(request, row))["message"]
-    return answer({"headers": message["headers"], "raw_headers": message["raw_headers"]})
-
-
-async def transcript(request: web.Request) -> web.Response:
-    """`GET …/mails/{uuid}/transcript`: the SMTP dialogue."""
-    _namespace, row = await row_of(request)
-    session = (await document_of(request, row))["session"]
-    if "transcript" not in session:
-        raise Problem(404, "there is no transcript: smtp.include_transcript is off")
-    return answer({"transcript": session["transcript"]})
 
 
 async def mark(request: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.names import RESERVED, is_name
 from fastsmtp.inbox.namespaces import ACCEPTED, OUTCOMES, Namespace, now_ms
 from fastsmtp.inbox.where import KEYS, Where
+from fastsmtp.inbox.workerpayload import Shape
 
 MAX_LIST: Final = 1000
 MAX_WAIT_S: Final = 600.0
@@ -24,6 +25,7 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 NAMESPACE: Final = "/api/ns/{ns:[^/]+(?:/(?!(?:" + "|".join(RESERVED) + ")(?:/|$))[^/]+)?}"
 
 INBOX: Final = web.AppKey("inbox", Inbox)
+SHAPE: Final = web.AppKey("shape", Shape)  # of what workers get
 
 
 def answer(document: Any, status: int = 200) -> web.Response:

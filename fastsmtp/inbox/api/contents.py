@@ -1,0 +1,296 @@
+"""What is in one mail: its octets, texts, header, parts, dialogue, links and codes, and the JSON that a worker got."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import hdrs, web
+
+from fastsmtp.inbox.api.problems import Problem
+from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, SHAPE, answer, namespace_of, read_flag
+from fastsmtp.inbox.links import find_codes, find_links, text_pieces
+from fastsmtp.inbox.namespaces import Namespace
+from fastsmtp.inbox.parts import Part, read_contents, read_parts
+from fastsmtp.inbox.rows import Row
+from fastsmtp.inbox.webview import HEADERS, policy, remote_hosts, rewrite
+from fastsmtp.inbox.workerpayload import worker_payload
+
+T = TypeVar("T")
+
+_LATEST: Final = "latest"
+_CHUNK: Final = 256 * 1024
+_SLICE_S: Final = 0.005
+# What a browser shows without running anything of it; everything else is saved.
+_SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
+_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
+_CHARSET: Final = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
+_HARMLESS: Final = {
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes."""
+    mail = f"{NAMESPACE}/mails/{{uuid}}"
+    return [
+        web.get(f"{mail}/raw", raw),
+        web.get(f"{mail}/text", text),
+        web.get(f"{mail}/html", html),
+        web.get(f"{mail}/headers", headers),
+        web.get(f"{mail}/transcript", transcript),
+        web.get(f"{mail}/parts", parts),
+        web.get(f"{mail}/parts/{{number}}", part),
+        web.get(f"{mail}/payload", payload),
+        web.get(f"{mail}/links", links),
+        web.get(f"{mail}/codes", codes),
+        web.get(f"/ui/cid/{NAMESPACE.removeprefix('/api/ns/')}/{{uuid}}/{{content_id}}", picture),
+    ]
+
+
+async def row_of(request: web.Request) -> tuple[Namespace, Row]:
+    """Return the mail in the path, a uuid or "latest". Raises Problem."""
+    namespace, inbox = namespace_of(request), request.app[INBOX]
+    uuid = request.match_info["uuid"]
+    if uuid == _LATEST:
+        rows = (await inbox.find(namespace, limit=1)).rows
+        if not rows:
+            raise Problem(404, f"there is no mail in {namespace.name}")
+        return namespace, rows[0]
+    row = await inbox.run(lambda store: store.find(uuid, namespace))
+    if row is None:
+        raise Problem(404, f"there is no mail {uuid} in {namespace.name}")
+    return namespace, row
+
+
+class _Stored(NamedTuple):
+    """A mail whose octets are kept."""
+
+    namespace: Namespace
+    row: Row
+    request: web.Request
+
+    async def octets(self) -> AsyncIterator[bytes]:
+        """Yield the mail as it came, in pieces."""
+        row = self.row
+        for start in range(0, row.place.raw_length, _CHUNK):
+            yield await self.request.app[INBOX].run(lambda store: store.raw(row, start, _CHUNK))  # noqa: B023
+
+    async def document(self) -> bytes:
+        """Return the payload without contents."""
+        return await self.request.app[INBOX].run(lambda store: store.document(self.row))
+
+    async def message(self) -> _Message:
+        """Return what of the payload is shown."""
+        return msgspec.json.decode(await self.document(), type=_Payload).message
+
+    async def parts(self) -> list[Part]:
+        return await read_parts(self.octets())
+
+
+class _Message(msgspec.Struct):
+    text: str | None
+    html: str | None
+    headers: dict[str, str]
+    raw_headers: list[tuple[str, str]]
+
+
+class _Session(msgspec.Struct):
+    transcript: list[Any] | None = None
+
+
+class _Payload(msgspec.Struct):
+    message: _Message
+    session: _Session
+
+
+async def _stored(request: web.Request) -> _Stored:
+    namespace, row = await row_of(request)
+    if not row.place.segment:
+        raise Problem(404, "of this mail only the summary is kept")
+    return _Stored(namespace, row, request)
+
+
+async def _send(
+    request: web.Request, pieces: AsyncIterator[bytes], headers: dict[str, str], length: int | None = None
+) -> web.StreamResponse:
+    """Answer with what comes in pieces."""
+    response = web.StreamResponse(headers=headers)
+    if length is not None:
+        response.content_length = length
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        async for piece in pieces:
+            if piece:
+                await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def raw(request: web.Request) -> web.StreamResponse:
+    """`GET …/mails/{uuid}/raw`: the octets as they came."""
+    mail = await _stored(request)
+    described = {
+        **_HARMLESS,
+        hdrs.CONTENT_TYPE: "message/rfc822",
+        hdrs.CONTENT_DISPOSITION: _disposition("attachment", f"{mail.row.uuid}.eml"),
+    }
+    return await _send(request, mail.octets(), described, mail.row.place.raw_length)
+
+
+async def text(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/text`: the plain text body."""
+    message = await (await _stored(request)).message()
+    if message.text is None:
+        raise Problem(404, "this mail has no plain text")
+    return web.Response(text=message.text, headers=_HARMLESS)
+
+
+async def html(request: web.Request) -> web.StreamResponse:
+    """`GET …/mails/{uuid}/html`: the HTML body, harmless in a frame and on its own; `?source=1` as text, as it came.
+
+    Nothing is loaded but pictures of the mail; `?remote=1` lets a browser load those of others, too.
+    """
+    mail = await _stored(request)
+    markup = (await mail.message()).html
+    if markup is None:
+        raise Problem(404, "this mail has no HTML")
+    if read_flag(request.query, "source"):
+        return web.Response(text=markup, headers=_HARMLESS)
+    place = f"/ui/cid/{mail.namespace.name}/{mail.row.uuid}/"
+    known = {part.content_id for part in await mail.parts() if part.content_id} if "cid:" in markup.lower() else set()
+
+    def picture_of(content_id: str) -> str | None:
+        return place + quote(content_id, safe="@") if content_id in known else None
+
+    remote = bool(read_flag(request.query, "remote"))
+    origin = f"{request.scheme}://{request.host}"
+    described = {
+        **HEADERS,
+        "Content-Security-Policy": policy(origin, place, remote=remote),
+        hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
+    }
+    return await _send(request, _encoded(rewrite(markup, picture_of)), described)
+
+
+async def _encoded(pieces: Iterable[str]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece.encode("utf-8", "replace")
+        await asyncio.sleep(0)
+
+
+async def headers(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/headers`: decoded, and every field in order as it was sent."""
+    message = await (await _stored(request)).message()
+    return answer({"headers": message.headers, "raw_headers": message.raw_headers})
+
+
+async def transcript(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/transcript`: the SMTP dialogue."""
+    document = await (await _stored(request)).document()
+    said = msgspec.json.decode(document, type=_Payload).session.transcript
+    if said is None:
+        raise Problem(404, "there is no transcript: smtp.include_transcript is off")
+    return answer({"transcript": said})
+
+
+async def parts(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/parts`: every part that is no multipart, in order."""
+    mail = await _stored(request)
+    base = request.path
+    found = []
+    for part in await mail.parts():
+        shown = msgspec.to_builtins(part)
+        del shown["ordinal"]
+        found.append({**shown, "url": f"{base}/{part.number}"})
+    return answer({"parts": found})
+
+
+async def part(request: web.Request) -> web.StreamResponse:
+    """`GET …/mails/{uuid}/parts/{n}`: the octets of one part, by the number that `parts` tells."""
+    mail = await _stored(request)
+    number = request.match_info["number"]
+    found = next((one for one in await mail.parts() if one.number == number), None)
+    if found is None:
+        raise Problem(404, f"this mail has no part {number}; there is a list at …/parts")
+    return await _send_part(request, mail, found, {})
+
+
+async def picture(request: web.Request) -> web.StreamResponse:
+    """`GET /ui/cid/{ns}/{uuid}/{content_id}`: a picture that the HTML of a mail shows."""
+    mail = await _stored(request)
+    content_id = request.match_info["content_id"]
+    found = next((one for one in await mail.parts() if one.content_id == content_id), None)
+    if found is None:
+        raise Problem(404, f"no part of this mail has the Content-ID {content_id}")
+    # The document that shows it has an origin of its own.
+    return await _send_part(request, mail, found, {"Cross-Origin-Resource-Policy": "cross-origin"})
+
+
+async def _send_part(request: web.Request, mail: _Stored, part: Part, more: dict[str, str]) -> web.StreamResponse:
+    kind = "inline" if part.content_type in _SHOWN and part.disposition != "attachment" else "attachment"
+    content_type = part.content_type if _TYPE.fullmatch(part.content_type) else "application/octet-stream"
+    if content_type.startswith("text/") and part.charset and _CHARSET.fullmatch(part.charset):
+        content_type += f"; charset={part.charset}"
+    described = {
+        **_HARMLESS,
+        **more,
+        hdrs.CONTENT_TYPE: content_type,
+        hdrs.CONTENT_DISPOSITION: _disposition(kind, part.filename or f"part-{part.number}"),
+    }
+
+    async def octets() -> AsyncIterator[bytes]:
+        async for ordinal, decoded in read_contents(mail.octets()):
+            if ordinal == part.ordinal:
+                yield decoded
+            elif ordinal > part.ordinal:
+                return
+
+    return await _send(request, octets(), described, part.size)
+
+
+def _disposition(kind: str, filename: str) -> str:
+    """Return a Content-Disposition (RFC 6266) with the last part of a name, whatever its sender had in it."""
+    name = filename.replace("\\", "/").rpartition("/")[2].strip(". ") or "part"
+    plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\%' else "_" for char in name)
+    extended = quote(name.encode("utf-8", "replace"), safe="")
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{extended}"
+
+
+async def payload(request: web.Request) -> web.StreamResponse:
+    """`GET …/mails/{uuid}/payload`: the JSON that a worker gets, octet by octet."""
+    mail = await _stored(request)
+    pieces = worker_payload(await mail.document(), mail.octets, request.app[SHAPE])
+    return await _send(request, pieces, {**_HARMLESS, hdrs.CONTENT_TYPE: "application/json"})
+
+
+async def links(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/links`: what the mail refers to, and the hosts that its HTML would load something from."""
+    message = await (await _stored(request)).message()
+    found = await _spread(find_links(message.text, message.html))
+    return answer({"links": found, "remote_hosts": await _spread(remote_hosts(message.html or ""))})
+
+
+async def codes(request: web.Request) -> web.Response:
+    """`GET …/mails/{uuid}/codes`: what looks like a code to be entered, the likeliest first."""
+    message = await (await _stored(request)).message()
+    return answer({"codes": find_codes("".join(await _spread(text_pieces(message.text, message.html))))})
+
+
+async def _spread(items: Iterable[T | None]) -> list[T]:
+    """Return the items that are not None; others have their turn in between."""
+    found = []
+    ends_at = time.monotonic() + _SLICE_S
+    for item in items:
+        if item is not None:
+            found.append(item)
+        if time.monotonic() >= ends_at:
+            await asyncio.sleep(0)
+            ends_at = time.monotonic() + _SLICE_S
+    return found

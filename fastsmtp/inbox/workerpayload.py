@@ -1,0 +1,147 @@
+"""The JSON that a worker gets of a mail, made again from what the store has.
+
+It is the same octet by octet, and comes in pieces: neither the mail nor an attachment is in memory as a whole.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+import pybase64
+
+from fastsmtp.delivery.jobs import reshape, reshape_attachment
+from fastsmtp.inbox.parts import read_contents, read_parts
+
+ReadRaw = Callable[[], AsyncIterator[bytes]]
+
+
+class Shape(NamedTuple):
+    """What workers get: `smtp.payload` is "jobs", and `smtp.include_raw`."""
+
+    jobs: bool = False
+    include_raw: bool = False
+
+
+class _Attachments(msgspec.Struct):
+    attachments: list[dict[str, Any]] = []
+
+
+async def worker_payload(document: bytes, read_raw: ReadRaw, shape: Shape) -> AsyncIterator[bytes]:
+    """Yield the JSON in pieces. `document` is the payload without contents; `read_raw` begins to read the mail."""
+    attachments = msgspec.json.decode(document, type=_Attachments).attachments
+    head = document[: -len(orjson.dumps(attachments)) - 1]  # up to `"attachments":`
+    if shape.jobs:
+        head = _job(document)
+        for attachment in attachments:
+            reshape_attachment(attachment)
+    end = len(head)
+    if shape.jobs or shape.include_raw:
+        end = head.rindex(b"}")  # of the message, where its octets are inserted
+    yield head[:end]
+    if end < len(head):
+        async for piece in _raw_members(read_raw, lossy=shape.jobs):
+            yield piece
+    yield head[end:] + b"["
+    async for piece in _attachments(attachments, read_raw):
+        yield piece
+    yield b"]}"
+
+
+def _job(document: bytes) -> bytes:
+    job = orjson.loads(document)
+    del job["attachments"]
+    reshape(job)
+    return orjson.dumps(job)[:-1] + b',"attachments":'
+
+
+async def _raw_members(read_raw: ReadRaw, *, lossy: bool) -> AsyncIterator[bytes]:
+    """Yield the members `raw` and `raw_encoding` of a message."""
+    is_text = await _is_utf8(read_raw())
+    yield b',"raw":"'
+    if is_text or lossy:
+        decoder = codecs.getincrementaldecoder("utf-8")("strict" if is_text else "replace")
+        async for piece in read_raw():
+            yield orjson.dumps(decoder.decode(piece))[1:-1]
+        yield orjson.dumps(decoder.decode(b"", True))[1:-1]
+    else:
+        encoder = _Base64()
+        async for piece in read_raw():
+            yield encoder.feed(piece)
+        yield encoder.close()
+    yield b'","raw_encoding":"%b"' % (b"utf-8" if is_text else b"lossy" if lossy else b"base64")
+
+
+async def _is_utf8(raw: AsyncIterator[bytes]) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        async for piece in raw:
+            decoder.decode(piece)
+        decoder.decode(b"", True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+async def _attachments(attachments: list[dict[str, Any]], read_raw: ReadRaw) -> AsyncIterator[bytes]:
+    """Yield attachments with their contents, where these are not files that are the worker's."""
+    contained = [index for index, attachment in enumerate(attachments) if "path" not in attachment]
+    if not contained:
+        yield orjson.dumps(attachments)[1:-1]
+        return
+    ordinals = [part.ordinal for part in await read_parts(read_raw()) if part.attachment is not None]
+    writer = _Contents(attachments, ordinals)
+    async for ordinal, octets in read_contents(read_raw()):
+        yield writer.feed(ordinal, octets)
+    yield writer.close()
+
+
+class _Contents:
+    """Writes attachments whose octets come one after the other."""
+
+    def __init__(self, attachments: list[dict[str, Any]], ordinals: list[int]) -> None:
+        """`ordinals` are those of the attachments."""
+        self._heads: Final = [orjson.dumps(attachment)[:-1] for attachment in attachments]
+        self._places: Final = {ordinal: place for place, ordinal in enumerate(ordinals)}
+        self._place = -1  # of the attachment at hand
+        self._encoder = _Base64()
+
+    def feed(self, ordinal: int, octets: bytes) -> bytes:
+        """Return what is to be written, perhaps nothing."""
+        place = self._places.get(ordinal)
+        return b"" if place is None else self._go_to(place) + self._encoder.feed(octets)
+
+    def close(self) -> bytes:
+        """Return the rest."""
+        return self._go_to(len(self._heads))
+
+    def _go_to(self, place: int) -> bytes:
+        written = b""
+        while self._place < place:
+            if self._place >= 0:
+                written += self._encoder.close() + b'"}'
+            self._place += 1
+            if self._place < len(self._heads):
+                comma = b"," if self._place else b""
+                written += comma + self._heads[self._place] + b',"content":"'
+        return written
+
+
+class _Base64:
+    """Encodes octets that come in pieces (RFC 4648 section 4)."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, octets: bytes) -> bytes:
+        octets = self._rest + octets if self._rest else octets
+        whole = len(octets) - len(octets) % 3
+        self._rest = octets[whole:]
+        return pybase64.b64encode(octets[:whole])
+
+    def close(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return pybase64.b64encode(rest)
