@@ -165,6 +165,7 @@ def in_files() -> Iterator[Connection]:
     connection = Connection(storage)
     yield connection
     connection.close()
+    storage.close()
     for path in FILES.iterdir():
         path.unlink()
     FILES.rmdir()

@@ -1,24 +1,27 @@
-"""Where the octets of attachments go: memory or tempfiles. Nothing else creates or deletes files.
+"""Where the octets of attachments go: memory or tempfiles.
 
 A sink takes the body of one part in its transfer encoding, as it arrives. Names from the wire never reach the file
 system: a tempfile is named after the email's uuid, the attachment's place and an extension from a fixed table.
+`tempdirectory.py` makes and deletes files, `undecided.py` deletes what a dead process has left; nothing else does.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import time
 from typing import NamedTuple, Protocol
 
+from fastsmtp.capture.tempdirectory import TempDirectory
+from fastsmtp.capture.undecided import Undecided
 from fastsmtp.errors import StartError
 from fastsmtp.mime._base64 import Base64Decoder, Base64Encoder, Base64Text
 from fastsmtp.mime.entity import Entity
 from fastsmtp.mime.transfer import TransferDecoder, is_base64, transfer_decoder
 
 _PREFIX = "smtp-att-"
-_OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_BYTES = 64 * 1024  # decoded octets gathered before a write
 _LARGE_BYTES = 16 * 1024  # a block of this size is written at once: copying it costs more than the system call
 _MAX_HINT = 32 * 1024 * 1024  # a client may announce what it never sends; beyond, text grows by half each time
@@ -154,66 +157,77 @@ class TempfileStorage:
     def __init__(
         self, directory: str, cleanup_after_s: float, *, checksum: bool = False, owner: tuple[int, int] = (-1, -1)
     ) -> None:
-        self._directory = os.path.abspath(directory)  # a worker may have another working directory
-        self._owner = owner
+        self._directory = TempDirectory(directory, owner)
         self._cleanup_after_s = cleanup_after_s
         self._checksum = checksum
-        self._undecided: set[str] = set()  # paths of files whose email no worker has taken yet
+        self._undecided: Undecided | None = None  # the files whose email no worker has taken yet
+        self._closed = False
 
     def prepare(self) -> None:
         """Make the directory, mode 0700, and try a file in it. Raises StartError."""
         try:
-            self._make_directory()
-            descriptor, path = self._create(f"{_PREFIX}probe-{os.getpid()}-{time.monotonic_ns()}")
-            os.close(descriptor)
-            os.unlink(path)
+            self._open_directory()
+            name = f"{_PREFIX}probe-{os.getpid()}-{time.monotonic_ns()}"
+            os.close(self._directory.create(name))
+            self._directory.delete(name)
         except OSError as error:
+            self.close()
             reason = error.strerror or str(error)
             raise StartError(
-                f"smtp.attachment_storage.temp_dir: cannot keep files in {self._directory}: {reason}"
+                f"smtp.attachment_storage.temp_dir: cannot keep files in {self._directory.path}: {reason}"
             ) from None
 
-    def _make_directory(self) -> None:
-        if not os.path.isdir(self._directory):
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            os.chown(self._directory, *self._owner)
-        ours = (os.geteuid(), 0, self._owner[0])
-        status = os.stat(self._directory)
-        # Whoever owns the directory, or a link to it, could put files of his own under our names.
-        if status.st_uid not in ours or os.lstat(self._directory).st_uid not in ours:
-            raise PermissionError(0, "the directory belongs to another user")
-        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-            raise PermissionError(0, "everybody may write to the directory")
+    def close(self) -> None:
+        """The server ends: delete the files whose email no worker has taken. May be called twice."""
+        self._closed = True
+        undecided, self._undecided = self._undecided, None
+        if undecided is not None:
+            for name in undecided:
+                self._directory.delete(name)
+            undecided.close()
+        self._directory.close()
 
-    def _create(self, name: str) -> tuple[int, str]:
-        path = os.path.join(self._directory, name)
-        try:
-            descriptor = os.open(path, _OPEN_FLAGS, 0o600)
-        except FileNotFoundError:  # somebody cleaned up /tmp while we run
-            self._make_directory()
-            descriptor = os.open(path, _OPEN_FLAGS, 0o600)
-        if self._owner != (-1, -1):
-            os.fchown(descriptor, *self._owner)
-        return descriptor, path
+    def _open_directory(self) -> Undecided:
+        """See to it that files can be made, and return the list of them. Raises OSError."""
+        if self._closed:
+            raise ConnectionAbortedError(0, "the server ends")
+        if self._undecided is None:
+            self._undecided = Undecided(self._directory.path)
+        self._directory.open()
+        return self._undecided
 
     def open(self, uuid: str, place: int, entity: Entity, found: list[str], size_hint: int) -> Sink:
         """See `Storage.open`."""
-        descriptor, path = self._create(f"{_PREFIX}{uuid}-{place}{entity.extension()}")
-        self._undecided.add(path)
+        undecided = self._open_directory()
+        name = f"{_PREFIX}{uuid}-{place}{entity.extension()}"
+        undecided.add(name)
+        try:
+            descriptor = self._directory.create(name)
+        except OSError:
+            undecided.remove(name)
+            raise
         decoder = transfer_decoder(entity.transfer_encoding, found)
-        return _TempfileSink(self, descriptor, path, decoder, checksum=self._checksum)
+        return _TempfileSink(self, descriptor, name, decoder, checksum=self._checksum)
+
+    def path_of(self, name: str, descriptor: int) -> str:
+        """Where a worker finds the file. Raises OSError where its path leads to another one, or to nothing."""
+        if not self._directory.leads_to(name, descriptor):
+            raise FileNotFoundError(errno.ENOENT, "the file was deleted or moved while it was written")
+        return os.path.join(self._directory.path, name)
 
     def hand_over(self, path: str) -> None:
         """See `Storage.hand_over`."""
-        self._undecided.discard(path)
+        self._decided(os.path.basename(path))
 
     def delete(self, path: str) -> None:
         """See `Storage.delete`. A worker may have moved or deleted the file before."""
-        self._undecided.discard(path)
-        try:
-            os.unlink(path)
-        except OSError:
-            pass
+        name = os.path.basename(path)
+        self._directory.delete(name)
+        self._decided(name)
+
+    def _decided(self, name: str) -> None:
+        if self._undecided is not None:
+            self._undecided.remove(name)
 
     def clean(self, now: float) -> int:
         """Delete our files last written `cleanup_after_s` before `now` (Unix time); how many were deleted.
@@ -222,22 +236,25 @@ class TempfileStorage:
         """
         if not self._cleanup_after_s:
             return 0
-        deleted = 0
         try:
-            with os.scandir(self._directory) as entries:
-                for entry in entries:
-                    if entry.name.startswith(_PREFIX) and entry.path not in self._undecided:
-                        deleted += self._delete_if_old(entry, now)
-        except OSError:  # there is no directory
-            return deleted
-        return deleted
+            descriptor = self._directory.reopen()
+        except OSError:  # there is no directory, or it is not ours any more
+            return 0
+        try:
+            with os.scandir(descriptor) as entries:
+                names = [entry.name for entry in entries if entry.name.startswith(_PREFIX)]
+            undecided = self._undecided or ()
+            wanted = (name for name in names if name not in undecided)
+            return sum(self._delete_if_old(descriptor, name, now) for name in wanted)
+        finally:
+            os.close(descriptor)
 
-    def _delete_if_old(self, entry: os.DirEntry[str], now: float) -> bool:
+    def _delete_if_old(self, directory: int, name: str, now: float) -> bool:
         try:
-            status = entry.stat(follow_symlinks=False)
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if not stat.S_ISREG(status.st_mode) or status.st_mtime >= now - self._cleanup_after_s:
                 return False
-            os.unlink(entry.path)
+            os.unlink(name, dir_fd=directory)
         except OSError:
             return False  # gone already, or not ours to delete
         return True
@@ -246,14 +263,14 @@ class TempfileStorage:
 class _TempfileSink:
     """One file, written in blocks."""
 
-    __slots__ = ("_decoder", "_descriptor", "_path", "_pending", "_sha256", "_size", "_storage", "held")
+    __slots__ = ("_decoder", "_descriptor", "_name", "_pending", "_sha256", "_size", "_storage", "held")
 
     def __init__(
-        self, storage: TempfileStorage, descriptor: int, path: str, decoder: TransferDecoder, *, checksum: bool
+        self, storage: TempfileStorage, descriptor: int, name: str, decoder: TransferDecoder, *, checksum: bool
     ) -> None:
         self._storage = storage
         self._descriptor = descriptor
-        self._path = path
+        self._name = name
         self._decoder = decoder
         self._sha256 = hashlib.sha256() if checksum else None
         self._size = 0
@@ -287,9 +304,10 @@ class _TempfileSink:
         if self._pending:
             self._flush()
         self.held = 0
+        path = self._storage.path_of(self._name, self._descriptor)
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
-        return Stored(self._size, None, self._path, None if self._sha256 is None else self._sha256.hexdigest())
+        return Stored(self._size, None, path, None if self._sha256 is None else self._sha256.hexdigest())
 
     def discard(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
@@ -300,4 +318,4 @@ class _TempfileSink:
                 os.close(descriptor)
         except OSError:
             pass  # closed all the same; what could not be written is deleted anyway
-        self._storage.delete(self._path)
+        self._storage.delete(self._name)

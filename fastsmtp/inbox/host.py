@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
-import tempfile
 from typing import Final
 
 import structlog
@@ -23,6 +21,7 @@ from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.inbox.process import InboxAssignment
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.process import Identity, Process, own_command
+from fastsmtp.system.runtimedir import RuntimeDirectory
 from fastsmtp.system.sockets import bind, format_address, listen
 
 _BACKLOG: Final = 64
@@ -39,7 +38,7 @@ class InboxHost:
         self._any_port = any_port
         self._settings = config.inbox
         self._log: FilteringBoundLogger = structlog.get_logger(channel="inbox").bind()
-        self._private = ""  # directory of the socket
+        self._home: RuntimeDirectory | None = None  # of the socket
         self._store = self._settings.path
         self._lock_fd = -1
         self._link: socket.socket | None = None
@@ -65,8 +64,8 @@ class InboxHost:
         if self._settings.address:
             self._http = self._bind(self._settings.address)
         try:
-            self._private = tempfile.mkdtemp(prefix="fsmtp-")
-            self.path = os.path.join(self._private, "inbox.sock")
+            self._home = RuntimeDirectory("fsmtp-")
+            self.path = os.path.join(self._home.path, "inbox.sock")
             self._link = socket.socket(socket.AF_UNIX)
             self._link.bind(self.path)
             os.chmod(self.path, 0o600)
@@ -77,7 +76,7 @@ class InboxHost:
         elif self._store:
             self._open_store()
         else:
-            self._store = os.path.join(self._private, "store")
+            self._store = os.path.join(self._home.path, "store")
             os.mkdir(self._store, 0o700)
 
     def _bind(self, address: str) -> socket.socket:
@@ -202,8 +201,8 @@ class InboxHost:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
-        if self._private:
-            shutil.rmtree(self._private, ignore_errors=True)
+        if self._home is not None:
+            self._home.remove()
 
 
 def _listening(address: str) -> socket.socket:

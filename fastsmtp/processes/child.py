@@ -24,6 +24,7 @@ from fastsmtp.ops.log import Logs, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server.server import Place, Server
 from fastsmtp.system.loop import run, unless
+from fastsmtp.system.runtimedir import leave, lock
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.system.sockets import inherited
 
@@ -50,6 +51,7 @@ class Child:
         self._output: Logs | None = None
         self._server: Server | None = None
         self._assignment: Assignment | None = None
+        self._home_lock = -1  # of the parent's directory
         self._starting: asyncio.Future[bool] | None = None
         self._orphaned = False  # the parent is gone
         self._stopping = asyncio.Event()
@@ -98,6 +100,8 @@ class Child:
         self._output = configure(assignment.config.logs)
         self._rpc.log = structlog.get_logger(channel="rpc").bind()
         tempfile.tempdir = assignment.directory  # what is left there by a killed process, the parent deletes
+        with contextlib.suppress(OSError):  # it was removed by a cleaner
+            self._home_lock = lock(os.path.dirname(assignment.directory))  # we may outlive the parent
         listeners = {name: inherited(fd) for name, fd in assignment.listeners.items()}
         spares = [{name: inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
         place = Place(listeners, spares, assignment.rpc, assignment.counting, _shared_count(assignment))
@@ -169,8 +173,7 @@ class Child:
         """Delete what would be left of the parent's directory."""
         if self._assignment is not None:
             shutil.rmtree(self._assignment.directory, ignore_errors=True)
-            with contextlib.suppress(OSError):  # there are others in it, or it is gone
-                os.rmdir(os.path.dirname(self._assignment.directory))
+            leave(os.path.dirname(self._assignment.directory), self._home_lock)
 
 
 def _shared_count(assignment: Assignment) -> SharedCount | None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import time
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.capture.undecided import sweep_leftovers
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPCServer
@@ -29,6 +28,7 @@ from fastsmtp.processes.slot import Slot
 from fastsmtp.server.tls import AUTO, make_context, self_signed
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.process import launched
+from fastsmtp.system.runtimedir import RuntimeDirectory
 from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.system.sockets import format_address, listen_several
 from fastsmtp.workers.launch import run_on_init
@@ -51,7 +51,7 @@ class Parent:
         self._save = save
         self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()
-        self._directory = ""  # private; has one for each child
+        self._home: RuntimeDirectory | None = None  # has one for each child
         self._listeners: dict[str, list[socket.socket]] = {}
         self._own_files: list[OwnFile] = []
         self._rpc = RPCServer(self._log)
@@ -80,9 +80,9 @@ class Parent:
 
     async def _start(self) -> None:
         config = self._config
-        self._directory = tempfile.mkdtemp(prefix="fsmtp-")  # short: paths of sockets have 107 bytes
+        sweep_leftovers(self._log)
         mode = _PASSABLE if config.server.user else _PRIVATE
-        os.chmod(self._directory, mode)
+        self._home = RuntimeDirectory("fsmtp-", mode)  # short: paths of sockets have 107 bytes
         # What can be wrong is tried before any process is started.
         for name, listener in config.smtp.listeners().items():
             self._listeners[name] = listening = listen_several(listener.addr, self._count)
@@ -117,9 +117,10 @@ class Parent:
 
     def _make_slots(self, mode: int, certificates: dict[str, bytes], rpc: str) -> None:
         config = self._config
+        assert self._home is not None
         spares = [self._descriptors(index, shared=False) for index in range(self._count)]
         for index, share in enumerate(shares(config, self._count)):
-            directory = os.path.join(self._directory, str(index))
+            directory = os.path.join(self._home.path, str(index))
             files = {name: os.path.join(directory, f"{number}.pem") for number, name in enumerate(certificates)}
             assignment = Assignment(
                 config=with_certificates(share, files),
@@ -307,8 +308,8 @@ class Parent:
         if self._count_fd != -1:
             os.close(self._count_fd)
             self._count_fd = -1
-        if self._directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._home is not None:
+            self._home.remove()
 
 
 def _wait_for_end(slots: dict[int, Slot]) -> dict[int, Slot]:

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.capture.undecided import delete_listed
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.ops.snapshot import Snapshot
@@ -84,7 +85,7 @@ class Slot:
         self.starts += 1
 
     def _launch(self) -> None:
-        shutil.rmtree(self._assignment.directory, ignore_errors=True)
+        self._remove_directory()
         try:
             self._make_directory()
             for path, content in self._files.items():
@@ -115,6 +116,11 @@ class Slot:
         self.stuck = False
         self._control = ours
         self.since = asyncio.get_running_loop().time()
+
+    def _remove_directory(self) -> None:
+        """With what a child that was killed has left, here and among the tempfiles."""
+        delete_listed(self._assignment.directory)
+        shutil.rmtree(self._assignment.directory, ignore_errors=True)
 
     def _make_directory(self) -> None:
         """Raises OSError."""
@@ -166,7 +172,7 @@ class Slot:
         if self._caller is not None:
             self._caller.abort()
             self._caller = None
-        shutil.rmtree(self._assignment.directory, ignore_errors=True)
+        self._remove_directory()
         self._exited.set()
 
     async def gone(self) -> None:

@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
+from fastsmtp.capture.undecided import sweep_leftovers
 from fastsmtp.config.settings import Config, ListenerSettings, SMTPSettings
 from fastsmtp.delivery.destination import Destination, Together
 from fastsmtp.delivery.jobs import encode_job, job_steps, read_answer
@@ -119,12 +120,15 @@ class Server:
             if self._pool is not None:
                 await self._pool.stop()
             self._close_link()
+            self._close_tempfiles()
             self._rpc.close()
             self._endpoints.abort()
             raise
 
     async def _start(self) -> None:
         smtp = self._config.smtp
+        if self._place is None:
+            sweep_leftovers(self._log)
         listeners = smtp.listeners()
         # What can be wrong is tried before any worker is started: the ports, the certificates, the directory.
         bound = {name: self._bind(name, listener.addr) for name, listener in listeners.items()}
@@ -357,6 +361,7 @@ class Server:
         if self._pool is not None:
             await self._pool.stop()
         self._close_link()
+        self._close_tempfiles()
         await self._endpoints.stop()
         # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
         self._rpc.close()
@@ -369,6 +374,7 @@ class Server:
         if self._pool is not None:
             self._pool.kill()
         self._close_link()
+        self._close_tempfiles()
         self._rpc.close()
         self._endpoints.abort()
 
@@ -403,6 +409,10 @@ class Server:
     def _close_link(self) -> None:
         if self._link is not None:
             self._link.close()
+
+    def _close_tempfiles(self) -> None:
+        if self._tempfiles is not None:
+            self._tempfiles.close()
 
     def _close_listeners(self) -> None:
         for missed in list(self._stood_in):

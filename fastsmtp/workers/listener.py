@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import functools
 import os
-import shutil
 import socket
 import stat
-import tempfile
 from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
@@ -22,6 +20,7 @@ from fastsmtp.errors import StartError
 from fastsmtp.goridge.relay import Relay
 from fastsmtp.system.patience import Timeout
 from fastsmtp.system.process import Identity
+from fastsmtp.system.runtimedir import RuntimeDirectory
 from fastsmtp.workers.handshake import Answered, Handshake
 from fastsmtp.workers.recognition import Awaited, Recognition
 
@@ -63,7 +62,7 @@ class RelayListener:
         self._private = relay == "unix"
         self._identity = Identity()
         self.refused = 0  # connections of processes that are no workers, as far as can be told
-        self._directory = ""
+        self._home: RuntimeDirectory | None = None  # of a private socket
         self._path = ""  # of the unix socket, while we listen
 
     async def start(self, identity: Identity) -> None:
@@ -80,9 +79,8 @@ class RelayListener:
         if self._path and not os.path.exists(self._path):
             if self._server is not None:
                 self._server.close()
-            if self._directory:
-                with contextlib.suppress(OSError):  # only what is empty, for it may be another's by now
-                    os.rmdir(self._directory)
+            if self._home is not None:
+                self._home.remove()
             await self._listen()
             self._log.warning("the workers' socket was removed, made anew", address=self.address)
 
@@ -111,8 +109,8 @@ class RelayListener:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
             self._path = ""
-        if self._directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._home is not None:
+            self._home.remove()
 
     def expect(self, pid: int, token: str, on_arrival: Callable[[int, Relay], None]) -> None:
         """Call `on_arrival` with the answered pid when the process launched as `pid`, or one of its own, connects.
@@ -141,8 +139,9 @@ class RelayListener:
     def _bind_unix(self, identity: Identity) -> socket.socket:
         path = self.address.removeprefix("unix://")
         if self._private:
-            self._directory = tempfile.mkdtemp(prefix="fastsmtp-")  # made with mode 0700
-            path = os.path.join(self._directory, "relay.sock")
+            # Workers of another user have to get through to their socket.
+            self._home = RuntimeDirectory(mode=0o700 if identity.uid is None else 0o711)
+            path = os.path.join(self._home.path, "relay.sock")
         else:
             _remove_stale(path)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -157,8 +156,7 @@ class RelayListener:
         self._path = path
         self.address = f"unix://{path}"
         if identity.uid is not None:
-            for name in filter(None, (self._directory, path)):
-                os.chown(name, identity.uid, -1)
+            os.chown(path, identity.uid, -1)
         return listening
 
     def _accept(self) -> Relay:

@@ -158,6 +158,7 @@ class Pool:
             self._remove(worker)
             if waiter is not None:
                 self._worker_failed(waiter)
+        self._spawner.stop_listening()
 
     def reset(self) -> Coroutine[Any, Any, None]:
         """Replace all workers, one by one: a new one is in service before its predecessor leaves after its email.

@@ -82,10 +82,14 @@ class Spawner:
         for task in self._tasks:
             task.cancel()
 
-    async def end(self) -> None:
-        """Give back what `open` took and wait for what `close` broke off."""
+    def stop_listening(self) -> None:
+        """Remove the workers' socket. May be called twice."""
         if self.listener is not None:
             self.listener.close()
+
+    async def end(self) -> None:
+        """Give back what `open` took and wait for what `close` broke off."""
+        self.stop_listening()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def start_workers(self, count: int) -> list[WorkerProcess]:

@@ -49,6 +49,8 @@ def tempfiles(directory: Path) -> Iterator[TempfileStorage]:
     before = descriptors()
     yield storage
     assert descriptors() == before
+    storage.close()
+    storage.close()
 
 
 def feed(sink: Sink, octets: bytes, piece: int) -> None:

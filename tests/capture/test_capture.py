@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import os
 import random
+from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -42,10 +43,11 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tempfiles(directory: Path) -> TempfileStorage:
+def tempfiles(directory: Path) -> Iterator[TempfileStorage]:
     storage = TempfileStorage(str(directory), 3600)
     storage.prepare()
-    return storage
+    yield storage
+    storage.close()
 
 
 def begin(storage: Storage, **envelope: Any) -> Capture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,11 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tempfiles(directory: Path) -> TempfileStorage:
+def tempfiles(directory: Path) -> Iterator[TempfileStorage]:
     storage = TempfileStorage(str(directory), 3600)
     storage.prepare()
-    return storage
+    yield storage
+    storage.close()
 
 
 TEXTS: dict[str, tuple[list[str], str]] = {

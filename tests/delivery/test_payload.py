@@ -232,8 +232,10 @@ def test_large_contents_are_segments_of_their_own(sizes: list[int]) -> None:
 @pytest.mark.parametrize("checksum", [False, True], ids=["plain", "checksum"])
 def test_keys_of_an_attachment(tmp_path: Path, mode: str, checksum: bool) -> None:
     in_memory = mode == "memory"
-    storage = MemoryStorage(checksum=checksum) if in_memory else TempfileStorage(str(tmp_path), 0, checksum=checksum)
+    tempfiles = TempfileStorage(str(tmp_path), 0, checksum=checksum)
+    storage = MemoryStorage(checksum=checksum) if in_memory else tempfiles
     context = capture(multipart("--b\nContent-Type: image/png\n\nx\n--b--\n"), storage=storage)
+    tempfiles.close()
     assert context is not None
     [attachment] = context["attachments"]
     assert list(attachment) == [
@@ -262,10 +264,12 @@ def test_every_key_is_documented(tmp_path: Path) -> None:
     octets = multipart("--b\nContent-Type: image/png\n\nx\n--b--\n")
     keys = {f"session.{key}" for key in encoded(transcript=[(0, "S", "220 x")])["session"]}
     keys |= {f"authentication.{key}" for key in AUTHENTICATION_WITH_CHALLENGE}
-    for storage in (MemoryStorage(checksum=True), TempfileStorage(str(tmp_path), 0)):
+    tempfiles = TempfileStorage(str(tmp_path), 0)
+    for storage in (MemoryStorage(checksum=True), tempfiles):
         context = capture(octets, storage=storage, include_raw=True)
         assert context is not None
         keys |= names(context)
+    tempfiles.close()
     told = set()
     fields = DOCUMENT.partition("## Fields")[2].partition("\n## ")[0]
     for names_of_row in re.findall(r"^\| (\W*`.*?) \| ", fields, re.MULTILINE):

@@ -39,7 +39,7 @@ def names(directory: Path) -> list[str]:
 
 def open_files(server: Server, directory: Path) -> list[str]:
     """What the server has open below `directory`, deleted files too."""
-    return [target for target in descriptors(server.process.pid) if target.startswith(str(directory))]
+    return [target for target in descriptors(server.process.pid) if target.startswith(f"{directory}/")]
 
 
 @pytest.fixture
