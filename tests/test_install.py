@@ -128,6 +128,27 @@ def test_build_requirements(root: Path) -> None:
     assert names == ["setuptools", "Cython", "mypy"]
 
 
+def test_what_an_extra_requires(root: Path) -> None:
+    with (root / "pyproject.toml").open("a") as project:
+        project.write(
+            '[project]\ndependencies = [\n    "uvloop>=0.21",    # the "event" loop\n    "click", # words\n]\n'
+            "[project.optional-dependencies]\n"
+            'tls = ["cryptography>=42"]  # certificates\nplot = ["matplotlib"] # bench\n'
+            'test = ["fastsmtp-server[tls,plot]", "pytest>=9", "hypothesis"]\n'
+            'dev = [\n    "fastsmtp-server[test]",\n    "ruff>=0.8", # [lint]\n]\n'
+        )
+    checkout = installer.Checkout(root)
+    assert checkout.requires("") == ["uvloop>=0.21", "click"]
+    assert checkout.requires("tls") == ["uvloop>=0.21", "click", "cryptography>=42"]
+    tested = ["pytest>=9", "hypothesis", "cryptography>=42", "matplotlib"]
+    assert checkout.requires("test") == ["uvloop>=0.21", "click", *tested]
+    assert checkout.requires("dev") == ["uvloop>=0.21", "click", "ruff>=0.8", *tested]
+
+
+def test_our_own_requirements_are_found() -> None:
+    assert {"uvloop>=0.21", "cryptography>=42", "pytest-xdist>=3.6"} <= set(installer.Checkout(ROOT).requires("dev"))
+
+
 def test_modules_of_the_last_build_are_forgotten(tmp_path: Path) -> None:
     (tmp_path / "fastsmtp").mkdir()
     for name in ("gone.py", "gone.pyi", "py.typed", "session.cpython-311-x86_64-linux-gnu.so"):
