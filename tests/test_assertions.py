@@ -68,3 +68,67 @@ def test_no_test_sleeps(path: Path) -> None:
     if path.name == "waits.py":
         allowed |= {"asyncio.sleep(_LOOK_EVERY_S)", "time.sleep(_LOOK_EVERY_S)"}
     assert set(slept) - allowed == set()
+
+
+def names_of_the_package(tree: ast.AST) -> set[str]:
+    """What a test has imported from fastsmtp, by the names it goes by there."""
+    return {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if (node.module if isinstance(node, ast.ImportFrom) else alias.name or "").partition(".")[0] == "fastsmtp"
+    }
+
+
+def is_private(name: str) -> bool:
+    """A leading underscore, but for `__version__` and what every NamedTuple has: `_replace`, `_asdict`, `_fields`."""
+    return name.startswith("_") and not name.endswith("__") and name not in {"_replace", "_asdict", "_fields", "_make"}
+
+
+def assigned(tree: ast.AST) -> set[str]:
+    """Names that the classes of a file give to attributes, methods included: these are its own."""
+    own = {node.name for node in ast.walk(tree) if isinstance(node, Function)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    return own | {
+        node.target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Name)
+    }
+
+
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """Private names of fastsmtp that a test imports, reads as an attribute, or gives to `monkeypatch.setattr`."""
+    ours, own = names_of_the_package(tree), assigned(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "fastsmtp":
+            yield from (alias.name for alias in node.names if is_private(alias.name))
+        elif isinstance(node, ast.Attribute) and is_private(node.attr):
+            root = ast.unparse(node).partition(".")[0]
+            if root in ours or node.attr not in own:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr", "patch", "object")):
+            texts = [item.value for item in node.args if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+            yield from (text for text in texts if is_private(text.rpartition(".")[2]))
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from fastsmtp.mime.labels import _CODECS", ["_CODECS"]),
+        ("import fastsmtp.text\nfastsmtp.text._known", ["fastsmtp.text._known"]),
+        ("from fastsmtp.text import Table\nTable()._rows", ["Table()._rows"]),
+        ("monkeypatch.setattr(server, '_loop', None)", ["_loop"]),
+        ("class Own:\n    def _mine(self): self._mine()", []),
+        ("import fastsmtp\nfastsmtp.__version__, point._replace(x=1)", []),
+    ],
+)
+def test_private_names_are_found(code: str, found: list[str]) -> None:
+    assert list(private_names(ast.parse(code))) == found
+
+
+def test_no_test_uses_private_names() -> None:
+    """A test or a benchmark asks for what a module promises; what the module keeps to itself may change."""
+    files = [*FILES, *sorted(TESTS.with_name("benchmarks").rglob("*.py"))]
+    found = {path.name: list(private_names(ast.parse(path.read_text()))) for path in files}
+    assert {name: names for name, names in found.items() if names} == {}

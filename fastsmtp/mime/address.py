@@ -75,7 +75,7 @@ def address_steps(value: str, defects: list[str], budget: Budget, found: list[Ad
             return
         position = _read_regular(value, position, addresses, min(len(addresses) + _STEP_ADDRESSES, budget.addresses))
         if position == _IRREGULAR:
-            yield from _irregular_steps(value, defects, budget, found)
+            yield from irregular_steps(value, defects, budget, found)
             return
         if position < len(value) and len(addresses) >= budget.addresses:
             note(defects, ADDRESS_LIMIT)
@@ -189,8 +189,8 @@ def _never(value: str, position: int) -> int:
     return -1
 
 
-def _irregular_steps(value: str, defects: list[str], budget: Budget, found: list[Address]) -> Iterator[None]:
-    """Read a list token by token; each step is some of them."""
+def irregular_steps(value: str, defects: list[str], budget: Budget, found: list[Address]) -> Iterator[None]:
+    """Read any list token by token, some of them a step; `address_steps` has a shorter way for regular lists."""
     if len(value) > MAX_LENGTH:
         # A mailbox that was cut would be another one, so the list ends at a comma if it has any.
         note(defects, ADDRESS_LIMIT)

@@ -1,6 +1,6 @@
 """Charset labels -> the codecs that they stand for.
 
-Labels go through one allow-list, never straight to `codecs`: Python has codecs that are no charsets (rot13, zlib,
+Labels go through one allow-list, never straight to `codecs`: Python has codecs that are not charsets (rot13, zlib,
 idna, unicode_escape). Names and supersets are those of the WHATWG Encoding standard, which is what senders mean: a
 label names the smallest charset of a family, the octets come from the largest. Beyond it, mail has UTF-7, UTF-32,
 ISO-2022-KR, HZ, EBCDIC, code pages of DOS and of the Macintosh, and the names that PHP and Windows give to charsets.
@@ -18,7 +18,7 @@ from typing import Final
 
 # codec -> labels. `windows:1251` stands for all the ways to name a code page of Windows, `dos:850` for those of DOS,
 # `iso:2` for those of a part of ISO 8859.
-_LABELS: Final[dict[str, str]] = {
+LABELS: Final[dict[str, str]] = {
     "ascii": "us-ascii ascii ansi_x3.4-1968 ansi_x3.4-1986 iso-ir-6 iso646-us iso_646.irv:1991 cp367 ibm367 us csascii "
     "iso-646 iso646 646 7bit cp20127",
     "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5 big5-eten big5-tw windows:950 x-mac-chinesetrad cp10002 "
@@ -123,12 +123,13 @@ _FAMILIES: Final = {
 }
 
 
-def _key(label: str) -> str:
-    """What counts of a label in lower case."""
+def key_of(label: str) -> str:
+    """Return what counts of a label in lower case: its letters and digits."""
     return _SIGNS.sub("", label)
 
 
-def _spellings(label: str) -> Iterator[str]:
+def spellings(label: str) -> Iterator[str]:
+    """Return every way to write a label of LABELS: `windows:1251` is `cp1251`, `win-1251` and more."""
     family, colon, number = label.partition(":")
     if colon and family in _FAMILIES:
         for spelling in _FAMILIES[family].split():
@@ -138,13 +139,13 @@ def _spellings(label: str) -> Iterator[str]:
 
 
 _SIGNS: Final = re.compile(r"[^a-z0-9]+")
-_CODECS: Final = {
-    _key(spelling): codec
-    for codec, labels in _LABELS.items()
+CODEC_OF_KEY: Final = {
+    key_of(spelling): codec
+    for codec, labels in LABELS.items()
     for label in labels.split()
-    for spelling in _spellings(label)
+    for spelling in spellings(label)
 }
-CODECS: Final = tuple(_LABELS)
+CODECS: Final = tuple(LABELS)
 _LABEL_LENGTH: Final = 64  # characters; no known label is longer
 _START: Final = re.compile(r"(?:charset[ \t]*[=:])?[^a-z0-9]*")
 _JUNK: Final = re.compile(r"[^a-z0-9_.:+ -].*", re.DOTALL)
@@ -168,17 +169,17 @@ def _cached_codec(label: str) -> str | None:
     # `en_US.UTF-8`.
     bare = _JUNK.sub("", label)
     for text in (label, bare, _YEAR.sub("", bare), bare.rpartition(".")[2]):
-        key = _key(text)
+        key = key_of(text)
         for spelling in (key, key.removeprefix("x"), key.removeprefix("cs")):
-            if spelling in _CODECS:
-                return _CODECS[spelling]
-    return _codec_before_junk(_key(bare).removeprefix("x"))
+            if spelling in CODEC_OF_KEY:
+                return CODEC_OF_KEY[spelling]
+    return _codec_before_junk(key_of(bare).removeprefix("x"))
 
 
 def _codec_before_junk(key: str) -> str | None:
     """QUIRK: scripts that put HTML together wrongly send `windows-1252http-equivContent-Type`."""
     for end in range(len(key) - 1, _SHORTEST - 1, -1):
-        codec = _CODECS.get(key[:end])
+        codec = CODEC_OF_KEY.get(key[:end])
         # With a digit in it, so that no word is taken for a charset; with all of its digits.
         if codec is not None and not key[end].isdigit() and any(map(str.isdigit, key[:end])):
             return codec

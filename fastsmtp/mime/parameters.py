@@ -151,7 +151,7 @@ def _media_type(value: str, defects: list[str], budget: Budget) -> MediaType:
         parameters = _regular_parameters(value, match.end(), defects, budget)
         if parameters is not None:
             return MediaType(match[0].lower(), _assemble(parameters, defects, budget))
-    return _irregular_media_type(_cut(value, defects), defects, budget)
+    return irregular_media_type(_cut(value, defects), defects, budget)
 
 
 def _disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
@@ -160,7 +160,7 @@ def _disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
         parameters = _regular_parameters(value, match.end(), defects, budget)
         if parameters is not None:
             return Disposition(match[0].lower(), _assemble(parameters, defects, budget))
-    return _irregular_disposition(_cut(value, defects), defects, budget)
+    return irregular_disposition(_cut(value, defects), defects, budget)
 
 
 def _regular_parameters(value: str, position: int, defects: list[str], budget: Budget) -> list[_Parameter] | None:
@@ -184,7 +184,8 @@ def _regular_parameters(value: str, position: int, defects: list[str], budget: B
     return parameters
 
 
-def _irregular_media_type(value: str, defects: list[str], budget: Budget) -> MediaType:
+def irregular_media_type(value: str, defects: list[str], budget: Budget) -> MediaType:
+    """Read any value, sign by sign; `parse_media_type` has a shorter way for regular ones, with the same result."""
     bare = _without_quotes(value)
     scanner = _Scanner(bare, defects, budget)
     head = scanner.take_head()
@@ -203,7 +204,8 @@ def _irregular_media_type(value: str, defects: list[str], budget: Budget) -> Med
     return MediaType("text/plain", parameters)
 
 
-def _irregular_disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
+def irregular_disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
+    """Read any value, sign by sign; `parse_disposition` has a shorter way for regular ones, with the same result."""
     scanner = _Scanner(_without_quotes(value), defects, budget)
     head = scanner.take_head().strip(_BLANKS + _QUOTES)
     parameters = _assemble(scanner.take_parameters(), defects, budget)

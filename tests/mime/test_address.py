@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.mime.address import Address, _irregular_steps, address_steps, parse_addresses
+from fastsmtp.mime.address import Address, address_steps, irregular_steps, parse_addresses
 from fastsmtp.mime.budget import MAX_ADDRESSES, Budget
 from fastsmtp.mime.defects import ADDRESS_LIMIT, INVALID_ADDRESS, INVALID_ENCODED_WORD, MEANINGS
 
@@ -52,7 +52,7 @@ GOOD: dict[str, tuple[str, Pairs]] = {
     ),
     "group": ('Team: ann@x, "Bob B." <bob@x>; , carl@y', [("", "ann@x"), ("Bob B.", "bob@x"), ("", "carl@y")]),
     "empty group": ("undisclosed-recipients:;", []),
-    "empty group with comments": ("(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;", []),
+    "empty group with comments": ("(Empty list)(start)Hidden recipients  :(none(that I know))  ;", []),
     "group behind an address": ('a@x, G: ;, "B" <b@y>', [("", "a@x"), ("B", "b@y")]),
     "groups": ("A: a@x;, B: b@y, c@z;", [("", "a@x"), ("", "b@y"), ("", "c@z")]),
     "commented group": (
@@ -266,7 +266,7 @@ def test_both_ways_agree(value: str) -> None:
         pass
     if not defects:
         token_by_token: list[Address] = []
-        for _ in _irregular_steps(value, defects, Budget(), token_by_token):
+        for _ in irregular_steps(value, defects, Budget(), token_by_token):
             pass
         assert (token_by_token, defects) == (found, [])
 

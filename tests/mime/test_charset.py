@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fastsmtp.mime.charset import decode_charset, is_joinable, is_utf8
 from fastsmtp.mime.defects import MEANINGS, MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET
-from fastsmtp.mime.labels import _CODECS, CODECS, codec_of
+from fastsmtp.mime.labels import CODEC_OF_KEY, CODECS, codec_of
 from fastsmtp.mime.reading import VISCII, decode_replacing
 
 GOOD = {
@@ -247,7 +247,7 @@ def test_is_joinable(label: str, joinable: bool) -> None:
     assert is_joinable(label) is joinable
 
 
-@given(st.binary(max_size=60), st.one_of(st.none(), st.text(max_size=12), st.sampled_from(sorted(_CODECS))))
+@given(st.binary(max_size=60), st.one_of(st.none(), st.text(max_size=12), st.sampled_from(sorted(CODEC_OF_KEY))))
 def test_any_octets(octets: bytes, label: str | None) -> None:
     defects: list[str] = []
     text = decode_charset(octets, label, defects)
@@ -255,7 +255,7 @@ def test_any_octets(octets: bytes, label: str | None) -> None:
     assert set(defects) <= set(MEANINGS)
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60), st.sampled_from(sorted(_CODECS)))
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60), st.sampled_from(sorted(CODEC_OF_KEY)))
 def test_what_python_encodes_comes_back(text: str, label: str) -> None:
     """As far as the charset can say it: text that its codec encodes is decoded to the same."""
     named = codec_of(label)

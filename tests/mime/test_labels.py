@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.mime.labels import _LABELS, CODECS, _key, _spellings, codec_of
+from fastsmtp.mime.labels import CODECS, LABELS, codec_of, key_of, spellings
 
 SPELLINGS = {
     "ascii": ["us-ascii", "ASCII", "ANSI_X3.4-1968", "cp20127", "us-ascii\0"],
@@ -82,10 +82,10 @@ def test_labels_that_are_not_known(label: str) -> None:
 
 def test_no_label_stands_for_two_charsets() -> None:
     seen: dict[str, str] = {}
-    for codec, labels in _LABELS.items():
+    for codec, labels in LABELS.items():
         for label in labels.split():
-            for spelling in _spellings(label):
-                assert seen.setdefault(_key(spelling), codec) == codec
+            for spelling in spellings(label):
+                assert seen.setdefault(key_of(spelling), codec) == codec
 
 
 @given(st.text(max_size=80))

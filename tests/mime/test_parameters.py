@@ -25,9 +25,9 @@ from fastsmtp.mime.defects import (
 from fastsmtp.mime.parameters import (
     Disposition,
     MediaType,
-    _irregular_disposition,
-    _irregular_media_type,
     filename_of,
+    irregular_disposition,
+    irregular_media_type,
     parse_disposition,
     parse_media_type,
 )
@@ -276,10 +276,10 @@ def test_both_ways_agree(kind: str, parameters: dict[str, str]) -> None:
     value = f"{kind}/{kind}" + "".join(f"; {name}={text}" for name, text in parameters.items() if text.count('"') != 1)
     parsed, defects = media_type(value)
     noted: list[str] = []
-    assert (_irregular_media_type(value, noted, Budget()), noted) == (parsed, defects)
+    assert (irregular_media_type(value, noted, Budget()), noted) == (parsed, defects)
     value = value.partition("/")[2]
     defects, noted = [], []
-    assert _irregular_disposition(value, noted, Budget()) == parse_disposition(value, defects)
+    assert irregular_disposition(value, noted, Budget()) == parse_disposition(value, defects)
     assert noted == defects
 
 

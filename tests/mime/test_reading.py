@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastsmtp.mime import reading
 from fastsmtp.mime._charset import weigh_utf8
 from fastsmtp.mime.charset import decode_charset, readings
-from fastsmtp.mime.labels import _CODECS
+from fastsmtp.mime.labels import CODEC_OF_KEY
 from fastsmtp.mime.reading import Reading, open_decoder, read, read_pieces
 
 
@@ -121,7 +121,7 @@ PIECES = st.lists(
 ).map(b"".join)
 
 
-@given(PIECES, st.one_of(st.none(), st.just("no-such"), st.sampled_from(sorted(_CODECS))), st.integers(1, 5))
+@given(PIECES, st.one_of(st.none(), st.just("no-such"), st.sampled_from(sorted(CODEC_OF_KEY))), st.integers(1, 5))
 def test_a_long_text_is_the_same_in_pieces(octets: bytes, label: str | None, size: int) -> None:
     for chosen in readings(octets, label):
         try:

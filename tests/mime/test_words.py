@@ -54,7 +54,7 @@ GOOD = {
     "raw question mark": ("=?utf-8?Q?Really??=", "Really?"),
     "numero sign": ("=?iso-2022-jp?B?GyRCJygnJS1iGyhCNDE=?=", "ЖД№41"),
     "ascii in unknown charset": ("=?x-nothing?Q?plain_words?= tail", "plain words tail"),
-    # Not an encoded word: text, which is nobody's mistake.
+    # Not an encoded word: text, which is not a defect.
     "no base64": ("=?utf-8?B?!!!not base64!!!?= tail", "=?utf-8?B?!!!not base64!!!?= tail"),
     "unknown encoding": ("=?utf-8?X?abc?=", "=?utf-8?X?abc?="),
     "no charset": ("=??Q?abc?=", "=??Q?abc?="),
