@@ -43,7 +43,7 @@ from pathlib import Path
 from bench_idle import hold_connections
 from serving import Server, raise_limit, serving
 
-from fastsmtp.bench.ledger import Ledger
+from fastsmtp.bench.ledger import LoadLedger
 from fastsmtp.bench.load import run
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.message import Style, drawn, generated
@@ -70,7 +70,7 @@ def cpu_per_mail(server: Server, connections: int, rate: float, seconds: float) 
         duration_s=seconds,
         rate=rate,
     )
-    run(plan, measures, Ledger(None), lambda: looks.append((server.cpu_s()[0], measures.answered)))
+    run(plan, measures, LoadLedger(None), lambda: looks.append((server.cpu_s()[0], measures.answered)))
     assert not measures.failures, measures.failures
     # The last look is after the end, when the connections are being closed.
     (began, before), (ended, after) = looks[0], looks[-2]

@@ -4,7 +4,7 @@
 
 `test_load.py` proves that limits are kept, with checks of every reply; this one shows what a change to the server
 costs or gains, case by case. Client, server and workers share the machine: compare CPU per mail, and only within one
-machine. Medians of the rounds; the server is started anew for each.
+machine. Medians of the rounds; the server is started again for each.
 """
 
 from __future__ import annotations

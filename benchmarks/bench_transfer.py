@@ -22,7 +22,7 @@ Losers, in single runs of an earlier script on like input:
   neither its remainder nor the reduction of a short one. Copying and checking 16 octets at a time, the last 16
   overlapping, is one pass.
 - Quoted-printable with memchr and memcpy between escapes: 0.69 to 0.82 for german, against 0.90 to 0.97; words of 8
-  octets instead of blocks of 16: 0.72. What is left is branches nobody can predict.
+  octets instead of blocks of 16: 0.72. What is left is branches that cannot be predicted.
 - A fixed mmap threshold (MALLOC_MMAP_THRESHOLD_) keeps ten growing parts of 10.26 MB at 134 MB in every round, where
   glibc's sliding one makes 199 MB of the second. But Base64Text falls from 4.8 to between 0.7 and 1.0, because each
   content then begins with fresh pages. A size hint gives 134 MB and keeps the speed.

@@ -152,7 +152,7 @@ class Subject:
     def _start(self, name: str, seconds: float, *arguments: str) -> subprocess.Popen[bytes]:
         ledger = f"--ledger={self._directory / name}.ledger"
         command = bench_command(self.server.address, f"--duration={seconds:g}s", ledger, *arguments)
-        # Files: ten minutes of figures are more than a pipe holds, and nobody reads them before the end.
+        # Files: ten minutes of figures are more than a pipe holds, and they are read only at the end.
         with open(self._directory / f"{name}.json", "wb") as out, open(self._directory / f"{name}.err", "wb") as err:
             return subprocess.Popen(command, stdout=out, stderr=err, env=ENVIRONMENT)
 

@@ -91,7 +91,7 @@ def wants_colours() -> bool:
 
 
 def terminal_width() -> int:
-    """Cells of a row of the terminal on stdout, 0 where it is none; as many as its window has now."""
+    """Cells of a row of the terminal on stdout, 0 where stdout is no terminal; as many as its window has now."""
     try:
         return max(_NARROWEST, os.get_terminal_size(_STDOUT).columns or _USUAL_WIDTH)
     except OSError:

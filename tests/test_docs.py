@@ -224,4 +224,4 @@ def test_troubleshooting_shows_messages() -> None:
 
 
 def test_nothing_is_printed_by_a_pattern_of_nothing() -> None:
-    assert not is_printed("this was never said by anybody")
+    assert not is_printed("this was never said by this program")

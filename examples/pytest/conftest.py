@@ -55,4 +55,4 @@ def mail_server(running_mail_server: MailServer) -> Iterator[MailServer]:
     yield running_mail_server
     # pytest shows this only if the test has failed.
     said = running_mail_server.log.read_bytes()[said_before:].decode("utf-8", "replace")
-    print(f"The mail server, during this test:\n{said or 'nobody connected'}")
+    print(f"The mail server, during this test:\n{said or 'no client connected'}")

@@ -53,7 +53,7 @@ class Alarm:
     def _ring(self) -> None:
         try:
             os.read(self._fd, 8)
-        except BlockingIOError:  # set anew meanwhile
+        except BlockingIOError:  # set again meanwhile
             return
         self.set = False
         self._on_alarm()

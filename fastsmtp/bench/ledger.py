@@ -14,7 +14,7 @@ from fastsmtp.client.mail import Mail
 _ID = re.compile(rb"\b[0-9a-f]{8}-\d{8,}\b")
 
 
-class Ledger:
+class LoadLedger:
     """Writes to `file`, where there is one, lines like
     `{"id":"1f0c8a52-00000001","octets":1000,"latency_ms":1.234}`.
     """

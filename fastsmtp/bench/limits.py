@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fastsmtp.bench.measures import Measures
 
 
-class Limits(NamedTuple):
+class LoadLimits(NamedTuple):
     """What is allowed; None is no limit."""
 
     p99_ms: float | None = None
@@ -15,7 +15,7 @@ class Limits(NamedTuple):
     failures: int | None = None
 
 
-class Verdict(NamedTuple):
+class LimitVerdict(NamedTuple):
     """One limit, and what was measured."""
 
     option: str
@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
     kept: bool
 
 
-def judge(limits: Limits, measures: Measures) -> list[Verdict]:
+def judge(limits: LoadLimits, measures: Measures) -> list[LimitVerdict]:
     """Hold what was measured against each limit there is."""
     p99_ms = round(1000 * measures.mail.percentile(99), 4)
     rate = round(measures.rate, 3)
@@ -32,16 +32,16 @@ def judge(limits: Limits, measures: Measures) -> list[Verdict]:
     verdicts = []
     if limits.p99_ms is not None:
         in_time = measures.answered > 0 and p99_ms <= limits.p99_ms  # without an answer no time is good
-        verdicts.append(Verdict("--max-p99", limits.p99_ms, p99_ms, in_time))
+        verdicts.append(LimitVerdict("--max-p99", limits.p99_ms, p99_ms, in_time))
     if limits.rate is not None:
-        verdicts.append(Verdict("--min-rate", limits.rate, rate, rate >= limits.rate))
+        verdicts.append(LimitVerdict("--min-rate", limits.rate, rate, rate >= limits.rate))
     if limits.failures is not None:
-        verdicts.append(Verdict("--max-failed", limits.failures, failures, failures <= limits.failures))
+        verdicts.append(LimitVerdict("--max-failed", limits.failures, failures, failures <= limits.failures))
     return verdicts
 
 
-def passed(limits: Limits, measures: Measures) -> bool:
-    """Whether every limit was kept. Where none is set for failures, there may be none."""
+def passed(limits: LoadLimits, measures: Measures) -> bool:
+    """Whether every limit was kept; without a limit for failures, a single failure breaks it."""
     if limits.failures is None and measures.failures:
         return False
     return all(verdict.kept for verdict in judge(limits, measures))

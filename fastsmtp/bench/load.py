@@ -21,7 +21,7 @@ import uvloop
 
 from fastsmtp.bench.alarm import Alarm
 from fastsmtp.bench.connection import CONNECT, TLS, Connection, reason
-from fastsmtp.bench.ledger import Ledger
+from fastsmtp.bench.ledger import LoadLedger
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.plan import Agenda, Plan
 from fastsmtp.client.mail import Failure, Mail
@@ -49,7 +49,7 @@ class CannotOpen(Exception):
         return self.failure.step == CONNECT
 
 
-def run(plan: Plan, measures: Measures, ledger: Ledger, on_tick: Callable[[], None]) -> None:
+def run(plan: Plan, measures: Measures, ledger: LoadLedger, on_tick: Callable[[], None]) -> None:
     """Run the load on uvloop. SIGINT ends it early, a second one at once.
 
     Raises CannotOpen, OSError of the ledger, and KeyboardInterrupt.
@@ -71,7 +71,7 @@ class Load:
         self,
         plan: Plan,
         measures: Measures,
-        ledger: Ledger,
+        ledger: LoadLedger,
         on_tick: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:

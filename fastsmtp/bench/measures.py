@@ -6,7 +6,7 @@ from collections import Counter
 
 from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.interval import Interval
-from fastsmtp.bench.slices import LONGEST_S, Slices
+from fastsmtp.bench.slices import LONGEST_S, LoadSlices
 from fastsmtp.client.dialogue import BETWEEN
 from fastsmtp.client.mail import Failure, Mail
 
@@ -24,7 +24,7 @@ class Measures:
     def __init__(self, interval_s: float = 1.0, *, sliced: bool = False) -> None:
         """With `sliced` the beginning is looked at more closely, for a picture; that costs a microsecond a mail."""
         self.interval_s = interval_s
-        self._slices = Slices() if sliced else None
+        self._slices = LoadSlices() if sliced else None
         # Counts
         self.answered = 0  # mails with a 250
         self.failed = 0  # mails without

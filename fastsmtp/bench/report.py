@@ -7,7 +7,7 @@ from typing import Any
 
 from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.ledger import Balance
-from fastsmtp.bench.limits import Verdict
+from fastsmtp.bench.limits import LimitVerdict
 from fastsmtp.bench.measures import PERCENTILES, Measures
 from fastsmtp.table import lines
 from fastsmtp.terminal import terminal_width
@@ -19,7 +19,7 @@ _BUSY = 0.9  # of a core: the client may be what limits
 _SHOWN_IDS = 10
 
 
-def report(measures: Measures, verdicts: Sequence[Verdict] = ()) -> str:
+def report(measures: Measures, verdicts: Sequence[LimitVerdict] = ()) -> str:
     """Counts, times and failures as tables, and the histogram; then the limits there were, if any."""
     return "\n".join(
         [
@@ -34,7 +34,7 @@ def report(measures: Measures, verdicts: Sequence[Verdict] = ()) -> str:
     )
 
 
-def document(measures: Measures, about: dict[str, Any], verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
+def document(measures: Measures, about: dict[str, Any], verdicts: Sequence[LimitVerdict] = ()) -> dict[str, Any]:
     """The same as JSON, and more exact, with `about` at its head. Times are in milliseconds."""
     return {
         **about,
@@ -132,7 +132,7 @@ def _failures(measures: Measures) -> Iterator[str]:
         yield from lines(["failures", "count", "the first"], rows, frozenset({"count"}), width=terminal_width())
 
 
-def _limits(verdicts: Sequence[Verdict]) -> Iterator[str]:
+def _limits(verdicts: Sequence[LimitVerdict]) -> Iterator[str]:
     if verdicts:
         rows = [
             (verdict.option, f"{verdict.limit:g}", f"{verdict.measured:g}", "kept" if verdict.kept else "NOT KEPT")

@@ -28,7 +28,7 @@ class _Slice:
         self.times.merge(other.times)
 
 
-class Slices:
+class LoadSlices:
     """Filled while the load runs; times are seconds since the clock started."""
 
     def __init__(self) -> None:

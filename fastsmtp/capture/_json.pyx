@@ -42,7 +42,7 @@ cdef extern from *:
 
 cdef:
     const octet* _DIGITS = b"0123456789abcdef"
-    octet _short[128]  # what stands behind the backslash of a short escape; 0 = there is none
+    octet _short[128]  # what stands behind the backslash of a short escape; 0 = it has no short escape
 
 for _index in range(128):
     _short[_index] = 0

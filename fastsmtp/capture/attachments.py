@@ -57,14 +57,14 @@ class Storage(Protocol):
     def open(self, uuid: str, place: int, entity: Entity, found: list[str], size_hint: int) -> Sink:
         """A sink for the body of `entity`, the attachment number `place` of the email; raises OSError.
 
-        Defects of its encoding go to `found`. `size_hint` is how many octets may still come, 0 where nobody knows.
+        Defects of its encoding go to `found`. `size_hint` is how many octets may still come, 0 where that is unknown.
         """
 
     def hand_over(self, path: str) -> None:
         """A worker has taken the email: the file at `path` is left to it, and to `cleanup_after`."""
 
     def delete(self, path: str) -> None:
-        """Nobody took the email: delete the file at `path`."""
+        """The email was not accepted: delete the file at `path`."""
 
 
 class MemoryStorage:
@@ -151,7 +151,7 @@ class TempfileStorage:
     """Attachments as files of mode 0600 in `directory`, which the worker may move or delete.
 
     `cleanup_after_s` is the age in seconds at which `clean` deletes a file; 0 keeps all. `owner` is the user and group
-    that files and a new directory are given to, for workers that run as somebody else; -1 keeps ours.
+    that files and a new directory are given to, for workers that run as another user; -1 keeps ours.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ class Services:
 
     storage: Storage
     include_raw: bool  # emails have their octets as they came
-    log: FilteringBoundLogger  # bound once: structlog's lazy loggers are bound anew for every record
+    log: FilteringBoundLogger  # bound once: structlog's lazy loggers are bound again for every record
 
 
 class Capture:

@@ -97,8 +97,8 @@ class Email:
     `received_at` is a Unix time in seconds. `violations` are triples of code, detail and count. `transcript` has
     milliseconds, speaker and line of everything said, None where it is not asked for. `size` counts the octets of mail
     data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first of
-    several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; whoever
-    does takes it from a copy. `weight` says how much there is to do for it: see `LIGHT`.
+    several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; a
+    destination takes from a copy of it. `weight` says how much there is to do for it: see `LIGHT`.
     """
 
     __slots__ = (

@@ -1,6 +1,6 @@
 """The directory of tempfiles: ours when it is opened, and seen to be the same one whenever it is used.
 
-Workers get the path of a file, so the path must not lead to a directory of somebody else: a cleaner may have removed
+Workers get the path of a file, so the path must not lead to a directory of another user: a cleaner may have removed
 ours, and another user may have made one of the same name. The directory that was found good is kept open, files are
 made and deleted in that one, and the path is compared with it each time. Where they differ, what is there now has to be
 found good before it is used.
@@ -33,7 +33,7 @@ class TempDirectory:
         try:
             if self._known is not None and _known(os.stat(self.path)) == self._known:
                 return
-        except FileNotFoundError:  # somebody cleaned up /tmp while we run
+        except FileNotFoundError:  # another program cleaned up /tmp while we run
             pass
         descriptor = self._open_good()
         self.close()
@@ -99,7 +99,7 @@ class TempDirectory:
         return descriptor
 
     def _judge(self, status: os.stat_result) -> None:
-        # Whoever owns the directory could put files of his own under our names.
+        # The owner of the directory could put other files under our names.
         if status.st_uid not in self._ours():
             raise PermissionError(0, "the directory belongs to another user")
         if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:

@@ -35,7 +35,7 @@ def view(bodies: Sequence[Body]) -> Views:
 
 
 def _begins_with_text(bodies: list[Body]) -> bool:
-    """Whether those who want text see plain text first: an empty one is none where HTML follows."""
+    """Whether those who want text see plain text first: an empty one does not count where HTML follows."""
     if all(body.entity.role is Role.TEXT for body in bodies):
         return True
     return next((body.entity.role is Role.TEXT for body in bodies if not body.is_blank), False)

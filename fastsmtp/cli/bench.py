@@ -27,7 +27,7 @@ from fastsmtp.cli.source import Source, config_options, target
 from fastsmtp.text import counted
 
 if TYPE_CHECKING:
-    from fastsmtp.bench.limits import Limits
+    from fastsmtp.bench.limits import LoadLimits
     from fastsmtp.bench.measures import Measures
     from fastsmtp.bench.message import Kind
     from fastsmtp.bench.plan import Plan
@@ -208,9 +208,9 @@ def bench(source: Source, address: str | None, client: ClientOptions, **options:
     place = target(address, source)
     plan = _plan(wish, client, place)
     measures = _measured(wish, plan, place)
-    from fastsmtp.bench.limits import Limits, passed
+    from fastsmtp.bench.limits import LoadLimits, passed
 
-    limits = Limits(wish.max_p99, wish.min_rate, wish.max_failed)
+    limits = LoadLimits(wish.max_p99, wish.min_rate, wish.max_failed)
     about = f"{counted(measures.mails, 'mail')} to {place}, {_how(wish)}"
     if wish.as_json:
         said = {**wish._asdict(), **client._asdict()}
@@ -223,14 +223,14 @@ def bench(source: Source, address: str | None, client: ClientOptions, **options:
     raise SystemExit(0 if passed(limits, measures) else FAILED)
 
 
-def _tell_scripts(about: dict[str, Any], measures: Measures, limits: Limits) -> None:
+def _tell_scripts(about: dict[str, Any], measures: Measures, limits: LoadLimits) -> None:
     from fastsmtp.bench.limits import judge
     from fastsmtp.bench.report import document
 
     click.echo(json.dumps(document(measures, about, judge(limits, measures)), indent=2))
 
 
-def _tell_people(about: str, measures: Measures, limits: Limits) -> None:
+def _tell_people(about: str, measures: Measures, limits: LoadLimits) -> None:
     from fastsmtp.bench.limits import judge
     from fastsmtp.bench.report import report
 
@@ -323,7 +323,7 @@ def _sizes(wish: _BenchOptions) -> list[tuple[int, float]]:
 
 def _measured(wish: _BenchOptions, plan: Plan, place: str) -> Measures:
     """Run it."""
-    from fastsmtp.bench.ledger import Ledger
+    from fastsmtp.bench.ledger import LoadLedger
     from fastsmtp.bench.load import CannotOpen, run
     from fastsmtp.bench.measures import Measures
 
@@ -331,7 +331,7 @@ def _measured(wish: _BenchOptions, plan: Plan, place: str) -> Measures:
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open(wish.ledger, "w", encoding="ascii")) if wish.ledger else None
-            run(plan, measures, Ledger(file), _progress(stack, plan, measures))
+            run(plan, measures, LoadLedger(file), _progress(stack, plan, measures))
         except CannotOpen as error:
             if error.nobody_there:
                 fail(f"cannot connect to {place}: {error.failure.text or error.failure.what}", NOBODY_THERE)

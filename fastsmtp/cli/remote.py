@@ -155,7 +155,7 @@ def connections(source: Source, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(listed))
     elif not listed:
-        click.echo("nobody is connected")
+        click.echo("no client is connected")
     else:
         heads = ("UUID", "CLIENT", "HELO", "USER", "STATE", "EMAILS", "AGE")
         for line in table.lines(
@@ -220,7 +220,7 @@ Exit codes:
   0  the server has ended
   1  it refused, or the pid in .pid may not be signalled
   2  bad configuration or usage; there is no .pid, and rpc.listen is not set
-  3  no such server: the process is gone, or nobody listens at rpc.listen
+  3  no such server: the process is gone, or rpc.listen refuses connections
 """
 )
 @config_options

@@ -24,7 +24,7 @@ from fastsmtp.cli.source import Source, before_verb, config_options, target
 from fastsmtp.text import printable, size
 
 if TYPE_CHECKING:
-    from fastsmtp.client.client import SMTPClient, Watcher
+    from fastsmtp.client.client import SessionWatcher, SMTPClient
 
 _EPILOG = """\b
 Exit codes:
@@ -44,7 +44,7 @@ Examples:
 
 The password is better in the environment: FASTSMTP_PASSWORD. `-v` shows it, as everything else that is said.
 """
-_BAR_FROM = 1_000_000  # bytes; a smaller mail is gone before anybody has seen the bar
+_BAR_FROM = 1_000_000  # bytes; a smaller mail is gone before the bar can be seen
 _SENDER, _RECIPIENT = "fastsmtp@example.com", "you@example.com"
 _SHOWN = 3  # recipients found in a message
 
@@ -172,7 +172,7 @@ def _compose(wish: _SendOptions) -> tuple[_SendEnvelope, bytes]:
         refuse("--header", error)
 
 
-def _connect(place: str, timeout_s: float, watcher: Watcher) -> SMTPClient:
+def _connect(place: str, timeout_s: float, watcher: SessionWatcher) -> SMTPClient:
     from fastsmtp.client.client import SendError, SMTPClient
 
     try:
@@ -182,17 +182,17 @@ def _connect(place: str, timeout_s: float, watcher: Watcher) -> SMTPClient:
 
 
 @contextlib.contextmanager
-def _watching(wish: _SendOptions, octets: int) -> Iterator[Watcher]:
+def _watching(wish: _SendOptions, octets: int) -> Iterator[SessionWatcher]:
     """Shows the dialogue, or a progress bar for a large mail on a terminal; both on stderr."""
-    from fastsmtp.client.client import Watcher
+    from fastsmtp.client.client import SessionWatcher
 
     if wish.verbose:
-        yield Watcher(lambda line: _say(">", line), lambda line: _say("<", line))
+        yield SessionWatcher(lambda line: _say(">", line), lambda line: _say("<", line))
     elif octets >= _BAR_FROM and not wish.silent and sys.stderr.isatty():
         with click.progressbar(length=octets, label="sending", file=sys.stderr) as bar:
-            yield Watcher(on_progress=bar.update)
+            yield SessionWatcher(on_progress=bar.update)
     else:
-        yield Watcher()
+        yield SessionWatcher()
 
 
 def _say(side: str, line: str) -> None:

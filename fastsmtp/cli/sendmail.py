@@ -16,7 +16,7 @@ from fastsmtp.cli.sendmailflags import DEFAULT_ADDRESS, SendmailFlags
 from fastsmtp.text import printable
 
 if TYPE_CHECKING:
-    from fastsmtp.client.client import Watcher
+    from fastsmtp.client.client import SessionWatcher
     from fastsmtp.client.dialogue import Script
     from fastsmtp.client.submission import Submission
 
@@ -42,7 +42,7 @@ configuration files have no effect. The password is in FASTSMTP_PASSWORD.
 Exit codes:
   0   sent
   64  a flag is wrong
-  65  no recipient, or an address that is none
+  65  no recipient, or an invalid address
   69  no server answers, or it refused
 """
 
@@ -137,7 +137,7 @@ def _envelope(submission: Submission, flags: SendmailFlags, domain: str) -> tupl
 
 
 def _sender(submission: Submission, flags: SendmailFlags, domain: str) -> str:
-    """Raises ValueError for what is no address."""
+    """Raises ValueError for what is not an address."""
     from fastsmtp.client.submission import qualified, reverse_path
 
     if flags.sender is not None:
@@ -165,12 +165,12 @@ def _script(place: str, flags: SendmailFlags, sender: str, recipients: Sequence[
     )
 
 
-def _watcher(flags: SendmailFlags) -> Watcher:
-    from fastsmtp.client.client import Watcher
+def _watcher(flags: SendmailFlags) -> SessionWatcher:
+    from fastsmtp.client.client import SessionWatcher
 
     if not flags.verbose:
-        return Watcher()
-    return Watcher(
+        return SessionWatcher()
+    return SessionWatcher(
         lambda line: click.echo(f"> {printable(line)}", err=True),
         lambda line: click.echo(f"< {printable(line)}", err=True),
     )

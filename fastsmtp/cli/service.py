@@ -268,7 +268,7 @@ def _refuse_if_owned(pid_file: str) -> None:
         raise StartError(f"cannot read the pid file {pid_file}: {error.strerror}") from error
     if owner and owner != os.getpid():
         raise StartError(
-            f"{pid_file} is that of the live process {owner}: stop that server, or delete the file if it is none"
+            f"{pid_file} is that of the live process {owner}: stop that server, or delete the file if it is not one"
         )
 
 

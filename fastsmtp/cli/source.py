@@ -16,7 +16,7 @@ import click
 from fastsmtp.cli.options import BAD_CONFIG, complete_directory, complete_file, fail, refuse
 
 if TYPE_CHECKING:
-    from fastsmtp.config.file import Reading
+    from fastsmtp.config.file import LoadedConfig
     from fastsmtp.config.settings import Config
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -53,7 +53,7 @@ class Source(NamedTuple):
         """`path`, which counts from where the command was typed, as it is to be named behind `enter`."""
         return os.path.abspath(path) if path and self.directory else path
 
-    def reading(self) -> Reading:
+    def reading(self) -> LoadedConfig:
         """Read the variables, then the configuration. Raises ConfigError."""
         from fastsmtp.config.file import read  # `--help` and `version` do without it, and are quick
 

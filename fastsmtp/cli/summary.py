@@ -92,7 +92,7 @@ def warnings(config: Config) -> list[str]:
     smtp = config.smtp
     found = [warning for listener in smtp.listeners().values() if (warning := exposure([listener.addr]))]
     if config.rpc.listen and not is_local(config.rpc.listen):
-        found.append(f"rpc.listen: {config.rpc.listen} {_EXPOSED}, and RPC asks nobody for a password")
+        found.append(f"rpc.listen: {config.rpc.listen} {_EXPOSED}, and RPC asks for no password")
     found += [
         f"{key}: {address} {_EXPOSED}"
         for key, address in (("metrics.address", config.metrics.address), ("status.address", config.status.address))
@@ -160,9 +160,9 @@ def _about_smtp(config: Config) -> Iterator[tuple[str, str]]:
         if smtp.max_connections
         else "as many as the limit of open files leaves room for",
     )
-    silence = f"a client silent for {span(smtp.read_timeout_s)}" if smtp.read_timeout_s else "nobody who is silent"
-    unread = f", or not reading for {span(smtp.write_timeout_s)}" if smtp.write_timeout_s else ""
-    yield "disconnect", silence + unread
+    limits = {"silent": smtp.read_timeout_s, "not reading": smtp.write_timeout_s}
+    reasons = [f"{reason} for {span(seconds)}" for reason, seconds in limits.items() if seconds]
+    yield "disconnect", f"a client {', or '.join(reasons)}" if reasons else "no client"
 
 
 def _about_processes(config: Config) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastsmtp.config.file import Reading
+from fastsmtp.config.file import LoadedConfig
 from fastsmtp.config.logs import CHANNELS, LogsSettings
 from fastsmtp.config.settings import Config, PoolSettings
 from fastsmtp.processes.shares import process_count
@@ -20,7 +20,7 @@ _FILES = {
 }
 
 
-def unused(reading: Reading) -> dict[str, str]:
+def unused(reading: LoadedConfig) -> dict[str, str]:
     """Dotted keys that were given and have no effect, each with the reason."""
     ours = {key: reason for key, reason in _reasons(reading.config) if key in reading.given}
     others = {key: _FILES.get(key, _OTHERS) for key in reading.left_alone}

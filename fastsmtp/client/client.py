@@ -29,7 +29,7 @@ from fastsmtp.system.addresses import TCPAddress, parse_address
 
 _MAX_REPLY_LINE = 64 * 1024
 _CHUNK_BYTES = 256 * 1024
-_SHOWN_CHARACTERS = 80  # of what is no reply
+_SHOWN_CHARACTERS = 80  # of what is not a reply
 _BROKEN = "broken"
 
 _SUBJECTS = {GREETING: "the connection", END: "the mail"}  # what is refused there; elsewhere it is the command
@@ -59,7 +59,7 @@ def _ignore(_: object) -> None:
     """Take what a watcher does not want to know."""
 
 
-class Watcher(NamedTuple):
+class SessionWatcher(NamedTuple):
     """Callbacks that follow a session."""
 
     on_sent: Callable[[str], object] = _ignore  # a command line, without its CRLF
@@ -70,7 +70,7 @@ class Watcher(NamedTuple):
 class SMTPClient:
     """One connection, for one session."""
 
-    def __init__(self, address: str, timeout_s: float, watcher: Watcher) -> None:
+    def __init__(self, address: str, timeout_s: float, watcher: SessionWatcher) -> None:
         """Connect to `host:port`, `[::1]:port` or `unix:/path`. Raises SendError."""
         self._watcher = watcher
         try:

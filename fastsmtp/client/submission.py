@@ -34,14 +34,14 @@ class Submission:
     """One message, with lines that end in LF or CRLF."""
 
     def __init__(self, octets: bytes) -> None:
-        """Anything is a message: what begins with a line that is no field has no header."""
+        """Anything is a message: what begins with a line that is not a field has no header."""
         mbox_line = _MBOX_LINE.match(octets)
         start = mbox_line.end() if mbox_line else 0
         empty_line = _EMPTY_LINE.search(octets, start)
         end = empty_line.start() if empty_line else len(octets)
         parsed = parse_fields(octets[start:end])
         self._fields = [(name.lower(), value) for name, value in parsed.fields]
-        broken_off = parsed.body_start < end - start  # by a line that is no field, which belongs to the body
+        broken_off = parsed.body_start < end - start  # by a line that is not a field, which belongs to the body
         self._header = octets[start : start + parsed.body_start]
         if broken_off:
             self._body = octets[start + parsed.body_start :]

@@ -40,7 +40,7 @@ class CollectorSettings(Section, frozen=True):
 
     @property
     def quantiles(self) -> list[float]:
-        """The quantiles of a summary. Raises ValueError for what is no number."""
+        """The quantiles of a summary. Raises ValueError for what is not a number."""
         parts = self.objectives if isinstance(self.objectives, list) else [self.objectives]
         return [float(quantile) for part in parts for quantile in part]
 

@@ -40,7 +40,7 @@ class _Fault(Exception):
     """One setting cannot be used; already recorded, its default stands in so that the walk can go on."""
 
 
-class Reading(NamedTuple):
+class LoadedConfig(NamedTuple):
     """A configuration, and what was said to get it."""
 
     config: Config
@@ -56,7 +56,7 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> Config:
     return read(path, overrides).config
 
 
-def read(path: str | None, overrides: Sequence[str] = ()) -> Reading:
+def read(path: str | None, overrides: Sequence[str] = ()) -> LoadedConfig:
     """The same, and tell what was set. Raises ConfigError."""
     reader = _Reader(path or "")
     root = reader.compose() if path is not None else None
@@ -68,7 +68,7 @@ def read(path: str | None, overrides: Sequence[str] = ()) -> Reading:
     if reader.faults:
         # A fault is one line, and cannot paint.
         raise ConfigError([printable(fault) for fault in reader.faults])
-    return Reading(config, frozenset(reader.given), tuple(reader.left_alone))
+    return LoadedConfig(config, frozenset(reader.given), tuple(reader.left_alone))
 
 
 class _Override(NamedTuple):
@@ -177,7 +177,7 @@ class _Reader:
         """Take note of keys that the section `key` does not have: faults, or left alone."""
         unknown = {name: node for name, node in nodes.items() if name not in fields}
         if key in _OPEN_SECTIONS:
-            # One that begins so is nobody's: it holds YAML anchors, or is a note.
+            # A key that begins so belongs to no plugin: it holds YAML anchors, or is a note.
             self.left_alone += [_join(key, name) for name in unknown if not name.startswith(_NOTES)]
             for name, node in unknown.items():
                 if not key and (near := _misspelt(name, fields)):
@@ -332,7 +332,7 @@ class _TooDeep(yaml.MarkedYAMLError):
 
 
 def _composed(text: bytes | str) -> yaml.Node | None:
-    """The root node, None where there is none. Raises YAMLError, or ValueError for text that is no Unicode."""
+    """The root node, None where there is none. Raises YAMLError, or ValueError for text that is not Unicode."""
     try:
         _check_depth(text, LOADER)
         node: yaml.Node | None = yaml.compose(text, LOADER)

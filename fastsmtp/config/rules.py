@@ -185,7 +185,7 @@ def _url(text: str) -> None:
 
 
 def _meant_url(text: str) -> str:
-    """The URL that a port, a path or an address without a scheme stands for; "" where it is none of these."""
+    """The URL that a port, a path or an address without a scheme stands for; "" for anything else."""
     if text.isascii() and text.isdigit():
         return f"tcp://127.0.0.1:{text}"
     if text.startswith("/"):

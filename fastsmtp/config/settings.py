@@ -199,7 +199,7 @@ class RetentionSettings(Section, rename=seconds("max_age", "namespace_ttl"), fro
 
 
 class InboxAuthSettings(Section, frozen=True):
-    """Who may call the inbox; all "" = everybody who can connect."""
+    """Which clients may call the inbox; all "" = every client that can connect."""
 
     username: rules.Text = ""
     password: rules.Text = ""

@@ -39,7 +39,7 @@ class AsyncRPCClient(asyncio.Protocol):
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._transport is None or self._transport.is_closing():
-            answer.set_exception(ConnectionResetError("nobody is there to answer"))
+            answer.set_exception(ConnectionResetError("the connection is closed"))
             return answer
         self._sequence = (self._sequence + 1) % _SEQUENCES
         self._calls[self._sequence] = _Call(answer, kind)
@@ -72,9 +72,9 @@ class AsyncRPCClient(asyncio.Protocol):
         self._on_lost()
 
     def _take(self, frame: Frame) -> None:
-        """Raises LookupError and FrameError for what is no answer to a call."""
+        """Raises LookupError and FrameError for what is not an answer to a call."""
         call = self._calls.pop(answered_sequence(frame))
-        if call.answer.done():  # nobody waits for it any more
+        if call.answer.done():  # its waiter was cancelled
             return
         try:
             call.answer.set_result(decode_answer(frame, call.kind))

@@ -24,7 +24,7 @@ class RPCClient:
     def __init__(self, listen: str, timeout_s: float | None = None) -> None:
         """Connect to `tcp://host:port` or `unix://path`; `timeout_s` bounds the wait for each answer.
 
-        Raises OSError when nobody listens there.
+        Raises OSError when no server listens there.
         """
         address = parse_address(listen)
         if isinstance(address, TCPAddress):
@@ -45,7 +45,7 @@ class RPCClient:
     def call(self, method: str, argument: object = None) -> Any:
         """Return the result of `method`.
 
-        Raises CallError with the server's text or for a result that is no JSON, ConnectionError when the server went
+        Raises CallError with the server's text or for a result that is not JSON, ConnectionError when the server went
         away, TimeoutError, and FrameError when it does not speak Goridge.
         """
         self._sequence += 1

@@ -18,7 +18,7 @@ from fastsmtp.goridge.frame import MAX_FRAME_PAYLOAD_BYTES, Frame, FrameDecoder,
 from fastsmtp.system.socketdiag import other_side
 
 
-class Deferred(Protocol):
+class DeferredSegment(Protocol):
     """A segment that is made while it is written; see `delivery.deferred`."""
 
     size: int
@@ -27,7 +27,7 @@ class Deferred(Protocol):
         """Make it, block by block."""
 
 
-Segments = Sequence["bytes | bytearray | Deferred"]
+Segments = Sequence["bytes | bytearray | DeferredSegment"]
 
 # Of deferred segments as much is made at a time as takes so long, or is so much; then others are served.
 _STEP_S: Final = 0.005
@@ -44,7 +44,7 @@ class RelayOwner(Protocol):
         """At least one whole frame has arrived."""
 
     def on_broken(self, relay: Relay, reason: str) -> None:
-        """The other side closed or sent what is no frame; the relay is closing. Not called after our own `abort`."""
+        """The other side closed or sent what is not a frame; the relay is closing. Not called after our own `abort`."""
 
     def on_closed(self, relay: Relay) -> None:
         """Both directions are closed and their descriptors given back."""
@@ -130,7 +130,7 @@ class Relay(asyncio.Protocol):
     def send_payload(self, flags: int, context: Segments, body: Segments = ()) -> None:
         """Send context and body, each the concatenation of its segments, as one frame. Nothing is copied.
 
-        Until the other side has answered, nobody may change the segments: the transport still points into them. Those
+        Until the other side has answered, the segments must not change: the transport still points into them. Those
         that are deferred are made as the other side takes them.
         """
         assert self._writer is not None
@@ -249,7 +249,7 @@ class Relay(asyncio.Protocol):
             self.owner.on_frames(self, frames)
 
     def eof_received(self) -> None:
-        # Whoever stops sending is of no use, whatever we may still have to send to it.
+        # A worker that has stopped sending cannot answer, whatever we may still have to send to it.
         self._break("closed the connection" + (" in the middle of a frame" if self.incomplete else ""))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -278,7 +278,7 @@ class WriteSide(asyncio.BaseProtocol):
         self._relay.connection_lost(exc)
 
 
-def _size(segment: bytes | bytearray | Deferred) -> int:
+def _size(segment: bytes | bytearray | DeferredSegment) -> int:
     return len(segment) if isinstance(segment, (bytes, bytearray)) else segment.size
 
 

@@ -6,7 +6,7 @@
 | result | as in the call              | as in the call       | method, then result in codec   |
 | error  | as in the call              | as in the call, ERROR| method, then a text            |
 
-JSON is the only codec. Whatever is wrong with a call gets an error; what is no call at all ends the connection.
+JSON is the only codec. Whatever is wrong with a call gets an error; what is not a call at all ends the connection.
 
 Calls are answered in the order in which they are done: at once, or later for the few methods that take time. The caller
 knows an answer by its sequence.
@@ -66,7 +66,7 @@ class Method(NamedTuple):
 
 
 class RPCServer:
-    """A listener, its methods, and whoever is connected to call them."""
+    """A listener, its methods, and the connected clients that call them."""
 
     def __init__(self, log: FilteringBoundLogger, max_running: int = MAX_RUNNING) -> None:
         """`max_running` is how many calls of one connection may take time."""
@@ -86,7 +86,7 @@ class RPCServer:
         """
         self._bound = bind(listen)
         if self._bound.family == socket.AF_UNIX:
-            # Nobody can connect before `serve`.
+            # No client can connect before `serve`.
             self._unix_path = os.path.abspath(self._bound.getsockname())
             os.chmod(self._unix_path, 0o600)
             return f"unix://{self._unix_path}"
@@ -251,7 +251,7 @@ class RPCConnection(asyncio.Protocol):
         return method.call(argument)
 
     def _send_result(self, frame: Frame, result: object) -> None:
-        """Raises CallError for more than callers take, who would leave: long texts of SMTP clients can be in it."""
+        """Raises CallError for more than callers take, which would hang up: long texts of SMTP clients can be in it."""
         answer = msgspec.json.encode(result)
         if frame.options[1] + len(answer) > MAX_ANSWER_BYTES:
             raise CallError(f"the answer has {len(answer)} bytes, that is too long")

@@ -14,11 +14,11 @@ from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.rows import Row
 
 NEWEST: Final = 50  # mails of one frame
-_MAX_CHANGES: Final = 1000  # of mails, between two frames; beyond, the client has to read the list anew
+_MAX_CHANGES: Final = 1000  # of mails, between two frames; beyond, the client has to read the list again
 MAX_STREAMS: Final = 100
 
 
-class Frame(NamedTuple):
+class EventFrame(NamedTuple):
     """One thing to tell: `seq` is the newest mail of the namespace at that time."""
 
     event: str
@@ -37,7 +37,7 @@ class Stream:
         self._mails: dict[int, list[tuple[int, dict[str, Any]]]] = {}  # by namespace, the newest last
         self._counts: dict[int, int] = {}
         self._spaces: dict[int, Namespace] = {}
-        self._changes: list[Frame] = []
+        self._changes: list[EventFrame] = []
         self._overflown = False
 
     def on_mail(self, namespace: Namespace, seq: int, shown: dict[str, Any]) -> None:
@@ -49,7 +49,7 @@ class Stream:
         self._spaces[namespace.id] = namespace
         self.changed.set()
 
-    def on_change(self, frame: Frame) -> None:
+    def on_change(self, frame: EventFrame) -> None:
         if len(self._changes) < _MAX_CHANGES:
             self._changes.append(frame)
         else:
@@ -61,18 +61,18 @@ class Stream:
         self.ended = True
         self.changed.set()
 
-    def take(self) -> list[Frame]:
+    def take(self) -> list[EventFrame]:
         """Return what is to be told, in order, and forget it."""
         self.changed.clear()
         frames = []
         for number, mails in self._mails.items():
             namespace, newest = self._spaces[number], mails[-NEWEST:]
             content = {"count": self._counts[number], "mails": [shown for _seq, shown in newest]}
-            frames.append(Frame("mail", namespace, newest[-1][0], content))
+            frames.append(EventFrame("mail", namespace, newest[-1][0], content))
         frames += self._changes
         if self._overflown and self._changes:
             last = self._changes[-1]
-            frames.append(Frame("overflow", last.namespace, last.seq, {}))
+            frames.append(EventFrame("overflow", last.namespace, last.seq, {}))
         self._mails, self._counts, self._spaces = {}, {}, {}
         self._changes, self._overflown = [], False
         return frames
@@ -134,7 +134,7 @@ class Events:
 
     def _change(self, event: str, namespace: Namespace, content: dict[str, Any]) -> None:
         for stream in self._of(namespace):
-            stream.on_change(Frame(event, namespace, namespace.seq, content))
+            stream.on_change(EventFrame(event, namespace, namespace.seq, content))
 
     def _of(self, namespace: Namespace) -> list[Stream]:
         return [stream for stream in self._streams if stream.namespace is None or stream.namespace is namespace]

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from fastsmtp.inbox.where import Mail, Where, WhereError, describe, has_values, values
+from fastsmtp.inbox.where import Candidate, Where, WhereError, describe, has_values, values
 
 MAX_ITEMS: Final = 200
 MAX_SEEN: Final = 1000  # mails that an item, or the rest, holds
@@ -21,7 +21,7 @@ MAX_COUNT: Final = 1_000_000
 DEFAULT_SETTLE_S: Final = 0.25
 
 
-class State(enum.Enum):
+class ExpectationState(enum.Enum):
     """Where an expectation stands."""
 
     OPEN = "open"  # something is still missing, or must hold for longer
@@ -35,7 +35,7 @@ class Seen:
 
     seq: int
     at_s: float
-    mail: Mail
+    mail: Candidate
 
 
 class ItemSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename={"for_": "for"}):
@@ -101,7 +101,7 @@ class Item:
         if len(self.faults) < MAX_SEEN:
             self.faults.append(text)
 
-    def _worth(self, mail: Mail) -> int:
+    def _worth(self, mail: Candidate) -> int:
         if not self.deliveries:
             return 1
         recipients = mail.summary["envelope"]["to"]
@@ -174,16 +174,16 @@ class Expectation:
         """Whether something has come that must not."""
         return any(item.faults for item in self.items) or (self._forbid_rest and bool(self.unclaimed))
 
-    def state(self, now_s: float, *, over: bool) -> State:
+    def state(self, now_s: float, *, over: bool) -> ExpectationState:
         """Where it stands `now_s` seconds after its start; `over` says that no more time is given."""
         if self.violated:
-            return State.VIOLATED
+            return ExpectationState.VIOLATED
         if not all(item.met for item in self.items):
             self._met_at = None
-            return State.OPEN
+            return ExpectationState.OPEN
         if over:
-            return State.MET
-        return State.MET if now_s >= self.ends_at(now_s) else State.OPEN
+            return ExpectationState.MET
+        return ExpectationState.MET if now_s >= self.ends_at(now_s) else ExpectationState.OPEN
 
     def ends_at(self, now_s: float) -> float:
         """When it holds if nothing more comes, in seconds from the start; asked while all items are met."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 import orjson
 
-from fastsmtp.inbox.namespaces import ACCEPTED, Counters, Namespace, NamespaceSettings
+from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
 from fastsmtp.inbox.rows import NUMBERS
-from fastsmtp.inbox.segments import Place, Record
+from fastsmtp.inbox.segments import Record, RecordPlace
 from fastsmtp.inbox.summary import addresses
 
 if TYPE_CHECKING:
     from fastsmtp.inbox.store import Store
 
-_NO_PLACE: Final = Place(0, 0, 0, 0, 0)
+_NO_PLACE: Final = RecordPlace(0, 0, 0, 0, 0)
 
 
 class Arrival(NamedTuple):
@@ -50,7 +50,7 @@ class Group:
     def __init__(self, store: Store, arrivals: Sequence[Arrival]) -> None:
         self._store = store
         self._arrivals = arrivals
-        self._places: list[Place] = []
+        self._places: list[RecordPlace] = []
         self.filed: list[list[Filed]] = []
         self._rows: list[tuple[Any, ...]] = []
         self._recipients: list[tuple[int, str, int]] = []
@@ -70,7 +70,7 @@ class Group:
         connection.executemany("INSERT OR IGNORE INTO recipients VALUES (?, ?, ?)", self._recipients)
         self._store.write_counters(space for space, _seq, _counters in self._touched.values())
 
-    def _file(self, mail: Arrival, place: Place) -> list[Filed]:
+    def _file(self, mail: Arrival, place: RecordPlace) -> list[Filed]:
         known = self._known(mail.uuid)
         if known:
             return known
@@ -119,7 +119,7 @@ class Group:
         store = self._store
         for namespace, seq, counters in self._touched.values():
             namespace.seq = seq
-            namespace.counters = msgspec.json.decode(counters, type=Counters)
+            namespace.counters = msgspec.json.decode(counters, type=NamespaceCounters)
         for name in self._made:
             namespace = store.namespaces.pop(name)
             del store.by_id[namespace.id]
@@ -131,7 +131,7 @@ def _evicts(namespace: Namespace) -> bool:
     return namespace.settings.on_quota == "evict"
 
 
-def _values(mail: Arrival, namespace: Namespace, copy: int, place: Place, summary: bytes) -> tuple[Any, ...]:
+def _values(mail: Arrival, namespace: Namespace, copy: int, place: RecordPlace, summary: bytes) -> tuple[Any, ...]:
     return (
         namespace.id,
         namespace.seq,

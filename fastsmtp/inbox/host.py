@@ -1,6 +1,6 @@
 """Runs the inbox process beside the SMTP processes, and starts it again when it has ended.
 
-The host keeps its listening sockets and its directory: whoever connects while there is no process waits for the next.
+The host keeps its listening sockets and its directory: a client that connects between two processes waits.
 """
 
 from __future__ import annotations

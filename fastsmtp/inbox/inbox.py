@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FastSMTPError
 from fastsmtp.inbox.events import Events
-from fastsmtp.inbox.expectation import Expectation, Seen, State
+from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen
 from fastsmtp.inbox.group import Arrival, Filed
 from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.names import Cursor
@@ -28,7 +28,7 @@ from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.storethread import Answer, StoreThread
 from fastsmtp.inbox.summary import addresses
 from fastsmtp.inbox.watchers import Committed, Watcher, Watchers
-from fastsmtp.inbox.where import Mail, Where
+from fastsmtp.inbox.where import Candidate, Where
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Inbox:
         namespace = place.namespace
         self.events.on_mail(namespace, place.seq, arrival)
         if arrival.outcome == ACCEPTED and self.watchers.watches(namespace.id):
-            mail = Mail(arrival.summary, lambda: _loads(arrival.payload))
+            mail = Candidate(arrival.summary, lambda: _loads(arrival.payload))
             committed = Committed(place.seq, arrival.received_at, mail)
             self.watchers.tell(namespace.id, committed, addresses(arrival.summary))
 
@@ -134,7 +134,7 @@ class Inbox:
     def position(self, namespace: Namespace, cursor: str) -> int:
         """Return the number a cursor says, "" for the start.
 
-        Raises ValueError for what is no cursor, GoneError for one of a namespace of this name that was deleted.
+        Raises ValueError for what is not a cursor, GoneError for one of a namespace of this name that was deleted.
         """
         if not cursor:
             return 0
@@ -208,7 +208,7 @@ class Inbox:
         after: int,
         within_s: float,
         recipient: str | None = None,
-    ) -> tuple[State, float]:
+    ) -> tuple[ExpectationState, float]:
         """Feed the mails behind `after` to an expectation until it is decided; return how it ended, and when.
 
         What is there and what comes are one: the watcher is set before the first mail is read, and a mail is seen once.
@@ -275,7 +275,7 @@ class _Observation:
         self._ended = True
         self._changed.set()
 
-    def take(self, seq: int, received_at: int, mail: Mail) -> None:
+    def take(self, seq: int, received_at: int, mail: Candidate) -> None:
         self._expectation.take(Seen(seq, received_at / 1000 - self._started_at, mail))
         self._changed.set()
 
@@ -285,7 +285,7 @@ class _Observation:
         for committed in early:
             self.take(*committed)
 
-    async def decided(self, within_s: float) -> State:
+    async def decided(self, within_s: float) -> ExpectationState:
         """Wait until the expectation is met or violated, or the time is over."""
         while True:
             self._changed.clear()
@@ -293,7 +293,7 @@ class _Observation:
                 raise GoneError("the namespace was deleted meanwhile")
             now_s = self.elapsed_s
             state = self._expectation.state(now_s, over=now_s >= within_s)
-            if state is not State.OPEN or now_s >= within_s:
+            if state is not ExpectationState.OPEN or now_s >= within_s:
                 return state
             await self._wait_until(within_s)
 

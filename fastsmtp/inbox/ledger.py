@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fastsmtp.inbox.namespaces import Counters
+from fastsmtp.inbox.namespaces import NamespaceCounters
 
 BEGUN: Final = "begun"
 REFUSED: Final = "refused"
@@ -74,7 +74,7 @@ class Reporter:
         self._in_flight.clear()
 
 
-def make_ledger(events: Mapping[str, int], counters: Counters) -> dict[str, Any]:
+def make_ledger(events: Mapping[str, int], counters: NamespaceCounters) -> dict[str, Any]:
     """Return the ledger of one namespace or of all."""
     begun = events.get(BEGUN, 0)
     ended = {event: events.get(event, 0) for event in ENDS}

@@ -1,6 +1,6 @@
 """The way from an SMTP process to the inbox: one connection with many mails in flight, made again where it breaks.
 
-A mail whose acknowledgement was lost is sent again after the connection was made anew; the inbox knows it by its uuid.
+A mail whose acknowledgement was lost is sent again after a reconnect; the inbox knows it by its uuid.
 """
 
 from __future__ import annotations

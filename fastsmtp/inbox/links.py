@@ -1,6 +1,6 @@
 """What a test wants from the text of a mail: links to follow and codes to enter.
 
-What can be long is a generator that yields None, too: whoever asks lets others have their turn in between.
+What can be long is a generator that yields None, too: its caller lets other work run in between.
 """
 
 from __future__ import annotations

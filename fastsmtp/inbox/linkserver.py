@@ -77,7 +77,7 @@ class _Connection(asyncio.Protocol):
                 else:
                     self._on_mail(said)
         except FrameError as error:
-            self._server.log.error("an SMTP process sent what is no mail", reason=str(error))
+            self._server.log.error("an SMTP process sent what is not a mail", reason=str(error))
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

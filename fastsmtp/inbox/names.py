@@ -49,7 +49,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Raises ValueError for what is no cursor."""
+        """Raises ValueError for what is not a cursor."""
         epoch, dot, seq = text.partition(".")
         if not (dot and epoch.isalnum() and epoch.isascii() and seq.isdecimal() and seq.isascii() and len(seq) <= 18):
             raise ValueError("a cursor has the form EPOCH.NUMBER, as answers of this inbox carry it")

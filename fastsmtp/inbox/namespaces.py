@@ -31,7 +31,7 @@ class NamespaceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     keep: Literal["full", "summary", "count"] = "full"
 
 
-class Counters(msgspec.Struct):
+class NamespaceCounters(msgspec.Struct):
     """What happened in a namespace. All but `unread` and `bytes` only grow.
 
     `refused` is how many mails were kept though their client was told no, and `forgotten` how many of these are gone.
@@ -95,7 +95,7 @@ class Counters(msgspec.Struct):
             else:
                 self.tags.pop(tag, None)
 
-    def add(self, other: Counters) -> None:
+    def add(self, other: NamespaceCounters) -> None:
         """Add those of another namespace."""
         for name in self.__struct_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
@@ -127,7 +127,7 @@ class Namespace:
         created_at: int = 0,
         used_at: int = 0,
         settings: NamespaceSettings | None = None,
-        counters: Counters | None = None,
+        counters: NamespaceCounters | None = None,
     ) -> None:
         self.id: Final = row_id
         self.name: Final = name
@@ -137,7 +137,7 @@ class Namespace:
         self.created_at = created_at
         self.used_at = used_at
         self.settings = settings or NamespaceSettings()
-        self.counters = counters or Counters()
+        self.counters = counters or NamespaceCounters()
 
     @property
     def cursor(self) -> Cursor:

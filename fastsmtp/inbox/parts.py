@@ -1,4 +1,4 @@
-"""The MIME parts of a mail in the store, taken apart again when somebody asks for them.
+"""The MIME parts of a mail in the store, taken apart again when they are asked for.
 
 The store keeps a mail as it came, and what the payload says of it. A part's octets are decoded while the mail is read,
 so that no part is ever in memory as a whole.
@@ -16,11 +16,11 @@ from fastsmtp.mime.splitter import Splitter
 from fastsmtp.mime.transfer import TransferDecoder, transfer_decoder
 
 _FED: Final = 16 * 1024  # octets that are taken apart at a time, some tenths of a millisecond
-_SINGLE: Final = "1"  # how IMAP numbers the only part of a message that is no multipart (RFC 3501 6.4.5)
+_SINGLE: Final = "1"  # how IMAP numbers the only part of a message that is not a multipart (RFC 3501 6.4.5)
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part that is no multipart.
+    """A part that is not a multipart.
 
     `number` is that of IMAP ("2.1"), `inside` are the media types of the multiparts around it, outermost first.
     `size` counts octets with the transfer encoding undone. `attachment` is its place among `attachments` of the

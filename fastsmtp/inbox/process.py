@@ -24,12 +24,12 @@ from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.workerpayload import Shape
-from fastsmtp.ops.httpserver import HTTPServer, Limits
+from fastsmtp.ops.httpserver import HTTPLimits, HTTPServer
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.system.loop import run
 from fastsmtp.system.sockets import inherited
 
-_LIMITS = Limits(connections=2048, wait_s=30.0)
+_LIMITS = HTTPLimits(connections=2048, wait_s=30.0)
 
 
 class InboxAssignment(msgspec.Struct, frozen=True):

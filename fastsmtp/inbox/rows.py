@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from fastsmtp.inbox.namespaces import OUTCOMES
-from fastsmtp.inbox.segments import Place
+from fastsmtp.inbox.segments import RecordPlace
 
 COLUMNS: Final = (
     "id, namespace, seq, uuid, received_at, outcome, read, tags, size, segment, start, document_length, raw_length,"
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     read: bool
     tags: tuple[str, ...]
     size: int
-    place: Place
+    place: RecordPlace
     summary: bytes
 
 
@@ -36,5 +36,15 @@ def read_row(values: Sequence[Any]) -> Row:
     number, namespace, seq, uuid, received_at, outcome, read, tags, size, *place, summary = values
     split = tuple(tags.split("\n")) if tags else ()
     return Row(
-        number, namespace, seq, uuid, received_at, OUTCOMES[outcome], bool(read), split, size, Place(*place), summary
+        number,
+        namespace,
+        seq,
+        uuid,
+        received_at,
+        OUTCOMES[outcome],
+        bool(read),
+        split,
+        size,
+        RecordPlace(*place),
+        summary,
     )

@@ -12,7 +12,7 @@ from fastsmtp.errors import StoreError
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace
 from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.store import Store
-from fastsmtp.inbox.where import Mail, Where
+from fastsmtp.inbox.where import Candidate, Where
 
 _ROWS: Final = 200  # read at a time
 _SLICE_S: Final = 0.005  # after which others have their turn
@@ -25,7 +25,7 @@ class Slice(NamedTuple):
     following: int | None
 
 
-def load_mail(store: Store, row: Row) -> Mail:
+def load_mail(store: Store, row: Row) -> Candidate:
     """Return a mail for conditions to look at; what they need beside the summary is read when it is asked for."""
 
     def load() -> Any:
@@ -35,7 +35,7 @@ def load_mail(store: Store, row: Row) -> Mail:
             return None
         return orjson.loads(document) if document else None
 
-    return Mail(orjson.loads(row.summary), load, row.tags)
+    return Candidate(orjson.loads(row.summary), load, row.tags)
 
 
 def search(

@@ -34,7 +34,7 @@ _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 Octets = bytes | bytearray | memoryview
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a record stands.
 
     `spool` is the number of the segment that is the raw mail and nothing else, 0 where the record has the raw mail.
@@ -105,13 +105,13 @@ class Segments:
         """Octets of all segments."""
         return sum(self._sizes.values())
 
-    def append(self, records: Sequence[Record]) -> list[Place]:
+    def append(self, records: Sequence[Record]) -> list[RecordPlace]:
         """Write the records behind each other, all of them or none, and return their places in order.
 
         Raises OSError: then the segments are as they were before, and so are the files named by the records.
         """
         number, before = self._room()
-        places: list[Place] = []
+        places: list[RecordPlace] = []
         vectors: list[Octets] = []
         adopted: list[tuple[int, str]] = []
         offset = before
@@ -131,7 +131,7 @@ class Segments:
 
     def _plan(
         self, record: Record, number: int, offset: int, vectors: list[Octets], adopted: list[tuple[int, str]]
-    ) -> Place:
+    ) -> RecordPlace:
         document, raw = record
         spool = 0
         if isinstance(raw, str):
@@ -142,7 +142,7 @@ class Segments:
             length, inner = len(raw), raw
         header = _HEADER.pack(_MAGIC, len(document), len(inner), crc32(inner, crc32(document)))
         vectors += (header, document, inner) if inner else (header, document)
-        return Place(number, offset, len(document), length, spool)
+        return RecordPlace(number, offset, len(document), length, spool)
 
     def _room(self) -> tuple[int, int]:
         """The segment to write to, opened, and its size."""
@@ -199,18 +199,18 @@ class Segments:
             else:
                 os.close(self._anonymous.pop(number))
 
-    def read_document(self, place: Place) -> bytes:
+    def read_document(self, place: RecordPlace) -> bytes:
         """The document of a record. Raises StoreError where it is not what was written."""
         return self._read(place.segment, place.offset + _HEADER.size, place.document_length)
 
-    def read_raw(self, place: Place, start: int = 0, length: int = -1) -> bytes:
+    def read_raw(self, place: RecordPlace, start: int = 0, length: int = -1) -> bytes:
         """Octets of the raw mail from `start`, `length` of them or all. Raises StoreError."""
         length = max(0, place.raw_length - start if length < 0 else min(length, place.raw_length - start))
         if place.spool:
             return self._read(place.spool, start, length)
         return self._read(place.segment, place.offset + _HEADER.size + place.document_length + start, length)
 
-    def whole(self, place: Place) -> bool:
+    def whole(self, place: RecordPlace) -> bool:
         """Whether the record is there as it was written; reads all of it but for a raw mail in a file of its own."""
         try:
             header = self._read(place.segment, place.offset, _HEADER.size)

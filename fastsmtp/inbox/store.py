@@ -1,8 +1,8 @@
 """The store of the inbox: rows in SQLite, octets in segments, counters in memory that are committed with the rows.
 
 Blocking calls, all from one thread: nothing is read while a group is half committed, and no read transaction is ever
-open when the write-ahead log is to be restarted. What can be long - a search, a purge - is cut into slices by whoever
-calls, so that commits come in between.
+open when the write-ahead log is to be restarted. What can be long - a search, a purge - is cut into slices by the
+caller, so that commits come in between.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import orjson
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox.group import Arrival, Filed, Group
 from fastsmtp.inbox.names import new_epoch
-from fastsmtp.inbox.namespaces import ACCEPTED, Counters, Namespace, NamespaceSettings, now_ms, to_json
+from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings, now_ms, to_json
 from fastsmtp.inbox.recovery import recover
 from fastsmtp.inbox.rows import COLUMNS, NUMBERS, Row, read_row
 from fastsmtp.inbox.schema import connect
@@ -43,7 +43,7 @@ class Store:
             self.segments = Segments(directory, sync=sync, limit=segment_bytes)
             self.namespaces: dict[str, Namespace] = {}  # the live ones by name
             self.by_id: dict[int, Namespace] = {}  # the live ones by row
-            self.ended = Counters()  # of namespaces that are no more, so that nothing is missing in the sum
+            self.ended = NamespaceCounters()  # of namespaces that are no more, so that nothing is missing in the sum
             self._load()
             self.recovered = recover(self)  # mails that were dropped because their octets were not there
         except (OSError, sqlite3.Error) as error:
@@ -77,11 +77,11 @@ class Store:
                     created_at=created_at,
                     used_at=used_at,
                     settings=msgspec.json.decode(settings, type=NamespaceSettings),
-                    counters=msgspec.json.decode(counters, type=Counters),
+                    counters=msgspec.json.decode(counters, type=NamespaceCounters),
                 )
             )
         (counters,) = self.connection.execute("SELECT counters FROM counters").fetchone()
-        self.ended = msgspec.json.decode(counters, type=Counters)
+        self.ended = msgspec.json.decode(counters, type=NamespaceCounters)
 
     def _add(self, namespace: Namespace) -> None:
         self.namespaces[namespace.name] = self.by_id[namespace.id] = namespace
@@ -122,9 +122,9 @@ class Store:
 
     # namespaces
 
-    def totals(self) -> Counters:
+    def totals(self) -> NamespaceCounters:
         """Return the counters of all namespaces together, those that are no more included."""
-        totals = msgspec.json.decode(msgspec.json.encode(self.ended), type=Counters)
+        totals = msgspec.json.decode(msgspec.json.encode(self.ended), type=NamespaceCounters)
         for namespace in self.namespaces.values():
             totals.add(namespace.counters)
         return totals
@@ -149,7 +149,7 @@ class Store:
         cursor = self.connection.execute(
             "INSERT INTO namespaces (name, epoch, seq, emptied, created_at, used_at, settings, counters, ended)"
             " VALUES (?, ?, 0, 0, ?, ?, ?, ?, 0)",
-            (name, epoch, now, now, to_json(settings), to_json(Counters())),
+            (name, epoch, now, now, to_json(settings), to_json(NamespaceCounters())),
         )
         assert cursor.lastrowid is not None
         namespace = Namespace(cursor.lastrowid, name, epoch, created_at=now, used_at=now, settings=settings)
@@ -205,8 +205,8 @@ class Store:
         except BaseException:
             for space, seq, emptied, counters in before:
                 space.seq, space.emptied = seq, emptied
-                space.counters = msgspec.json.decode(counters, type=Counters)
-            self.ended = msgspec.json.decode(ended, type=Counters)
+                space.counters = msgspec.json.decode(counters, type=NamespaceCounters)
+            self.ended = msgspec.json.decode(ended, type=NamespaceCounters)
             raise
 
     def _guarded(self, work: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from fastsmtp.inbox.where import Mail
+from fastsmtp.inbox.where import Candidate
 
 MAX_WATCHERS: Final = 1000  # of one namespace
 
@@ -19,7 +19,7 @@ class Committed(NamedTuple):
 
     seq: int
     received_at: int  # Unix time in milliseconds
-    mail: Mail
+    mail: Candidate
 
 
 class TooManyWatchers(Exception):
@@ -27,7 +27,7 @@ class TooManyWatchers(Exception):
 
 
 class Watcher:
-    """One who is told. `recipient`, an address in lower case, narrows it to mails that were sent there."""
+    """One waiting caller. `recipient`, an address in lower case, narrows it to mails that were sent there."""
 
     __slots__ = ("namespace", "on_ended", "on_mail", "recipient")
 

@@ -30,7 +30,7 @@ class WhereError(FastSMTPError):
         self.reason = reason
 
 
-class Mail:
+class Candidate:
     """What conditions look at: a summary, and the payload, which is read only where a condition needs it."""
 
     __slots__ = ("_load", "_payload", "summary", "tags")
@@ -58,7 +58,7 @@ class Mail:
         return {} if payload is None else payload["message"]
 
 
-Test = Callable[[Mail], bool]
+Test = Callable[[Candidate], bool]
 
 
 class Where:
@@ -67,18 +67,18 @@ class Where:
     __slots__ = ("_tests", "recipient", "spec")
 
     def __init__(self, spec: Any, pointer: str = "") -> None:
-        """Raises WhereError for what is no condition."""
+        """Raises WhereError for what is not a condition."""
         reader = _Reader()
         self.spec: Final = spec
         self._tests: Final = reader.read(spec, pointer, 0)
         # The one address, in lower case, that a mail must have been sent to: it is looked up instead of searched.
         self.recipient: Final = _recipient(spec)
 
-    def __call__(self, mail: Mail) -> bool:
+    def __call__(self, mail: Candidate) -> bool:
         """Whether the mail meets the condition."""
         return all(test(mail) for test in self._tests.values())
 
-    def failing(self, mail: Mail) -> list[str]:
+    def failing(self, mail: Candidate) -> list[str]:
         """Return the keys that do not hold."""
         return [key for key, test in self._tests.items() if not test(mail)]
 
@@ -116,7 +116,7 @@ def has_values(key: str) -> bool:
     return key in _ADDRESSES or key in _TEXTS or (key.startswith("header.") and key != "header.")
 
 
-def values(key: str, mail: Mail) -> list[str]:
+def values(key: str, mail: Candidate) -> list[str]:
     """Return what a mail has under a key of texts or addresses, `header.<Name>` included."""
     if key.startswith("header."):
         return list(dict.fromkeys(_header_values(key[len("header.") :].lower(), mail)))
@@ -126,7 +126,7 @@ def values(key: str, mail: Mail) -> list[str]:
     return [str(mail.summary[key])] if key in ("size", "tls") else []
 
 
-def _header_values(name: str, mail: Mail) -> Iterable[str]:
+def _header_values(name: str, mail: Candidate) -> Iterable[str]:
     """`name` is in lower case."""
     message = mail.message
     for field, decoded in message.get("headers", {}).items():
@@ -192,12 +192,14 @@ class _Reader:
         wanted = name.lower()
         return self._some(lambda mail: _header_values(wanted, mail), value, pointer, fold=False)
 
-    def _some(self, values: Callable[[Mail], Iterable[str | None]], wanted: Any, pointer: str, *, fold: bool) -> Test:
+    def _some(
+        self, values: Callable[[Candidate], Iterable[str | None]], wanted: Any, pointer: str, *, fold: bool
+    ) -> Test:
         """A test whether one of the values is one of those that are wanted."""
         patterns = wanted if isinstance(wanted, list) else [wanted]
         matchers = [self._matcher(item, pointer, fold=fold) for item in patterns]
 
-        def test(mail: Mail) -> bool:
+        def test(mail: Candidate) -> bool:
             for value in values(mail):
                 if value is not None:
                     shown = value.lower() if fold else value
@@ -252,20 +254,20 @@ def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _mailboxes(field: str) -> Callable[[Mail], Iterable[str]]:
+def _mailboxes(field: str) -> Callable[[Candidate], Iterable[str]]:
     return lambda mail: (mailbox["address"] for mailbox in mail.summary[field])
 
 
-def _attachment_names(mail: Mail) -> Iterable[str]:
+def _attachment_names(mail: Candidate) -> Iterable[str]:
     payload = mail.payload
     return () if payload is None else (item["filename"] for item in payload["attachments"])
 
 
-def _faults(mail: Mail) -> Iterable[str]:
+def _faults(mail: Candidate) -> Iterable[str]:
     return (fault["rule"] for fault in mail.summary["faults"])
 
 
-_ADDRESSES: Final[dict[str, Callable[[Mail], Iterable[str | None]]]] = {
+_ADDRESSES: Final[dict[str, Callable[[Candidate], Iterable[str | None]]]] = {
     "from": lambda mail: [mail.summary["from"] and mail.summary["from"]["address"], mail.summary["envelope"]["from"]],
     "to": _mailboxes("to"),
     "cc": _mailboxes("cc"),
@@ -275,7 +277,7 @@ _ADDRESSES: Final[dict[str, Callable[[Mail], Iterable[str | None]]]] = {
     "username": lambda mail: [mail.summary["username"]],
     "helo": lambda mail: [mail.summary["envelope"]["helo"]],
 }
-_TEXTS: Final[dict[str, Callable[[Mail], Iterable[str | None]]]] = {
+_TEXTS: Final[dict[str, Callable[[Candidate], Iterable[str | None]]]] = {
     "subject": lambda mail: [mail.summary["subject"] or ""],
     "message_id": lambda mail: [mail.summary["message_id"]],
     "text": lambda mail: [mail.message.get("text")],
@@ -287,14 +289,14 @@ _TEXTS: Final[dict[str, Callable[[Mail], Iterable[str | None]]]] = {
     "violation": lambda mail: mail.summary["violations"],
     "outcome": lambda mail: [mail.summary["outcome"]],
 }
-_FLAGS: Final[dict[str, Callable[[Mail], bool]]] = {
+_FLAGS: Final[dict[str, Callable[[Candidate], bool]]] = {
     "has_attachment": lambda mail: bool(mail.summary["attachments"]),
     "tls": lambda mail: mail.summary["tls"],
 }
 KEYS: Final = (*_ADDRESSES, *_TEXTS, "header.<Name>", *_FLAGS, "size", "ip", "any", "not")
 
 
-def _flag(value: Callable[[Mail], bool], wanted: Any, pointer: str) -> Test:
+def _flag(value: Callable[[Candidate], bool], wanted: Any, pointer: str) -> Test:
     if not isinstance(wanted, bool):
         raise WhereError(pointer, "true or false")
     return lambda mail: value(mail) is wanted
@@ -331,7 +333,7 @@ def _ip(wanted: Any, pointer: str) -> Test:
     except (ValueError, TypeError):
         raise WhereError(pointer, "an address or a network, like 127.0.0.1 or 10.0.0.0/8") from None
 
-    def test(mail: Mail) -> bool:
+    def test(mail: Candidate) -> bool:
         try:
             address = ipaddress.ip_address(mail.summary["remote_addr"].rpartition(":")[0].strip("[]"))
         except ValueError:  # a Unix socket

@@ -203,7 +203,7 @@ cdef Py_ssize_t join_octet(Joiner* joiner, octet c, octet* text, Py_ssize_t size
         return size
     if kind < 64:
         if joiner.mode == JOIN_PADDED_HALF:
-            joiner.findings |= IS_INVALID   # the padding was none
+            joiner.findings |= IS_INVALID   # what looked like padding was not
             joiner.mode = JOIN_TEXT
         text[size] = c
         return size + 1
@@ -337,7 +337,7 @@ cdef bytes decoded_block(const Joiner* joiner, const octet* text, Py_ssize_t siz
     cdef PyObject* octets
     cdef bytes block
     if not joiner.findings & IS_CONCATENATED:
-        # pybase64 is done with the memory when it returns; nobody else gets to see the view.
+        # pybase64 is done with the memory when it returns; no other code sees the view.
         return b64decode(PyMemoryView_FromMemory(<char*>text, size, PyBUF_READ), None, True)
     octets = new_octets(NULL, size // 4 * 3)
     try:
@@ -451,7 +451,7 @@ cdef class Base64Encoder(GrowingText):
                 self._rest_size = 0
         while left >= SMALL:
             block = min(left - left % 3, <Py_ssize_t>ENCODE_BLOCK)
-            # The caller keeps `buf`, and nobody else gets to see the view.
+            # The caller keeps `buf`, and no other code sees the view.
             encoded = b64encode(PyMemoryView_FromMemory(<char*>source, block, PyBUF_READ))
             memcpy(text, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded))
             text += PyBytes_GET_SIZE(encoded)
@@ -474,7 +474,7 @@ cdef class Base64Encoder(GrowingText):
 @cython.final
 cdef class Base64Decoder:
     cdef:
-        readonly list defects   # names of `mime/defects.py`, shared with whoever made this object
+        readonly list defects   # names of `mime/defects.py`, shared with the caller that made this object
         octet* _text            # joined characters not yet decoded; ours, grows to MAX_BLOCK + SLACK
         Py_ssize_t _capacity
         Py_ssize_t _size        # characters in it

@@ -26,7 +26,7 @@ cdef enum:
     SHIFT_OUT = 0x0E
     SHIFT_IN = 0x0F
     SINGLE_SHIFT = 0x8E         # of EUC-JP: katakana
-    NOTHING = 0x80              # twice: one character of EUC-JP that is none
+    NOTHING = 0x80              # twice: two octets that are not a character of EUC-JP
     SUPPLEMENT_SHIFT = 0x8F     # of EUC-JP: JIS X 0212
     PLUS = 0x2B
     MINUS = 0x2D
@@ -330,7 +330,7 @@ cdef class JISDecoder:
         elif at[0] == SHIFT_OUT or at[0] == SHIFT_IN:
             self._shifted = at[0] == SHIFT_OUT
             return 1
-        elif at[0] == LINE_FEED:  # each line begins anew (RFC 1468)
+        elif at[0] == LINE_FEED:  # each line begins in ASCII (RFC 1468)
             self._mode = ASCII
         if self._shifted or self._mode == KATAKANA:
             if 0x21 <= at[0] <= 0x5F:

@@ -14,9 +14,9 @@ class QuotedPrintableDecoder:
     """quoted-printable to octets (RFC 2045 section 6.7); holds at most 1 KiB, and only at the end of a chunk.
 
     Soft line breaks are removed, also those with blanks behind the "=" or with a bare LF; so are blanks at the end of
-    a line, up to 998 of them. Line ends stay as they were sent; bare CR is none. Hexadecimal digits may be lower case.
-    What is no escape is kept as it came (`invalid-quoted-printable`), and so are 8-bit octets. The end of the part
-    counts as a line end.
+    a line, up to 998 of them. Line ends stay as they were sent; a bare CR does not end a line. Hexadecimal digits
+    may be lower case. What is not an escape is kept as it came (`invalid-quoted-printable`), and so are 8-bit octets.
+    The end of the part counts as a line end.
     """
 
     def __new__(cls, defects: list[str]) -> Self: ...

@@ -101,9 +101,9 @@ cdef inline bint is_soft_break(const octet* source, const octet* end) noexcept n
 @cython.final
 cdef class QuotedPrintableDecoder:
     cdef:
-        readonly list defects       # names of `mime/defects.py`, shared with whoever made this object
+        readonly list defects       # names of `mime/defects.py`, shared with the caller that made this object
         QuotedState _state
-        bint _invalid               # an escape was none
+        bint _invalid               # an escape was malformed
         octet _digit                # the digit of QP_ESCAPE_DIGIT, as sent
         int _held_size              # blanks in `_held`
         octet[MAX_BLANKS] _held     # blanks that are dropped if a line end follows
@@ -136,7 +136,7 @@ cdef class QuotedPrintableDecoder:
         self._state = QP_LONG_BLANKS
 
     cdef void _refuse_escape(self) noexcept:
-        """RFC 2045 6.7: what is no escape is kept as it came."""
+        """RFC 2045 6.7: what is not an escape is kept as it came."""
         self._invalid = True
         self._emit(EQUALS)
 
@@ -308,7 +308,7 @@ cdef class QuotedPrintableDecoder:
 
 @cython.final
 cdef class IdentityDecoder:
-    cdef readonly list defects  # names of `mime/defects.py`, shared with whoever made this object
+    cdef readonly list defects  # names of `mime/defects.py`, shared with the caller that made this object
 
     def __cinit__(self, list defects not None):
         self.defects = defects

@@ -33,7 +33,7 @@ cdef inline int continuations(octet lead) noexcept nogil:
 
 
 cdef inline bint follows(octet lead, octet second) noexcept nogil:
-    """Whether this octet may be the second of a sequence: what is too long, a surrogate or beyond Unicode is none."""
+    """Whether this octet may be the second of a sequence that is not overlong, a surrogate or beyond Unicode."""
     if second & 0xC0 != 0x80:
         return False
     if lead == 0xE0:
@@ -46,7 +46,7 @@ cdef inline bint follows(octet lead, octet second) noexcept nogil:
 
 
 cdef inline Py_ssize_t whole_part(const octet* at, Py_ssize_t left) noexcept nogil:
-    """How many octets at `at`, which is no ASCII, begin a sequence, or are one. At least 1.
+    """How many octets at `at`, which is not ASCII, begin a sequence, or are one. At least 1.
 
     That many become one U+FFFD where they are no whole sequence (Unicode 3.9, maximal subparts), as Python has it.
     """
@@ -60,7 +60,7 @@ cdef inline Py_ssize_t whole_part(const octet* at, Py_ssize_t left) noexcept nog
 
 
 cdef inline Py_ssize_t sequence(const octet* at, Py_ssize_t left) noexcept nogil:
-    """The length of the sequence of several octets at `at`; 0 where it is none."""
+    """The length of the sequence of several octets at `at`; 0 where it is malformed."""
     cdef int wanted = continuations(at[0])
     if wanted and left > wanted and whole_part(at, left) == wanted + 1:
         return wanted + 1

@@ -89,7 +89,7 @@ def _labelled(octets: Octets, codec: str, is_html: bool) -> Iterator[Reading]:
         yield _STRICT["utf-8"]
         yield from _guesses(octets, WRONG_CHARSET, is_html, _WEIGHT_OF_LABEL)
     elif codec == "iso-8859-1":
-        # QUIRK: Outlook labels windows-1252 as ISO-8859-1; nobody means its C1 controls (WHATWG Encoding 4.2).
+        # QUIRK: Outlook labels windows-1252 as ISO-8859-1; its C1 controls are never meant (WHATWG Encoding 4.2).
         yield _STRICT["cp1252"]
         yield Reading(LATIN_1)
     elif codec == VISCII:

@@ -196,7 +196,7 @@ class Splitter:
         if delimiter == _OWN:
             self._feed_again(bytes(block[line:next_line]))
         else:
-            self._held = b""  # the line break of the last line of a header that was none
+            self._held = b""  # the line break of the last line of what turned out to be no header
             self._on_delimiter(*delimiter)
         return next_line
 

@@ -37,7 +37,7 @@ class _Word(NamedTuple):
 def decode_words(value: str, defects: list[str], budget: Budget | None = None) -> str:
     """`value` with its encoded words decoded and the blanks between adjacent ones dropped.
 
-    Text that is no encoded word stays as it is, as do words beyond the `budget` of the mail, without one of `value`
+    Text that is not an encoded word stays as it is, as do words beyond the `budget` of the mail, without one of `value`
     alone; `invalid-encoded-word` is noted where one breaks the rules.
     """
     if "=?" not in value:
@@ -127,7 +127,7 @@ def _last_prefix(value: str, start: int, end: int) -> int:
 
 
 def _is_decodable(word: _Word, defects: list[str]) -> bool:
-    """Whether there is anything to decode; base64 that is none is text (RFC 2047 section 6.3 allows to leave it)."""
+    """Whether there is anything to decode; malformed base64 is text (RFC 2047 section 6.3 allows to leave it)."""
     text = word.text
     if word.encoding == "q":
         # QUIRK: PHP scripts that use quoted_printable_encode() leave blanks and 8-bit characters in Q words.

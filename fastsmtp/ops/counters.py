@@ -1,6 +1,6 @@
 """What happened so far, as plain numbers: all that an email pays for metrics.
 
-No library is called where mails pass; `metrics` reads the numbers when somebody asks for them. All of them only grow,
+No library is called where mails pass; `metrics` reads the numbers when they are scraped. All of them only grow,
 and each that has a name is there from the start, as 0: a rate needs the value from before the first event.
 """
 

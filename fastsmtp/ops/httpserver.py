@@ -29,24 +29,24 @@ _GRACE_S = 1.0  # for answers under way when it stops
 _LINGERING_S = 1.0  # for the rest of a request that is answered already
 
 _LOG = logging.getLogger("fastsmtp.http")
-# What aiohttp logs with a traceback: a request that is no HTTP is the fault of the client, which is told so.
+# What aiohttp logs with a traceback: a request that is not HTTP is the fault of the client, which is told so.
 _LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 
-class Limits(NamedTuple):
+class HTTPLimits(NamedTuple):
     """What the clients of one listener may cost."""
 
     connections: int = 64  # open at a time
     wait_s: float = 10.0  # for the whole head of a request, and for the client to take an answer
 
 
-LIMITS = Limits()
+LIMITS = HTTPLimits()
 
 
 class Connections:
     """A protocol factory for listeners: makes protocols by another one, and keeps their connections within limits."""
 
-    def __init__(self, make_protocol: Callable[[], asyncio.Protocol], limits: Limits) -> None:
+    def __init__(self, make_protocol: Callable[[], asyncio.Protocol], limits: HTTPLimits) -> None:
         self._make_protocol = make_protocol
         self._limits = limits
         # In the order in which they began to wait; each with the timer that ends it.
@@ -140,7 +140,7 @@ class _Connection(asyncio.Protocol):
 class HTTPServer:
     """Bound when made, so that a taken port is told early; listens from `start` to `stop`."""
 
-    def __init__(self, key: str, address: str | socket.socket, limits: Limits = LIMITS) -> None:
+    def __init__(self, key: str, address: str | socket.socket, limits: HTTPLimits = LIMITS) -> None:
         """`key` is the setting that asks for it; `address` may be a socket that is bound. Raises StartError."""
         self._key = key
         self._limits = limits

@@ -22,7 +22,7 @@ import structlog
 from fastsmtp.config.logs import PARTS, SILENT, FileLoggerSettings, LogsSettings
 from fastsmtp.errors import StartError
 from fastsmtp.ops.logoutput import PIPE_LINE, LogOutput, shorten
-from fastsmtp.ops.rotation import Limits, Rotation
+from fastsmtp.ops.rotation import Rotation, RotationLimits
 from fastsmtp.ops.timelayout import RFC3339, format_time
 from fastsmtp.text import printable, printable_json
 
@@ -155,7 +155,7 @@ def _make_sink(settings: LogsSettings) -> _Sink:
     )
     render = _with_ending(_renderer(settings, colours=output.is_terminal()), ending)
     output.render_dropped = lambda count: render(
-        {"level": "warn", "channel": "log", "event": "nobody read the log, records dropped", "count": count}
+        {"level": "warn", "channel": "log", "event": "the log was not read, records dropped", "count": count}
     )
     if settings.form == "json":
         output.shorten = lambda line: _shorten_json(line.removesuffix(ending), len(ending)) + ending
@@ -165,7 +165,7 @@ def _make_sink(settings: LogsSettings) -> _Sink:
 def _rotation(file: FileLoggerSettings) -> Rotation:
     return Rotation(
         file.path,
-        Limits(
+        RotationLimits(
             max_bytes=(file.max_size or FileLoggerSettings().max_size) * 1024 * 1024,
             max_age_days=file.max_age,
             max_backups=file.max_backups,

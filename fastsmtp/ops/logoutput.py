@@ -102,7 +102,7 @@ class LogOutput:
                     return False
                 try:
                     left = left[os.write(fd, left) :]
-                except BlockingIOError:  # somebody else made it non-blocking
+                except BlockingIOError:  # another program made it non-blocking
                     return False
         finally:
             if not left:

@@ -115,7 +115,7 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class Control:
-    """Builds the method table of one server; `pools` and `connections` are looked at anew with each call."""
+    """Builds the method table of one server; `pools` and `connections` are looked up with each call."""
 
     def __init__(
         self,

@@ -25,8 +25,8 @@ _SETTLE_S: Final = 1.0  # before an old file is packed: another process may be a
 _GOODBYE_S: Final = 1.0  # for the thread, when the log is closed
 
 
-class Limits(NamedTuple):
-    """Of one log file; 0 = none, but for the size."""
+class RotationLimits(NamedTuple):
+    """How large one log file may get, and which old files are kept; 0 = no limit, but for the size."""
 
     max_bytes: int
     max_age_days: int = 0
@@ -44,7 +44,7 @@ class OldFile(NamedTuple):
 class Rotation:
     """Keeps the log file at `path` within limits."""
 
-    def __init__(self, path: str, limits: Limits) -> None:
+    def __init__(self, path: str, limits: RotationLimits) -> None:
         self.path = path
         self._limits = limits
         directory, name = os.path.split(os.path.abspath(path))

@@ -45,7 +45,7 @@ class Snapshot(msgspec.Struct):
     starts: int = 0
     start_failures: int = 0
     shown: list[ShownWorker] = []
-    counters: CountersSnapshot | None = None  # None: nobody asks for metrics
+    counters: CountersSnapshot | None = None  # None: metrics are not served
 
     @classmethod
     def of(cls, pool: ManagedPool, connections: int, inflight_bytes: int, counters: Counters | None) -> Snapshot:

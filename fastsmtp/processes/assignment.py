@@ -1,4 +1,4 @@
-"""What the parent tells a child process at its start, and the signal that is no call."""
+"""What the parent tells a child process at its start, and the signal that is sent beside the calls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     directory: str  # its own, deleted by the parent
     save: str = ""  # where the embedded default keeps mails
     rpc: str = ""  # the parent's RPC, for workers
-    counting: bool = False  # somebody asks for metrics
+    counting: bool = False  # metrics are served
     own_files: list[OwnFile] = []
     index: int = 0  # which of the processes it is
     count_fd: int = -1  # descriptor of the `SharedCount` of connections; -1: there is no limit

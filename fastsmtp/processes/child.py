@@ -22,7 +22,7 @@ from fastsmtp.goridge.control import ControlConnection
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
-from fastsmtp.server.server import Place, Server
+from fastsmtp.server.server import Server, ServerPlace
 from fastsmtp.system.loop import run, unless
 from fastsmtp.system.runtimedir import leave, lock
 from fastsmtp.system.sharedcount import SharedCount
@@ -82,7 +82,7 @@ class Child:
             return
         if not self._starting.done():
             self._starting.cancel()
-            await asyncio.wait({self._starting})  # its own cancellation is none of this
+            await asyncio.wait({self._starting})  # it ignores the cancellation of the task
         elif self._starting.exception() is None:
             await self._server.stop()
 
@@ -104,7 +104,7 @@ class Child:
             self._home_lock = lock(os.path.dirname(assignment.directory))  # we may outlive the parent
         listeners = {name: inherited(fd) for name, fd in assignment.listeners.items()}
         spares = [{name: inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
-        place = Place(listeners, spares, assignment.rpc, assignment.counting, _shared_count(assignment))
+        place = ServerPlace(listeners, spares, assignment.rpc, assignment.counting, _shared_count(assignment))
         server = self._server = Server(assignment.config, assignment.save, place)
         server.inbox = assignment.inbox
         await server.start()
@@ -146,7 +146,7 @@ class Child:
     # what else happens
 
     def _on_stop_signal(self, number: int) -> None:
-        """Somebody has sent it to this process alone: the parent does not stop its children by signals."""
+        """The signal was sent to this process alone: the parent does not stop its children by signals."""
         if self._output is not None and not self._stopping.is_set():
             structlog.get_logger(channel="smtp").info("stopping", reason=signal.Signals(number).name, pid=os.getpid())
         self._stopping.set()

@@ -23,7 +23,7 @@ _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 def adopt_orphans() -> None:
-    """Whoever loses its parent among our descendants is our child from now on. Elsewhere than on Linux it is init's."""
+    """Make this process the parent of descendants that lose theirs; without Linux, init stays that."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -32,11 +32,11 @@ class Orphans:
     """Reaps adopted processes, and kills those that do not leave."""
 
     def __init__(self, own: Callable[[], Collection[int]], log: FilteringBoundLogger) -> None:
-        """`own` are the children that somebody else looks after."""
+        """`own` are the children that other code looks after."""
         self._own = own
         self._log = log
         self._expected: dict[asyncio.TimerHandle, set[int]] = {}  # sessions of workers that are to leave
-        self._known: set[int] = set()  # the adopted ones there were when somebody looked last
+        self._known: set[int] = set()  # the adopted ones there were at the last look
 
     def reap(self) -> None:
         """Called now and then."""
@@ -61,7 +61,7 @@ class Orphans:
         self.reap()
 
     def end(self) -> None:
-        """Wait no longer: who has not left is killed. May be called twice."""
+        """Wait no longer: processes that have not left are killed. May be called twice."""
         for timer in self._expected:
             timer.cancel()
         sessions = set().union(*self._expected.values())

@@ -180,7 +180,7 @@ class Parent:
                 await asyncio.sleep(delays.after(0.0))
 
     async def _until_gone(self, slot: Slot) -> None:
-        """One that stops, because somebody sent it a signal, takes no clients while its sessions come to their end."""
+        """A child that stops, because it was sent a signal, takes no clients while its sessions come to their end."""
         with contextlib.suppress(CallError, ConnectionError):
             if await slot.call("process.Stopping", timeout_s=None):
                 await self._find_stand_in(slot)
@@ -264,7 +264,7 @@ class Parent:
         self._close_listeners()
         await self._stop_children()
         await self._endpoints.stop()
-        # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
+        # Last: a worker may call as long as it has an email, and the caller of `stop` waits for this.
         self._clear()
 
     async def _stop_children(self) -> None:
@@ -283,7 +283,7 @@ class Parent:
         self._close_listeners()
         for slot in self._slots:
             slot.signal(END_AT_ONCE)
-        # The loop is about to be closed; and nobody is left behind.
+        # The loop is about to be closed, and no child may be left behind.
         stuck = _wait_for_end({slot.pid: slot for slot in self._slots if slot.pid})
         for slot in stuck.values():
             slot.signal(signal.SIGKILL)
@@ -322,7 +322,7 @@ def _wait_for_end(slots: dict[int, Slot]) -> dict[int, Slot]:
 
 
 def _ended(pid: int) -> bool:
-    """Whether our child `pid` has ended. Somebody else reaps it."""
+    """Whether our child `pid` has ended. Other code reaps it."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:

@@ -246,5 +246,5 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _forget(answer: asyncio.Future[Any]) -> None:
-    """Nobody waits for it; it may fail."""
+    """Call a method without waiting for the answer; the call may fail."""
     answer.add_done_callback(lambda done: done.cancelled() or done.exception())

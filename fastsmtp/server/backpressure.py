@@ -1,4 +1,4 @@
-"""How much mail is held in memory over all sessions, and who has to wait while it is too much."""
+"""How much mail is held in memory over all sessions, and which connections wait while it is too much."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Backpressure:
     """Counts octets held by transactions against `limit` (0 = unlimited).
 
     Above the limit only one transaction is read on, the oldest: it can come to its end and set free what it holds. If
-    its client only trickles, the turn goes to who is paused longest, so nobody is held up for ever. Who is paused is
-    read on when the limit is kept again, when it is its turn, or when its own transaction is over.
+    its client only trickles, the turn goes to the reader that is paused longest, so that none is held up for ever. A
+    paused reader goes on when the limit is kept again, when it is its turn, or when its own transaction is over.
     """
 
     def __init__(self, limit: int) -> None:
@@ -36,7 +36,7 @@ class Backpressure:
         self.held = 0  # octets, over all transactions
         self._holds: dict[Reader, int] = {}  # octets by transaction, oldest first
         self._paused: dict[Reader, None] = {}  # in the order in which they were paused
-        self._turn: Reader | None = None  # who is read on above the limit, None: the oldest
+        self._turn: Reader | None = None  # the one that is read on above the limit, None: the oldest
         self._seen: tuple[Reader, int] | None = None  # whose turn it was at the last look, and what it held
         self._next_look = 0.0
 

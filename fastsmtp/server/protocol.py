@@ -1,7 +1,7 @@
 """asyncio transport <-> session: one object per connection, no task, no thread.
 
 All connections of a process read into one buffer: the loop calls `get_buffer` and `buffer_updated` back to back, so
-nobody else can write into it in between, and an idle connection owns no buffer.
+no other connection can write into it in between, and an idle connection owns no buffer.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._attachments: Attachments | None = None  # of an email that is being decided; ours to release or discard
         self._record: MailRecord | None = None  # what the log will say of the mail
         self._sequence = 0
-        self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or nobody asks
+        self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or no metrics
 
     # asyncio callbacks
 

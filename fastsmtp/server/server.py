@@ -61,7 +61,7 @@ _DESCRIPTORS_PER_WORKER = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerPlace:
     """What a server has from its parent, where it is one of several processes."""
 
     listeners: Mapping[str, socket.socket]  # bound; to be closed, but nothing in the file system is ours
@@ -74,7 +74,7 @@ class Place:
 class Server:
     """Captures mail as `config` says. One event loop, one thread."""
 
-    def __init__(self, config: Config, save: str = "", place: Place | None = None) -> None:
+    def __init__(self, config: Config, save: str = "", place: ServerPlace | None = None) -> None:
         """`save` names the directory where the embedded default keeps mails, "" = nowhere."""
         self._config = config
         self._save = save
@@ -82,7 +82,7 @@ class Server:
         self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
         self._link: Link | None = None  # to the inbox
         self._resolver = Resolver([] if config.inbox is None else config.inbox.namespace)
-        self.methods: Mapping[str, Method] = {}  # those of RPC, where somebody may call; from `start` on
+        self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
         self._connections: set[SMTPProtocol] = set()
         self._pool: Pool | None = None
@@ -303,7 +303,7 @@ class Server:
     def _connections_that_fit(self) -> int:
         """How many connections the limit of open files leaves room for, once it is as high as we may have it."""
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(ValueError, OSError):  # above what the kernel allows to anybody
+        with contextlib.suppress(ValueError, OSError):  # above what the kernel allows to any user
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY:
@@ -363,7 +363,7 @@ class Server:
         self._close_link()
         self._close_tempfiles()
         await self._endpoints.stop()
-        # Last: a worker may call as long as it has an email, and who asked for the stop waits for this.
+        # Last: a worker may call as long as it has an email, and the caller of `stop` waits for this.
         self._rpc.close()
 
     def abort(self) -> None:

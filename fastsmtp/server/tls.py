@@ -59,7 +59,7 @@ def _refuse_password() -> str:
 
 
 def _load_self_signed(context: ssl.SSLContext, hostname: str) -> None:
-    # OpenSSL's API for chains takes files only. 0600 by mkstemp, gone before anybody connects.
+    # OpenSSL's API for chains takes files only. 0600 by mkstemp, gone before any client connects.
     descriptor, path = tempfile.mkstemp(prefix="fastsmtp-", suffix=".pem")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -158,7 +158,7 @@ def parse_chunk(argument: str) -> ChunkArgument:
 
 
 def parse_size(value: str | None) -> int:
-    """The number in SIZE= (RFC 1870 section 5); 0 where it is none, which `parse_mail` has noted."""
+    """The number in SIZE= (RFC 1870 section 5); 0 where it is malformed, which `parse_mail` has noted."""
     return int(value) if value is not None and _is_size(value) else 0
 
 

@@ -17,7 +17,7 @@ class TLSInfo(NamedTuple):
 class Credentials:
     """What an AUTH exchange gave away; nothing here was verified.
 
-    `username` and `password` are None where the mechanism does not carry them; a token mechanism's token stands in
+    `username` and `password` are None for a mechanism that does not carry them; a token mechanism's token stands in
     `password`. CRAM-MD5 carries no password: `challenge` is what we sent, `digest` what the client made of that and of
     its password; both are None with every other mechanism.
     """

@@ -37,7 +37,7 @@ class Gate:
         return True
 
     def forgive_argument(self, argument: str) -> bool:
-        """Whether a command that takes no argument may go on; blanks at the end are none (RFC 5321 section 4.1.1)."""
+        """Whether a command that takes no argument may go on; blanks at its end do not count (RFC 5321 4.1.1)."""
         extra = argument.strip(" \t")
         return not extra or self.forgive(violations.UNEXPECTED_ARGUMENT, extra)
 

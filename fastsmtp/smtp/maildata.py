@@ -16,7 +16,7 @@ from fastsmtp.smtp.policy import Policies, Refusal
 from fastsmtp.smtp.transaction import Transaction
 
 
-class Decoder(Protocol):
+class MailDataDecoder(Protocol):
     """Undoes dot-stuffing and finds the end of mail data, as `_parse.DataDecoder` says."""
 
     def feed(self, buf: bytearray, start: int, end: int) -> tuple[int, int, int, bool]: ...
@@ -30,10 +30,10 @@ class MailData:
 
     __slots__ = ("_decoder", "_gate", "_left", "_make_decoder", "close", "done", "last", "refusal")
 
-    def __init__(self, gate: Gate, make_decoder: Callable[[], Decoder]) -> None:
+    def __init__(self, gate: Gate, make_decoder: Callable[[], MailDataDecoder]) -> None:
         self._gate: Final = gate
         self._make_decoder: Final = make_decoder
-        self._decoder: Decoder | None = None  # of DATA
+        self._decoder: MailDataDecoder | None = None  # of DATA
         self._left = 0  # octets of the chunk that have not come
         self.last = False  # the chunk is the last one of its mail
         self.refusal = b""  # what to reply after a chunk that is swallowed

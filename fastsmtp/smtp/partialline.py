@@ -1,4 +1,4 @@
-"""A command line of which only the start has come. Bounded, and linear for who sends octet by octet."""
+"""A command line of which only the start has come. Bounded, and linear for a client that sends octet by octet."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Policies:
         strict: bool,
         others: Sequence[Policy],
     ) -> None:
-        """A limit of 0 is none."""
+        """A limit of 0 means no limit."""
         self.max_message_size: Final = max_message_size
         self.max_recipients: Final = max_recipients
         self.max_connections: Final = max_connections

@@ -25,7 +25,7 @@ from fastsmtp.smtp.events import AbortReason, Closed, Event, MailAborted, MailEn
 from fastsmtp.smtp.gate import Gate
 from fastsmtp.smtp.heldoctets import HeldOctets
 from fastsmtp.smtp.mailbox import is_helo
-from fastsmtp.smtp.maildata import Decoder, MailData
+from fastsmtp.smtp.maildata import MailData, MailDataDecoder
 from fastsmtp.smtp.outbox import ENOUGH, Outbox
 from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
 from fastsmtp.smtp.peer import Peer
@@ -87,7 +87,7 @@ class Session:
         settings: SessionSettings,
         *,
         tls: TLSInfo | None = None,
-        make_decoder: Callable[[], Decoder] = DataDecoder,
+        make_decoder: Callable[[], MailDataDecoder] = DataDecoder,
     ) -> None:
         """`make_decoder` is for tests, which have a slow one that is obviously right."""
         # Parts

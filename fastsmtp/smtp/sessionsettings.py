@@ -40,7 +40,7 @@ class SessionSettings:
         policies: Sequence[Policy] = (),
         auth_mechanisms: Sequence[str] = OFFERED_MECHANISMS,
     ) -> None:
-        """Limits of 0 are none; `max_message_size` counts octets of mail data after dot-unstuffing.
+        """A limit of 0 means no limit; `max_message_size` counts octets of mail data after dot-unstuffing.
 
         `auth_mechanisms` are those that EHLO offers; a client may use any of `replies.MECHANISMS`.
         `strict` refuses what is otherwise accepted and recorded, `tls_available` offers STARTTLS, `trace` emits

@@ -54,7 +54,7 @@ MALFORMED_CREDENTIALS: Final = "malformed-credentials"
 BARE_LF_IN_BODY: Final = "bare-lf-in-body"
 BARE_CR_IN_BODY: Final = "bare-cr-in-body"
 LONG_BODY_LINE: Final = "long-body-line"
-# Mail data, seen by who reads the message: recorded with `Session.judge`
+# Mail data, seen by the reader of the message: recorded with `Session.judge`
 MESSAGE_WITHOUT_HEADER: Final = "message-without-header"
 UNPARSABLE_MESSAGE: Final = "unparsable-message"
 

@@ -51,7 +51,7 @@ def parse_address(text: str) -> TCPAddress | UnixAddress:
 
 
 def _meant(text: str) -> str:
-    """The address that a port, a path or a URL of another scheme stands for; "" where it is none of these."""
+    """The address that a port, a path or a URL of another scheme stands for; "" for anything else."""
     if text.isascii() and text.isdigit():
         return f":{text}"
     if text.startswith("/"):

@@ -1,4 +1,4 @@
-"""Timeouts that charge nobody for the time in which this process stood still.
+"""Timeouts that leave out the time in which this process stood still.
 
 A process may be stopped for seconds: with the virtual machine it runs in, by a debugger, or because something else has
 all processors. When it goes on, its timers are due at once, while what it waited for lies unread in its sockets; and a

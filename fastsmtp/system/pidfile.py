@@ -9,7 +9,7 @@ _SLACK_S = 2.0  # the kernel tells in whole seconds when it was booted
 
 
 def read_pid(path: Path) -> int:
-    """Return the pid in the file. Raises OSError, and ValueError with what the file holds where that is no pid."""
+    """Return the pid in the file. Raises OSError, and ValueError with what the file holds where that is not a pid."""
     text = path.read_text(errors="replace").strip()
     if not text.isascii() or not text.isdigit():
         raise ValueError(f"{path} holds no pid, but {text[:40]!r}")

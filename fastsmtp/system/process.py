@@ -168,7 +168,7 @@ class Process:
         return self.returncode is not None and not self._outputs
 
     def cut_off(self) -> None:
-        """Stop reading output that somebody outside the group keeps open."""
+        """Stop reading output that a process outside the group keeps open."""
         for output in list(self._outputs):
             output.close()
 
@@ -193,7 +193,7 @@ class Process:
     def _wait(self) -> None:
         # In a thread. The process stays a zombie, hence the pid ours, until the loop reaps it.
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is interested any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the exit status is not needed any more
             self._loop.call_soon_threadsafe(self._reap)
 
     def _reap(self) -> None:

@@ -1,4 +1,4 @@
-"""Private directories of a process for as long as it lives: sockets and lists, nothing that anybody wants to keep.
+"""Private directories of a process for as long as it lives: sockets and lists, nothing worth keeping.
 
 A process that is killed cannot remove its own, so the next one does. It has to be certain that the directory is one of
 these, of our user, and that its process is dead: the first is told by a file that is in each, the last by a lock that
@@ -71,7 +71,7 @@ def unlock(descriptor: int) -> None:
 
 
 def leave(path: str, descriptor: int) -> None:
-    """Give the lock on a directory back, and remove that, where nobody else shares the lock; nothing for -1."""
+    """Give the lock on a directory back, and remove that, where no other process shares the lock; nothing for -1."""
     with contextlib.suppress(OSError):
         if descriptor >= 0:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

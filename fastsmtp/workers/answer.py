@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
     verdict: Verdict | None  # None: it asks for its restart
     error: str | None = None  # an error of its own, told to the log only
-    unknown: bytes | None = None  # what nobody understands
+    unknown: bytes | None = None  # an answer of unknown meaning
 
 
 # Made once: nearly every answer is the first of them.
@@ -29,11 +29,11 @@ _RESTART: Final = Answer(None)
 
 
 def read_answer(frame: Frame, read_body: ReadBody | None = None) -> Answer:
-    """Read a frame; with `read_body` an answer without a context is in the body. Raises WorkerError if it is none."""
+    """Read a frame; with `read_body` an answer without a context is in the body. Raises WorkerError for others."""
     if frame.flags & ERROR:
         return Answer(Verdict.ACCEPT, error=frame.payload.decode("utf-8", "replace"))
     if len(frame.options) != 1 or frame.options[0] > len(frame.payload) or frame.stream & STREAM:
-        raise WorkerError(f"sent a frame that is no answer: {frame.payload[:256]!r}")
+        raise WorkerError(f"sent a frame that is not an answer: {frame.payload[:256]!r}")
     context = frame.payload[: frame.options[0]].strip()
     if read_body is not None and not context:
         return _read_body_answer(read_body, frame.payload[frame.options[0] :])

@@ -63,7 +63,7 @@ class Launch:
         )
 
     def __str__(self) -> str:
-        # Nobody asked for the command of our own worker, and it is long.
+        # The command of our own worker was not configured, and it is long.
         return "fastsmtp.printer.main" if self.inherit_output else shlex.join(self.command)
 
 

@@ -61,7 +61,7 @@ class RelayListener:
         self._server: asyncio.AbstractServer | None = None
         self._private = relay == "unix"
         self._identity = Identity()
-        self.refused = 0  # connections of processes that are no workers, as far as can be told
+        self.refused = 0  # connections of processes that are not workers, as far as can be told
         self._home: RuntimeDirectory | None = None  # of a private socket
         self._path = ""  # of the unix socket, while we listen
 
@@ -82,7 +82,7 @@ class RelayListener:
             if self._home is not None:
                 self._home.remove()
             await self._listen()
-            self._log.warning("the workers' socket was removed, made anew", address=self.address)
+            self._log.warning("the workers' socket was removed, created again", address=self.address)
 
     async def _listen(self) -> None:
         try:
@@ -98,7 +98,7 @@ class RelayListener:
         await self._server.start_serving()
 
     def close(self) -> None:
-        """Stop listening, drop who has not shaken hands, remove what `start` made in the file system."""
+        """Stop listening, drop connections without a handshake, remove what `start` made in the file system."""
         if self._server is not None:
             self._server.close()
         for relay, timer in self._arrivals.items():
@@ -167,7 +167,7 @@ class RelayListener:
     def _admits(self, relay: Relay) -> bool:
         """Whether a handshake with the other side is worth its time; if not, the connection is closed."""
         if self._recognition.hopeless(relay):
-            self._refuse(relay, "a process that is no worker connected, closed")
+            self._refuse(relay, "a process that is not a worker connected, closed")
             return False
         many = len(self._arrivals) > MAX_UNPROVEN + len(self._awaited)
         if many and not self._recognition.proven(relay):
@@ -178,7 +178,7 @@ class RelayListener:
     def _arrived(self, answered: Answered, relay: Relay) -> None:
         launched = self._recognition.recognise(relay, answered)
         if launched is None:
-            self._refuse(relay, "a process that is no worker connected, closed", answered_pid=answered.pid)
+            self._refuse(relay, "a process that is not a worker connected, closed", answered_pid=answered.pid)
         else:
             self._arrivals.pop(relay).cancel()
             self._awaited.pop(launched).on_arrival(answered.pid, relay)
@@ -199,7 +199,7 @@ class RelayListener:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket that a server which is gone left behind. Raises OSError when somebody listens on it."""
+    """Remove a socket that a server which is gone left behind. Raises OSError when a process listens on it."""
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return  # bind tells that there is something else

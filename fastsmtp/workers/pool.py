@@ -9,7 +9,7 @@ job, first come first served; the answer calls the job back. The spawner starts 
 | context CLOSE                                     | ACCEPT_AND_CLOSE         | back          |
 | ERROR frame (logged)                              | ACCEPT                   | back          |
 | context {"stop":true}                             | that of another worker   | replaced      |
-| ends, closes, sends what is no answer             | WORKER_FAILED            | replaced      |
+| ends, closes, sends what is not an answer         | WORKER_FAILED            | replaced      |
 | no answer in `exec_ttl`                           | WORKER_FAILED            | killed        |
 | (no worker free in `allocate_timeout`)            | NO_WORKER                | -             |
 | (`max_queue_size` emails wait already)            | NO_WORKER, at once       | -             |
@@ -297,7 +297,7 @@ class Pool:
         return True
 
     def _release(self, worker: WorkerProcess) -> None:
-        """Give the free worker to who waits longest, or put it back; or let it go."""
+        """Give the free worker to the job that waits longest, or put it back; or let it go."""
         fresh = worker.execs == 0
         while self._waiters and worker not in self._retiring and (fresh or not self._settings.debug):
             if not worker.lendable():
@@ -391,7 +391,7 @@ class Pool:
         """Called by the spawner."""
         self.start_failures += 1
         if self._settings.debug and self._waiters:
-            # Nobody else will come for this email; the next one tries again.
+            # No other worker will come for this email; the next email tries again.
             self._worker_failed(self._waiters.popleft())
 
     def add(self, worker: WorkerProcess) -> None:

@@ -51,7 +51,7 @@ _MOVES: Final[dict[State, frozenset[State]]] = {
     State.ERRORED: frozenset({State.STOPPED}),
     State.STOPPED: frozenset(),
 }
-_ON_DUTY: Final = frozenset({State.READY, State.WORKING})
+_IN_SERVICE: Final = frozenset({State.READY, State.WORKING})
 
 
 class WorkerInfo(NamedTuple):
@@ -163,7 +163,7 @@ class WorkerProcess:
         if relay.quiet:
             return True
         if relay.unread:
-            self.fail("sent something nobody asked for")
+            self.fail("sent something unasked")
         else:
             self._lose("closed the connection")
             self._check_end()
@@ -282,7 +282,7 @@ class WorkerProcess:
     def _fail_start(self, reason: str) -> None:
         if not self._started.done():
             self._started.set_exception(WorkerError(reason))
-            self._started.exception()  # no complaint when nobody asks any more
+            self._started.exception()  # marked as read: the caller of `start` may be gone
 
     def give_up(self) -> None:
         """Called by `await_handshake`: let the process end, at most for the linger time, so that its own exit status
@@ -295,7 +295,7 @@ class WorkerProcess:
         """Called by `await_handshake` when all is gone: what is told of a worker that did not start."""
         output = "".join(f"\n  {line}" for line in self._process.tail)
         if self._listener is not None and self._listener.refused:
-            reason += ", but a process connected that is no worker; one in a container needs server.trust_relay"
+            reason += ", but a process connected that is not a worker; one in a container needs server.trust_relay"
         return StartError(f'worker "{self._launch}" did not start: {reason}; {self.status}{output}')
 
     # relay callbacks
@@ -307,7 +307,7 @@ class WorkerProcess:
         """Take an answer; whatever is not exactly one answer costs the worker its place."""
         if self.state is not State.WORKING:
             if self.state is State.READY:
-                self.fail(f"sent a frame nobody asked for: {frames[0].payload[:256]!r}")
+                self.fail(f"sent a frame unasked: {frames[0].payload[:256]!r}")
             return
         if not relay.taken:
             self.fail("answered before it had read the email")
@@ -323,7 +323,7 @@ class WorkerProcess:
 
     def on_broken(self, relay: Relay, reason: str) -> None:
         """The worker is lost, unless it was asked to stop."""
-        if self.state in _ON_DUTY:
+        if self.state in _IN_SERVICE:
             self._lose(reason)
             self._check_end()
 
@@ -356,7 +356,7 @@ class WorkerProcess:
         self._process.cut_off()
         if self._relay is not None:
             self._relay.abort()
-        if self.state in _ON_DUTY:  # somebody outside the group holds the relay: we are the one who breaks it off
+        if self.state in _IN_SERVICE:  # a process outside the group holds the relay: we break it off
             self._lose(self.status)
         self._check_end()
 

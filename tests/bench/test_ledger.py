@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastsmtp.bench.ledger import Balance, Ledger, balance
+from fastsmtp.bench.ledger import Balance, LoadLedger, balance
 from fastsmtp.client.mail import Content, Mail
 
 
@@ -22,7 +22,7 @@ def write_ledger(path: Path, *numbers: int) -> str:
 
 def test_a_line_for_each_mail() -> None:
     file = io.StringIO()
-    ledger = Ledger(file)
+    ledger = LoadLedger(file)
     mail = Mail(ident(1), b"", Content(b"Subject: x\r\n", b"", False))
     mail.began = 1.0
     ledger.on_answered(mail, 1.0125)
@@ -39,7 +39,7 @@ class Unmeasured:
 
 def test_no_ledger() -> None:
     """Without a ledger a mail costs a test for None."""
-    ledger = Ledger(None)
+    ledger = LoadLedger(None)
     ledger.on_answered(Unmeasured(), 1.0)  # type: ignore[arg-type]
     assert ledger.flush() is None  # type: ignore[func-returns-value]
 

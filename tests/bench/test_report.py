@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastsmtp.bench.limits import Limits, judge
+from fastsmtp.bench.limits import LoadLimits, judge
 from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.report import report
 from fastsmtp.client.mail import Content, Failure, Mail
@@ -33,7 +33,7 @@ def measures_of(latencies: list[float], *, failures: int = 0) -> Measures:
 
 def test_tables() -> None:
     measures = measures_of([0.010, 0.020], failures=3)
-    shown = report(measures, judge(Limits(p99_ms=15.0, failures=3), measures)).splitlines()
+    shown = report(measures, judge(LoadLimits(p99_ms=15.0, failures=3), measures)).splitlines()
     assert [line for line in shown if "#" not in line] == [
         "answered 250  2",
         "failed        0",
@@ -80,7 +80,7 @@ def test_the_docs_show_what_is_printed() -> None:
     shown = re.search(r"^prints\n\n((?: {4}.*\n|\n)+)", DOCS.read_text(), re.M)
     assert shown is not None
     measures = measures_of([0.0006 * 1.2**step for step in range(20)])
-    own = report(measures, judge(Limits(p99_ms=100.0, rate=1.0), measures))
+    own = report(measures, judge(LoadLimits(p99_ms=100.0, rate=1.0), measures))
     heading, *rows = shape(shown[1].rstrip("\n"))
     assert heading == "0 mails to 0:0, 0 connections, 0 a second"
     assert rows == ["", *shape(own)]

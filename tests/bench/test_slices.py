@@ -6,12 +6,12 @@ import pytest
 
 from fastsmtp.bench.interval import Interval
 from fastsmtp.bench.measures import Measures
-from fastsmtp.bench.slices import LONGEST_S, Slices
+from fastsmtp.bench.slices import LONGEST_S, LoadSlices
 from fastsmtp.client.mail import Content, Failure, Mail
 
 
 def test_a_load_of_a_few_milliseconds() -> None:
-    slices = Slices()
+    slices = LoadSlices()
     slices.on_answered(0.0004, 0.0004, 100)
     slices.on_answered(0.0028, 0.001, 100)
     slices.on_failed(0.0029)
@@ -24,7 +24,7 @@ def test_a_load_of_a_few_milliseconds() -> None:
 
 @pytest.mark.parametrize(("seconds", "width"), [(0.04, 0.001), (0.5, 0.013), (3.0, 0.075), (9.9, 0.248)])
 def test_a_curve_has_few_points_and_all_mails(seconds: float, width: float) -> None:
-    slices = Slices()
+    slices = LoadSlices()
     for number in range(1000):
         slices.on_answered(seconds * number / 1000, 0.001, 1)
     curve = slices.intervals(seconds)
@@ -35,7 +35,7 @@ def test_a_curve_has_few_points_and_all_mails(seconds: float, width: float) -> N
 
 
 def test_without_mails_there_is_no_curve() -> None:
-    assert Slices().intervals(1.0) == []
+    assert LoadSlices().intervals(1.0) == []
 
 
 def measures_of(seconds: float, *, sliced: bool) -> Measures:

@@ -1,4 +1,4 @@
-"""One run of a server that is none: signals, the banner, the files that stand while it serves, exit codes."""
+"""One run of a fake server: signals, the banner, the files that stand while it serves, exit codes."""
 
 from __future__ import annotations
 

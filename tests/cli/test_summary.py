@@ -43,7 +43,7 @@ def test_defaults_in_words() -> None:
         ("smtp.auth_mechanisms=[PLAIN, CRAM-MD5]",
          ("login", "CRAM-MD5 is offered: most clients take it, and send a digest instead of their password")),
         ("smtp.max_connections=7", ("connections", "up to 7")),
-        ("smtp.read_timeout=0", ("disconnect", "nobody who is silent, or not reading for 10s")),
+        ("smtp.read_timeout=0", ("disconnect", "a client not reading for 10s")),
         ("smtp.attachment_storage={mode: tempfile, temp_dir: /t}", ("attachments", "files in /t, deleted after 1h")),
         ("smtp.attachment_storage={mode: tempfile, temp_dir: /t, cleanup_after: '0'}",
          ("attachments", "files in /t, never deleted")),
@@ -143,7 +143,7 @@ def test_warnings() -> None:
     )  # fmt: skip
     assert summary.warnings(config) == [
         ":1025 can be reached from other machines: every mail and every login is accepted, keep it off the internet",
-        "rpc.listen: tcp://0.0.0.0:6001 can be reached from other machines, and RPC asks nobody for a password",
+        "rpc.listen: tcp://0.0.0.0:6001 can be reached from other machines, and RPC asks for no password",
         "metrics.address: 10.0.0.1:2112 can be reached from other machines",
         "smtp.max_message_size: 0 means no limit, and whole mails are held in memory",
         "smtp.pool.supervisor.exec_ttl: 0s means that a worker that hangs holds its client for ever",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from fastsmtp.client.auth import Account
-from fastsmtp.client.client import SendError, Sent, SMTPClient, Watcher, tls_context
+from fastsmtp.client.client import SendError, Sent, SessionWatcher, SMTPClient, tls_context
 from fastsmtp.client.dialogue import Script
 
 EHLO = "250-peer\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH LOGIN PLAIN CRAM-MD5\r\n"
@@ -63,9 +63,9 @@ def play() -> Iterator[Play]:
 SCRIPT = Script("me", "a@b", ["c@d"], host="127.0.0.1")
 
 
-def sent(peer: Peer, script: Script = SCRIPT, message: bytes = b"x", watcher: Watcher | None = None) -> Sent:
+def sent(peer: Peer, script: Script = SCRIPT, message: bytes = b"x", watcher: SessionWatcher | None = None) -> Sent:
     """Send a mail to a peer, to the end of the session."""
-    client = SMTPClient(peer.address, 30.0, watcher or Watcher())
+    client = SMTPClient(peer.address, 30.0, watcher or SessionWatcher())
     try:
         return client.send(script, message, tls_context(insecure=True, ca_file=""))
     finally:
@@ -83,7 +83,9 @@ def test_a_whole_dialogue(play: Play) -> None:
     peer = play("220 hi\r\n", EHLO, "250 ok\r\n", "250 go\r\n", "354 go\r\n", "250 2.0.0 kept\r\n", "221 bye\r\n")
     told: list[str] = []
     progress: list[int] = []
-    watcher = Watcher(lambda line: told.append("> " + line), lambda line: told.append("< " + line), progress.append)
+    watcher = SessionWatcher(
+        lambda line: told.append("> " + line), lambda line: told.append("< " + line), progress.append
+    )
     assert sent(peer, message=b"Subject: x\n\n.dot\n", watcher=watcher) == Sent("250 2.0.0 kept", [])
     assert peer.heard == [
         "EHLO me\r\n", "MAIL FROM:<a@b> SIZE=20\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n",
@@ -106,7 +108,9 @@ def test_progress_of_a_large_mail(play: Play) -> None:
     replies = ["220 hi\r\n", "250 ok\r\n", "250 ok\r\n", "250 go\r\n", "354 go\r\n", "250 kept\r\n", "221 bye\r\n"]
     progress: list[int] = []
     message = b"%s\r\n" % (b"x" * 998) * 600
-    assert sent(play(*replies), message=message, watcher=Watcher(on_progress=progress.append)) == Sent("250 kept", [])
+    assert sent(play(*replies), message=message, watcher=SessionWatcher(on_progress=progress.append)) == Sent(
+        "250 kept", []
+    )
     assert progress == [262_144, 262_144, 600_003 - 2 * 262_144]
 
 
@@ -231,12 +235,12 @@ def test_what_goes_wrong(play: Play, replies: list[str], said: str) -> None:
 
 def test_nobody_is_there() -> None:
     with pytest.raises(SendError, match=r"^cannot connect to 127.0.0.1:1: Connection refused$"):
-        SMTPClient("127.0.0.1:1", 1.0, Watcher())
+        SMTPClient("127.0.0.1:1", 1.0, SessionWatcher())
 
 
 def test_tls_where_there_is_none(play: Play) -> None:
     peer = play("220 hi\r\n")
-    client = SMTPClient(peer.address, 30.0, Watcher())
+    client = SMTPClient(peer.address, 30.0, SessionWatcher())
     with pytest.raises(SendError) as raised:
         client.send(SCRIPT, b"x", tls_context(insecure=True, ca_file=""), implicit_tls=True)
     client.close()
@@ -245,7 +249,7 @@ def test_tls_where_there_is_none(play: Play) -> None:
 
 def test_no_answer_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = SMTPClient(f"127.0.0.1:{silent.getsockname()[1]}", 0.01, Watcher())
+        client = SMTPClient(f"127.0.0.1:{silent.getsockname()[1]}", 0.01, SessionWatcher())
         with pytest.raises(SendError, match=r"^the server did not answer in time$"):
             client.send(SCRIPT, b"x")
         client.close()

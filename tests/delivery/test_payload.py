@@ -160,9 +160,9 @@ def test_the_first_field_of_each_name_counts_and_none_is_lost() -> None:
 
 
 def test_addresses_of_all_fields_of_a_name_are_one_list() -> None:
-    message = message_of("To: a@x\nTo: Group: b@x, C <c@x>;\nReply-To: d@x\nBcc: e@x\nCc:\nFrom: nobody")
+    message = message_of("To: a@x\nTo: Group: b@x, C <c@x>;\nReply-To: d@x\nBcc: e@x\nCc:\nFrom: root")
     assert {key: message[key] for key in ("from", "to", "cc", "bcc", "reply_to")} == {
-        "from": [{"name": "", "address": "nobody"}],
+        "from": [{"name": "", "address": "root"}],
         "to": [{"name": "", "address": "a@x"}, {"name": "", "address": "b@x"}, {"name": "C", "address": "c@x"}],
         "cc": [],
         "bcc": [{"name": "", "address": "e@x"}],

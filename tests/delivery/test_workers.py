@@ -1,4 +1,4 @@
-"""Emails as jobs of a pool: when they are encoded, what is counted, and who hears the verdict."""
+"""Emails as jobs of a pool: when they are encoded, what is counted, and which callback hears the verdict."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def outcome(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-# --- what answers when nobody is there
+# --- what answers without a server
 
 
 @pytest.mark.parametrize("verb", [["workers"], ["connections"], ["close", "x"], ["reset"], ["stop"]], ids=" ".join)
@@ -244,7 +244,7 @@ def test_workers_until_the_server_ends(serve: Serve, tmp_path: Path) -> None:
 
 def test_connections(serve: Serve, run: Run) -> None:
     server = serve(RPC)
-    assert outcome(run("connections")) == (0, "nobody is connected\n", "")
+    assert outcome(run("connections")) == (0, "no client is connected\n", "")
     assert outcome(run("connections", "--json")) == (0, "[]\n", "")
     with smtplib.SMTP(server.host, server.port, "client.example.com") as client:
         client.login("user", "secret")
@@ -592,9 +592,9 @@ def test_send_is_refused(serve: Serve, run: Run) -> None:
     [
         (["--helo", "b ad"], "HELO b ad", "501 5.5.4 Bad or missing argument"),
         (["--auth", "PLAIN", "--user", ""], "AUTH PLAIN", "501 5.5.2 Malformed credentials"),
-        (["--from", "nobody"], "MAIL FROM:<nobody> SIZE=1018", "501 5.1.7 Bad sender mailbox syntax"),
-        (["--to", "nobody"], "RCPT TO:<nobody>", "501 5.1.3 Bad recipient mailbox syntax"),
-        (["--to", "nobody", "--to", "nowhere"], "RCPT TO:<nobody>", "501 5.1.3 Bad recipient mailbox syntax"),
+        (["--from", "tester"], "MAIL FROM:<tester> SIZE=1018", "501 5.1.7 Bad sender mailbox syntax"),
+        (["--to", "tester"], "RCPT TO:<tester>", "501 5.1.3 Bad recipient mailbox syntax"),
+        (["--to", "tester", "--to", "nowhere"], "RCPT TO:<tester>", "501 5.1.3 Bad recipient mailbox syntax"),
         ([], "the mail", "554 5.6.0 Line longer than 998 octets in the message"),
     ],
     ids=["HELO", "AUTH", "MAIL", "RCPT", "every-RCPT", "mail"],

@@ -16,7 +16,7 @@ from wire import Wire, wait_for_log
 # CSI as ESC [ and as one C1 character, OSC, NEL, DEL, line and paragraph separators, marks, embeddings, overrides and
 # isolates of bidirectional text, a tag character.
 HOSTILE = "\x1b[31m\x9b2J\x9d0;x\x9c\x85\x7f\u2028\u2029\u200e\u200f\u202a\u202d\u202e\u2066\u2069\u061c\U000e0041"
-ON_THE_WIRE = HOSTILE.encode() + b"\xff\xed\xa0\x80"  # and octets that are no UTF-8, a surrogate among them
+ON_THE_WIRE = HOSTILE.encode() + b"\xff\xed\xa0\x80"  # and octets that are not UTF-8, a surrogate among them
 ENCODED = b"=?utf-8?b?%s?=" % base64.b64encode(HOSTILE.encode())
 LOGIN = base64.b64encode(b"\0" + ON_THE_WIRE + b"\0" + ON_THE_WIRE)
 

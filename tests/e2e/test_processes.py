@@ -552,8 +552,8 @@ def test_one_process_that_serves_is_health_enough(serve: Serve, tmp_path: Path) 
     assert [get("/health"), get("/ready")] == 2 * [(200, fine)]
     os.kill(first, signal.SIGKILL)
     wait_for_log(server, "process lost", 2)
-    nobody = '[{"plugin_name":"smtp","error_message":"no process is serving","status_code":503}]'
-    assert [get("/health"), get("/ready")] == 2 * [(503, nobody)]
+    unserved = '[{"plugin_name":"smtp","error_message":"no process is serving","status_code":503}]'
+    assert [get("/health"), get("/ready")] == 2 * [(503, unserved)]
 
 
 # --- the start

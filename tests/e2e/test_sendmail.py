@@ -242,7 +242,7 @@ def test_the_verb_is_the_same(serve: Serve) -> None:
         (["-S", "127.0.0.1:1", "-t"], TO, 69, "cannot connect to 127.0.0.1:1: Connection refused"),
         (["-S", "127.0.0.1:1", "-bs"], TO, 69, "cannot connect to 127.0.0.1:1: Connection refused"),
     ],
-    ids=["flag", "mode", "server", "nobody", "recipient", "sender", "no server", "no server for a session"],
+    ids=["flag", "mode", "server", "no recipient", "recipient", "sender", "no server", "no server for a session"],
 )
 def test_what_cannot_be_sent(program: str, arguments: list[str], octets: bytes, code: int, complaint: str) -> None:
     assert outcome(call(program, *arguments, octets=octets)) == (code, b"", f"sendmail: {complaint}\n")

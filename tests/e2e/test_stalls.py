@@ -1,4 +1,4 @@
-"""A server that stood still charges nobody for it: what came meanwhile came in time.
+"""A server that stood still charges no timeout for it: what came meanwhile came in time.
 
 Each limit is a second, and the server stands still for longer. What it waited for arrives in that time, or just
 after it.

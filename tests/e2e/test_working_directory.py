@@ -68,6 +68,6 @@ def test_the_pid_file_of_a_live_server_is_not_taken_over(tmp_path: Path, server:
         1,
         "",
         f"fastsmtp: .pid is that of the live process {server.pid}: "
-        "stop that server, or delete the file if it is none\n",
+        "stop that server, or delete the file if it is not one\n",
     )
     assert (tmp_path / "app" / ".pid").read_text() == f"{server.pid}\n"

@@ -1,4 +1,4 @@
-"""The blocking RPC client against the real RPC server, and against what is none."""
+"""The blocking RPC client against the real RPC server, and against other servers."""
 
 from __future__ import annotations
 

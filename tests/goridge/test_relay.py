@@ -126,7 +126,7 @@ def test_frames_both_ways(run_loop: Run, kind: str) -> None:
 def test_other_side_stops_sending(run_loop: Run, kind: str, sent: bytes, told: list[object]) -> None:
     async def main() -> None:
         owner, relay, theirs = await pair(kind)
-        relay.send_payload(0, [b"x" * 10_000_000])  # which nobody will read
+        relay.send_payload(0, [b"x" * 10_000_000])  # which the other side will not read
         os.write(theirs.sink, sent)
         theirs.stop_sending()
         await until(lambda: owner.told[-1:] == ["closed"])

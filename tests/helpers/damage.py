@@ -27,7 +27,7 @@ def nested(depth: int, broken: str = "") -> bytes:
 INNER = 'Content-Type: multipart/mixed; boundary="{}"\n\n--{}\n\none\n'
 LONG = "x" * 2 * 1024 * 1024
 
-# QUIRKs that are no damage stand here too, with no defects.
+# QUIRKs that are not damage stand here too, with no defects.
 DAMAGE: dict[str, tuple[bytes, list[str], list[list[str]]]] = {
     "nothing at all": (b"", [], []),
     "one line break": (b"\r\n", [], []),

@@ -18,7 +18,7 @@ FILES: dict[str, dict[str, Any]] = json.loads((CORPUS / "index.json").read_text(
 # Expectations judged wrong: file -> fact -> the RFC that says so. The fact is then not looked at.
 DISPUTED: dict[str, dict[str, str]] = {
     # The index calls both well formed; we keep the octets, as it wants, and say that there was something.
-    "cte-unknown-01.eml": {"defects": "RFC 2045 6.4: with an encoding nobody knows it is not what its type says"},
+    "cte-unknown-01.eml": {"defects": "RFC 2045 6.4: with an unknown encoding it is not what its type says"},
     "qp-bad-escapes-01.eml": {"defects": "RFC 2045 6.7: '=' stands before two hexadecimal digits or a line end"},
 }
 

@@ -1,4 +1,4 @@
-"""Files of another user, whoever runs the tests."""
+"""Files of another user, also where the tests run as root."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NOBODY = 65534
 
 
 def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `path` that of another user: really, if we may, else by being somebody else from now on."""
+    """Make `path` that of another user: really, if we may, else by being another user from now on."""
     if os.geteuid() == 0:
         os.chown(path, _NOBODY, -1, follow_symlinks=False)
     else:

@@ -183,7 +183,7 @@ async def verdict(pool: Pool, context: bytes = b"CONTINUE") -> Verdict:
 
 
 async def replaced(pool: Pool, pid: int) -> int:
-    """Wait until an idle worker with another pid than `pid`, and nobody else, is there; return its pid."""
+    """Wait until an idle worker with another pid than `pid`, and no other worker, is there; return its pid."""
     await until(lambda: [w.status_text for w in pool.workers()] == ["ready"] and pool.workers()[0].pid != pid)
     return pool.workers()[0].pid
 

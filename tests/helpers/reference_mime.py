@@ -51,7 +51,7 @@ class Reader:
         return None
 
     def _end_headers(self) -> None:
-        while self._header is not None:  # what is behind a line that is no field may be another header
+        while self._header is not None:  # what is behind a line that is not a field may be another header
             self._end_header(self._header)
 
     def _end_line(self) -> None:

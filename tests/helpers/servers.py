@@ -90,7 +90,7 @@ class Server:
         return code
 
     def kill(self) -> None:
-        """SIGKILL: no goodbye to anybody."""
+        """SIGKILL: the server ends without a word to its clients and workers."""
         self.killed = True
         self.stop(signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Waits for a state that nobody announces: it is looked at again and again, and a test that waits in vain fails."""
+"""Waits for a state of which no event tells: it is looked at again and again, and a test that waits in vain fails."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from arrivals import arrival
 
-from fastsmtp.inbox.expectation import Expectation, Seen, State, make_expectation, make_item
+from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen, make_expectation, make_item
 from fastsmtp.inbox.report import make_report, report_text
-from fastsmtp.inbox.where import Mail, WhereError
+from fastsmtp.inbox.where import Candidate, WhereError
 
 
 def seconds(value: Any, pointer: str) -> float:
@@ -25,7 +25,7 @@ def feed(expectation: Expectation, *mails: dict[str, Any], at_s: float = 0.1) ->
     for changes in mails:
         made = arrival(**changes)
         payload = made.payload
-        seen = Mail(made.summary, lambda payload=payload: orjson.loads(payload))
+        seen = Candidate(made.summary, lambda payload=payload: orjson.loads(payload))
         expectation.take(Seen(expectation.count + 1, at_s, seen))
 
 
@@ -35,29 +35,37 @@ X, Y = {"to": "x@example.com"}, {"to": "y@example.com"}
 @pytest.mark.parametrize(
     ("item", "mails", "state"),
     [
-        ({"where": X}, [], State.OPEN),
-        ({"where": X}, [X], State.MET),
-        ({"where": X, "at_least": 2}, [X], State.OPEN),
-        ({"where": X, "count": 2}, [X, X, X], State.MET),
-        ({"where": X, "exactly": 2}, [X], State.OPEN),
-        ({"where": X, "exactly": 2}, [X, X], State.OPEN),  # another may come before it has settled
-        ({"where": X, "exactly": 2}, [X, X, X], State.VIOLATED),
-        ({"where": X, "at_least": 1, "at_most": 2}, [X, Y, X], State.OPEN),
-        ({"where": X, "at_most": 2}, [X, X, X], State.VIOLATED),
-        ({"where": X, "none": True}, [Y], State.OPEN),
-        ({"where": X, "none": True}, [X], State.VIOLATED),
-        ({"where": X, "exactly": 0}, [X], State.VIOLATED),
-        ({"count": 2, "unit": "deliveries"}, [{"rcpt": ["a@b", "c@d"]}], State.MET),
-        ({"where": X, "count": 2, "unit": "deliveries"}, [{"rcpt": ["x@example.com", "c@d"], **X}], State.OPEN),
-        ({"count": 2, "unique_by": "subject"}, [{"subject": "a"}, {"subject": "b"}], State.MET),
-        ({"count": 2, "unique_by": "subject"}, [{"subject": "a"}, {"subject": "a"}], State.VIOLATED),
-        ({"count": 2, "in_order": "header.X-N"}, [{"headers": {"X-N": n}} for n in ("2", "10")], State.MET),
-        ({"count": 2, "in_order": "header.X-N"}, [{"headers": {"X-N": n}} for n in ("10", "2")], State.VIOLATED),
-        ({"count": 2, "in_order": "subject"}, [{"subject": "b"}, {"subject": "a"}], State.VIOLATED),
+        ({"where": X}, [], ExpectationState.OPEN),
+        ({"where": X}, [X], ExpectationState.MET),
+        ({"where": X, "at_least": 2}, [X], ExpectationState.OPEN),
+        ({"where": X, "count": 2}, [X, X, X], ExpectationState.MET),
+        ({"where": X, "exactly": 2}, [X], ExpectationState.OPEN),
+        ({"where": X, "exactly": 2}, [X, X], ExpectationState.OPEN),  # another may come before it has settled
+        ({"where": X, "exactly": 2}, [X, X, X], ExpectationState.VIOLATED),
+        ({"where": X, "at_least": 1, "at_most": 2}, [X, Y, X], ExpectationState.OPEN),
+        ({"where": X, "at_most": 2}, [X, X, X], ExpectationState.VIOLATED),
+        ({"where": X, "none": True}, [Y], ExpectationState.OPEN),
+        ({"where": X, "none": True}, [X], ExpectationState.VIOLATED),
+        ({"where": X, "exactly": 0}, [X], ExpectationState.VIOLATED),
+        ({"count": 2, "unit": "deliveries"}, [{"rcpt": ["a@b", "c@d"]}], ExpectationState.MET),
+        (
+            {"where": X, "count": 2, "unit": "deliveries"},
+            [{"rcpt": ["x@example.com", "c@d"], **X}],
+            ExpectationState.OPEN,
+        ),
+        ({"count": 2, "unique_by": "subject"}, [{"subject": "a"}, {"subject": "b"}], ExpectationState.MET),
+        ({"count": 2, "unique_by": "subject"}, [{"subject": "a"}, {"subject": "a"}], ExpectationState.VIOLATED),
+        ({"count": 2, "in_order": "header.X-N"}, [{"headers": {"X-N": n}} for n in ("2", "10")], ExpectationState.MET),
+        (
+            {"count": 2, "in_order": "header.X-N"},
+            [{"headers": {"X-N": n}} for n in ("10", "2")],
+            ExpectationState.VIOLATED,
+        ),
+        ({"count": 2, "in_order": "subject"}, [{"subject": "b"}, {"subject": "a"}], ExpectationState.VIOLATED),
     ],
     ids=str,
 )
-def test_one_item(item: dict[str, Any], mails: list[dict[str, Any]], state: State) -> None:
+def test_one_item(item: dict[str, Any], mails: list[dict[str, Any]], state: ExpectationState) -> None:
     expectation = expecting(item)
     feed(expectation, *mails)
     assert expectation.state(0.1, over=False) is state
@@ -66,31 +74,38 @@ def test_one_item(item: dict[str, Any], mails: list[dict[str, Any]], state: Stat
 def test_what_must_not_grow_holds_for_a_while() -> None:
     expectation = expecting({"where": X, "exactly": 1}, settle=0.5)
     feed(expectation, X)
-    assert expectation.state(1.0, over=False) is State.OPEN
+    assert expectation.state(1.0, over=False) is ExpectationState.OPEN
     assert expectation.ends_at(1.0) == 1.5
-    assert expectation.state(1.4, over=False) is State.OPEN
-    assert expectation.state(1.5, over=False) is State.MET
+    assert expectation.state(1.4, over=False) is ExpectationState.OPEN
+    assert expectation.state(1.5, over=False) is ExpectationState.MET
     feed(expectation, X)
-    assert expectation.state(1.5, over=True) is State.VIOLATED
+    assert expectation.state(1.5, over=True) is ExpectationState.VIOLATED
 
 
 def test_none_holds_until_the_others_do() -> None:
     expectation = expecting({"where": X}, {"where": Y, "none": True})
-    assert expectation.state(3.0, over=True) is State.OPEN
+    assert expectation.state(3.0, over=True) is ExpectationState.OPEN
     feed(expectation, X)
-    assert expectation.state(3.0, over=False) is State.OPEN
-    assert expectation.state(3.25, over=False) is State.MET
+    assert expectation.state(3.0, over=False) is ExpectationState.OPEN
+    assert expectation.state(3.25, over=False) is ExpectationState.MET
 
 
 def test_none_holds_as_long_as_it_says() -> None:
     expectation = expecting({"where": X}, {"where": Y, "none": True, "for": 2})
     feed(expectation, X)
-    assert [expectation.state(at, over=False) for at in (0.1, 1.9, 2.0)] == [State.OPEN, State.OPEN, State.MET]
+    assert [expectation.state(at, over=False) for at in (0.1, 1.9, 2.0)] == [
+        ExpectationState.OPEN,
+        ExpectationState.OPEN,
+        ExpectationState.MET,
+    ]
 
 
 def test_nothing_at_all_holds_when_the_time_is_over() -> None:
     expectation = expecting({"none": True})
-    assert [expectation.state(9.0, over=over) for over in (False, True)] == [State.OPEN, State.MET]
+    assert [expectation.state(9.0, over=over) for over in (False, True)] == [
+        ExpectationState.OPEN,
+        ExpectationState.MET,
+    ]
 
 
 def test_the_rest_may_be_forbidden() -> None:
@@ -98,7 +113,7 @@ def test_the_rest_may_be_forbidden() -> None:
     feed(expectation, X)
     assert not expectation.violated
     feed(expectation, Y)
-    assert expectation.state(0.1, over=False) is State.VIOLATED
+    assert expectation.state(0.1, over=False) is ExpectationState.VIOLATED
 
 
 @pytest.mark.parametrize(

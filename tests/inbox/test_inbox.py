@@ -1,4 +1,4 @@
-"""The inbox: what was answered is visible, waits see each mail once, whoever ends is told."""
+"""The inbox: what was answered is visible, waits see each mail once, and are told of the end of a namespace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pools import Log, Run
 from waits import until
 
 from fastsmtp.errors import StoreError
-from fastsmtp.inbox.expectation import Expectation, State, make_item
+from fastsmtp.inbox.expectation import Expectation, ExpectationState, make_item
 from fastsmtp.inbox.group import Filed
 from fastsmtp.inbox.inbox import GoneError, Inbox
 from fastsmtp.inbox.store import Store
@@ -103,7 +103,7 @@ def test_a_wait_sees_each_mail_once(with_inbox: Callable[[Work], None], there: i
         await asyncio.gather(*(file(inbox) for _ in range(10)))
         for _ in range(10):
             await file(inbox)
-        assert (await wait)[0] is State.MET
+        assert (await wait)[0] is ExpectationState.MET
         assert [seen.seq for seen in expectation.items[0].seen] == list(range(1, there + 21))
 
     with_inbox(work)
@@ -119,7 +119,7 @@ def test_a_wait_for_one_recipient(with_inbox: Callable[[Work], None]) -> None:
         await file(inbox, to="u4@example.com")
         await file(inbox, to="u3@example.com")
         await file(inbox, to="u3@example.com")
-        assert (await wait)[0] is State.MET
+        assert (await wait)[0] is ExpectationState.MET
         assert [seen.seq for seen in expectation.items[0].seen] == [9, 14, 19, 22, 23]
 
     with_inbox(work)
@@ -135,7 +135,7 @@ def test_a_recipient_is_found_wherever_its_field_is(with_inbox: Callable[[Work],
             expectation = waiting_for(1, **where)
             recipient = expectation.items[0].where.recipient
             state, _elapsed_s = await inbox.observe(space, expectation, after=0, within_s=30, recipient=recipient)
-            assert (state, expectation.count) == (State.MET, 1)
+            assert (state, expectation.count) == (ExpectationState.MET, 1)
 
     with_inbox(work)
 
@@ -145,7 +145,7 @@ def test_a_wait_in_vain(with_inbox: Callable[[Work], None]) -> None:
         space = await inbox.put("default")
         await file(inbox)
         state, elapsed_s = await inbox.observe(space, waiting_for(2), after=0, within_s=0.05)
-        assert (state, elapsed_s >= 0.05, len(inbox.watchers)) == (State.OPEN, True, 0)
+        assert (state, elapsed_s >= 0.05, len(inbox.watchers)) == (ExpectationState.OPEN, True, 0)
 
     with_inbox(work)
 
@@ -156,7 +156,7 @@ def test_too_much_ends_a_wait_at_once(with_inbox: Callable[[Work], None]) -> Non
         wait = asyncio.ensure_future(inbox.observe(space, waiting_for(0), after=0, within_s=3600))
         await until(lambda: len(inbox.watchers))
         await file(inbox)
-        assert (await wait)[0] is State.VIOLATED
+        assert (await wait)[0] is ExpectationState.VIOLATED
 
     with_inbox(work)
 
@@ -168,7 +168,7 @@ def test_refused_mails_wake_nothing(with_inbox: Callable[[Work], None]) -> None:
         wait = asyncio.ensure_future(inbox.observe(space, expectation, after=0, within_s=30))
         await file(inbox, subject="good", outcome="worker-failed")
         filed = await file(inbox, subject="good")
-        assert (await wait)[0] is State.MET
+        assert (await wait)[0] is ExpectationState.MET
         assert [seen.seq for seen in expectation.items[0].seen] == [filed.seq] == [2]
         assert [row.seq for row in (await inbox.find(space)).rows] == [2]
         assert [row.seq for row in (await inbox.find(space, outcomes=None)).rows] == [2, 1]
@@ -201,7 +201,7 @@ def test_waits_of_a_namespace_are_limited(with_inbox: Callable[[Work], None]) ->
         with pytest.raises(TooManyWatchers):
             await inbox.observe(a, waiting_for(1), after=0, within_s=1)
         await file(inbox, namespaces=("b",))
-        assert (await inbox.observe(b, waiting_for(1), after=0, within_s=30))[0] is State.MET
+        assert (await inbox.observe(b, waiting_for(1), after=0, within_s=30))[0] is ExpectationState.MET
         for watcher in (*watchers, *watchers):  # twice is no harm
             inbox.watchers.remove(watcher)
         assert len(inbox.watchers) == 0

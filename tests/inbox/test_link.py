@@ -28,7 +28,7 @@ from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import make_ledger
 from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.linkserver import LinkServer
-from fastsmtp.inbox.namespaces import Counters
+from fastsmtp.inbox.namespaces import NamespaceCounters
 from fastsmtp.inbox.store import Store
 
 HEAD = Head(["default"], 1_800_000_000_000, "accepted")
@@ -203,7 +203,7 @@ def test_a_stranger_is_sent_away(run_loop: Run, log: Log, tmp_path: Path, sent: 
 
 
 def test_the_ledger_of_a_namespace() -> None:
-    counters = Counters(accepted=5, stored=4, counted_only=1, deleted=1, by_outcome={"accepted": 5})
+    counters = NamespaceCounters(accepted=5, stored=4, counted_only=1, deleted=1, by_outcome={"accepted": 5})
     events = {"begun": 8, "accepted": 5, "refused": 1, "aborted": 1, "421": 2}
     assert make_ledger(events, counters) == {
         "sessions": {"begun": 8, "accepted": 5, "refused": 1, "aborted": 1, "in_flight": 1},
@@ -225,7 +225,7 @@ def test_the_ledger_of_a_namespace() -> None:
 
 @pytest.mark.parametrize(
     ("events", "counters"),
-    [({"accepted": 1}, Counters()), ({}, Counters(accepted=1)), ({}, Counters(deleted=1))],
+    [({"accepted": 1}, NamespaceCounters()), ({}, NamespaceCounters(accepted=1)), ({}, NamespaceCounters(deleted=1))],
 )
-def test_a_ledger_that_is_not_balanced(events: dict[str, int], counters: Counters) -> None:
+def test_a_ledger_that_is_not_balanced(events: dict[str, int], counters: NamespaceCounters) -> None:
     assert make_ledger(events, counters)["balanced"] is False

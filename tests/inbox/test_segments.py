@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fastsmtp.errors import StoreError
-from fastsmtp.inbox.segments import HEADER_BYTES, Place, Record, Segments
+from fastsmtp.inbox.segments import HEADER_BYTES, Record, RecordPlace, Segments
 
 
 @pytest.fixture(params=["files", "anonymous", "synced"])
@@ -137,4 +137,4 @@ def test_a_changed_record_is_not_whole(tmp_path: Path, at: int) -> None:
 def test_what_was_never_there(segments: Segments) -> None:
     segments.append([Record(b"{}", b"mail")])
     with pytest.raises(StoreError, match=r"^segment 1 ends at "):
-        segments.read_raw(Place(1, 0, 2, 1000, 0))
+        segments.read_raw(RecordPlace(1, 0, 2, 1000, 0))

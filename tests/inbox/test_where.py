@@ -10,12 +10,12 @@ from arrivals import arrival
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.inbox.where import Mail, Where, WhereError, values, wildcard
+from fastsmtp.inbox.where import Candidate, Where, WhereError, values, wildcard
 
 
-def mail(*, tags: tuple[str, ...] = (), **changes: Any) -> Mail:
+def mail(*, tags: tuple[str, ...] = (), **changes: Any) -> Candidate:
     made = arrival(**changes)
-    return Mail(made.summary, lambda: orjson.loads(made.payload), tags)
+    return Candidate(made.summary, lambda: orjson.loads(made.payload), tags)
 
 
 ATTACHMENT = {"filename": "Rechnung März.pdf", "content_type": "application/pdf"}
@@ -65,7 +65,7 @@ MAIL = {
         {"outcome": "accepted"},
         {"not": {"to": "other@example.com"}},
         {"any": [{"subject": "no"}, {"subject": "Welcome*", "has_attachment": True}]},
-        {"not": {"any": [{"subject": "no"}, {"to": "nobody@example.com"}]}, "from": "a@example.com"},
+        {"not": {"any": [{"subject": "no"}, {"to": "noreply@example.com"}]}, "from": "a@example.com"},
     ],
     ids=str,
 )
@@ -178,7 +178,7 @@ def test_words() -> None:
 
 def test_only_the_summary_is_kept() -> None:
     made = arrival(**MAIL)
-    seen = Mail(made.summary, lambda: None)
+    seen = Candidate(made.summary, lambda: None)
     assert [Where(spec)(seen) for spec in ({"text": "*"}, {"header.X-Batch": "7"}, {"attachment": "*"})] == [False] * 3
     assert Where({"to": "max@example.com", "has_attachment": True})(seen)
 

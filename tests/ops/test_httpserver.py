@@ -14,11 +14,11 @@ from aiohttp import web
 from webclient import Answer, Client, ask
 
 from fastsmtp.errors import StartError
-from fastsmtp.ops.httpserver import LIMITS, Connections, HTTPServer, Limits
+from fastsmtp.ops.httpserver import LIMITS, Connections, HTTPLimits, HTTPServer
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-SHORT = Limits(connections=8, wait_s=0.05)
-FEW = Limits(connections=4, wait_s=60)
+SHORT = HTTPLimits(connections=8, wait_s=0.05)
+FEW = HTTPLimits(connections=4, wait_s=60)
 HALF = b"GET /health HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -57,7 +57,7 @@ Play = Callable[..., None]
 def play(request: pytest.FixtureRequest) -> Play:
     """Runs work with a server that listens, on each loop."""
 
-    def run(work: Work, limits: Limits = LIMITS) -> None:
+    def run(work: Work, limits: HTTPLimits = LIMITS) -> None:
         async def main() -> None:
             server, handlers = HTTPServer("status.address", "127.0.0.1:0", limits), Handlers()
             await server.start(handlers.routes())

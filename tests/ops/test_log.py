@@ -216,7 +216,7 @@ def test_full_pipe_drops_records_and_tells_how_many(outputs: Outputs, pipe: int,
     assert told == {
         "level": "warn",
         "logger": "log",
-        "msg": "nobody read the log, records dropped",
+        "msg": "the log was not read, records dropped",
         "count": 1000 - len(read),
     }
     assert last["msg"] == "last"

@@ -226,7 +226,7 @@ def test_several_processes_look_like_one() -> None:
     names = {sample.name for family in ProcessCollector(registry=None).collect() for sample in family.samples}
     one = read()
     assert set(one) == names
-    # So much memory that no kernel's batched count of pages overlooks it, and in place before anybody counts.
+    # So much memory that no kernel's batched count of pages overlooks it, and in place before it is measured.
     holder = [sys.executable, "-c", "held = b'.' * (64 << 20); print(flush=True); input()"]
     with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None

@@ -15,7 +15,7 @@ import pytest
 from waits import wait_until
 
 from fastsmtp.ops.logoutput import LogOutput
-from fastsmtp.ops.rotation import Limits, Rotation
+from fastsmtp.ops.rotation import Rotation, RotationLimits
 
 STAMPED = r"server-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log"
 
@@ -27,7 +27,7 @@ class Logs:
         self.path = directory / "server.log"
         self.open: list[LogOutput] = []
 
-    def output(self, limits: Limits) -> LogOutput:
+    def output(self, limits: RotationLimits) -> LogOutput:
         self.open.append(LogOutput([str(self.path)], ["stderr"], rotation=Rotation(str(self.path), limits)))
         return self.open[-1]
 
@@ -52,7 +52,7 @@ def logs(tmp_path: Path) -> Iterator[Logs]:
 
 
 def test_a_full_file_gets_a_name_with_the_time_and_a_new_one_begins(logs: Logs) -> None:
-    output = logs.output(Limits(max_bytes=10))
+    output = logs.output(RotationLimits(max_bytes=10))
     for line in (b"one\n", b"two\n", b"three\n", b"a line of its own size\n", b"end\n"):
         output.write(line)
     assert [re.fullmatch(STAMPED, path.name) is not None for path in logs.old()] == [True] * 3
@@ -63,13 +63,13 @@ def test_a_full_file_gets_a_name_with_the_time_and_a_new_one_begins(logs: Logs) 
 
 def test_what_is_there_already_counts(logs: Logs) -> None:
     logs.path.write_bytes(b"12345678\n")
-    logs.output(Limits(max_bytes=10)).write(b"x\n")
+    logs.output(RotationLimits(max_bytes=10)).write(b"x\n")
     assert logs.path.read_bytes() == b"x\n"
     assert [path.read_bytes() for path in logs.old()] == [b"12345678\n"]
 
 
 def test_the_oldest_go_where_there_are_too_many(logs: Logs) -> None:
-    output = logs.output(Limits(max_bytes=1, max_backups=2))
+    output = logs.output(RotationLimits(max_bytes=1, max_backups=2))
     for number in range(6):
         output.write(b"%d\n" % number)
     wait_until(lambda: [path.read_bytes() for path in logs.old()] == [b"3\n", b"4\n"])
@@ -80,14 +80,14 @@ def test_old_ones_go_by_their_age_at_the_start_too(logs: Logs) -> None:
     gone, kept = logs.age(2.1), logs.age(1.9)
     foreign = logs.path.with_name("server-notes.log")
     foreign.touch()
-    logs.output(Limits(max_bytes=100, max_age_days=2))
+    logs.output(RotationLimits(max_bytes=100, max_age_days=2))
     wait_until(lambda: not gone.exists())
     assert sorted(logs.path.parent.iterdir()) == sorted([kept, foreign, logs.path])
 
 
 def test_without_limits_all_are_kept(logs: Logs) -> None:
     ancient = logs.age(5000)
-    output = logs.output(Limits(max_bytes=1))
+    output = logs.output(RotationLimits(max_bytes=1))
     for _ in range(20):
         output.write(b"x\n")
     output.close()
@@ -96,7 +96,7 @@ def test_without_limits_all_are_kept(logs: Logs) -> None:
 
 
 def test_old_ones_are_packed(logs: Logs) -> None:
-    output = logs.output(Limits(max_bytes=1, compress=True))
+    output = logs.output(RotationLimits(max_bytes=1, compress=True))
     output.write(b"one\n" * 100)
     output.write(b"two\n")
     wait_until(lambda: [path.suffix for path in logs.old()] == [".gz"])
@@ -110,7 +110,7 @@ def test_packed_ones_count_and_what_a_killed_server_left_half_packed_is_packed_a
     Path(f"{older}.gz").write_bytes(gzip.compress(older.read_bytes()))
     older.unlink()
     Path(f"{old}.gz.part").write_bytes(b"half")
-    logs.output(Limits(max_bytes=100, max_backups=2, compress=True))
+    logs.output(RotationLimits(max_bytes=100, max_backups=2, compress=True))
     wait_until(
         lambda: sorted(logs.path.parent.iterdir()) == sorted([Path(f"{older}.gz"), Path(f"{old}.gz"), logs.path])
     )
@@ -119,7 +119,7 @@ def test_packed_ones_count_and_what_a_killed_server_left_half_packed_is_packed_a
 
 
 def test_a_file_that_was_moved_by_another_program_begins_again(logs: Logs) -> None:
-    output = logs.output(Limits(max_bytes=100))
+    output = logs.output(RotationLimits(max_bytes=100))
     output.write(b"one\n")
     logs.path.rename(logs.path.with_name("moved"))
     output.write(b"two\n")
@@ -130,7 +130,7 @@ def test_where_it_cannot_be_replaced_it_grows_and_that_is_told_once(
     logs: Logs, capfd: pytest.CaptureFixture[str]
 ) -> None:
     directory = logs.path.parent
-    output = logs.output(Limits(max_bytes=4))
+    output = logs.output(RotationLimits(max_bytes=4))
     output.write(b"one\n")
     directory.rename(directory.with_name("elsewhere"))
     output.write(b"two\n")
@@ -145,9 +145,9 @@ def test_where_it_cannot_be_replaced_it_grows_and_that_is_told_once(
 WRITER = """
 import sys
 from fastsmtp.ops.logoutput import LogOutput
-from fastsmtp.ops.rotation import Limits, Rotation
+from fastsmtp.ops.rotation import Rotation, RotationLimits
 path, name = sys.argv[1:]
-output = LogOutput([path], ["stderr"], rotation=Rotation(path, Limits(max_bytes=5_000)))
+output = LogOutput([path], ["stderr"], rotation=Rotation(path, RotationLimits(max_bytes=5_000)))
 print(flush=True)
 sys.stdin.read(1)
 for number in range(2000):
@@ -182,7 +182,7 @@ def test_several_processes_lose_no_line_of_a_file_they_share(logs: Logs) -> None
 
 def test_nothing_is_left_open(logs: Logs) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
-    output = logs.output(Limits(max_bytes=1, max_backups=1, compress=True))
+    output = logs.output(RotationLimits(max_bytes=1, max_backups=1, compress=True))
     for _ in range(5):
         output.write(b"x\n")
     output.close()

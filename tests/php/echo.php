@@ -6,5 +6,5 @@ require __DIR__ . '/goridge.php';
 
 $relay = Relay::start();
 while (($context = $relay->waitEmail()) !== null) {
-    $relay->answer($context, 'a body nobody reads');
+    $relay->answer($context, 'a body that is not read');
 }

@@ -1,6 +1,6 @@
 <?php
 
-// Answers with text that is no frame.
+// Answers with text that is not a frame.
 
 require __DIR__ . '/goridge.php';
 

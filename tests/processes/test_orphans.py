@@ -1,4 +1,4 @@
-"""Orphans that are our own children: who is reaped, who is given time, who is killed, and who is left alone."""
+"""Orphans that are our own children: which are reaped, given time, killed, and left alone."""
 
 from __future__ import annotations
 

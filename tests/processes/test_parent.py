@@ -32,7 +32,7 @@ TURNS = 50  # of the loop, for what does not wait for time
 
 
 class Slot:
-    """A place whose child is none: it starts as `House.fates` says, and is lost when a test says so."""
+    """A slot with a fake child: it starts as `House.fates` says, and is lost when a test says so."""
 
     def __init__(self, house: House, index: int, assignment: Assignment, mode: int, files: Mapping[str, bytes]) -> None:
         self.index = index

@@ -1,4 +1,4 @@
-"""Who has to wait while too much mail is in memory, and that nobody waits for ever."""
+"""Which connections wait while too much mail is in memory, and that none waits for ever."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_nobody_is_left_paused_whatever_happens(seed: int) -> None:
         elif not reader.paused:
             backpressure.hold(reader, chooser.randrange(800))
         assert not any(reader.paused for reader in ended)
-        assert not running or not running[0].paused  # somebody is always read
+        assert not running or not running[0].paused  # one is always read
         assert backpressure.held > 1000 or not any(paused(running))
     for reader in running:
         backpressure.end(reader)

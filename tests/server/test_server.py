@@ -25,7 +25,7 @@ from fastsmtp.delivery.jobs import read_answer
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.server import server as server_module
-from fastsmtp.server.server import Place, Server
+from fastsmtp.server.server import Server, ServerPlace
 from fastsmtp.smtp.events import Verdict
 from fastsmtp.system.process import own_command
 from fastsmtp.system.sockets import bind, format_address
@@ -131,7 +131,7 @@ def config(*overrides: str) -> Config:
 
 
 @contextlib.asynccontextmanager
-async def serving(*overrides: str, save: str = "", place: Place | None = None) -> AsyncIterator[Server]:
+async def serving(*overrides: str, save: str = "", place: ServerPlace | None = None) -> AsyncIterator[Server]:
     server = Server(config(*overrides), save, place)
     await server.start()
     try:
@@ -474,7 +474,7 @@ def test_another_process_is_stood_in_for(run_loop: Run, house: House) -> None:
         own_address, address = format_address(own), format_address(spare)
         kept = spare.dup()
         kept.setblocking(False)
-        place = Place({"default": own}, [{}, {"default": spare}], "unix:///parent/rpc", True)
+        place = ServerPlace({"default": own}, [{}, {"default": spare}], "unix:///parent/rpc", True)
         async with serving(place=place) as server:
             assert server.addresses == {"default": [own_address]}
             assert house.pool.launch.env["RR_RPC"] == "unix:///parent/rpc"

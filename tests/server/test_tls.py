@@ -25,7 +25,7 @@ def openssl(directory: Path, *arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """cert.pem, key.pem, both.pem; other.pem is the key of nobody, locked.pem the key behind a password."""
+    """cert.pem, key.pem, both.pem; other.pem is a key without a certificate, locked.pem the key behind a password."""
     directory = tmp_path_factory.mktemp("pem")
     new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x")
     openssl(directory, *new, "-keyout", "key.pem", "-out", "cert.pem")

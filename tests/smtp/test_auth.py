@@ -26,7 +26,7 @@ RESPONSES: list[tuple[str, bytes, Captured]] = [
     ("CRAM-MD5", b"joe", Captured(Credentials("CRAM-MD5", "joe", None, "<n@h>"), False)),
     ("XOAUTH2", b"user=joe\x01auth=Bearer a b\x01\x01", Captured(Credentials("XOAUTH2", "joe", "a b"))),
     ("XOAUTH2", b"user=joe\x01auth=bearer t\x01\x01", Captured(Credentials("XOAUTH2", "joe", "t"))),
-    # RFC 6750 section 2.1: any number of blanks before the token, and what stands around it is none of it.
+    # RFC 6750 section 2.1: any number of blanks before the token, and what stands around it does not belong to it.
     ("XOAUTH2", b"user=joe\x01auth=Bearer  t \x01\x01", Captured(Credentials("XOAUTH2", "joe", "t"))),
     ("XOAUTH2", b"user=joe\x01auth= bearer\t t\t1\t\x01\x01", Captured(Credentials("XOAUTH2", "joe", "t\t1"))),
     (

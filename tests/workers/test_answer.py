@@ -20,7 +20,7 @@ def answer(context: bytes, body: bytes = b"") -> Frame:
 
 
 def read_number(body: bytes) -> str | None:
-    """A body that is the number of an error; 0 is none."""
+    """A body that is the number of an error; 0 means no error."""
     return f"error {int(body)}" if int(body) else None
 
 
@@ -70,5 +70,5 @@ def test_answer_in_the_body(frame: Frame, expected: Answer) -> None:
     ids=["no-option", "two-options", "short", "stream"],
 )
 def test_no_answer(frame: Frame) -> None:
-    with pytest.raises(WorkerError, match="sent a frame that is no answer: b'CLOSE'"):
+    with pytest.raises(WorkerError, match="sent a frame that is not an answer: b'CLOSE'"):
         read_answer(frame)

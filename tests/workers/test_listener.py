@@ -25,7 +25,7 @@ def test_a_private_socket_that_was_removed_is_made_again(run_loop: Run, log: Log
         assert listener.address == f"unix://{new}"
         assert stat.S_IMODE(new.stat().st_mode) == 0o600
         listener.close()
-        assert [record["event"] for record in log.records] == ["the workers' socket was removed, made anew"]
+        assert [record["event"] for record in log.records] == ["the workers' socket was removed, created again"]
 
     run_loop(main())
     assert list(scratch.iterdir()) == []

@@ -142,7 +142,7 @@ FAILURES = {
     "crashes": "closed the connection",
     "garbage": "not a Goridge frame: b'PHP Warning: something is undefined in worker.php on line 7\\n'",
     "bad_crc": f"not a Goridge frame (bad CRC): {_BAD_CRC!r}",
-    "bad_options": "sent a frame that is no answer: b'CONTINUE'",
+    "bad_options": "sent a frame that is not an answer: b'CONTINUE'",
     "closes_half_way": "closed the connection in the middle of a frame",
     "answers_64_mb": "frame payload of 64000008 bytes is above the limit of 16777216",
 }
@@ -220,7 +220,7 @@ def test_answers_unasked(run_loop: Run, log: Log, relay: str, tmp_path: Path) ->
             await replaced(pool, first.pid)
             pool.kill()
         assert log.record("worker lost") == {
-            "reason": "sent a frame nobody asked for: b'CONTINUE'",
+            "reason": "sent a frame unasked: b'CONTINUE'",
             "with_email": False,
         }
 
@@ -893,7 +893,7 @@ def test_private_socket_is_removed(run_loop: Run, log: Log, scratch: Path) -> No
             assert stat.S_IMODE(new.parent.stat().st_mode) == 0o700
             assert (pool.idle, pool.start_failures) == (2, 0)
         assert not new.parent.exists()
-        assert log.events("warning") == ["the workers' socket was removed, made anew"]
+        assert log.events("warning") == ["the workers' socket was removed, created again"]
 
     run_loop(main())
 
@@ -982,8 +982,8 @@ def test_stranger_on_the_socket(run_loop: Run, log: Log) -> None:
 
 def test_user(run_loop: Run, log: Log, relay: str, tmp_path: Path) -> None:
     async def main() -> None:
-        with pytest.raises(StartError, match=r"^no such user: nobody-of-that-name$"):
-            await Pool(PoolSettings(), Launch(("php",), relay, user="nobody-of-that-name"), log.logger).start()
+        with pytest.raises(StartError, match=r"^no such user: no-user-of-that-name$"):
+            await Pool(PoolSettings(), Launch(("php",), relay, user="no-user-of-that-name"), log.logger).start()
         ours = str(os.getuid())
         async with running(Pool(PoolSettings(num_workers=1), launch("accepts", relay, user=ours), log.logger)) as pool:
             assert await verdict(pool) is CONTINUE

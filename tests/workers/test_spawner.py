@@ -1,4 +1,4 @@
-"""The spawner with an owner that is no pool: how many workers it starts, and what it waits for."""
+"""The spawner with an owner that is not a pool: how many workers it starts, and what it waits for."""
 
 from __future__ import annotations
 

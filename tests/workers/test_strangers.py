@@ -92,7 +92,7 @@ def test_a_stranger_that_comes_first_is_no_worker(run_loop: Run, log: Log, relay
         pool = make_pool(relay, log, gate)
         async with starting(pool, gate) as worker:
             address = environment(worker)["RR_RELAY"]
-            # Anything, its own pid, that of the worker, and what is no proof either.
+            # Anything, its own pid, that of the worker, and what is not proof either.
             for answer in (
                 {"pid": 7},
                 {"pid": os.getpid()},
@@ -106,7 +106,7 @@ def test_a_stranger_that_comes_first_is_no_worker(run_loop: Run, log: Log, relay
         assert [info.pid for info in pool.workers()] == [worker]
         assert await verdict(pool) is CONTINUE
         await pool.stop()
-        refused = [item for item in log.records if item["event"] == "a process that is no worker connected, closed"]
+        refused = [item for item in log.records if item["event"] == "a process that is not a worker connected, closed"]
         assert len(refused) == 7
         assert {item["level"] for item in refused} == {"warning"}
 

@@ -1,4 +1,4 @@
-"""The supervisor over workers that are none, in a loop whose time stands still."""
+"""The supervisor over fake workers, in a loop whose time stands still."""
 
 from __future__ import annotations
 

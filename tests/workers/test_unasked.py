@@ -66,7 +66,7 @@ def test_a_worker_is_not_lent_while_an_answer_is_on_its_relay(run_loop: Run, log
             assert await verdict(pool) is CONTINUE
             assert first.pid not in [worker.pid for worker in pool.workers() if worker.status_text == "ready"]
             assert (pool.execs, pool.worker_failures) == (2, 0)
-        assert lost(log) == [("sent something nobody asked for", False)]
+        assert lost(log) == [("sent something unasked", False)]
 
     run_loop(main())
 
@@ -83,7 +83,7 @@ def test_one_that_waits_is_not_given_to_it_either(log: Log, relay: str, gate: Ga
             wait_until(gate.path.with_name("gate-sent").exists)
             assert [await first.verdict(), await second.verdict()] == [CONTINUE, CONTINUE]
             assert (pool.execs, pool.worker_failures) == (2, 0)
-        assert lost(log) in ([("answered twice", False)], [("sent something nobody asked for", False)])
+        assert lost(log) in ([("answered twice", False)], [("sent something unasked", False)])
 
     run(LOOPS["asyncio"], main())
 

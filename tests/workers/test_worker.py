@@ -67,7 +67,7 @@ def test_exec_and_stop(run_loop: Run, log: Log, relay: str) -> None:
             await until(lambda: owner.told)
             worker.stop()
             await worker.gone()
-            assert owner.told == [(b"CLOSEa body nobody reads", State.READY), ("exit status 0", State.STOPPED)]
+            assert owner.told == [(b"CLOSEa body that is not read", State.READY), ("exit status 0", State.STOPPED)]
             assert worker.execs == 1
 
     run_loop(main())
@@ -176,13 +176,13 @@ async def shake_hands(address: str, pid: int) -> tuple[asyncio.StreamReader, asy
     ("trusting", "awaited", "answered", "arrived"),
     [
         (True, [101, 102], 102, [(102, 102)]),
-        (True, [101], 4_000_000, [(101, 4_000_000)]),  # a pid of another container, and nobody else is awaited
+        (True, [101], 4_000_000, [(101, 4_000_000)]),  # a pid of another container, and no other is awaited
         (True, [101, 102], 4_000_000, []),
         (True, [], 101, []),
         (False, [101, 102], 102, []),
         (False, [101], 4_000_000, []),
     ],
-    ids=["known", "only-one", "unknown", "nobody", "not-proven", "only-one-not-proven"],
+    ids=["known", "only-one", "unknown", "only-one-foreign-pid", "not-proven", "only-one-not-proven"],
 )
 def test_who_has_connected(
     run_loop: Run, log: Log, trusting: bool, awaited: list[int], answered: int, arrived: list[tuple[int, int]]
@@ -205,7 +205,7 @@ def test_who_has_connected(
         listener.close()
         assert found == arrived
         warnings = [record["event"] for record in log.records]
-        assert warnings == ([] if arrived else ["a process that is no worker connected, closed"])
+        assert warnings == ([] if arrived else ["a process that is not a worker connected, closed"])
 
     run_loop(main())
 

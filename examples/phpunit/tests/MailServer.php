@@ -46,7 +46,7 @@ final class MailServer
     /** What the server printed since clear(): a block for each mail, who connected, what was wrong. */
     public function log(): string
     {
-        return file_get_contents("$this->directory/log", offset: $this->saidBefore) ?: "nobody connected\n";
+        return file_get_contents("$this->directory/log", offset: $this->saidBefore) ?: "no client connected\n";
     }
 
     /** Forgets the mails and the log. */

@@ -201,7 +201,7 @@ async def transcript(request: web.Request) -> web.Response:
 
 
 async def parts(request: web.Request) -> web.Response:
-    """`GET …/mails/{uuid}/parts`: every part that is no multipart, in order."""
+    """`GET …/mails/{uuid}/parts`: every part that is not a multipart, in order."""
     mail = await _stored(request)
     base = request.path
     found = []

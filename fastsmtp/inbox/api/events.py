@@ -10,7 +10,7 @@ from aiohttp import web
 
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, namespace_of, read_position
-from fastsmtp.inbox.events import MAX_STREAMS, NEWEST, Frame, Stream
+from fastsmtp.inbox.events import MAX_STREAMS, NEWEST, EventFrame, Stream
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
 
@@ -67,7 +67,7 @@ async def _catch_up(
             for row in found.rows
         ]
         after = found.rows[-1].seq
-        await response.write(_encode(Frame("mail", namespace, after, {"count": len(mails), "mails": mails})))
+        await response.write(_encode(EventFrame("mail", namespace, after, {"count": len(mails), "mails": mails})))
 
 
 async def _follow(response: web.StreamResponse, stream: Stream) -> None:
@@ -83,7 +83,7 @@ async def _follow(response: web.StreamResponse, stream: Stream) -> None:
         await asyncio.sleep(_PACE_S)
 
 
-def _encode(frame: Frame) -> bytes:
+def _encode(frame: EventFrame) -> bytes:
     content: dict[str, Any] = frame.content
     cursor = Cursor(frame.namespace.epoch, frame.seq)
     return b"event: %b\nid: %b\ndata: %b\n\n" % (

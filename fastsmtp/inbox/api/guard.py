@@ -83,7 +83,7 @@ class Guard:
 
     @web.middleware
     async def logins(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in who has the password or the token, where there is one."""
+        """Admit requests with the password or the token, where there is one."""
         if (self._basic or self._token) and request.path not in _OPEN_PATHS and not self._admits(request):
             raise web.HTTPUnauthorized(
                 text="this inbox wants a password or a token",

@@ -18,7 +18,7 @@ from fastsmtp.inbox.api.requests import (
     read_seconds,
     where_of_query,
 )
-from fastsmtp.inbox.expectation import Expectation, State, make_expectation, make_item
+from fastsmtp.inbox.expectation import Expectation, ExpectationState, make_expectation, make_item
 from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, BEGUN, REFUSED
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.report import make_report, report_text
@@ -63,7 +63,7 @@ async def _wait(request: web.Request, spec: dict[str, Any], where: Any = None) -
     expectation = Expectation([made], settle_s=settle_s)
     after = read_position(inbox, namespace, spec.get("after"), "/after")
     state, elapsed_s, report = await _observe(request, "wait", namespace, expectation, after, within_s)
-    if state is not State.MET:
+    if state is not ExpectationState.MET:
         return _failed(request, state, report)
     mails = [{**seen.mail.summary, "seq": seen.seq} for seen in made.seen[:limit]]
     return answer(
@@ -85,12 +85,12 @@ async def expect(request: web.Request) -> web.Response:
     within_s = read_seconds(spec.get("within", _DEFAULT_WITHIN), "/within")
     after = read_position(inbox, namespace, spec.get("after"), "/after")
     state, _elapsed_s, report = await _observe(request, "expect", namespace, expectation, after, within_s)
-    return answer(report) if state is State.MET else _failed(request, state, report)
+    return answer(report) if state is ExpectationState.MET else _failed(request, state, report)
 
 
 async def _observe(
     request: web.Request, kind: str, namespace: Namespace, expectation: Expectation, after: int, within_s: float
-) -> tuple[State, float, dict[str, Any]]:
+) -> tuple[ExpectationState, float, dict[str, Any]]:
     inbox = request.app[INBOX]
     ledger = inbox.ledger
     before = ledger.of(namespace.name)
@@ -100,13 +100,15 @@ async def _observe(
     server = {event: now.get(event, 0) - before.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED)}
     server["in_flight"] = now.get(BEGUN, 0) - sum(now.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED))
     cursors = (f"{namespace.epoch}.{after}", str(inbox.cursor(namespace)))
-    report = make_report(kind, namespace.name, cursors, elapsed_s, expectation, server, held=state is State.MET)
+    report = make_report(
+        kind, namespace.name, cursors, elapsed_s, expectation, server, held=state is ExpectationState.MET
+    )
     return state, elapsed_s, report
 
 
-def _failed(request: web.Request, state: State, report: dict[str, Any]) -> web.Response:
+def _failed(request: web.Request, state: ExpectationState, report: dict[str, Any]) -> web.Response:
     """408 when the time is over, 409 when something came that must not."""
-    status = 409 if state is State.VIOLATED else 408
+    status = 409 if state is ExpectationState.VIOLATED else 408
     if "text/plain" in request.headers.get("Accept", ""):
         return web.Response(status=status, text=report_text(report))
     document = {"type": "about:blank", "title": "Not as expected", "status": status, "detail": report_text(report)}
