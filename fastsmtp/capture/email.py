@@ -152,13 +152,18 @@ class Email:
 
     @property
     def text(self) -> Text | None:
-        """All plain text bodies in order, each on lines of its own."""
+        """All plain text bodies in order, each on lines of its own; None without any."""
         return self.texts.text
 
     @property
     def html(self) -> Text | None:
-        """All HTML bodies in order, each on lines of its own."""
+        """All that those see who want HTML, in order, each on lines of its own; None where nothing is HTML."""
         return self.texts.html
+
+    @property
+    def body(self) -> Text | None:
+        """The text, or the HTML where there is no text but a footer of it."""
+        return self.texts.body
 
     @property
     def defects(self) -> list[str]:

@@ -58,29 +58,24 @@ class _Multipart:
 def _tree(bodies: Sequence[Body]) -> _Multipart:
     root = _Multipart(None)
     open_ones = [root]
+    depths: dict[Entity | None, int] = {None: 0}  # of those that are open
     for body in bodies:
-        around = _multiparts_around(body.entity)
-        depth = 0
-        while depth < len(around) and depth + 1 < len(open_ones) and open_ones[depth + 1].entity is around[depth]:
-            depth += 1
-        del open_ones[depth + 1 :]
-        for entity in around[depth:]:
+        # Up to the first one that is open: no multipart is looked at again for each body in it.
+        around: list[Entity] = []
+        parent = body.entity.parent
+        while parent is not None and parent not in depths:
+            around.append(parent)
+            parent = parent.parent
+        depth = depths[parent]
+        while len(open_ones) > depth + 1:
+            del depths[open_ones.pop().entity]
+        for entity in reversed(around):
             multipart = _Multipart(entity)
             open_ones[-1].members.append(multipart)
+            depths[entity] = len(open_ones)
             open_ones.append(multipart)
         open_ones[-1].members.append(body)
     return root
-
-
-def _multiparts_around(entity: Entity) -> list[Entity]:
-    """The multiparts in which an entity lies, outermost first."""
-    around: list[Entity] = []
-    parent = entity.parent
-    while parent is not None:
-        around.append(parent)
-        parent = parent.parent
-    around.reverse()
-    return around
 
 
 def _sort(multipart: _Multipart, in_alternative: bool, text: list[Body], html: list[Body]) -> None:

@@ -32,7 +32,6 @@ from fastsmtp.delivery.payload import (
 )
 from fastsmtp.mime.address import Address, address_steps
 from fastsmtp.mime.budget import Budget
-from fastsmtp.mime.entity import Role
 from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.words import word_steps
 
@@ -120,8 +119,10 @@ def document_steps(
     found = email.texts.defects
     header = LargeHeader(email)
     yield from header.read(found)
-    text, html = (_put(email.texts.quoted(role), deferrals) for role in (Role.TEXT, Role.HTML))
-    message = message_document(email, header.headers, header.date, {}, text, html, found)
+    quoted = email.texts.quoted
+    text, html = _put(quoted.text, deferrals), _put(quoted.html, deferrals)
+    body = text if quoted.body is quoted.text else html
+    message = message_document(email, header.headers, header.date, {}, text, html, body, found)
     message["headers"] = yield from _made(lambda: json_object(header.headers.items()), deferrals)
     message["raw_headers"] = yield from _made(lambda: json_pairs(email.message.fields), deferrals)
     for key in ("id", "subject", "date"):

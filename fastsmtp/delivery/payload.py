@@ -130,7 +130,7 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
 
 def read_message(email: Email, *, include_raw: bool = True) -> dict[str, Any]:
     """The JSON of the message; without its octets, where the email has them, if they are not wanted."""
-    text, html = _text(email.text), _text(email.html)
+    text, html, body = _text(email.text), _text(email.html), _text(email.body)
     found = email.defects
     budget = email.budget.copy()
     headers: dict[str, str] = {}
@@ -145,7 +145,7 @@ def read_message(email: Email, *, include_raw: bool = True) -> dict[str, Any]:
         field = ADDRESS_FIELDS.get(canonical)
         if field is not None:
             addresses[field].extend(_addresses(value, found, budget))
-    document = message_document(email, headers, date, addresses, text, html, found)
+    document = message_document(email, headers, date, addresses, text, html, body, found)
     if include_raw and email.raw is not None:
         document["raw"], document["raw_encoding"] = _raw(email.raw)
     return document
@@ -158,9 +158,10 @@ def message_document(
     addresses: dict[str, list[dict[str, str]]],
     text: Any,
     html: Any,
+    body: Any,
     found: list[str],
 ) -> dict[str, Any]:
-    """The JSON of a message whose header was read, but for its octets; `text` and `html` are what orjson takes."""
+    """The JSON of a message whose header was read, but for its octets; `text` and the like are what orjson takes."""
     message_id = headers.get("Message-ID")
     return {
         "headers": headers,
@@ -174,7 +175,7 @@ def message_document(
         "cc": addresses.get("cc"),
         "bcc": addresses.get("bcc"),
         "reply_to": addresses.get("reply_to"),
-        "body": "" if text is None and html is None else html if text is None else text,
+        "body": "" if body is None else body,
         "text": text,
         "html": html,
         "size": email.size,

@@ -233,7 +233,39 @@ TEXTS: dict[str, tuple[str, str | None, str | None, str]] = {
     "one": ("--b\n\none\n--b--\n", "one", None, "one"),
     "two, each on a line of its own": ("--b\n\none\n--b\n\ntwo\n--b--\n", "one\r\ntwo", None, "one\r\ntwo"),
     "html only": ("--b\nContent-Type: text/html\n\n<p>\n--b--\n", None, "<p>", "<p>"),
-    "both": ("--b\nContent-Type: text/html\n\n<p>\n--b\n\none\n--b--\n", "one", "<p>", "one"),
+    # RFC 8621 4.1.4: outside of multipart/alternative the HTML view has the texts, too.
+    "html with a footer in text": (
+        '--b\nContent-Type: text/html\n\n<p>\n--b\n\n1 < 2 & "3"\n--b--\n',
+        '1 < 2 & "3"',
+        '<p>\r\n<pre>1 &lt; 2 &amp; "3"</pre>',
+        '<p>\r\n<pre>1 &lt; 2 &amp; "3"</pre>',
+    ),
+    "text with a footer in html": (
+        "--b\n\none\n--b\nContent-Type: text/html\n\n<p>\n--b--\n",
+        "one",
+        "<pre>one</pre>\r\n<p>",
+        "one",
+    ),
+    "empty text before html": (
+        "--b\n\n\n--b\nContent-Type: text/html\n\n<p>\n--b--\n",
+        "",
+        "<p>",
+        "<p>",
+    ),
+    "alternatives with a footer": (
+        "--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\n\none\n"
+        "--c\nContent-Type: text/html\n\n<p>\n--c--\n--b\n\n-- \n--b--\n",
+        "one\r\n-- ",
+        "<p>\r\n<pre>-- </pre>",
+        "one\r\n-- ",
+    ),
+    "both": (
+        "--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/html\n\n<p>\n"
+        "--c\n\none\n--c--\n--b--\n",
+        "one",
+        "<p>",
+        "one",
+    ),
     "an empty one": ("--b\n\n\n--b\n\ntwo\n--b--\n", "two", None, "two"),
     "none": ("--b\nContent-Type: image/png\n\nx\n--b--\n", None, None, ""),
     "flowed stays as sent": (

@@ -75,6 +75,16 @@ LARGE = {
     "texts of both kinds": multipart(
         "".join(f"--b\nContent-Type: text/{'html' if n % 2 else 'plain; charset=utf-16'}\n\n{n}\n" for n in range(3000))
     ),
+    "texts with markup among HTML": multipart(
+        ("--b\n\n" + '<a & "b">\n' * 9000 + "--b\nContent-Type: text/html\n\n<p>\n--b\n\n") * 3 + "--b--\n"
+    ),
+    "a footer in another charset": multipart(
+        "--b\nContent-Type: text/html\n\n"
+        + "<p>x</p>\n" * 9000
+        + "--b\nContent-Type: text/plain; charset=iso-2022-jp\n\n"
+        + "\x1b$BF|\x1b(B<&>\n" * 9000
+        + "--b--\n"
+    ),
     "many attachments": multipart("--b\nContent-Type: a/b; name=c\n\nx\n" * 3000),
     "large attachments": multipart(("--b\nContent-Type: a/b\n\n" + "x" * 100_000 + "\n") * 5),
     "long subject": crlf("Subject: " + '"\\\0é' * 50_000 + "\n\nx"),
