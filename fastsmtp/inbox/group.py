@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 import orjson
 
+from fastsmtp.errors import StoreError
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
 from fastsmtp.inbox.rows import NUMBERS
 from fastsmtp.inbox.segments import Record, RecordPlace
@@ -42,6 +43,15 @@ class Filed(NamedTuple):
     seq: int
     known: bool = False
     full: bool = False
+
+
+def reason_of(filed: list[Filed] | StoreError) -> str:
+    """Return why a mail is refused, "" where it is not. In several namespaces, one that takes it is enough."""
+    if isinstance(filed, StoreError):
+        return str(filed)
+    if filed and all(place.full for place in filed):
+        return f"namespace {filed[0].namespace.name} is full"
+    return ""
 
 
 class Group:

@@ -165,15 +165,27 @@ class Inbox:
             bounds["before" if newest_first else "after"] = part.following
 
     async def slices(
-        self, namespace: Namespace, where: Where, outcomes: Sequence[str] | None = (ACCEPTED,)
+        self,
+        namespace: Namespace,
+        where: Where,
+        outcomes: Sequence[str] | None = (ACCEPTED,),
+        *,
+        newest_first: bool = True,
     ) -> AsyncIterator[list[Row]]:
         """Return all mails that are there now and meet the condition, some at a time. Raises StoreError."""
-        before: int | None = self.cursor(namespace).seq + 1
-        while before is not None:
-            part = await self.find(namespace, where, limit=_SLICE, before=before, outcomes=outcomes)
-            before = part.following
+        after, before = 0, self.cursor(namespace).seq + 1
+        while True:
+            part = await self.find(
+                namespace, where, limit=_SLICE, after=after, before=before, newest_first=newest_first, outcomes=outcomes
+            )
             if part.rows:
                 yield part.rows
+            if part.following is None:
+                return
+            if newest_first:
+                before = part.following
+            else:
+                after = part.following
 
     async def delete(self, rows: Sequence[Row]) -> None:
         """Delete mails. Raises StoreError."""

@@ -7,16 +7,15 @@ import functools
 import socket
 from typing import Final, cast
 
-import orjson
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FrameError, StoreError
 from fastsmtp.goridge.frame import FrameDecoder
+from fastsmtp.inbox.arrival import make_arrival
 from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, read_frame, verdicts_frame
-from fastsmtp.inbox.group import Arrival, Filed
+from fastsmtp.inbox.group import Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Reporter
-from fastsmtp.inbox.summary import summarize
 
 _BACKLOG: Final = 256
 
@@ -96,34 +95,17 @@ class _Connection(asyncio.Protocol):
 
     def _on_mail(self, mail: MailFrame) -> None:
         head = mail.head
-        payload = orjson.loads(mail.payload)
-        arrival = Arrival(
-            uuid=payload["uuid"],
-            namespaces=tuple(head.namespaces),
-            received_at=head.received_at,
-            outcome=head.outcome,
-            payload=mail.payload,
-            raw=head.spool or mail.raw,
-            size=payload["message"]["size"],
-            summary=summarize(payload, head.received_at, head.outcome),
+        arrival = make_arrival(
+            mail.payload, head.spool or mail.raw, tuple(head.namespaces), head.received_at, head.outcome
         )
         self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
 
     def _on_filed(self, number: int, filed: list[Filed] | StoreError) -> None:
         if not self._verdicts:
             asyncio.get_running_loop().call_soon(self._send_verdicts)
-        self._verdicts.append((number, _wrong(filed)))
+        self._verdicts.append((number, reason_of(filed)))
 
     def _send_verdicts(self) -> None:
         verdicts, self._verdicts = self._verdicts, []
         if self._transport is not None:
             self._transport.write(verdicts_frame(verdicts))
-
-
-def _wrong(filed: list[Filed] | StoreError) -> str:
-    """Why a mail is refused, "" where it is not. In several namespaces, one that takes it is enough."""
-    if isinstance(filed, StoreError):
-        return str(filed)
-    if filed and all(place.full for place in filed):
-        return f"namespace {filed[0].namespace.name} is full"
-    return ""

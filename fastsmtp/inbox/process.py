@@ -14,7 +14,7 @@ import sys
 import msgspec
 import structlog
 
-from fastsmtp.config.settings import Config, SMTPSettings
+from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError, StoreError
 from fastsmtp.goridge.control import ControlConnection
 from fastsmtp.goridge.rpc import Method, RPCServer
@@ -23,7 +23,6 @@ from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
-from fastsmtp.inbox.workerpayload import Shape
 from fastsmtp.ops.httpserver import HTTPLimits, HTTPServer
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.system.loop import run
@@ -39,10 +38,6 @@ class InboxAssignment(msgspec.Struct, frozen=True):
     directory: str  # of the store, "" = in memory
     link_fd: int  # bound Unix socket for SMTP processes
     http_fd: int  # bound socket of the API, -1 = none
-
-
-def _shape(smtp: SMTPSettings) -> Shape:
-    return Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
 
 
 def main() -> None:
@@ -107,7 +102,7 @@ class InboxProcess:
         if assignment.http_fd < 0:
             return ""
         self._http = HTTPServer("inbox.address", inherited(assignment.http_fd), _LIMITS)
-        await self._http.serve(make_app(inbox, settings, log, _shape(assignment.config.smtp)))
+        await self._http.serve(make_app(inbox, settings, assignment.config.smtp, log))
         return self._http.url
 
     def _stop(self, _: object) -> bool:

@@ -9,10 +9,10 @@ import pytest
 from captures import capture_email
 from inboxclient import Client, Serve
 
+from fastsmtp.config.settings import SMTPSettings
 from fastsmtp.delivery.payload import encode_payload
 from fastsmtp.inbox.links import find_codes, find_links
 from fastsmtp.inbox.webview import remote_hosts, rewrite
-from fastsmtp.inbox.workerpayload import Shape
 
 MAIL = (
     b"From: a@example.com\r\nTo: b@example.com\r\nSubject: Hi\r\n"
@@ -124,21 +124,21 @@ def test_links_and_codes(serving: Serve) -> None:
     serving(work)
 
 
-@pytest.mark.parametrize("shape", [Shape(), Shape(include_raw=True)])
-def test_the_payload(serving: Serve, shape: Shape) -> None:
+@pytest.mark.parametrize("include_raw", [False, True])
+def test_the_payload(serving: Serve, *, include_raw: bool) -> None:
     async def work(call: Client) -> None:
         uuid = await call.file_octets(MAIL)
         status, headers, octets = await fetch(call, f"/api/ns/default/mails/{uuid}/payload")
         assert (status, headers["Content-Type"]) == (200, "application/json")
         email = capture_email(MAIL, include_raw=True)
         assert email is not None
-        expected = b"".join(encode_payload(email, include_raw=shape.include_raw)[0])
+        expected = b"".join(encode_payload(email, include_raw=include_raw)[0])
         own = orjson.loads(expected)
         received = orjson.loads(octets)["received_at"]
         expected = expected.replace(email.uuid.encode(), uuid.encode())
         assert octets == expected.replace(own["received_at"].encode(), received.encode())
 
-    serving(work, shape=shape)
+    serving(work, smtp=SMTPSettings(include_raw=include_raw))
 
 
 def test_what_is_not_kept(serving: Serve) -> None:

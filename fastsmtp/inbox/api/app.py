@@ -5,25 +5,25 @@ from __future__ import annotations
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.config.settings import InboxSettings
-from fastsmtp.inbox.api import contents, events, mails, namespaces, waiting
+from fastsmtp.config.settings import InboxSettings, SMTPSettings
+from fastsmtp.inbox.api import contents, events, mails, namespaces, transfer, waiting
 from fastsmtp.inbox.api.guard import Guard
-from fastsmtp.inbox.api.requests import INBOX, SHAPE
+from fastsmtp.inbox.api.requests import INBOX, INTAKE, SHAPE
 from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.intake import Intake
 from fastsmtp.inbox.workerpayload import Shape
 
 _MAX_BODY_BYTES = 1024 * 1024
-_SHAPE = Shape()
 
 
-def make_app(
-    inbox: Inbox, settings: InboxSettings, log: FilteringBoundLogger, shape: Shape = _SHAPE
-) -> web.Application:
-    """Return the application; `shape` is that of what workers get."""
+def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: FilteringBoundLogger) -> web.Application:
+    """Return the application; `smtp` are the settings of those that mails come from."""
     guard = Guard(settings.hosts, settings.auth, log)
     app = web.Application(middlewares=[guard.problems, guard.origins, guard.logins], client_max_size=_MAX_BODY_BYTES)
     app[INBOX] = inbox
-    app[SHAPE] = shape
-    for module in (waiting, events, contents, mails, namespaces):
+    app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
+    checksum = smtp.attachment_storage.checksum != ""
+    app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
+    for module in (waiting, events, contents, transfer, mails, namespaces):
         app.add_routes(module.routes())
     return app

@@ -15,6 +15,7 @@ from fastsmtp.inbox.api.requests import (
     MAX_LIST,
     NAMESPACE,
     answer,
+    are_tags,
     namespace_of,
     read_document,
     read_flag,
@@ -129,7 +130,7 @@ async def mark(request: web.Request) -> web.Response:
     read, tags = document.get("read"), document.get("tags")
     if read is not None and not isinstance(read, bool):
         raise bad("/read", "true or false")
-    if tags is not None and not _are_tags(tags):
+    if tags is not None and not are_tags(tags):
         raise bad("/tags", "a list of strings without line ends")
     if read is None and tags is None:
         raise bad("", "nothing to change: read, tags")
@@ -139,14 +140,6 @@ async def mark(request: web.Request) -> web.Response:
         matched += len(rows)
         changed += len(await request.app[INBOX].mark(rows, **marks))
     return answer({"matched": matched, "changed": changed})
-
-
-def _are_tags(tags: Any) -> bool:
-    return (
-        isinstance(tags, list)
-        and len(tags) <= 100
-        and all(isinstance(tag, str) and tag and len(tag) <= 100 and "\n" not in tag for tag in tags)
-    )
 
 
 async def _chosen(request: web.Request, namespace: Namespace, document: Mapping[str, Any]) -> AsyncIterator[list[Row]]:

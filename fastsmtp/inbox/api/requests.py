@@ -11,6 +11,7 @@ from aiohttp import web
 from fastsmtp.config.rules import parse_duration
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.intake import Intake
 from fastsmtp.inbox.names import RESERVED, is_name
 from fastsmtp.inbox.namespaces import ACCEPTED, OUTCOMES, Namespace, now_ms
 from fastsmtp.inbox.where import KEYS, Where
@@ -25,6 +26,7 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 NAMESPACE: Final = "/api/ns/{ns:[^/]+(?:/(?!(?:" + "|".join(RESERVED) + ")(?:/|$))[^/]+)?}"
 
 INBOX: Final = web.AppKey("inbox", Inbox)
+INTAKE: Final = web.AppKey("intake", Intake)
 SHAPE: Final = web.AppKey("shape", Shape)  # of what workers get
 
 
@@ -53,7 +55,11 @@ def namespace_of(request: web.Request) -> Namespace:
 
 async def read_document(request: web.Request, known: Iterable[str]) -> dict[str, Any]:
     """Return the JSON object of a request, {} without one. Raises Problem for anything else, and for unknown keys."""
-    octets = await request.read()
+    return parse_document(await request.read(), known)
+
+
+def parse_document(octets: bytes, known: Iterable[str]) -> dict[str, Any]:
+    """Return the JSON object, {} without one. Raises Problem for anything else, and for unknown keys."""
     if not octets.strip():
         return {}
     try:
@@ -140,6 +146,15 @@ def read_flag(query: Mapping[str, str], name: str) -> bool | None:
     if flag is None:
         raise bad(f"/{name}", "true or false")
     return flag
+
+
+def are_tags(tags: Any) -> bool:
+    """Whether these can be tags of a mail."""
+    return (
+        isinstance(tags, list)
+        and len(tags) <= 100
+        and all(isinstance(tag, str) and tag and len(tag) <= 100 and "\n" not in tag for tag in tags)
+    )
 
 
 def where_of_query(request: web.Request, others: Iterable[str]) -> Where:

@@ -1,0 +1,354 @@
+"""Mails into a namespace without SMTP, and out of it as a file."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import re
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, formataddr, make_msgid
+from typing import IO, Any, Final
+
+import pybase64
+from aiohttp import hdrs, web
+
+from fastsmtp.errors import StoreError
+from fastsmtp.inbox import archives
+from fastsmtp.inbox.api.problems import Problem, bad
+from fastsmtp.inbox.api.requests import (
+    INBOX,
+    INTAKE,
+    NAMESPACE,
+    answer,
+    are_tags,
+    name_of,
+    namespace_of,
+    parse_document,
+    read_outcomes,
+    where_of_query,
+)
+from fastsmtp.inbox.archives import Archived, ArchiveError, read_archive
+from fastsmtp.inbox.intake import Intake, IntakeError, envelope_of, make_envelope
+from fastsmtp.inbox.namespaces import OUTCOMES, Namespace
+from fastsmtp.inbox.rows import Row
+from fastsmtp.smtp.envelope import Envelope
+
+MAX_IMPORT: Final = 4 * 1024 * 1024 * 1024  # octets of an archive
+MAX_RECIPIENTS: Final = 1000
+_SHOWN: Final = 1000  # uuids of an answer
+_SEND_KEYS: Final = (
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "reply_to",
+    "subject",
+    "text",
+    "html",
+    "headers",
+    "attachments",
+    "envelope",
+)
+_OWN_FIELDS: Final = frozenset(
+    {"from", "to", "cc", "bcc", "reply-to", "subject", "content-type", "content-transfer-encoding", "mime-version"}
+)
+_FIELD_NAME: Final = re.compile(r"[!-9;-~]{1,76}")
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes."""
+    return [
+        web.post(f"{NAMESPACE}/send", send),
+        web.get(f"{NAMESPACE}/export", export),
+        web.post(f"{NAMESPACE}/import", import_),
+    ]
+
+
+# out
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """`GET …/export?format=eml.zip|mbox|jsonl`: the mails that meet the condition, all without one, oldest first."""
+    namespace, inbox, query = namespace_of(request), request.app[INBOX], request.query
+    name = query.get("format", archives.ZIP)
+    if name not in archives.WRITERS:
+        raise bad("/format", f"one of {', '.join(archives.WRITERS)}")
+    where = where_of_query(request, ("format", "outcome"))
+    outcomes = read_outcomes(query.get("outcome"))
+    writer = archives.WRITERS[name]()
+    filename = f"{namespace.name.replace('/', '_')}.{name}"
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: archives.CONTENT_TYPES[name],
+            hdrs.CONTENT_DISPOSITION: f'attachment; filename="{filename}"',
+            "X-Content-Type-Options": "nosniff",
+        }
+    )
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        async for rows in inbox.slices(namespace, where, outcomes, newest_first=False):
+            for row in rows:
+                mail = await _archived(request, row)
+                if mail is not None:
+                    await response.write(await asyncio.to_thread(writer.add, mail))
+        await response.write(await asyncio.to_thread(writer.close))
+    await response.write_eof()
+    return response
+
+
+async def _archived(request: web.Request, row: Row) -> Archived | None:
+    """Return a mail of an archive; None where its octets are not kept, or are gone meanwhile."""
+    if not row.place.segment:
+        return None
+    inbox = request.app[INBOX]
+    try:
+        octets = await inbox.run(lambda store: store.raw(row))
+    except StoreError:
+        return None
+    return archives.archived(row, octets)
+
+
+# in
+
+
+async def import_(request: web.Request) -> web.Response:
+    """`POST …/import`: the mails of an archive; its format is told by `?format=` or by the Content-Type."""
+    intake = request.app[INTAKE]
+    name = _read_format(request)
+    namespace = await _namespace(request)
+    with tempfile.TemporaryFile() as file:
+        await _receive(request, file)
+        return answer(await _import(intake, namespace, file, name, request.remote or ""))
+
+
+def _read_format(request: web.Request) -> str:
+    name = request.query.get("format")
+    if name is None:
+        kinds = {content_type: kind for kind, content_type in archives.CONTENT_TYPES.items()}
+        name = kinds.get(request.content_type, "")
+        if not name:
+            raise Problem(415, f"which format? ?format= or a Content-Type of {', '.join(kinds)}")
+    elif name not in archives.CONTENT_TYPES:
+        raise bad("/format", f"one of {', '.join(archives.CONTENT_TYPES)}")
+    return name
+
+
+async def _namespace(request: web.Request) -> Namespace:
+    """Return the namespace in the path, made where there is none."""
+    inbox = request.app[INBOX]
+    name = name_of(request)
+    return inbox.namespace(name) or await inbox.put(name)
+
+
+async def _receive(request: web.Request, file: IO[bytes]) -> None:
+    received = 0
+    async for piece in request.content.iter_chunked(256 * 1024):
+        received += len(piece)
+        if received > MAX_IMPORT:
+            raise Problem(413, f"an archive has at most {MAX_IMPORT} octets")
+        await asyncio.to_thread(file.write, piece)
+    file.seek(0)
+
+
+async def _import(intake: Intake, namespace: Namespace, file: IO[bytes], name: str, remote: str) -> dict[str, Any]:
+    mails = read_archive(file, name, intake.max_size)
+    uuids: list[str] = []
+    imported = 0
+    try:
+        while (mail := await asyncio.to_thread(next, mails, None)) is not None:
+            uuid = await intake.file(
+                namespace.name,
+                mail.raw,
+                _envelope_of_archived(mail),
+                remote_addr=mail.remote_addr or remote,
+                received_at_ms=_milliseconds(mail.received_at),
+                outcome=mail.outcome if mail.outcome in OUTCOMES else OUTCOMES[0],
+            )
+            imported += 1
+            if mail.read or mail.tags:
+                await _mark(intake, uuid, namespace, mail)
+            if len(uuids) < _SHOWN:
+                uuids.append(uuid)
+    except (ArchiveError, IntakeError) as error:
+        raise Problem(422, str(error), imported=imported, uuids=uuids) from None
+    return {"imported": imported, "uuids": uuids, "cursor": str(intake.inbox.cursor(namespace))}
+
+
+async def _mark(intake: Intake, uuid: str, namespace: Namespace, mail: Archived) -> None:
+    row = await intake.inbox.run(lambda store: store.find(uuid, namespace))
+    if row is not None:  # the namespace may keep none of its mails
+        tags = tuple(dict.fromkeys(mail.tags)) if are_tags(mail.tags) else ()
+        await intake.inbox.mark([row], read=mail.read, tags=tags)
+
+
+def _milliseconds(timestamp: str) -> int:
+    """Return the Unix time of a timestamp of RFC 3339, 0 for anything else."""
+    try:
+        moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    except ValueError:
+        return 0
+    return int(moment.timestamp() * 1000) if moment.tzinfo is not None else 0
+
+
+def _envelope_of_archived(mail: Archived) -> Envelope:
+    reverse_path, forward_paths = mail.envelope.get("from"), mail.envelope.get("to")
+    if isinstance(reverse_path, str) and _are_strings(forward_paths):
+        assert forward_paths is not None
+        return make_envelope(reverse_path, tuple(forward_paths), helo=str(mail.envelope.get("helo", "")))
+    return envelope_of(mail.raw)
+
+
+def _are_strings(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+async def send(request: web.Request) -> web.Response:
+    """`POST …/send`: file a mail without SMTP; a document, or the message itself as `message/rfc822`."""
+    intake = request.app[INTAKE]
+    if request.content_type == archives.CONTENT_TYPES[archives.EML]:
+        octets = await _read_message(request, intake.max_size)
+        envelope = envelope_of(octets)
+    else:
+        octets = await _read_message(request, 2 * intake.max_size)  # its attachments are in base64
+        document = parse_document(octets, _SEND_KEYS)
+        octets = await asyncio.to_thread(_compose, document)
+        envelope = _read_envelope(document, octets)
+    namespace = await _namespace(request)
+    try:
+        uuid = await intake.file(namespace.name, octets, envelope, remote_addr=request.remote or "")
+    except IntakeError as error:
+        raise Problem(413, str(error)) from None
+    return answer({"uuid": uuid, "cursor": str(intake.inbox.cursor(namespace))}, 201)
+
+
+async def _read_message(request: web.Request, max_size: int) -> bytes:
+    octets = bytearray()
+    async for piece in request.content.iter_chunked(256 * 1024):
+        octets += piece
+        if max_size and len(octets) > max_size:
+            raise Problem(413, f"a mail has at most {max_size} octets: smtp.max_message_size")
+    if not octets.strip():
+        raise Problem(400, "there is no mail in the body")
+    return bytes(octets)
+
+
+def _read_envelope(document: Mapping[str, Any], octets: bytes) -> Envelope:
+    given = document.get("envelope")
+    if given is None:
+        return envelope_of(octets)
+    if not isinstance(given, dict) or not isinstance(given.get("from"), str) or not _are_strings(given.get("to")):
+        raise bad("/envelope", 'like {"from": "a@example.com", "to": ["b@example.com"]}')
+    return make_envelope(given["from"], tuple(given["to"]))
+
+
+def _compose(document: Mapping[str, Any]) -> bytes:
+    """Return the message that a document describes, with CRLF line ends. Raises Problem."""
+    message = EmailMessage(SMTP.clone(utf8=True))
+    for key, name in (("from", "From"), ("to", "To"), ("cc", "Cc"), ("bcc", "Bcc"), ("reply_to", "Reply-To")):
+        mailboxes = _mailboxes(document.get(key), f"/{key}")
+        if mailboxes:
+            _set(message, name, ", ".join(mailboxes), f"/{key}")
+    _set(message, "Subject", _string(document, "subject") or "", "/subject")
+    _add_fields(message, document.get("headers"))
+    if "Date" not in message:
+        message["Date"] = format_datetime(datetime.now(timezone.utc))
+    if "Message-ID" not in message:
+        message["Message-ID"] = make_msgid(domain="fastsmtp.invalid")
+    text, html = _string(document, "text"), _string(document, "html")
+    if html is None or text is not None:
+        message.set_content(text or "")
+        if html is not None:
+            message.add_alternative(html, subtype="html")
+    else:
+        message.set_content(html, subtype="html")
+    _add_attachments(message, document.get("attachments"))
+    return message.as_bytes()
+
+
+def _string(document: Mapping[str, Any], key: str) -> str | None:
+    value = document.get(key)
+    if value is not None and not isinstance(value, str):
+        raise bad(f"/{key}", "a string")
+    return value
+
+
+def _set(message: EmailMessage, name: str, value: str, pointer: str) -> None:
+    try:
+        message[name] = value
+    except (ValueError, IndexError, MessageError) as error:
+        raise bad(pointer, str(error)) from None
+
+
+def _mailboxes(value: Any, pointer: str) -> list[str]:
+    """Read a mailbox or a list: a string as in a header field, or `{"name": ..., "address": ...}`."""
+    items = value if isinstance(value, list) else [] if value is None else [value]
+    if len(items) > MAX_RECIPIENTS:
+        raise bad(pointer, f"at most {MAX_RECIPIENTS} mailboxes")
+    return [_mailbox(item, f"{pointer}/{index}") for index, item in enumerate(items)]
+
+
+def _mailbox(item: Any, pointer: str) -> str:
+    if isinstance(item, str) and item.strip():
+        return item
+    if isinstance(item, dict) and isinstance(item.get("address"), str) and isinstance(item.get("name", ""), str):
+        return formataddr((item.get("name", ""), item["address"]))
+    raise bad(pointer, 'a mailbox: "Ann <ann@example.com>", or {"name": "Ann", "address": "ann@example.com"}')
+
+
+def _add_fields(message: EmailMessage, fields: Any) -> None:
+    if fields is None:
+        return
+    if not isinstance(fields, dict):
+        raise bad("/headers", "an object of names and values")
+    for name, value in fields.items():
+        pointer = f"/headers/{name}"
+        if not _FIELD_NAME.fullmatch(name) or name.lower() in _OWN_FIELDS:
+            raise bad(pointer, "no name of a header field, or one that is made of other keys")
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, str):
+                raise bad(pointer, "a string, or a list of strings")
+            _set(message, name, one, pointer)
+
+
+def _add_attachments(message: EmailMessage, attachments: Any) -> None:
+    if attachments is None:
+        return
+    if not isinstance(attachments, list):
+        raise bad("/attachments", "a list of objects")
+    for index, attachment in enumerate(attachments):
+        _attach(message, attachment, f"/attachments/{index}")
+
+
+def _attach(message: EmailMessage, attachment: Any, pointer: str) -> None:
+    if not isinstance(attachment, dict):
+        raise bad(pointer, "an object")
+    for key in attachment:
+        if key not in ("filename", "content", "content_type", "content_id"):
+            raise bad(f"{pointer}/{key}", "unknown key; there are filename, content, content_type, content_id")
+        if not isinstance(attachment[key], str):
+            raise bad(f"{pointer}/{key}", "a string")
+    if "content" not in attachment:
+        raise bad(pointer, "without content, which is base64")
+    try:
+        octets = pybase64.b64decode(attachment["content"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise bad(f"{pointer}/content", f"no base64: {error}") from None
+    main, _slash, sub = attachment.get("content_type", "application/octet-stream").partition("/")
+    if not (main.isalnum() and _FIELD_NAME.fullmatch(sub)) or main == "multipart":
+        raise bad(f"{pointer}/content_type", "a media type like application/pdf, other than multipart")
+    if main == "message":
+        main, sub = "application", "octet-stream"
+    more: dict[str, Any] = {}
+    if "content_id" in attachment:
+        more = {"cid": f"<{attachment['content_id'].strip('<>')}>", "disposition": "inline"}
+    try:
+        message.add_attachment(
+            octets, maintype=main, subtype=sub, filename=attachment.get("filename", f"part-{pointer[-1]}"), **more
+        )
+    except (ValueError, TypeError, MessageError) as error:
+        raise bad(pointer, str(error)) from None
