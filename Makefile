@@ -31,6 +31,7 @@ serve: $(BIN)/python
 test: $(BIN)/python
 	@$(INSTALL) test
 	@ci/install-packages php-cli phpunit libphp-phpmailer php-symfony-mailer swaks msmtp s-nail curl openssl util-linux \
+	  nginx libnginx-mod-mail haproxy \
 	  libnet-ssleay-perl libio-socket-inet6-perl git-email libauthen-sasl-perl libmailtools-perl ruby netcat-openbsd
 	@command -v go >/dev/null || ci/install-packages golang-go
 	@command -v npm >/dev/null || ci/install-packages nodejs npm

@@ -227,6 +227,21 @@ def _namespace_entry(value: object) -> str:
     return text
 
 
+def _network(value: object) -> str:
+    text = read_text(value)
+    if text == "unix:":
+        return text
+    import ipaddress  # few have networks in their configuration
+
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("") from None
+    if "/" in text and network.network_address != ipaddress.ip_address(text.partition("/")[0]):
+        raise ValueError(f'did you mean "{network}"?')
+    return str(network)
+
+
 def _scalar_text(value: object) -> str:
     """RoadRunner lets numbers and booleans stand unquoted where it makes text of them."""
     return read_text("true" if value is True else "false" if value is False else str(value))
@@ -255,6 +270,7 @@ Relay: TypeAlias = Annotated[str, Rule('"unix", "unix:///path", "pipes" or "tcp:
 HostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _host_name)]
 OptionalHostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _optional(_host_name))]
 CommandLine: TypeAlias = Annotated[str, Rule("a command, as text or as a list", _optional(_words))]
+Network: TypeAlias = Annotated[str, Rule('a network like "10.0.0.0/8", "192.0.2.1" or "::1", or "unix:"', _network)]
 Scalar: TypeAlias = Annotated[str, Rule("text", _scalar_text)]
 LogMode: TypeAlias = Annotated[str, choice("development", "production", "raw", "none", "off")]
 LogLevel: TypeAlias = Annotated[

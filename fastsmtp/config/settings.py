@@ -119,6 +119,7 @@ class SMTPSettings(Section, rename=seconds("read_timeout", "write_timeout"), fro
     include_transcript: rules.Flag = False
     strict: rules.Flag = False
     auth_mechanisms: list[Mechanism] = msgspec.field(default_factory=lambda: [*OFFERED_MECHANISMS])  # in EHLO
+    proxy_protocol: list[rules.Network] = []  # whose word about their clients is believed; "unix:" = Unix sockets
     payload: Literal["smtp", "jobs"] = "smtp"
     jobs: JobsSettings | None = None  # of the payload "jobs"; None = its defaults
     processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory

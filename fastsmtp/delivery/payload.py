@@ -16,6 +16,7 @@ from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.msgid import parse_message_id
 from fastsmtp.mime.words import decode_words
 from fastsmtp.smtp.envelope import Envelope
+from fastsmtp.smtp.proxied import Proxied
 from fastsmtp.text import timestamp
 
 Payload: TypeAlias = tuple[list[Segment], list[Segment]]  # context and body of one frame, in segments
@@ -107,9 +108,29 @@ def _session(email: Email) -> dict[str, Any]:
         "tls": None if envelope.tls is None else envelope.tls._asdict(),
         "violations": [{"code": code, "detail": detail, "count": count} for code, detail, count in email.violations],
     }
+    if envelope.proxied is not None:
+        document["proxy"] = _proxy(envelope.proxied)
     if email.transcript is not None:
         document["transcript"] = [{"ms": ms, "from": speaker, "line": line} for ms, speaker, line in email.transcript]
     return document
+
+
+def _proxy(proxied: Proxied) -> dict[str, Any]:
+    header = proxied.header
+    return {
+        "remote_addr": proxied.proxy_addr,
+        "believed": proxied.believed,
+        "header": None
+        if header is None
+        else {
+            "version": header.version,
+            "source": header.source,
+            "destination": header.destination,
+            "fields": header.fields,
+        },
+        "xclient": proxied.xclient,
+        "xforward": proxied.xforward,
+    }
 
 
 def _authentication(envelope: Envelope) -> dict[str, Any]:

@@ -23,11 +23,13 @@ from fastsmtp.delivery.destination import ACCEPTED, Destination
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
+from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.record import MailRecord
 from fastsmtp.server.tls import tls_info, upgrade
 from fastsmtp.smtp.envelope import Credentials
 from fastsmtp.smtp.events import (
     HEADROOM,
+    ClientNamed,
     Closed,
     Command,
     Event,
@@ -39,6 +41,7 @@ from fastsmtp.smtp.events import (
     StartTLS,
     Verdict,
 )
+from fastsmtp.smtp.proxyheader import ProxyHeader
 from fastsmtp.smtp.session import Session
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
@@ -97,6 +100,7 @@ class Listening:
     quiet: bool = False  # mails are shown where the log is: their connections are logged at DEBUG
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
     ledger: MailLedger | None = None  # of the inbox, which is told of each mail that begins and ends
+    proxies: Proxies = field(default_factory=lambda: Proxies(()))
     shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
 
 
@@ -111,6 +115,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_counted",
         "_counters",
         "_going_on",
+        "_header",
         "_hold",
         "_listening",
         "_log",
@@ -132,7 +137,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "uuid",
     )
 
-    def __init__(self, listening: Listening, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, listening: Listening, loop: asyncio.AbstractEventLoop, header: ProxyHeader | None = None
+    ) -> None:
+        """`header` came before the TLS handshake of the connection."""
         # Server
         self._listening = listening
         self._log = listening.services.log
@@ -144,7 +152,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self.email_uuid = ""  # of the last email, which may be under way
         self._wall_since = 0.0  # Unix time at which the client connected
         self._transport: asyncio.Transport | None = None
-        self._session = Session(listening.settings)
+        self._header = header
         self._transcript: Transcript | None = None
         self._counted: Credentials | None = None  # the login that is in the counters already
         self._hold = _NOTHING
@@ -171,9 +179,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         listening = self._listening
         self._transport = transport
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
-        self.remote_addr = format_peer(transport.get_extra_info("peername"))
-        if listening.implicit_tls:
-            self._session = Session(listening.settings, tls=tls_info(transport))
+        peername = transport.get_extra_info("peername")
+        self.remote_addr = format_peer(peername)
+        self._session = Session(
+            listening.settings,
+            tls=tls_info(transport) if listening.implicit_tls else None,
+            remote_addr=self.remote_addr,
+            believed=listening.proxies.believes(peername),
+        )
         try:
             self._greet()
         except Exception:  # a fault of a policy
@@ -193,6 +206,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         (self._log.debug if listening.quiet else self._log.info)(
             "connection", peer=self.remote_addr, connection=self.uuid
         )
+        if self._header is not None:
+            self._session.take_header(self._header)
         self._pump()
 
     def _greet(self) -> None:
@@ -459,15 +474,24 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._on_mail_aborted(event)
         elif isinstance(event, StartTLS):
             self._on_start_tls()
+        elif isinstance(event, ClientNamed):
+            self._on_client_named(event)
         else:
             assert isinstance(event, Closed)  # `Session.closing` says the same, and for as long as it is true
+
+    def _on_client_named(self, event: ClientNamed) -> None:
+        proxy, self.remote_addr = self.remote_addr, event.remote_addr
+        self._log.info("client of a proxy", peer=self.remote_addr, connection=self.uuid, proxy=proxy)
 
     def _on_mail_begin(self, event: MailBegin) -> None:
         self._sequence += 1
         listening = self._listening
         if listening.ledger is not None:
             self._namespaces = listening.ledger.begin(event.envelope, listening.server)
-        origin = Origin(self.uuid, self.remote_addr, listening.server, self._sequence)
+        remote_addr, proxied = self.remote_addr, event.envelope.proxied
+        if proxied is not None:
+            remote_addr = proxied.client_addr or remote_addr  # of this mail, where XFORWARD says it
+        origin = Origin(self.uuid, remote_addr, listening.server, self._sequence)
         self._capture = Capture(listening.services, origin, event.envelope)
         self._record = MailRecord(event.envelope)
         self.email_uuid = self._capture.uuid

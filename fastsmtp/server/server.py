@@ -40,6 +40,8 @@ from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
+from fastsmtp.server.proxiedtls import ProxiedTLS
+from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.sessionsettings import SessionSettings
@@ -85,6 +87,7 @@ class Server:
         self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
         self._connections: set[SMTPProtocol] = set()
+        self._opening: set[ProxiedTLS] = set()  # whose TLS has not been established
         self._pool: Pool | None = None
         self._rpc = RPCServer(self._log)
         # Counters are kept only where metrics are asked for.
@@ -103,6 +106,7 @@ class Server:
         self._unix_paths: list[str] = []
         self._sweep = Sweep(_sweep_interval_s(config.smtp), self._on_sweep)
         self._policies = self._make_policies()
+        self._proxies = Proxies(config.smtp.proxy_protocol)
         self._buffer = ReadBuffer()
         self._backpressure = Backpressure(config.smtp.max_inflight_bytes)
         self._slices: TimeSlices | None = None
@@ -204,6 +208,7 @@ class Server:
             include_transcript=smtp.include_transcript,
             ledger=None if self._link is None else MailLedger(self._link, self._resolver),
             quiet=self._embedded,
+            proxies=self._proxies,
             on_closed=self._on_connection_closed,
             shared=None if self._place is None else self._place.shared,
         )
@@ -215,10 +220,14 @@ class Server:
             Callable[..., Awaitable[asyncio.AbstractServer]],
             loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server,
         )
+        make: Callable[[], asyncio.BaseProtocol] = partial(SMTPProtocol, listening, loop)
         options = {"ssl": listening.tls, **tls_timeouts(listening.read_timeout_s)} if listening.implicit_tls else {}
         if bound.family == socket.AF_UNIX and sys.version_info >= (3, 13):
             options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
-        return await create(partial(SMTPProtocol, listening, loop), sock=bound, backlog=_BACKLOG, **options)
+        if listening.implicit_tls and listening.proxies:
+            options = {}  # a header may come first
+            make = partial(ProxiedTLS, listening, loop, self._opening)
+        return await create(make, sock=bound, backlog=_BACKLOG, **options)
 
     async def stand_in(self, missed: int) -> bool:
         """Take the clients of another process, too; False when we stop ourselves. May be called twice."""
@@ -399,7 +408,8 @@ class Server:
         return Snapshot.of(self._pool, len(self._connections), self._backpressure.held, self._counters)
 
     def _abort_connections(self) -> None:
-        for connection in list(self._connections):
+        connections: list[SMTPProtocol | ProxiedTLS] = [*self._connections, *self._opening]
+        for connection in connections:
             connection.abort()
 
     def _on_connection_closed(self) -> None:

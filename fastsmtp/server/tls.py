@@ -141,10 +141,11 @@ async def upgrade(
     protocol: asyncio.BaseProtocol,
     context: ssl.SSLContext,
     read_timeout_s: float,
+    ahead: bytes = b"",
 ) -> None:
-    """Do the handshake and tell the owner how it ended."""
+    """Do the handshake and tell the owner how it ended; `ahead` are octets of it that have been read already."""
     try:
-        encrypted = await shake_hands(loop, plain, protocol, context, read_timeout_s)
+        encrypted = await shake_hands(loop, plain, protocol, context, read_timeout_s, ahead)
     except OSError as error:
         owner.on_tls_failure(plain, error)
     else:
@@ -157,6 +158,7 @@ async def shake_hands(
     protocol: asyncio.BaseProtocol,
     context: ssl.SSLContext,
     read_timeout_s: float,
+    ahead: bytes = b"",
 ) -> asyncio.Transport:
     """Return the transport that speaks TLS over `plain`, for the same protocol. Raises OSError."""
     if plain.is_closing():
@@ -165,10 +167,35 @@ async def shake_hands(
     timeouts = {"ssl_handshake_timeout": _NEVER_S, "ssl_shutdown_timeout": TLS_SHUTDOWN_S}
     timeout = Timeout(read_timeout_s or _HANDSHAKE_S, plain.abort)
     try:
-        encrypted = await start_tls(plain, protocol, context, server_side=True, **timeouts)
+        handshake = start_tls(plain, protocol, context, server_side=True, **timeouts)
+        if ahead:
+            # The first step of the handshake calls soon what sets it up and reads on. These octets come right behind
+            # that, before any from the socket.
+            handshake = asyncio.ensure_future(handshake)
+            loop.call_soon(loop.call_soon, _feed_handshake, plain, ahead)
+        encrypted = await handshake
     finally:
         timeout.cancel()
     # Cut while it was going on: some loops return as if all were well.
     if encrypted is None or encrypted.get_extra_info("ssl_object") is None:
         raise ConnectionAbortedError("closed before it ended")
     return encrypted
+
+
+def _feed_handshake(plain: asyncio.Transport, octets: bytes) -> None:
+    if not plain.is_closing():
+        feed_protocol(plain.get_protocol(), octets)
+
+
+def feed_protocol(protocol: asyncio.BaseProtocol, octets: bytes) -> None:
+    """Give octets to a protocol, as the event loop does."""
+    if not hasattr(protocol, "get_buffer"):
+        cast(asyncio.Protocol, protocol).data_received(octets)  # TLS of asyncio, up to Python 3.10
+        return
+    buffered = cast(asyncio.BufferedProtocol, protocol)
+    while octets:
+        view = memoryview(buffered.get_buffer(len(octets)))
+        count = min(len(view), len(octets))
+        view[:count] = octets[:count]
+        buffered.buffer_updated(count)
+        octets = octets[count:]

@@ -6,6 +6,7 @@ from typing import Final
 
 from fastsmtp.smtp import auth, policy, replies, violations
 from fastsmtp.smtp.gate import Gate
+from fastsmtp.smtp.peer import XCLIENT_LOGIN
 from fastsmtp.smtp.sessionsettings import SessionSettings
 
 
@@ -32,7 +33,7 @@ class Authentication:
         """Take the argument of AUTH: the mechanism, and maybe an initial response."""
         gate = self._gate
         peer, out = gate.peer, gate.out
-        if peer.credentials is not None:
+        if peer.credentials is not None and peer.credentials.mechanism != XCLIENT_LOGIN:
             out.reply(replies.ALREADY_AUTHENTICATED)
             return
         if not peer.esmtp and not gate.forgive(violations.AUTH_WITHOUT_EHLO):

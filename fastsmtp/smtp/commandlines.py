@@ -12,7 +12,7 @@ from fastsmtp.smtp import replies, violations
 from fastsmtp.smtp.authentication import Authentication
 from fastsmtp.smtp.events import Command
 from fastsmtp.smtp.gate import Gate
-from fastsmtp.smtp.otherprotocol import TLS_HANDSHAKE, is_http_request
+from fastsmtp.smtp.otherprotocol import is_http_request
 from fastsmtp.smtp.partialline import MAX_COMMAND_LINE, PartialLine
 
 
@@ -32,9 +32,6 @@ class CommandLines:
 
     def read(self, buf: bytearray, start: int, end: int) -> int:
         """Take a line from `buf[start:end]`, and return where what follows it begins."""
-        if self._first and self._partial is None and buf[start] == TLS_HANDSHAKE:
-            self._turn_away(violations.TLS_WITHOUT_STARTTLS, "")
-            return end
         self.text, next_line = take_line(buf, start, end)
         if next_line < 0:
             self._begin().keep(buf, start, end)
@@ -55,15 +52,11 @@ class CommandLines:
         self._first = not text
         if not is_http_request(text):
             return False
-        self._turn_away(violations.HTTP_REQUEST, text)
-        return True
-
-    def _turn_away(self, code: str, detail: str) -> None:
-        """End the session of a client that speaks another protocol."""
         self.text = None
-        self._gate.out.record(code, detail)
+        self._gate.out.record(violations.HTTP_REQUEST, text)
         self._gate.out.reply(replies.OTHER_PROTOCOL)
         self._gate.closes = True
+        return True
 
     def _begin(self) -> PartialLine:
         if self._partial is None:

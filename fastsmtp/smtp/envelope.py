@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from fastsmtp.smtp.proxied import Proxied
+
 
 class TLSInfo(NamedTuple):
     """The protected channel of a session: protocol version and cipher as OpenSSL names them."""
@@ -35,7 +37,7 @@ class Envelope:
 
     `mail_parameters` and each item of `rcpt_parameters` map an ESMTP keyword, as sent, to its value or None.
     `rcpt_parameters` runs parallel to `forward_paths`. `credentials` is None when AUTH never succeeded in this session,
-    `auth_attempted` tells whether it was tried.
+    `auth_attempted` tells whether it was tried. `proxied` is None where no proxy said anything.
     """
 
     helo: str
@@ -47,6 +49,7 @@ class Envelope:
     auth_attempted: bool
     credentials: Credentials | None
     tls: TLSInfo | None
+    proxied: Proxied | None
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Envelope:
         auth_attempted: bool = False,
         credentials: Credentials | None = None,
         tls: TLSInfo | None = None,
+        proxied: Proxied | None = None,
     ) -> None:
         self.helo = helo
         self.esmtp = esmtp
@@ -69,3 +73,4 @@ class Envelope:
         self.auth_attempted = auth_attempted
         self.credentials = credentials
         self.tls = tls
+        self.proxied = proxied

@@ -78,6 +78,13 @@ class StartTLS:
 
 
 @dataclass(slots=True)
+class ClientNamed:
+    """A proxy that is believed has said who its client is: `ip:port`."""
+
+    remote_addr: str
+
+
+@dataclass(slots=True)
 class Closed:
     """The output is the last there is. Flush it and close."""
 
@@ -96,4 +103,4 @@ class Replied:
     line: str
 
 
-Event: TypeAlias = MailBegin | MailOctets | MailEnd | MailAborted | StartTLS | Closed | Command | Replied
+Event: TypeAlias = MailBegin | MailOctets | MailEnd | MailAborted | StartTLS | ClientNamed | Closed | Command | Replied

@@ -55,6 +55,7 @@ class MailData:
             peer.auth_attempted,
             peer.credentials,
             peer.tls,
+            transaction.proxied,
         )
         self._gate.out.events.append(MailBegin(envelope))
 

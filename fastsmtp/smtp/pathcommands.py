@@ -20,13 +20,15 @@ def open_transaction(gate: Gate, argument: str) -> Transaction | None:
     for code, detail in quirks:
         if not gate.forgive(code, detail):
             return None
-    transaction = Transaction(path, parameters)
+    transaction = Transaction(path, parameters, gate.peer.proxied)
     if parameters and not _use_parameters(gate, transaction):
         return None
     if not transaction.utf8 and not _forgive_utf8(gate, argument, replies.UTF8_REVERSE_PATH):
         return None
     if not gate.lets(policy.MAIL, path, transaction):
         return None
+    if transaction.proxied is not None:
+        gate.peer.forget_xforward()
     gate.out.reply(replies.MAIL_OK)
     return transaction
 

@@ -45,11 +45,15 @@ def helo(hostname: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def ehlo(
-    hostname: str, max_message_size: int, offer_tls: bool, mechanisms: tuple[str, ...] = OFFERED_MECHANISMS
+    hostname: str,
+    max_message_size: int,
+    offer_tls: bool,
+    mechanisms: tuple[str, ...] = OFFERED_MECHANISMS,
+    to_proxy: bool = False,
 ) -> bytes:
     """250 to EHLO with a line per extension (RFC 5321 section 4.1.1.1). SIZE 0 is "no fixed maximum" (RFC 1870 3).
 
-    AUTH lists the `mechanisms`; without any it is not offered.
+    AUTH lists the `mechanisms`; without any it is not offered. `to_proxy` offers what only proxies may use.
     """
     return format_reply(
         250,
@@ -64,6 +68,8 @@ def ehlo(
         "DSN",  # RFC 3461
         *([f"AUTH {' '.join(mechanisms)}"] if mechanisms else []),  # RFC 4954
         *(["STARTTLS"] if offer_tls else []),  # RFC 3207
+        *(["XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"] if to_proxy else []),  # Postfix
+        *(["XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"] if to_proxy else []),  # Postfix
         "HELP",  # RFC 5321 section 4.1.1.8
     )
 
@@ -82,6 +88,7 @@ START_MAIL_INPUT: Final[bytes] = format_reply(
 )  # 4.1.1.4; RFC 2034: no code on 3xx
 MESSAGE_ACCEPTED: Final[bytes] = _reply(250, "2.0.0", "Message accepted")  # 4.1.1.4, RFC 3030 section 2
 CHUNK_ACCEPTED: Final[bytes] = _reply(250, "2.0.0", "Chunk accepted")  # RFC 3030 section 2
+XFORWARD_OK: Final[bytes] = _reply(250, "2.0.0", "Client attributes taken")  # Postfix's XFORWARD_README
 RSET_OK: Final[bytes] = _reply(250, "2.0.0", "Reset")  # RFC 5321 section 4.1.1.5
 NOOP_OK: Final[bytes] = _reply(250, "2.0.0", "OK")  # 4.1.1.9
 CANNOT_VERIFY: Final[bytes] = _reply(252, "2.0.0", "Cannot verify, will accept and capture")  # 3.5.3
@@ -100,6 +107,7 @@ READY_FOR_TLS: Final[bytes] = _reply(220, "2.0.0", "Ready to start TLS")  # RFC 
 
 SHUTTING_DOWN: Final[bytes] = _reply(421, "4.3.2", "Server is shutting down")  # RFC 5321 section 3.8
 TOO_MANY_CONNECTIONS: Final[bytes] = _reply(421, "4.3.2", "Too many connections")  # RFC 5321 section 3.8
+MALFORMED_PROXY_HEADER: Final[bytes] = _reply(421, "4.7.0", "Malformed PROXY header")  # RFC 5321 section 3.8
 OTHER_PROTOCOL: Final[bytes] = _reply(421, "4.7.0", "This is an SMTP server: neither HTTP nor TLS is spoken here")
 WORKER_FAILED: Final[bytes] = _reply(451, "4.3.0", "Worker failed, try again later")  # RFC 5321 section 4.2.3
 STORAGE_FAILED: Final[bytes] = _reply(451, "4.3.0", "Storage failed, try again later")
@@ -145,6 +153,7 @@ TLS_ACTIVE: Final[bytes] = _reply(503, "5.5.1", "TLS already active")  # RFC 320
 
 # Refused mail --------------------------------------------------------------------------------------------------------
 
+UNTRUSTED_PROXY: Final[bytes] = _reply(550, "5.7.0", "You are no proxy of this server")  # Postfix's XCLIENT_README
 UTF8_REVERSE_PATH: Final = _reply(550, "5.6.7", "Non-ASCII sender needs SMTPUTF8")  # RFC 6531 section 3.5
 UTF8_FORWARD_PATH: Final = _reply(553, "5.6.7", "Non-ASCII recipient needs SMTPUTF8")  # RFC 6531 section 3.5
 TOO_BIG: Final[bytes] = _reply(552, "5.3.4", "Message exceeds the size limit")  # RFC 1870 section 6

@@ -21,21 +21,34 @@ from fastsmtp.smtp import command, policy, replies, violations
 from fastsmtp.smtp.authentication import Authentication
 from fastsmtp.smtp.commandlines import CommandLines
 from fastsmtp.smtp.envelope import TLSInfo
-from fastsmtp.smtp.events import AbortReason, Closed, Event, MailAborted, MailEnd, StartTLS, Verdict
+from fastsmtp.smtp.events import (
+    HEADROOM,
+    AbortReason,
+    Closed,
+    Event,
+    MailAborted,
+    MailEnd,
+    StartTLS,
+    Verdict,
+)
 from fastsmtp.smtp.gate import Gate
 from fastsmtp.smtp.heldoctets import HeldOctets
 from fastsmtp.smtp.mailbox import is_helo
 from fastsmtp.smtp.maildata import MailData, MailDataDecoder
+from fastsmtp.smtp.opening import SPECIAL_OCTETS, Opening
 from fastsmtp.smtp.outbox import ENOUGH, Outbox
 from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
 from fastsmtp.smtp.peer import Peer
 from fastsmtp.smtp.policy import Refusal
+from fastsmtp.smtp.proxycommands import take_header, take_xclient, take_xforward
+from fastsmtp.smtp.proxyheader import ProxyHeader
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.transaction import Transaction
 from fastsmtp.smtp.violations import Violation
 
 # What is being read: what becomes of the next octets. The transitions:
 #
+#   OPENING --the first octets are no PROXY header, or a whole one--> COMMANDS
 #   COMMANDS --DATA--> MAIL_DATA --CRLF.CRLF--> DECISION --decide--> COMMANDS
 #   COMMANDS --BDAT--> CHUNK --its last octet--> COMMANDS, after LAST: DECISION
 #   COMMANDS --STARTTLS--> TLS --tls_established--> COMMANDS
@@ -46,7 +59,15 @@ CHUNK: Final = 2
 DECISION: Final = 3  # octets are kept until `decide`
 TLS: Final = 4  # octets are dropped until `tls_established`
 OVER: Final = 5  # octets are dropped
-_STATES: Final = {MAIL_DATA: "receiving", CHUNK: "receiving", DECISION: "waiting", TLS: "tls", OVER: "closing"}
+OPENING: Final = 6  # there may be a PROXY header
+_STATES: Final = {
+    OPENING: "idle",
+    MAIL_DATA: "receiving",
+    CHUNK: "receiving",
+    DECISION: "waiting",
+    TLS: "tls",
+    OVER: "closing",
+}
 
 VERDICT_REPLIES: Final = {
     Verdict.ACCEPT: replies.MESSAGE_ACCEPTED,
@@ -74,6 +95,7 @@ class Session:
         "_gate",
         "_held",
         "_lines",
+        "_opening",
         "_out",
         "_reading",
         "_settings",
@@ -87,20 +109,27 @@ class Session:
         settings: SessionSettings,
         *,
         tls: TLSInfo | None = None,
+        remote_addr: str = "",
+        believed: bool = False,
         make_decoder: Callable[[], MailDataDecoder] = DataDecoder,
     ) -> None:
-        """`make_decoder` is for tests, which have a slow one that is obviously right."""
+        """`remote_addr` is the other end of the connection; `believed`: it is a proxy, and may say who its client is.
+
+        With `tls` no PROXY header is looked for: it comes before the handshake, and is given to `take_header`.
+        `make_decoder` is for tests, which have a slow one that is obviously right.
+        """
         # Parts
         self._settings: Final = settings
         self._out: Final = Outbox(settings.trace)
-        self.peer: Final = Peer(tls)
+        self.peer: Final = Peer(tls, remote_addr, believed)
         self._gate: Final = Gate(settings.policies, self._out, self.peer)
         self._authentication: Final = Authentication(settings, self._gate)
         self._lines: Final = CommandLines(self._gate, self._authentication, settings.trace)
         self._data: Final = MailData(self._gate, make_decoder)
         self._held: HeldOctets | None = None  # what has to wait
+        self._opening: Opening | None = None  # once its first octet has come, if it is no command's
         # State
-        self._reading = COMMANDS
+        self._reading = OPENING if tls is None else COMMANDS
         self._transaction: Transaction | None = None
         self._stopping = False  # the server is: close as soon as no transaction is open
         self._eof = False  # the client is gone, but a decision about its mail is still awaited
@@ -136,6 +165,8 @@ class Session:
                 start = self._read_mail_data(buf, start, end)
             elif reading == CHUNK:
                 start = self._read_chunk(buf, start, end)
+            elif reading == OPENING:
+                start = self._read_opening(buf, start, end)
             elif reading == DECISION:
                 self._hold(buf, start, end)
                 return
@@ -143,6 +174,11 @@ class Session:
                 if reading == TLS and violations.PLAINTEXT_AFTER_STARTTLS not in self._out.violations:
                     self._out.record(violations.PLAINTEXT_AFTER_STARTTLS)
                 return
+
+    def take_header(self, header: ProxyHeader) -> None:
+        """Take what a PROXY header says that came before the first octet of the session."""
+        if not take_header(self._gate, header):
+            self._close()
 
     def receive_eof(self) -> None:
         """The client sends no more. A mail under way is aborted; one that is being decided is not."""
@@ -242,6 +278,20 @@ class Session:
 
     # Commands ---------------------------------------------------------------------------------------------------------
 
+    def _read_opening(self, buf: bytearray, start: int, end: int) -> int:
+        if self._opening is None and buf[start] not in SPECIAL_OCTETS:
+            self._reading = COMMANDS
+            return start
+        opening = self._opening = self._opening or Opening(self._gate)
+        start = opening.read(buf, start, end)
+        if opening.decided:
+            self._opening = None
+            self._reading = COMMANDS
+            if self._gate.closes:
+                self._close()
+            self.receive(bytearray(HEADROOM) + opening.octets, HEADROOM, HEADROOM + len(opening.octets))
+        return start
+
     def _read_commands(self, buf: bytearray, start: int, end: int) -> int:
         lines, out = self._lines, self._out
         while start < end and self._reading == COMMANDS and out.octets < ENOUGH:
@@ -311,7 +361,7 @@ class Session:
             settings = self._settings
             offer_tls = settings.tls_available and self.peer.tls is None
             size, mechanisms = settings.max_message_size, settings.auth_mechanisms
-            self._out.reply(replies.ehlo(settings.hostname, size, offer_tls, mechanisms))
+            self._out.reply(replies.ehlo(settings.hostname, size, offer_tls, mechanisms, self.peer.believed))
 
     def _introduce(self, argument: str, *, esmtp: bool) -> bool:
         name = argument.strip(" \t")
@@ -347,6 +397,18 @@ class Session:
             self._out.reply(replies.NOT_IN_TRANSACTION)
         else:
             self._authentication.start(argument)
+
+    def _on_xclient(self, argument: str) -> None:
+        if self._transaction is not None:
+            self._out.reply(replies.NOT_IN_TRANSACTION)
+        elif take_xclient(self._gate, argument):
+            self._out.reply(replies.greeting(self._settings.hostname))  # the session begins again
+
+    def _on_xforward(self, argument: str) -> None:
+        if self._transaction is not None:
+            self._out.reply(replies.NOT_IN_TRANSACTION)
+        elif take_xforward(self._gate, argument):
+            self._out.reply(replies.XFORWARD_OK)
 
     # Transaction
 
@@ -432,6 +494,7 @@ class Session:
     def _on_rset(self, argument: str) -> None:
         if self._gate.forgive_argument(argument):
             self._abort(AbortReason.RESET)
+            self.peer.forget_xforward()
             self._out.reply(replies.RSET_OK)
 
     def _on_noop(self, argument: str) -> None:
@@ -529,7 +592,7 @@ class Session:
         self._out.events.append(Closed())
 
     def _stop_if_idle(self) -> None:
-        if self._reading == COMMANDS and self._transaction is None:
+        if (self._reading == COMMANDS or self._reading == OPENING) and self._transaction is None:
             self._end(replies.SHUTTING_DOWN)
 
 
@@ -538,6 +601,8 @@ VERBS: Final[dict[str, Callable[[Session, str], None]]] = {
     "EHLO": Session._on_ehlo,
     "STARTTLS": Session._on_starttls,
     "AUTH": Session._on_auth,
+    "XCLIENT": Session._on_xclient,
+    "XFORWARD": Session._on_xforward,
     "MAIL": Session._on_mail,
     "RCPT": Session._on_rcpt,
     "DATA": Session._on_data,

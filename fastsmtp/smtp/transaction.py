@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastsmtp._parse import BodyLines
+from fastsmtp.smtp.proxied import Proxied
 
 
 class Transaction:
@@ -17,14 +18,18 @@ class Transaction:
         "lines",
         "mail_parameters",
         "octets",
+        "proxied",
         "rcpt_parameters",
         "reverse_path",
         "utf8",
     )
 
-    def __init__(self, reverse_path: str, mail_parameters: dict[str, str | None]) -> None:
+    def __init__(
+        self, reverse_path: str, mail_parameters: dict[str, str | None], proxied: Proxied | None = None
+    ) -> None:
         self.reverse_path = reverse_path
         self.mail_parameters = mail_parameters
+        self.proxied = proxied  # what proxies said until it was opened
         self.forward_paths: list[str] = []
         self.rcpt_parameters: list[dict[str, str | None]] = []
         self.utf8 = False  # SMTPUTF8 was given

@@ -34,6 +34,9 @@ UNEXPECTED_ARGUMENT: Final = "unexpected-argument"
 # Other protocols
 HTTP_REQUEST: Final = "http-request"
 TLS_WITHOUT_STARTTLS: Final = "tls-without-starttls"
+# Proxies
+UNTRUSTED_PROXY: Final = "untrusted-proxy"
+MALFORMED_PROXY_HEADER: Final = "malformed-proxy-header"
 # Sequence
 MAIL_WITHOUT_HELO: Final = "mail-without-helo"
 AUTH_WITHOUT_EHLO: Final = "auth-without-ehlo"
@@ -79,6 +82,9 @@ CLAUSES: Final[dict[str, Clause]] = {
     # Both end the session in either mode, with `replies.OTHER_PROTOCOL`.
     HTTP_REQUEST: Clause("RFC 5321 section 4.1.4"),
     TLS_WITHOUT_STARTTLS: Clause("RFC 3207 section 4"),
+    UNTRUSTED_PROXY: Clause("RFC 5321 section 7.8", replies.UNTRUSTED_PROXY),
+    # It ends the session in either mode, with `replies.MALFORMED_PROXY_HEADER`.
+    MALFORMED_PROXY_HEADER: Clause("RFC 5321 section 4.1.4"),
     MAIL_WITHOUT_HELO: Clause("RFC 5321 section 4.1.4", replies.HELO_FIRST),
     AUTH_WITHOUT_EHLO: Clause("RFC 4954 section 4", replies.EHLO_FIRST),
     STARTTLS_WITHOUT_EHLO: Clause("RFC 3207 section 4", replies.EHLO_FIRST),

@@ -52,6 +52,7 @@ smtp:
   include_transcript: false
   strict: false
   auth_mechanisms: ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]
+  proxy_protocol: []
   payload: "smtp"
   tls: {cert: "", key: "", mode: "starttls"}
   attachment_storage: {mode: "memory", temp_dir: "/tmp/smtp-attachments", cleanup_after: "1h"}
@@ -461,6 +462,17 @@ def test_faulty_overrides() -> None:
         ("auth_mechanisms: PLAIN", 'smtp.auth_mechanisms: expected a list, got "PLAIN"'),
         ("auth_mechanisms: {PLAIN: true}", "smtp.auth_mechanisms: expected a list, got a section"),
         ("auth_mechanisms: [PLAIN, LOGIN, PLAIN]", "smtp.auth_mechanisms: PLAIN is listed twice"),
+        (
+            "proxy_protocol: [10.0.0.1/8]",
+            'smtp.proxy_protocol[0]: expected a network like "10.0.0.0/8", "192.0.2.1" or "::1", '
+            'or "unix:", got "10.0.0.1/8": did you mean "10.0.0.0/8"?',
+        ),
+        (
+            "proxy_protocol: ['::1', proxy.test]",
+            'smtp.proxy_protocol[1]: expected a network like "10.0.0.0/8", '
+            '"192.0.2.1" or "::1", or "unix:", got "proxy.test"',
+        ),
+        ("proxy_protocol: 10.0.0.0/8", 'smtp.proxy_protocol: expected a list, got "10.0.0.0/8"'),
         ("pool: 4", "smtp.pool: expected a section with keys, got 4"),
         ("pool: {num_worker: 4}", "smtp.pool.num_worker: unknown key, did you mean num_workers?"),
         (

@@ -21,6 +21,8 @@ from fastsmtp.delivery.payload import encode_context, encode_payload
 from fastsmtp.mime.defects import MEANINGS
 from fastsmtp.mime.entity import read_entity
 from fastsmtp.smtp.envelope import Credentials, TLSInfo
+from fastsmtp.smtp.proxied import Proxied
+from fastsmtp.smtp.proxyheader import ProxyHeader
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "payload.md").read_text()
 
@@ -132,6 +134,29 @@ def test_session() -> None:
         "esmtp": False,
         "tls": {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
         "violations": [{"code": "bare-lf", "detail": "x", "count": 3}],
+    }
+
+
+HEADER = ProxyHeader(2, "203.0.113.7:4711", None, {"authority": "mx.test"})
+PROXY = {
+    "remote_addr": "[::1]:2",
+    "believed": True,
+    "header": {"version": 2, "source": "203.0.113.7:4711", "destination": None, "fields": {"authority": "mx.test"}},
+    "xclient": {"NAME": "ü"},
+    "xforward": None,
+}
+
+
+def test_session_behind_a_proxy() -> None:
+    envelope = dataclasses.replace(ENVELOPE, proxied=Proxied("[::1]:2", True, HEADER, {"NAME": "ü"}))
+    assert encoded(envelope=envelope)["session"] == {"esmtp": True, "tls": None, "violations": [], "proxy": PROXY}
+    forwarded = dataclasses.replace(ENVELOPE, proxied=Proxied("[::1]:2", False, xforward={"IDENT": "Q"}))
+    assert encoded(envelope=forwarded)["session"]["proxy"] == {
+        "remote_addr": "[::1]:2",
+        "believed": False,
+        "header": None,
+        "xclient": None,
+        "xforward": {"IDENT": "Q"},
     }
 
 
@@ -263,6 +288,7 @@ def names(context: dict[str, Any]) -> set[str]:
 def test_every_key_is_documented(tmp_path: Path) -> None:
     octets = multipart("--b\nContent-Type: image/png\n\nx\n--b--\n")
     keys = {f"session.{key}" for key in encoded(transcript=[(0, "S", "220 x")])["session"]}
+    keys |= {"session.proxy", *(f"session.proxy.{key}" for key in PROXY)}
     keys |= {f"authentication.{key}" for key in AUTHENTICATION_WITH_CHALLENGE}
     tempfiles = TempfileStorage(str(tmp_path), 0)
     for storage in (MemoryStorage(checksum=True), tempfiles):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from biotls import TLSClient
 from servers import TESTS, Serve, Server
 from waits import PATIENCE_S
 from wire import Wire, logged, trusting, wait_for_log
@@ -77,6 +78,18 @@ def test_plain_text_behind_starttls_is_dropped(serve: Serve) -> None:
     assert record["envelope"]["from"] == "s@example.com"
     assert record["envelope"]["helo"] == "client.example.com"
     assert [item["code"] for item in record["session"]["violations"]] == ["plaintext-after-starttls"]
+
+
+def test_what_comes_with_the_end_of_the_handshake_is_no_plain_text(serve: Serve) -> None:
+    """A quick client sends its EHLO in one segment with the last octets of the handshake."""
+    server = serve(AUTO)
+    for _ in range(20):
+        with Wire(server) as wire:
+            wire.ask(b"EHLO x\r\n")
+            assert wire.ask(b"STARTTLS\r\n") == READY
+            client = TLSClient(wire.socket, behind=b"NOOP\r\nQUIT\r\n")
+            assert client.read_until(b"Bye\r\n") == b"250 2.0.0 OK\r\n221 2.0.0 Bye\r\n"
+    assert logged(server, "violation") == []
 
 
 def test_commands_pipelined_before_starttls_are_answered_first(serve: Serve) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypedDict
 
 import reference
 
@@ -12,6 +12,7 @@ from fastsmtp._parse import DataDecoder
 from fastsmtp.smtp.envelope import Envelope, TLSInfo
 from fastsmtp.smtp.events import (
     HEADROOM,
+    ClientNamed,
     Closed,
     Command,
     Event,
@@ -26,6 +27,7 @@ from fastsmtp.smtp.events import (
 from fastsmtp.smtp.session import Session
 from fastsmtp.smtp.sessionsettings import SessionSettings
 
+PEER: Final = "192.0.2.9:4000"  # the other end of a connection
 GREETING: Final = b"220 mx.test ESMTP fastsmtp\r\n"
 TLS: Final = TLSInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 SHORT: Final = 400  # octets of a conversation that is still played at every split point
@@ -48,6 +50,14 @@ def settings(
     *, strict: bool = False, tls: bool = False, trace: bool = False, size: int = 2000, recipients: int = 3
 ) -> SessionSettings:
     return SessionSettings("mx.test", size, recipients, strict, tls, trace, lambda: "nonce")
+
+
+class Origin(TypedDict):
+    """Where a session comes from, as `Session` takes it."""
+
+    tls: TLSInfo | None
+    remote_addr: str
+    believed: bool
 
 
 @dataclass
@@ -142,6 +152,8 @@ class Player:
             self._content = None
         elif isinstance(event, Command | Replied):
             self.outcome.others.append(f"{'C' if isinstance(event, Command) else 'S'}: {event.line}")
+        elif isinstance(event, ClientNamed):
+            self.outcome.others.append(f"ClientNamed {event.remote_addr}")
         else:
             assert isinstance(event, StartTLS | Closed)
             self._starting_tls = isinstance(event, StartTLS)
@@ -153,6 +165,7 @@ def converse(
     settings: SessionSettings = settings(),  # noqa: B008  (frozen)
     verdicts: Sequence[Verdict] = (),
     tls: TLSInfo | None = None,
+    believed: bool = False,
     pipelined: bool = True,
 ) -> Outcome:
     """Play the steps in every manner, on both decoders, compare the answers of each step, and the outcomes.
@@ -161,9 +174,10 @@ def converse(
     `pipelined` is False, all of it in a single read.
     """
     outcomes = []
+    origin: Origin = {"tls": tls, "remote_addr": PEER, "believed": believed}
     for make_decoder in (DataDecoder, reference.DataDecoder):
         for cut in _cuts(steps):
-            player = Player(Session(settings, tls=tls, make_decoder=make_decoder), verdicts)
+            player = Player(Session(settings, **origin, make_decoder=make_decoder), verdicts)
             player.session.greet()
             assert player.finish_step() == GREETING
             for number, (client, server) in enumerate(steps):
@@ -172,7 +186,7 @@ def converse(
                 assert (client, player.finish_step()) == (client, server)
             outcomes.append(player.finish())
         if pipelined:
-            player = Player(Session(settings, tls=tls, make_decoder=make_decoder), verdicts)
+            player = Player(Session(settings, **origin, make_decoder=make_decoder), verdicts)
             player.send(b"".join(client for client, _ in steps))
             assert player.finish_step() == b"".join(server for _, server in steps)
             outcomes.append(player.finish())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from biotls import TLSClient
 from cryptography import x509
 
 from fastsmtp.config.settings import TLSSettings
@@ -175,3 +177,47 @@ def test_a_connection_that_is_closed_already() -> None:
             await shake_hands(loop, writer.transport, asyncio.Protocol(), owner.context, 30)
 
     upgraded(work)
+
+
+class Late(asyncio.Protocol):
+    """Does its handshake when the first octets of it have been read, and echoes then."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._handshake: asyncio.Task[asyncio.Transport] | None = None
+        self._plain: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._plain = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._plain is not None
+        if self._handshake is None:
+            self._plain.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._handshake = loop.create_task(shake_hands(loop, self._plain, self, self._context, 30, data))
+        else:
+            self._handshake.add_done_callback(lambda done: done.result().write(data))
+
+
+@pytest.mark.parametrize("run_loop", [run, asyncio.run], ids=["uvloop", "asyncio"])
+@pytest.mark.parametrize("size", [1, 5, 100, 10_000])
+def test_a_handshake_whose_first_octets_were_read_already(run_loop: Callable[..., None], size: int) -> None:
+    async def main() -> None:
+        context = make_context(TLSSettings(cert="auto"), "localhost")
+        assert context is not None
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(lambda: Late(context), "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        answer = await asyncio.wait_for(loop.run_in_executor(None, ask_in_pieces, port, size), 30)
+        listener.close()
+        assert answer == b"hello"
+
+    run_loop(main())
+
+
+def ask_in_pieces(port: int, size: int) -> bytes:
+    """Send the first `size` octets of a handshake alone, and say something in one piece with its end."""
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return TLSClient(connection, behind=b"hello", first=size).read_until(b"hello")
