@@ -102,6 +102,7 @@ MYPYC = (
     "fastsmtp.delivery.destination",
     "fastsmtp.delivery.workers",
     "fastsmtp.workers.pool",
+    "fastsmtp.workers.queue",
     "fastsmtp.workers.worker",
     "fastsmtp.workers.answer",
     "fastsmtp.goridge.relay",

@@ -55,7 +55,7 @@ from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import READ_BYTES, Listening, ReadBuffer, SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.sessionsettings import SessionSettings
-from fastsmtp.workers.pool import Job
+from fastsmtp.workers.queue import Job
 
 OCTETS = 10_000_000
 FILES = Path("/dev/shm/fastsmtp-bench")

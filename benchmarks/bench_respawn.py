@@ -34,11 +34,11 @@ class Emails:
         self.done = asyncio.Event()
 
     def take_payload(self) -> tuple[list[bytes], list[bytes]]:
-        """See `workers.pool.Job`."""
+        """See `workers.queue.Job`."""
         return [b"{}"], []
 
     def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
-        """See `workers.pool.Job`."""
+        """See `workers.queue.Job`."""
         self.verdicts[verdict] += 1
         self._left -= 1
         if self._left > 0:

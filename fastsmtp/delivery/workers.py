@@ -10,7 +10,7 @@ from fastsmtp.delivery.large import LargePayload, payload_steps
 from fastsmtp.delivery.payload import Payload, encode_payload
 from fastsmtp.ops.counters import Counters
 from fastsmtp.smtp.events import Verdict
-from fastsmtp.workers.pool import Job
+from fastsmtp.workers.queue import Job
 
 
 class Executor(Protocol):

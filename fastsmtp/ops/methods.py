@@ -54,12 +54,21 @@ class PoolCounters(Protocol):
     execs: int
     errors: int
     unknown_answers: int
-    worker_failures: int
     exec_timeouts: int
-    allocate_timeouts: int
-    queue_overflows: int
     starts: int
     start_failures: int
+
+    @property
+    def worker_failures(self) -> int:
+        """Emails that were lost with their worker."""
+
+    @property
+    def allocate_timeouts(self) -> int:
+        """Emails that no worker was free for in time."""
+
+    @property
+    def queue_overflows(self) -> int:
+        """Emails refused at once, because so many waited."""
 
     @property
     def num_workers(self) -> int:

@@ -19,10 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Coroutine
-from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -30,13 +28,11 @@ from fastsmtp.config.rules import MAX_WORKERS
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import Frame
-from fastsmtp.goridge.relay import Segments
-from fastsmtp.smtp.events import Verdict
-from fastsmtp.system.patience import moved
 from fastsmtp.workers.allocator import DynamicAllocator
 from fastsmtp.workers.answer import Answer, ReadBody, read_answer
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.lifecycle import Lifecycle
+from fastsmtp.workers.queue import Job, JobQueue, QueuedJob
 from fastsmtp.workers.spawner import Spawner
 from fastsmtp.workers.supervisor import Supervisor
 from fastsmtp.workers.worker import State, WorkerInfo, WorkerProcess
@@ -49,29 +45,6 @@ MAX_STOPPING: Final = (
 )
 
 _SHOWN_CHARS: Final = 2000  # of a worker's error text, in the log
-
-
-class Job(Protocol):
-    """One email on its way to a worker."""
-
-    def take_payload(self) -> tuple[Segments, Segments]:
-        """Return context and body in segments, unchanged until `on_verdict`. Called again for another worker."""
-
-    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
-        """Called exactly once, and never from within the `exec` of the same job.
-
-        `waited_s` is how long the job waited for a worker, 0.0 where one was free.
-        """
-
-
-class _Waiter:
-    __slots__ = ("began", "job", "since", "waited_s")
-
-    def __init__(self, since: float, job: Job) -> None:
-        self.since = since
-        self.job = job
-        self.began = 0.0  # to wait, on the monotonic clock, which is finer than the loop's
-        self.waited_s = -1.0  # for its first worker; below 0 = it waits
 
 
 class Pool:
@@ -89,16 +62,15 @@ class Pool:
         self._allocator: DynamicAllocator | None = None
         if settings.dynamic_allocator is not None and not settings.debug:
             self._allocator = DynamicAllocator(settings.dynamic_allocator, settings.num_workers)
-        self._max_waiting = settings.max_queue_size if not settings.debug else 0  # 0 = no limit
         self._loop: asyncio.AbstractEventLoop | None = None
 
         self._processes: dict[WorkerProcess, None] = {}  # every worker not yet STOPPED, oldest first
         self._workers: dict[WorkerProcess, int] = {}  # those in service: READY or WORKING -> emails left, 0 = no limit
         self._retiring: set[WorkerProcess] = set()  # those in service that leave after their present email
         self._idle: list[WorkerProcess] = []
-        self._jobs: dict[WorkerProcess, _Waiter] = {}
+        self._jobs: dict[WorkerProcess, QueuedJob] = {}
         self._lost: set[WorkerProcess] = set()  # those not yet STOPPED that were lost: how they end is worth telling
-        self._waiters: deque[_Waiter] = deque()
+        self._queue = JobQueue(settings, self._log)
 
         self._spawner = Spawner(self, launch, self._log, delays=not settings.debug)
         self._supervisor = Supervisor(self, self._processes.keys(), settings, self._log)
@@ -108,10 +80,7 @@ class Pool:
         self.execs = 0  # emails sent to a worker
         self.errors = 0  # answers that were errors
         self.unknown_answers = 0
-        self.worker_failures = 0  # verdicts WORKER_FAILED
-        self.exec_timeouts = 0  # of those: exec_ttl
-        self.allocate_timeouts = 0  # verdicts NO_WORKER
-        self.queue_overflows = 0  # verdicts NO_WORKER, at once, because so many waited already
+        self.exec_timeouts = 0  # workers killed for exec_ttl
         self.starts = 0  # workers that came in service
         self.start_failures = 0  # later ones; that of `start` is raised
 
@@ -153,11 +122,11 @@ class Pool:
         """End at once; `stop` still has to be awaited, but does not take long any more."""
         self._close_door()
         for worker in list(self._processes):
-            waiter = self._jobs.pop(worker, None)
+            queued = self._jobs.pop(worker, None)
             worker.kill()
             self._remove(worker)
-            if waiter is not None:
-                self._worker_failed(waiter)
+            if queued is not None:
+                self._queue.worker_failed(queued)
         self._spawner.stop_listening()
 
     def reset(self) -> Coroutine[Any, Any, None]:
@@ -231,7 +200,22 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Jobs that wait for a worker now."""
-        return len(self._waiters)
+        return len(self._queue.waiting)
+
+    @property
+    def worker_failures(self) -> int:
+        """Jobs that were lost with their worker, so far."""
+        return self._queue.worker_failures
+
+    @property
+    def allocate_timeouts(self) -> int:
+        """Jobs that waited for a worker in vain, so far."""
+        return self._queue.allocate_timeouts
+
+    @property
+    def queue_overflows(self) -> int:
+        """Jobs refused at once because so many waited, so far."""
+        return self._queue.overflows
 
     def processes(self) -> list[WorkerProcess]:
         """Called by the lifecycle: every worker process there is, oldest first."""
@@ -245,25 +229,19 @@ class Pool:
 
     def exec(self, job: Job) -> None:
         """Hand the email to a worker, as soon as one is free; `job.on_verdict` tells how it ended."""
-        assert self._loop is not None
-        waiter = _Waiter(self._loop.time(), job)
+        loop, queue = self._loop, self._queue
+        assert loop is not None
+        queued = QueuedJob(loop.time(), job)
         if not self._running:
-            waiter.waited_s = 0.0
-            self._loop.call_soon(self._settle, waiter, Verdict.NO_WORKER)
-        elif not self._waiters and (worker := self._take_idle()) is not None:
-            waiter.waited_s = 0.0
-            if not self._lend(worker, waiter):
+            queue.refuse(queued, loop)
+        elif not queue.waiting and (worker := self._take_idle()) is not None:
+            queued.waited_s = 0.0
+            if not self._lend(worker, queued):
                 self._release(worker)
-        elif self._max_waiting and len(self._waiters) >= self._max_waiting:
-            self._log.error("too many emails wait for a worker", max_queue_size=self._max_waiting)
-            self.queue_overflows += 1
-            waiter.waited_s = 0.0
-            self._loop.call_soon(self._settle, waiter, Verdict.NO_WORKER)
-        else:
-            waiter.began = monotonic()
-            self._waiters.append(waiter)
-            if self._settings.debug or (self._allocator is not None and self._allocator.grow(waiter.since)):
-                self._spawner.fill()
+        elif queue.append(queued, loop) and (
+            self._settings.debug or (self._allocator is not None and self._allocator.grow(queued.since))
+        ):
+            self._spawner.fill()
 
     def _take_idle(self) -> WorkerProcess | None:
         """Take out the worker used last that can be lent; those that cannot are lost by that."""
@@ -273,20 +251,18 @@ class Pool:
                 return worker
         return None
 
-    def _lend(self, worker: WorkerProcess, waiter: _Waiter) -> bool:
+    def _lend(self, worker: WorkerProcess, queued: QueuedJob) -> bool:
         """Send the email to a worker; False when there is nothing to send: the worker is still free."""
         assert self._loop is not None
         now = self._loop.time()
-        if waiter.waited_s < 0:
-            waiter.waited_s = monotonic() - waiter.began
+        queued.end_wait()
         try:
-            context, body = waiter.job.take_payload()
+            context, body = queued.job.take_payload()
         except Exception:
             self._log.exception("an email cannot be handed to a worker")
-            self.worker_failures += 1
-            self._loop.call_soon(self._settle, waiter, Verdict.WORKER_FAILED)
+            self._loop.call_soon(self._queue.worker_failed, queued)
             return False
-        self._jobs[worker] = waiter
+        self._jobs[worker] = queued
         self.execs += 1
         try:
             worker.exec(context, body, now)
@@ -299,10 +275,11 @@ class Pool:
     def _release(self, worker: WorkerProcess) -> None:
         """Give the free worker to the job that waits longest, or put it back; or let it go."""
         fresh = worker.execs == 0
-        while self._waiters and worker not in self._retiring and (fresh or not self._settings.debug):
+        waiting = self._queue.waiting
+        while waiting and worker not in self._retiring and (fresh or not self._settings.debug):
             if not worker.lendable():
                 return
-            if self._lend(worker, self._waiters.popleft()):
+            if self._lend(worker, waiting.popleft()):
                 return
         if worker in self._retiring or self._settings.debug:
             self._retire(worker)
@@ -320,31 +297,30 @@ class Pool:
         verdict = answer.verdict
         if answer.error is not None or answer.unknown is not None:
             self._count_complaint(worker, answer)
-        waiter = self._jobs.pop(worker)
+        queued = self._jobs.pop(worker)
         limit = self._workers[worker]
         if verdict is None or (limit and worker.execs >= limit):
             self._retiring.add(worker)
         if verdict is None:
-            self._pass_on(worker, waiter)
+            self._pass_on(worker, queued)
             return
         self._spawner.failed_starts = 0
         if worker.state is State.READY:
             self._release(worker)
-        self._settle(waiter, verdict)
+        self._queue.settle(queued, verdict)
 
-    def _pass_on(self, worker: WorkerProcess, waiter: _Waiter) -> None:
+    def _pass_on(self, worker: WorkerProcess, queued: QueuedJob) -> None:
         """`worker` asked for its restart instead of taking the email: another one shall, in the place it had."""
         assert self._loop is not None
         if worker.execs == 1:
             self._spawner.count_failure()  # it never took one: not a busy loop if its successors do the same
-        timeout = self._settings.allocate_timeout_s
-        if not self._running or (timeout and self._loop.time() - waiter.since >= timeout):
-            self._no_worker(waiter)
+        if not self._running or self._queue.overdue(queued, self._loop.time()):
+            self._queue.no_worker(queued)
         elif (other := self._take_idle()) is not None:
-            if not self._lend(other, waiter):
+            if not self._lend(other, queued):
                 self._release(other)
         else:
-            self._waiters.appendleft(waiter)
+            self._queue.waiting.appendleft(queued)
         if worker.state is State.READY:
             self._retire(worker)
 
@@ -357,23 +333,6 @@ class Pool:
             shown = answer.unknown[:256]
             self._log.warning("a worker gave an unknown answer, taken as CONTINUE", pid=worker.pid, answer=shown)
 
-    def _settle(self, waiter: _Waiter, verdict: Verdict) -> None:
-        waited_s = waiter.waited_s
-        if waited_s < 0:
-            waited_s = monotonic() - waiter.began
-        try:
-            waiter.job.on_verdict(verdict, waited_s)
-        except Exception:
-            self._log.exception("the verdict on an email could not be told")
-
-    def _worker_failed(self, waiter: _Waiter) -> None:
-        self.worker_failures += 1
-        self._settle(waiter, Verdict.WORKER_FAILED)
-
-    def _no_worker(self, waiter: _Waiter) -> None:
-        self.allocate_timeouts += 1
-        self._settle(waiter, Verdict.NO_WORKER)
-
     # workers come and go
 
     def missing(self) -> int:
@@ -381,7 +340,7 @@ class Pool:
         if not self._running:
             return 0
         missing = self.num_workers - len(self._workers)
-        return min(missing, len(self._waiters)) if self._settings.debug else missing
+        return min(missing, len(self._queue.waiting)) if self._settings.debug else missing
 
     def on_launched(self, worker: WorkerProcess) -> None:
         """Called by the spawner."""
@@ -390,9 +349,9 @@ class Pool:
     def on_start_failure(self) -> None:
         """Called by the spawner."""
         self.start_failures += 1
-        if self._settings.debug and self._waiters:
+        if self._settings.debug and self._queue.waiting:
             # No other worker will come for this email; the next email tries again.
-            self._worker_failed(self._waiters.popleft())
+            self._queue.worker_failed(self._queue.waiting.popleft())
 
     def add(self, worker: WorkerProcess) -> None:
         """Put a started worker in service. Called by the spawner too."""
@@ -428,14 +387,14 @@ class Pool:
         """Called by a worker."""
         if worker not in self._workers:
             return  # the spawner hears it from `WorkerProcess.start`
-        waiter = self._jobs.pop(worker, None)
+        queued = self._jobs.pop(worker, None)
         self._lost.add(worker)
-        self._log.error("worker lost", pid=worker.pid, reason=reason, with_email=waiter is not None)
-        if waiter is None and worker.execs == 0:
+        self._log.error("worker lost", pid=worker.pid, reason=reason, with_email=queued is not None)
+        if queued is None and worker.execs == 0:
             self._spawner.count_failure()
         self._remove(worker)
-        if waiter is not None:
-            self._worker_failed(waiter)
+        if queued is not None:
+            self._queue.worker_failed(queued)
 
     def on_exit(self, worker: WorkerProcess) -> None:
         """Called by a worker."""
@@ -459,19 +418,13 @@ class Pool:
 
     def on_sweep(self, now: float, stalled_s: float) -> None:
         """Called by the supervisor: no email waits for a worker longer than `allocate_timeout`."""
-        timeout = self._settings.allocate_timeout_s
-        if stalled_s:
-            for waiter in self._waiters:
-                waiter.since = moved(waiter.since, stalled_s, now)
-        while timeout and self._waiters and now - self._waiters[0].since >= timeout:
-            self._log.error("no worker was free for an email", allocate_timeout=timeout, waiting=len(self._waiters))
-            self._no_worker(self._waiters.popleft())
+        self._queue.sweep(now, stalled_s)
         if self._allocator is not None and self._running:
             self._allocate(self._allocator, now)
 
     def _allocate(self, allocator: DynamicAllocator, now: float) -> None:
         """Have more workers where emails wait, or fewer where none has for a while."""
-        if self._waiters:
+        if self._queue.waiting:
             if allocator.grow(now):
                 self._spawner.fill()
             return
@@ -488,8 +441,7 @@ class Pool:
         self._running = False
         self._spawner.close()
         self._supervisor.retire()
-        while self._waiters:
-            self._no_worker(self._waiters.popleft())
+        self._queue.give_up()
 
 
 def with_jitter(max_jobs: int) -> int:

@@ -15,7 +15,7 @@ from fastsmtp.delivery.payload import Payload, encode_payload
 from fastsmtp.delivery.workers import Encoder, Workers
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.smtp.events import Verdict
-from fastsmtp.workers.pool import Job
+from fastsmtp.workers.queue import Job
 
 
 class Pool:

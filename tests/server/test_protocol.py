@@ -22,7 +22,7 @@ from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.policy import Facts
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.system.sharedcount import SharedCount, shared_file
-from fastsmtp.workers.pool import Job
+from fastsmtp.workers.queue import Job
 
 ACCEPTING = {Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE}
 GREETING = b"220 mx.test ESMTP fastsmtp\r\n"

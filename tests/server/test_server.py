@@ -31,7 +31,7 @@ from fastsmtp.system.process import own_command
 from fastsmtp.system.sockets import bind, format_address
 from fastsmtp.workers.answer import ReadBody
 from fastsmtp.workers.launch import Launch
-from fastsmtp.workers.pool import Job
+from fastsmtp.workers.queue import Job
 
 MAIL = b"MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"
 BEGUN = [b"250 2.1.0 Sender accepted", b"250 2.1.5 Recipient accepted", b"354 End data with <CR><LF>.<CR><LF>"]
