@@ -16,7 +16,7 @@ class ProxiedTLS(asyncio.Protocol):
     """Reads the header, if there is one, does the handshake, and leaves the connection to an `SMTPProtocol` then."""
 
     def __init__(self, listening: Listening, loop: asyncio.AbstractEventLoop, opening: set[ProxiedTLS]) -> None:
-        """`opening` has those that are no `SMTPProtocol` yet."""
+        """`opening` has those that are not yet an `SMTPProtocol`."""
         self._listening = listening
         self._log = listening.services.log
         self._loop = loop

@@ -16,7 +16,7 @@ _UNKNOWN: Final = ("", "[UNAVAILABLE]", "[TEMPUNAVAIL]")
 class Proxied:
     """All of it, as one transaction sees it.
 
-    `proxy_addr` is who connected. Where `believed` is False, the proxy is none of those that are: what it said is kept
+    `proxy_addr` is who connected. Where `believed` is False, the proxy is not a trusted one: what it said is kept
     and has no effect. `xclient` and `xforward` are the attributes of these commands, names in upper case; `xforward` is
     about one mail.
     """

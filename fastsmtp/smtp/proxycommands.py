@@ -1,6 +1,6 @@
 """How a proxy, or a relay, says who its client is: the PROXY header, XCLIENT and XFORWARD.
 
-The commands are Postfix's (XCLIENT_README, XFORWARD_README). What is said by a client that is no proxy of ours is
+The commands are Postfix's (XCLIENT_README, XFORWARD_README). What is said by a client that is not a trusted proxy is
 recorded, and has no effect.
 """
 
@@ -79,7 +79,7 @@ def _read_attributes(gate: Gate, argument: str, known: tuple[str, ...]) -> dict[
 
 
 def _read_value(name: str, text: str) -> str | None:
-    """The value that this xtext (RFC 3461 section 4) says, None where it is none of the attribute."""
+    """The value that this xtext (RFC 3461 section 4) says, None where the attribute cannot have it."""
     octets = _hexchar.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode())
     try:
         value = octets.decode()
