@@ -85,6 +85,7 @@ MYPYC = (
     "fastsmtp.mime.splitter",
     "fastsmtp.mime.entity",
     "fastsmtp.mime.budget",
+    "fastsmtp.mime.compact",
     "fastsmtp.mime.extensions",
     "fastsmtp.mime.header",
     "fastsmtp.mime.msgid",

@@ -22,6 +22,7 @@ from fastsmtp.mime.entity import Entity
 from fastsmtp.mime.transfer import TransferDecoder, is_base64, transfer_decoder
 
 _PREFIX = "smtp-att-"
+_UNDECODED_BYTES = 64 * 1024  # that a decoder of base64 holds at most
 _WRITE_BYTES = 64 * 1024  # decoded octets gathered before a write
 _LARGE_BYTES = 16 * 1024  # a block of this size is written at once: copying it costs more than the system call
 _MAX_HINT = 32 * 1024 * 1024  # a client may announce what it never sends; beyond, text grows by half each time
@@ -129,8 +130,9 @@ class _EncodingSink:
         self.held = 0
 
     def feed(self, buf: bytearray, start: int, end: int) -> None:
-        self._store(self._decoder.feed(buf, start, end))
-        self.held += end - start
+        decoded = self._decoder.feed(buf, start, end)
+        self._store(decoded)
+        self.held += (len(decoded) + 2) // 3 * 4
 
     def _store(self, octets: bytes) -> None:
         self._encoder.feed(octets, 0, len(octets))
@@ -207,7 +209,8 @@ class TempfileStorage:
             undecided.remove(name)
             raise
         decoder = transfer_decoder(entity.transfer_encoding, found)
-        return _TempfileSink(self, descriptor, name, decoder, checksum=self._checksum)
+        undecoded = _UNDECODED_BYTES if is_base64(entity.transfer_encoding) else 0
+        return _TempfileSink(self, descriptor, name, decoder, undecoded, checksum=self._checksum)
 
     def path_of(self, name: str, descriptor: int) -> str:
         """Where a worker finds the file. Raises OSError where its path leads to another one, or to nothing."""
@@ -263,11 +266,30 @@ class TempfileStorage:
 class _TempfileSink:
     """One file, written in blocks."""
 
-    __slots__ = ("_decoder", "_descriptor", "_name", "_pending", "_sha256", "_size", "_storage", "held")
+    __slots__ = (
+        "_decoder",
+        "_descriptor",
+        "_fed",
+        "_name",
+        "_pending",
+        "_sha256",
+        "_size",
+        "_storage",
+        "_undecoded",
+        "held",
+    )
 
     def __init__(
-        self, storage: TempfileStorage, descriptor: int, name: str, decoder: TransferDecoder, *, checksum: bool
+        self,
+        storage: TempfileStorage,
+        descriptor: int,
+        name: str,
+        decoder: TransferDecoder,
+        undecoded: int,
+        *,
+        checksum: bool,
     ) -> None:
+        """`undecoded` octets may be in the decoder."""
         self._storage = storage
         self._descriptor = descriptor
         self._name = name
@@ -275,17 +297,20 @@ class _TempfileSink:
         self._sha256 = hashlib.sha256() if checksum else None
         self._size = 0
         self._pending = bytearray()  # decoded, not written yet
+        self._fed = 0  # octets, encoded
+        self._undecoded = undecoded
         self.held = 0
 
     def feed(self, buf: bytearray, start: int, end: int) -> None:
         octets = self._decoder.feed(buf, start, end)
+        self._fed += end - start
         if not self._pending and len(octets) >= _LARGE_BYTES:
             self._write(octets)
-            return
-        self._pending += octets
-        if len(self._pending) >= _WRITE_BYTES:
-            self._flush()
-        self.held = len(self._pending)
+        else:
+            self._pending += octets
+            if len(self._pending) >= _WRITE_BYTES:
+                self._flush()
+        self.held = len(self._pending) + min(self._fed, self._undecoded)
 
     def _flush(self) -> None:
         self._write(self._pending)

@@ -23,13 +23,24 @@ class Body:
     there is to know, and `blocks` makes it as often as it is wanted.
     """
 
-    __slots__ = ("_decoder", "_octets", "_reading", "ends_line", "entity", "escaped_size", "is_empty", "place")
+    __slots__ = (
+        "_decoder",
+        "_octets",
+        "_reading",
+        "_undecoded",
+        "ends_line",
+        "entity",
+        "escaped_size",
+        "is_empty",
+        "place",
+    )
 
     def __init__(self, entity: Entity, found: list[str], place: int) -> None:
         """Defects of the transfer encoding go to `found`; `place` is how many attachments come before it."""
         self.entity = entity
         self.place = place
-        self._decoder: TransferDecoder = transfer_decoder(entity.transfer_encoding, found)
+        self._decoder: TransferDecoder | None = transfer_decoder(entity.transfer_encoding, found)
+        self._undecoded = 0  # octets that the decoder may hold
         self._octets = bytearray()
         self._reading: Reading | None = None  # how it is read, when it is measured; None: the octets are UTF-8
         self.escaped_size = 0  # of the text inside of a JSON string
@@ -39,15 +50,22 @@ class Body:
     @property
     def held(self) -> int:
         """Octets in memory."""
-        return len(self._octets)
+        return len(self._octets) + self._undecoded
 
     def feed(self, buf: bytearray, start: int, end: int) -> None:
         """Take `buf[start:end]`, in the part's transfer encoding."""
-        self._octets += self._decoder.feed(buf, start, end)
+        assert self._decoder is not None
+        decoded = self._decoder.feed(buf, start, end)
+        self._octets += decoded
+        # Base64 is decoded in blocks.
+        self._undecoded = end - start - len(decoded) + (0 if decoded else self._undecoded)
 
     def close(self) -> None:
         """The part is complete."""
-        self._octets += self._decoder.close()
+        decoder, self._decoder = self._decoder, None  # those of thousands of parts would take much memory
+        assert decoder is not None
+        self._octets += decoder.close()
+        self._undecoded = 0
 
     def discard(self) -> None:
         """Forget the octets."""

@@ -16,13 +16,15 @@ from fastsmtp.capture.identifier import uuid7
 from fastsmtp.capture.texts import Texts
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.defects import INVALID_HEADER_LINE, JUNK_BEFORE_HEADER
-from fastsmtp.mime.entity import Entity, Role, is_beside_root
+from fastsmtp.mime.entity import ENTITY_OCTETS, Entity, Role, is_beside_root
 from fastsmtp.mime.splitter import Splitter
 from fastsmtp.smtp.command import parse_size
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.smtp.violations import MESSAGE_WITHOUT_HEADER, UNPARSABLE_MESSAGE
 
 _ADDRESS_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "reply-to"})
+_BODY_OCTETS: Final = 320  # of memory for a text beside its entity and its octets
+_ATTACHMENT_OCTETS: Final = 400  # for an attachment beside its octets and what is sent of its names
 _LONG_HEADER: Final = 4096  # octets; whatever is in a shorter one takes no longer than some milliseconds
 
 
@@ -85,8 +87,10 @@ class Capture:
     @property
     def held(self) -> int:
         """Octets in memory, roughly: what counts against `max_inflight_bytes`."""
-        sink = self._sink
-        return self._held if sink is None else self._held + sink.held
+        held, sink, splitter = self._held, self._sink, self._splitter
+        if sink is not None:
+            held += sink.held
+        return held if splitter is None else held + splitter.held
 
     def feed(self, buf: bytearray, start: int, end: int) -> int:
         """The next octets of mail data, `buf[start:end]`; octets before `start` may be overwritten. Never raises.
@@ -119,6 +123,7 @@ class Capture:
         try:
             splitter.close()
             self._attach_beside_roots()
+            self._held += splitter.held
         except OSError as error:
             self._fail(error)
             return ()
@@ -130,7 +135,7 @@ class Capture:
         self._header_octets = splitter.header_octets
         assert self._message is not None
         self._defects = [*splitter.defects, *self._defects]
-        if not self._message.fields:
+        if not self._message.has_fields:
             return (MESSAGE_WITHOUT_HEADER,)
         found = self._message.defects
         return (UNPARSABLE_MESSAGE,) if INVALID_HEADER_LINE in found or JUNK_BEFORE_HEADER in found else ()
@@ -223,6 +228,8 @@ class Capture:
     def on_part_begin(self, entity: Entity) -> None:
         """See `PartHandler`. Raises OSError when a tempfile cannot be made."""
         self._entity = entity
+        if entity.parent is not None:
+            self._held += entity.octets  # the splitter counts the message itself
         if entity.role is Role.ATTACHMENT:
             self._found = []
             place = len(self._attachments) + 1
@@ -249,14 +256,16 @@ class Capture:
         assert entity is not None
         stored = sink.close()
         self._held += sink.held
-        self._sink = None
+        self._sink = self._entity = None
         if isinstance(sink, Body):
+            self._held += _BODY_OCTETS
             self._bodies.append(sink)
         elif stored is not None:
+            self._held += _ATTACHMENT_OCTETS - ENTITY_OCTETS
             self._attachments.append(
                 Attachment(entity, stored.size, stored.content, stored.path, stored.sha256, self._found)
             )
 
     def on_part_drop(self) -> None:
         """See `PartHandler`."""
-        self._sink = None  # a preamble is always text
+        self._sink = self._entity = None  # a preamble is always text

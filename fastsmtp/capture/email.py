@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from fastsmtp.capture.attachments import Storage
 from fastsmtp.capture.texts import Text, Texts
 from fastsmtp.mime.budget import Budget
+from fastsmtp.mime.compact import pack, unpack
 from fastsmtp.mime.entity import Entity
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.smtp.events import Verdict
@@ -34,13 +35,23 @@ class Origin:
 
 
 class Attachment:
-    """One attachment.
+    """One attachment: what its entity says of it, and where it is.
 
     `size` counts decoded octets. Either `content` is a JSON string, quotes included, of its base64 text, or `path`
-    names its file. `sha256` is None where no checksum was asked for.
+    names its file. `sha256` is None where no checksum was asked for. `defects` are those of the entity too.
     """
 
-    __slots__ = ("content", "defects", "entity", "path", "sha256", "size")
+    __slots__ = (
+        "_content_id",
+        "_filename",
+        "content",
+        "content_type",
+        "defects",
+        "disposition",
+        "path",
+        "sha256",
+        "size",
+    )
 
     def __init__(
         self,
@@ -51,12 +62,30 @@ class Attachment:
         sha256: str | None,
         defects: Sequence[str],
     ) -> None:
-        self.entity: Final = entity
+        """`defects` are those of its transfer encoding."""
         self.size: Final = size
         self.content: Final = content
         self.path: Final = path
         self.sha256: Final = sha256
-        self.defects: Final = defects
+        # The entity itself is not kept: a mail may have ten thousand.
+        content_id, disposition = entity.content_id, entity.disposition
+        self._filename: Final = pack(entity.name_or_invented())
+        self._content_id: Final = None if content_id is None else pack(content_id)
+        self.content_type: Final = entity.media_type.value
+        # RFC 2183 2: without the field a receiver decides; what is referred to by Content-ID is meant to be shown.
+        self.disposition: Final = disposition.value if disposition else "inline" if content_id else "attachment"
+        found = entity.defects
+        self.defects: Final[Sequence[str]] = tuple(dict.fromkeys((*found, *defects))) if found or defects else ()
+
+    @property
+    def filename(self) -> str:
+        """The file name as sent, or one that was made up."""
+        return unpack(self._filename)
+
+    @property
+    def content_id(self) -> str | None:
+        """The Content-ID without its brackets."""
+        return None if self._content_id is None else unpack(self._content_id)
 
 
 class Attachments:

@@ -226,16 +226,13 @@ def _raw(octets: Segment) -> tuple[str, str]:
 
 def attachment_document(attachment: Attachment) -> dict[str, Any]:
     """The JSON of one attachment but for its content."""
-    entity = attachment.entity
-    disposition = entity.disposition
     document: dict[str, Any] = {
-        "filename": entity.name_or_invented(),
-        "content_type": entity.media_type.value,
+        "filename": attachment.filename,
+        "content_type": attachment.content_type,
         "size": attachment.size,
-        # RFC 2183 2: without the field a receiver decides; what is referred to by Content-ID is meant to be shown.
-        "disposition": disposition.value if disposition else "inline" if entity.content_id else "attachment",
-        "content_id": entity.content_id,
-        "defects": list(dict.fromkeys((*entity.defects, *attachment.defects))),
+        "disposition": attachment.disposition,
+        "content_id": attachment.content_id,
+        "defects": attachment.defects,
     }
     if attachment.path is not None:
         document["path"] = attachment.path

@@ -76,6 +76,7 @@ cdef enum:
     SLACK = PROBE + 4       # octets one call of join() may write more than it reads: a probe, two padding characters
 
     FULL_BLOCK = 48 * 1024  # characters that are worth a call of pybase64
+    FIRST_BLOCK = 4 * 1024  # characters there is room for at first, however many are expected: most parts are small
     MAX_BLOCK = 64 * 1024   # characters a decoder holds at most (plus SLACK)
     ENCODE_BLOCK = 48 * 1024  # octets encoded at once; a multiple of 3
     SMALL = 48              # octets that are encoded faster here than by a call of pybase64
@@ -354,11 +355,13 @@ cdef class GrowingText:
     cdef:
         PyObject* _text         # bytes object under construction: our only reference; NULL once handed out
         Py_ssize_t _capacity    # its size
+        Py_ssize_t _hint        # characters expected, which may be wrong by any factor
         Py_ssize_t _size        # octets written so far, the opening quote included
         bint _quoted            # whether the text stands in quotes
 
     def __cinit__(self, *, bint quoted=False, Py_ssize_t size_hint=0):
-        self._capacity = max(size_hint, 0) + SLACK + 2
+        self._hint = max(size_hint, 0)
+        self._capacity = min(self._hint, <Py_ssize_t>FIRST_BLOCK) + SLACK + 2
         self._text = new_octets(NULL, self._capacity)
         self._quoted = quoted
         if quoted:
@@ -376,6 +379,8 @@ cdef class GrowingText:
         if needed > self._capacity:
             # Half as much again: large blocks are moved by mremap, and pages never written to take no memory.
             needed = max(needed, self._capacity + self._capacity // 2)
+            if self._size > MAX_BLOCK:
+                needed = max(needed, self._hint + SLACK + 2)
             self._capacity = 0
             _PyBytes_Resize(&self._text, needed)
             self._capacity = needed

@@ -7,6 +7,7 @@ from typing import Final
 
 from fastsmtp.mime import defects
 from fastsmtp.mime.budget import Budget
+from fastsmtp.mime.compact import FIELD_OCTETS, Fields, PackedText, pack, pack_fields, size_of, unpack, unpack_fields
 from fastsmtp.mime.extensions import extension_of
 from fastsmtp.mime.header import parse_fields
 from fastsmtp.mime.msgid import parse_message_id
@@ -17,6 +18,13 @@ _PLAIN: Final = MediaType("text/plain", {})
 _MESSAGE: Final = MediaType("message/rfc822", {})
 _RELATED: Final = "multipart/related"
 _MAX_BOUNDARY: Final = 998  # characters, a line of RFC 5322 2.1.1; RFC 2046 5.1.1 allows 70
+ENTITY_OCTETS: Final = 384  # of memory for an entity without what its header says
+_MAX_TRANSFER_ENCODING: Final = 100  # characters that are looked at
+_USED_PARAMETERS: Final = ("charset", "start")  # of a media type, once the entity is read
+_MAX_PARAMETER: Final = 1000  # characters of them
+_MAX_SHARED: Final = 256  # octets of a header in which no parameters take much memory
+_MAX_PARAMETERS: Final = 8  # that are kept whether they are asked for or not
+_PARAMETER_OCTETS: Final = 160  # of memory for one of them
 _READ: Final = frozenset({"content-type", "content-disposition", "content-transfer-encoding", "content-id"})
 
 
@@ -35,18 +43,21 @@ class Entity:
     `number` counts as IMAP does ("" the message, "2.1" the first part of its second part). `fields` are all header
     fields of the message in order, unfolded and not decoded; those of parts are not kept. `parent` is the multipart
     that it is part number `place` of, None for the message. `boundary` is None for all but multiparts, `defects` is
-    what is wrong with this entity alone.
+    what is wrong with this entity alone. `octets` is about how much memory it takes.
     """
 
     __slots__ = (
+        "_content_id",
+        "_fields",
+        "_filename",
+        "_packed_fields",
         "boundary",
-        "content_id",
         "defects",
         "disposition",
-        "fields",
-        "filename",
+        "has_fields",
         "media_type",
         "number",
+        "octets",
         "parent",
         "parts",
         "place",
@@ -55,14 +66,16 @@ class Entity:
         "transfer_encoding",
     )
 
-    def __init__(self, number: str, fields: list[tuple[str, str]], media_type: MediaType) -> None:
+    def __init__(self, number: str, fields: Fields, media_type: MediaType) -> None:
         self.number = number
-        self.fields = fields
+        self.has_fields = bool(fields)
+        self._fields = fields
+        self._packed_fields: bytes | None = None  # then `_fields` is empty
         self.media_type = media_type
         self.disposition: Disposition | None = None
         self.transfer_encoding = ""
-        self.content_id: str | None = None
-        self.filename: str | None = None
+        self._content_id: PackedText | None = None
+        self._filename: PackedText | None = None
         self.boundary: bytes | None = None
         self.role = Role.TEXT
         self.parent: Entity | None = None
@@ -70,6 +83,61 @@ class Entity:
         self.parts = 0  # how many parts of this multipart have begun
         self.root = 0  # the part that a multipart/related names as its root; 0 if there is none so far
         self.defects: list[str] = []
+        self.octets = ENTITY_OCTETS
+
+    @property
+    def fields(self) -> Fields:
+        """All fields of the message, to look at; those of a large header are made each time they are asked for."""
+        return self._fields if self._packed_fields is None else unpack_fields(self._packed_fields)
+
+    @property
+    def content_id(self) -> str | None:
+        """The Content-ID without its brackets."""
+        return None if self._content_id is None else unpack(self._content_id)
+
+    @content_id.setter
+    def content_id(self, content_id: str | None) -> None:
+        self._content_id = None if content_id is None else pack(content_id)
+
+    @property
+    def filename(self) -> str | None:
+        """The file name as sent, decoded."""
+        return None if self._filename is None else unpack(self._filename)
+
+    @filename.setter
+    def filename(self, filename: str | None) -> None:
+        self._filename = None if filename is None else pack(filename)
+
+    def compact(self, block: bytes) -> None:
+        """The header `block` was read: keep in little memory what is still asked for, and count it."""
+        if self._fields:
+            self._packed_fields = pack_fields(self._fields, block)
+            if self._packed_fields is not None:
+                self.octets += len(self._packed_fields)
+                self._fields = []
+            else:
+                width = 1 if block.isascii() else 4
+                self.octets += width * len(block) + FIELD_OCTETS * len(self._fields)
+        if self._filename is not None or self._content_id is not None:
+            self.octets += size_of(self._filename) + size_of(self._content_id)
+        parameters = len(self.media_type.parameters)
+        if len(block) > _MAX_SHARED or parameters > _MAX_PARAMETERS:
+            self._forget_parameters()
+        else:
+            self.octets += _PARAMETER_OCTETS * parameters
+
+    def _forget_parameters(self) -> None:
+        """Of the parameters keep those that are still asked for."""
+        parameters = self.media_type.parameters
+        used = {name: parameters[name][:_MAX_PARAMETER] for name in _USED_PARAMETERS if name in parameters}
+        self.media_type = MediaType(self.media_type.value, used)
+        if self.disposition is not None:
+            self.disposition = Disposition(self.disposition.value, {})
+        self.octets += (
+            len(self.media_type.value)
+            + _PARAMETER_OCTETS * len(used)
+            + sum([size_of(value) for value in used.values()])
+        )
 
     def name_or_invented(self) -> str:
         """The file name, or one made from part number and type where the sender gave none. Never empty."""
@@ -110,6 +178,7 @@ def read_entity(block: bytes, number: str, parent: Entity | None, budget: Budget
         if parent.media_type.value == _RELATED and not parent.root:
             _look_for_root(parent, entity)
     entity.role = _role_of(entity, parent)
+    entity.compact(block)
     return entity, header.body_start
 
 
@@ -130,7 +199,7 @@ def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) 
     value = first.get("content-id")
     if value is not None:
         entity.content_id = parse_message_id(decode_words(value, entity.defects))
-    entity.transfer_encoding = first.get("content-transfer-encoding", "")
+    entity.transfer_encoding = first.get("content-transfer-encoding", "")[:_MAX_TRANSFER_ENCODING]
     if entity.media_type.parameters or entity.disposition is not None:
         entity.filename = filename_of(entity.media_type, entity.disposition)
 

@@ -24,6 +24,7 @@ _ENTITY_WORK: Final = 64  # an entity takes as long as so many octets of its hea
 _CR: Final = 0x0D
 _DASH: Final = 0x2D
 _CONTENT_TYPE: Final = re.compile(rb"(?:\A|\n)content-type[ \t]*:", re.IGNORECASE)
+_DELIMITER_OCTETS: Final = 256  # of memory for the delimiters of a multipart without their text
 _OWN: Final = (-1, False)  # a delimiter of the multipart whose header is being read
 _MAX_DASHES: Final = 16  # lines of a header that begin with "--" before its Content-Type; a further one ends it
 _MAX_DELIMITER_PADDING: Final = 1000  # blanks behind a boundary: one line of RFC 5321 4.5.3.1.6
@@ -74,6 +75,7 @@ class Splitter:
         "budget",
         "defects",
         "header_octets",
+        "kept",
         "message",
     )
 
@@ -81,6 +83,7 @@ class Splitter:
         self._handler = handler
         self.message: Entity | None = None
         self.header_octets = 0  # of the message
+        self.kept = 0  # octets of memory for the message and its multiparts, at most
         self.defects: list[str] = []
         self.budget = Budget()  # of the mail: what may still be taken apart
         self._reading_header = True  # of an entity; otherwise a body, a preamble or an epilogue
@@ -127,6 +130,11 @@ class Splitter:
         self._held = b""
         while start < len(buf):
             start = self._step(buf, start, len(buf))
+
+    @property
+    def held(self) -> int:
+        """Octets in memory: of the header that is being read, of what may be a delimiter, and what was kept."""
+        return len(self._header) + len(self._held) + self.kept
 
     def close(self) -> None:
         """Mail data has ended: finish what is open."""
@@ -240,6 +248,7 @@ class Splitter:
         entity, body_start = read_entity(octets, number, parent, self.budget)
         if self.message is None:
             self.message = entity
+            self.kept = entity.octets
             self.header_octets = len(octets)
         if entity is self.message or entity.role is not Role.ATTACHMENT:
             for defect in entity.defects:
@@ -330,6 +339,7 @@ class Splitter:
             defects.note(self.defects, defects.DUPLICATE_BOUNDARY)
         index = len(self._multiparts)
         self._multiparts.append(entity)
+        self.kept += entity.octets + _DELIMITER_OCTETS + 2 * len(boundary)
         # An inner multipart with the boundary of an outer one hides it: the innermost match counts.
         hidden: list[tuple[int, bool] | None] = []
         for line, closing in ((boundary, False), (boundary + b"--", True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fastsmtp.capture.email import Email
+from fastsmtp.mime.entity import Entity
 from fastsmtp.mime.words import decode_words
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.text import brief
@@ -19,18 +20,18 @@ _MAX_ENCODED: Final = 4096  # characters of a subject that are decoded: more tha
 class MailRecord:
     """What is kept of a mail until the log is told what became of it; written out only where the log wants it."""
 
-    __slots__ = ("_attachments", "_envelope", "_fields", "_size")
+    __slots__ = ("_attachments", "_envelope", "_message", "_size")
 
     def __init__(self, envelope: Envelope) -> None:
         """Only the envelope is known of a mail that arrives."""
         self._envelope: Final = envelope
-        self._fields: list[tuple[str, str]] | None = None
+        self._message: Entity | None = None
         self._size = 0
         self._attachments = 0
 
     def complete(self, email: Email) -> None:
-        """It has arrived. Of the email the fields of its header are kept, and nothing that may be large."""
-        self._fields = email.message.fields
+        """It has arrived. Of the email its header is kept, which takes little memory."""
+        self._message = email.message
         self._size = email.size
         self._attachments = len(email.attachments)
 
@@ -42,8 +43,8 @@ class MailRecord:
             "to": brief(paths[0], MAX_PATH) if paths else "",  # the first of them
             "recipients": len(paths),
         }
-        if self._fields is not None:
-            known["subject"] = brief(_subject(self._fields), MAX_SUBJECT)
+        if self._message is not None:
+            known["subject"] = brief(_subject(self._message.fields), MAX_SUBJECT)
             known["size"] = self._size
             known["attachments"] = self._attachments
         return known
