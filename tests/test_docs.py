@@ -149,11 +149,18 @@ def test_headings_that_are_linked_to_exist(page: Path) -> None:
         assert anchor in anchors
 
 
+def command_of(words: list[str]) -> tuple[click.Command | None, list[str]]:
+    """The command that these words call, and those behind it."""
+    command: click.Command | None = main
+    while isinstance(command, click.Group) and words:
+        command, words = command.commands.get(words[0]), words[1:]
+    return command, words
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_docs_exist(page: Path) -> None:
     for line in re.findall(r"^(?: {4}|\$ |ExecStart\w*=)(?:\$ )?fastsmtp ([a-z]+.*)$", page.read_text(), re.M):
-        verb, *words = line.split()
-        command = main.commands.get(verb)
+        command, words = command_of(line.split())
         assert command is not None, line
         options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
         used = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
@@ -169,7 +176,8 @@ def test_every_option_is_documented() -> None:
     text = (DOCS / "cli.md").read_text()
     options = {
         max(parameter.opts, key=len)
-        for command in main.commands.values()
+        for verb in main.commands.values()
+        for command in (verb.commands.values() if isinstance(verb, click.Group) else [verb])
         for parameter in command.params
         if isinstance(parameter, click.Option)
     }

@@ -12,6 +12,8 @@ import click
 from fastsmtp import __version__
 from fastsmtp.cli.bench import bench
 from fastsmtp.cli.check import check
+from fastsmtp.cli.inbox import inbox
+from fastsmtp.cli.namespaces import ledger, ns
 from fastsmtp.cli.remote import close, connections, reset, stop, workers
 from fastsmtp.cli.send import send
 from fastsmtp.cli.sendmail import NAME, sendmail
@@ -68,5 +70,5 @@ def version() -> None:
     click.echo(f"fastsmtp {__version__}")
 
 
-for verb in (serve, check, workers, connections, close, reset, stop, send, sendmail, bench):
+for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, ledger, send, sendmail, bench):
     main.add_command(verb)

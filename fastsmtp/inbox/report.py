@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from fastsmtp.inbox.expectation import Expectation, Item, Seen, near_misses
-from fastsmtp.text import printable
+from fastsmtp.text import counted, printable
 
 _SHOWN: Final = 20  # mails of one list
 _TEXT_CHARS: Final = 120
@@ -76,7 +76,7 @@ def report_text(report: Mapping[str, Any]) -> str:
     """Return a report for people."""
     verb = "held" if report["held"] else "failed"
     seconds = report["elapsed_ms"] / 1000
-    span = f"{report['from']} -> {report['to']}, {report['mails']} mails"
+    span = f"{report['from']} -> {report['to']}, {counted(report['mails'], 'mail')}"
     lines = [f"{report['kind']} {verb} after {seconds:.3f} s in {report['namespace']} ({span})"]
     for item in report["items"]:
         lines += _item_lines(item)

@@ -1,0 +1,7 @@
+"""Serves an inbox without an SMTP process."""
+
+from __future__ import annotations
+
+from inboxserver import serving
+
+__all__ = ["serving"]
