@@ -40,7 +40,7 @@ def test_list_and_show(serving: Serve) -> None:
             "s@example.com",
             "r@example.com",
             "Gr\u00fc\u00dfe",
-            "77",
+            "67",
             "B",
             uuid,
         ]
