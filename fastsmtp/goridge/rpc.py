@@ -8,6 +8,9 @@
 
 JSON is the only codec. Whatever is wrong with a call gets an error; what is not a call at all ends the connection.
 
+Callers may stay for as long as they like between two calls, as workers do, but not in the middle of one, and they have
+to take their answers. `clients.py` says who makes room when there are too many.
+
 Calls are answered in the order in which they are done: at once, or later for the few methods that take time. The caller
 knows an answer by its sequence.
 """
@@ -42,11 +45,14 @@ from fastsmtp.goridge.frame import (
     encode_frame,
 )
 from fastsmtp.system.addresses import format_peer
+from fastsmtp.system.clients import ClientLimits, Clients
 from fastsmtp.system.sockets import bind
 
 MAX_CALL_BYTES = 4 * 1024 * 1024  # method and argument; arguments are names and log messages
 MAX_RUNNING = 16  # calls of one connection that take time
-_BACKLOG = 1024  # many workers may connect at once, 50 times each
+_PART = 8  # of all descriptors
+_BACKLOG = 256
+_UNIX_BACKLOG = 1024  # of a Unix socket: who comes in vain is not kept waiting, but told EAGAIN
 _CALLS_AT_ONCE = 64  # then the other connections, and the mail, have their turn
 _WRITE_HIGH_WATER = 256 * 1024  # bytes of answers the caller has not read, above which we take no more calls
 
@@ -68,8 +74,10 @@ class Method(NamedTuple):
 class RPCServer:
     """A listener, its methods, and the connected clients that call them."""
 
-    def __init__(self, log: FilteringBoundLogger, max_running: int = MAX_RUNNING) -> None:
-        """`max_running` is how many calls of one connection may take time."""
+    def __init__(
+        self, log: FilteringBoundLogger, max_running: int = MAX_RUNNING, limits: ClientLimits | None = None
+    ) -> None:
+        """`max_running` is how many calls of one connection may take time; `limits` are those of the listener."""
         self.max_running = max_running
         self.log = log.bind(channel="rpc")
         self.methods: Mapping[str, Method] = {}
@@ -78,6 +86,12 @@ class RPCServer:
         self._bound: socket.socket | None = None
         self._server: asyncio.AbstractServer | None = None
         self._unix_path = ""
+        self._limits = limits  # from `bind` on there are some
+
+    @property
+    def max_descriptors(self) -> int:
+        """How many files the listener may have open; 0 when it is not bound."""
+        return 0 if self._bound is None or self._limits is None else self._limits.max_descriptors
 
     def bind(self, listen: str) -> str:
         """Take the address `tcp://host:port` or `unix://path`, with mode 0600; return it as a caller here needs it.
@@ -85,6 +99,7 @@ class RPCServer:
         Raises StartError.
         """
         self._bound = bind(listen)
+        self._limits = self._limits or ClientLimits.within(_PART, connections=1024, wait_s=30.0, backlog=_BACKLOG)
         if self._bound.family == socket.AF_UNIX:
             # No client can connect before `serve`.
             self._unix_path = os.path.abspath(self._bound.getsockname())
@@ -98,10 +113,13 @@ class RPCServer:
     async def serve(self, methods: Mapping[str, Method]) -> None:
         """Answer calls of `methods` from now on, at the address that was bound."""
         assert self._bound is not None
+        assert self._limits is not None
         self.methods = methods
         loop = asyncio.get_running_loop()
         create = loop.create_unix_server if self._unix_path else loop.create_server
-        self._server = await create(lambda: RPCConnection(self), sock=self._bound, backlog=_BACKLOG)
+        backlog = _UNIX_BACKLOG if self._unix_path else self._limits.backlog
+        make = functools.partial(RPCConnection, self, Clients(self._limits))
+        self._server = await create(make, sock=self._bound, backlog=backlog)
 
     def close(self) -> None:
         """End the listener, all connections and calls. May be called twice, and whatever was done before."""
@@ -122,11 +140,24 @@ class RPCServer:
 class RPCConnection(asyncio.Protocol):
     """One caller."""
 
-    __slots__ = ("_blocked", "_calls", "_decoder", "_draining", "_paused", "_rpc", "_running", "_transport", "peer")
+    __slots__ = (
+        "_blocked",
+        "_calls",
+        "_clients",
+        "_decoder",
+        "_draining",
+        "_paused",
+        "_rpc",
+        "_running",
+        "_transport",
+        "peer",
+    )
 
-    def __init__(self, rpc: RPCServer) -> None:
+    def __init__(self, rpc: RPCServer, clients: Clients | None = None) -> None:
+        """`clients` limits what came to a listener; a connection that we have made ourselves has no limits."""
         self.peer = ""
         self._rpc = rpc
+        self._clients = clients
         self._transport: asyncio.Transport | None = None
         self._decoder = FrameDecoder(MAX_CALL_BYTES)
         self._calls: deque[Frame] = deque()  # not looked at yet; while there are any nothing more is read
@@ -147,6 +178,8 @@ class RPCConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
         self.peer = format_peer(transport.get_extra_info("peername"))
         self._rpc.connections.add(self)
+        if self._clients is not None and not self._clients.admit(self._transport, timed=False):
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -157,12 +190,17 @@ class RPCConnection(asyncio.Protocol):
             self._refuse(str(error))
             return
         self._calls += frames
+        if frames and self._clients is not None and self._transport is not None:
+            self._clients.on_serving(self._transport)
         self._drain()
+        self._tell_clients()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._decoder.incomplete:
             self._rpc.log.warning("RPC caller left in the middle of a call", peer=self.peer)
         self._rpc.connections.discard(self)
+        if self._clients is not None and self._transport is not None:
+            self._clients.forget(self._transport)
         self._transport = None
         self._calls.clear()
         if self._draining is not None:
@@ -170,10 +208,24 @@ class RPCConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._blocked = True
+        self._tell_clients()
 
     def resume_writing(self) -> None:
         self._blocked = False
+        self._tell_clients()  # it has taken something: if that was not all, its time begins again
         self._drain()
+        self._tell_clients()
+
+    def _tell_clients(self) -> None:
+        """Say what we wait for, if anything."""
+        if self._clients is None or self._transport is None:
+            return
+        if not self._blocked and (self._calls or self._running):
+            self._clients.on_serving(self._transport)
+        elif self._blocked or self._decoder.incomplete:
+            self._clients.on_awaited(self._transport)
+        else:
+            self._clients.on_idle(self._transport)
 
     # calls
 
@@ -206,6 +258,7 @@ class RPCConnection(asyncio.Protocol):
     def _drain_on(self) -> None:
         self._draining = None
         self._drain()
+        self._tell_clients()
 
     def _answer(self, frame: Frame) -> None:
         try:
@@ -234,6 +287,7 @@ class RPCConnection(asyncio.Protocol):
             self._send_result(frame, done.result())
         except Exception as error:
             self._send_error(frame, error)
+        self._tell_clients()
 
     def _perform(self, frame: Frame) -> object:
         """Return the result of a call, or an awaitable of it. Raises CallError, and whatever a method raises."""

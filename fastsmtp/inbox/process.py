@@ -23,12 +23,13 @@ from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
-from fastsmtp.ops.httpserver import HTTPLimits, HTTPServer
+from fastsmtp.ops.httpserver import HTTPServer
 from fastsmtp.ops.log import Logs, configure
+from fastsmtp.system.clients import ClientLimits
 from fastsmtp.system.loop import run
 from fastsmtp.system.sockets import inherited
 
-_LIMITS = HTTPLimits(connections=2048, wait_s=30.0)
+_PART = 2  # of all descriptors: the others are for links, segments and the store
 
 
 class InboxAssignment(msgspec.Struct, frozen=True):
@@ -101,7 +102,8 @@ class InboxProcess:
         await self._links.start(inherited(assignment.link_fd))
         if assignment.http_fd < 0:
             return ""
-        self._http = HTTPServer("inbox.address", inherited(assignment.http_fd), _LIMITS)
+        limits = ClientLimits.within(_PART, connections=2048, wait_s=30.0, backlog=64)
+        self._http = HTTPServer("inbox.address", inherited(assignment.http_fd), limits)
         await self._http.serve(make_app(inbox, settings, assignment.config.smtp, log))
         return self._http.url
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import socket
 import ssl
 import sys
@@ -45,6 +44,7 @@ from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.tls import make_context, tls_timeouts
 from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.sessionsettings import SessionSettings
+from fastsmtp.system.descriptors import most_descriptors
 from fastsmtp.system.patience import Sweep, wait_for
 from fastsmtp.system.process import Identity, own_command
 from fastsmtp.system.sharedcount import SharedCount
@@ -311,14 +311,11 @@ class Server:
 
     def _connections_that_fit(self) -> int:
         """How many connections the limit of open files leaves room for, once it is as high as we may have it."""
-        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(ValueError, OSError):  # above what the kernel allows to any user
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft == resource.RLIM_INFINITY:
+        most = most_descriptors()
+        if not most:
             return 0
-        spared = _SPARE_DESCRIPTORS + self._endpoints.max_descriptors
-        return max(1, soft - spared - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.most_workers)
+        spared = _SPARE_DESCRIPTORS + self._endpoints.max_descriptors + self._rpc.max_descriptors
+        return max(1, most - spared - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.most_workers)
 
     def _complaint(self, idle_only: bool) -> str:
         """What keeps the server from its work, "" when nothing does; if `idle_only`, a busy worker does not count."""

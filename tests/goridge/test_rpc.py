@@ -17,6 +17,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pools import Run
+from transports import StoppedLoop, Transport
 from waits import until
 
 from fastsmtp.errors import CallError, StartError
@@ -35,15 +36,19 @@ from fastsmtp.goridge.frame import (
     FrameDecoder,
     encode_frame,
 )
-from fastsmtp.goridge.rpc import MAX_CALL_BYTES, MAX_RUNNING, Method, RPCServer
+from fastsmtp.goridge.rpc import MAX_CALL_BYTES, MAX_RUNNING, Method, RPCConnection, RPCServer
+from fastsmtp.system.clients import ClientLimits, Clients
+
+SHORT = ClientLimits(connections=8, wait_s=0.05, backlog=8)
+FEW = ClientLimits(connections=8, wait_s=60, backlog=8)
 
 
 class Under:
     """The RPC under test, with what it logged. `gate` holds `slow` calls back."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ClientLimits | None = None) -> None:
         self.records: list[MutableMapping[str, Any]] = []
-        self.rpc = RPCServer(structlog.wrap_logger(None, processors=[self._keep]))
+        self.rpc = RPCServer(structlog.wrap_logger(None, processors=[self._keep]), limits=limits)
         self.gate = asyncio.Event()
         self.finished: list[str] = []
         self.big_answers = 0
@@ -84,8 +89,8 @@ class Under:
 
 
 @asynccontextmanager
-async def serving(path: Path) -> AsyncIterator[Under]:
-    under = Under()
+async def serving(path: Path, limits: ClientLimits | None = None) -> AsyncIterator[Under]:
+    under = Under(limits)
     under.rpc.bind(f"unix://{path}")
     await under.rpc.serve(under.methods)
     try:
@@ -552,3 +557,95 @@ def test_every_call_has_one_answer(calls: list[tuple[bytes, bytes, int]]) -> Non
         assert frame.payload[: len(method)] == method
         if not frame.flags & ERROR:
             json.loads(frame.payload[len(method) :])
+
+
+# Callers that are slow, or many
+
+
+@pytest.mark.parametrize("sent", [1, 12, 15, -1], ids=["octet", "head", "options", "all but one"])
+def test_half_a_call_is_not_waited_for_for_long(run_loop: Run, tmp_path: Path, sent: int) -> None:
+    path = tmp_path / "rpc.sock"
+
+    async def main() -> None:
+        async with serving(path, SHORT) as under:
+            idle, half = await AsyncRPCClient.connect(path), await AsyncRPCClient.connect(path)
+            assert await idle.call("t.Echo", b"1") == (CODEC_JSON, b"1")
+            half.writer.write(call_frame(1, "t.Echo", b"1") + call_frame(2, "t.Echo", b"2")[:sent])
+            assert (await half.closed()).endswith(b"t.Echo1")
+            assert await idle.call("t.Echo", b"2") == (CODEC_JSON, b"2")  # it may stay
+            await idle.close()
+            await half.close()
+            await until(lambda: under.complaints == ["warning: RPC caller left in the middle of a call"])
+
+    run_loop(main())
+
+
+def test_a_caller_that_does_not_take_its_answers_is_cut_off(run_loop: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rpc.sock"
+
+    async def main() -> None:
+        async with serving(path, SHORT) as under:
+            with socket.socket(socket.AF_UNIX) as greedy:
+                greedy.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(greedy, str(path))
+                greedy.send(call_frame(1, "t.Big", b"4000000"))
+                await until(lambda: under.big_answers)
+                await until(lambda: not under.rpc.connections)
+
+    run_loop(main())
+
+
+def test_a_call_that_takes_long_is_no_fault_of_the_caller(run_loop: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rpc.sock"
+
+    async def main() -> None:
+        async with serving(path, SHORT) as under:
+            slow, half = await AsyncRPCClient.connect(path), await AsyncRPCClient.connect(path)
+            slow.send(1, "t.Slow", b'"a"')
+            half.writer.write(b"x")
+            await half.closed()
+            under.gate.set()
+            assert await slow.receive() == (1, CODEC_JSON, "t.Slow", b'"a"')
+            await slow.close()
+            await half.close()
+
+    run_loop(main())
+
+
+@pytest.mark.parametrize("sent", [b"", call_frame(1, "t.Echo", b"1")[:-1]], ids=["silent", "half"])
+def test_many_that_do_not_call_keep_no_caller_out(run_loop: Run, tmp_path: Path, sent: bytes) -> None:
+    path = tmp_path / "rpc.sock"
+
+    async def main() -> None:
+        async with serving(path, FEW) as under:
+            worker = await AsyncRPCClient.connect(path)
+            assert await worker.call("t.Echo", b"1") == (CODEC_JSON, b"1")
+            many = []
+            for _ in range(300):
+                many.append(await AsyncRPCClient.connect(path))
+                many[-1].writer.write(sent)
+            caller = await AsyncRPCClient.connect(path)
+            for each in (caller, worker):
+                assert await each.call("t.Echo", b"2") == (CODEC_JSON, b"2")
+            await until(lambda: len(under.rpc.connections) <= FEW.connections)
+            for each in (worker, caller, *many):
+                await each.close()
+
+    run_loop(main())
+
+
+def test_each_answer_that_is_taken_gives_more_time() -> None:
+    loop = StoppedLoop()
+    clients, transport = Clients(ClientLimits(connections=4, wait_s=10, backlog=4)), Transport()
+    connection = RPCConnection(Under().rpc, clients)
+    loop.call_soon(connection.connection_made, transport)
+    loop.call_soon(connection.pause_writing)
+    for _ in range(3):
+        loop.advance(6)
+        loop.call_soon(connection.resume_writing)
+        loop.call_soon(connection.pause_writing)
+    loop.advance(6)
+    assert not transport.closed
+    loop.advance(6)
+    assert transport.closed == "aborted"
+    loop.close()

@@ -14,11 +14,13 @@ from aiohttp import web
 from webclient import Answer, Client, ask
 
 from fastsmtp.errors import StartError
-from fastsmtp.ops.httpserver import LIMITS, Connections, HTTPLimits, HTTPServer
+from fastsmtp.ops.httpserver import Connections, HTTPServer, usual_limits
+from fastsmtp.system.clients import ClientLimits
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-SHORT = HTTPLimits(connections=8, wait_s=0.05)
-FEW = HTTPLimits(connections=4, wait_s=60)
+LIMITS = usual_limits()
+SHORT = ClientLimits(connections=8, wait_s=0.05, backlog=64)
+FEW = ClientLimits(connections=4, wait_s=60, backlog=64)
 HALF = b"GET /health HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -42,11 +44,30 @@ class Handlers:
             raise
         return web.Response(text="late")
 
+    async def upload(self, request: web.Request) -> web.Response:
+        self.entered.set()
+        try:
+            return web.Response(text=str(len(await request.read())))
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    async def endless(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self.entered.set()
+        try:
+            while True:
+                await response.write(bytes(65536))
+        finally:
+            self.cancelled.set()
+
     async def broken(self, _: web.Request) -> web.Response:
         raise LookupError("ours")
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get(f"/{name}", getattr(self, name)) for name in ("fine", "slow", "broken")]
+        gets = [web.get(f"/{name}", getattr(self, name)) for name in ("fine", "slow", "broken", "endless")]
+        return [*gets, web.post("/upload", self.upload)]
 
 
 Work = Callable[[HTTPServer, Handlers], Awaitable[None]]
@@ -57,7 +78,7 @@ Play = Callable[..., None]
 def play(request: pytest.FixtureRequest) -> Play:
     """Runs work with a server that listens, on each loop."""
 
-    def run(work: Work, limits: HTTPLimits = LIMITS) -> None:
+    def run(work: Work, limits: ClientLimits = LIMITS) -> None:
         async def main() -> None:
             server, handlers = HTTPServer("status.address", "127.0.0.1:0", limits), Handlers()
             await server.start(handlers.routes())
@@ -221,6 +242,57 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(make_loop: Callable[[
     loop = make_loop()
     loop.run_until_complete(work())
     loop.close()
+
+
+def test_a_client_that_does_not_finish_the_body_of_its_request_is_cut_off(play: Play) -> None:
+    async def work(server: HTTPServer, handlers: Handlers) -> None:
+        client = await Client.connect(server.url)
+        client.send(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n12345678")
+        await handlers.entered.wait()
+        assert await client.closed() == b""
+        await asyncio.wait_for(handlers.cancelled.wait(), 30)
+        client.close()
+
+    play(work, SHORT)
+
+
+def test_a_body_that_comes_in_time_is_answered(play: Play) -> None:
+    async def work(server: HTTPServer, handlers: Handlers) -> None:
+        client = await Client.connect(server.url)
+        for again in range(3):
+            handlers.entered.clear()
+            client.send(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n12345678")
+            await handlers.entered.wait()
+            client.send(b"9")
+            assert (again, (await client.answer()).body) == (again, "9")
+        client.close()
+
+    play(work)
+
+
+def test_a_body_that_nobody_wants_does_not_keep_a_connection(play: Play) -> None:
+    """The handler answers before it is there; what comes later is no request."""
+
+    async def work(server: HTTPServer, _: Handlers) -> None:
+        client = await Client.connect(server.url)
+        client.send(b"POST /fine HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n12345678")
+        assert (await client.answer()).status == 405
+        client.send(b"9")
+        assert await client.closed() == b""
+        client.close()
+
+    play(work, SHORT)
+
+
+def test_a_client_that_takes_no_more_of_a_long_answer_is_cut_off(play: Play) -> None:
+    async def work(server: HTTPServer, handlers: Handlers) -> None:
+        place = server.url.removeprefix("http://").rpartition(":")
+        with socket.create_connection((place[0], int(place[2]))) as client:
+            client.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.wait_for(handlers.cancelled.wait(), 30)
+        assert handlers.entered.is_set()
+
+    play(work, SHORT)
 
 
 def test_an_answer_that_takes_long_is_no_fault_of_the_client(play: Play) -> None:
