@@ -10,7 +10,7 @@ from fastsmtp.smtp.violations import CLAUSES
 
 def open_transaction(gate: Gate, argument: str) -> Transaction | None:
     """The transaction that MAIL with this argument opens. Its reply is queued; None: it is a refusal."""
-    if not gate.peer.helo and not gate.forgive(violations.MAIL_WITHOUT_HELO):
+    if not gate.peer.introduced and not gate.forgive(violations.MAIL_WITHOUT_HELO):
         return None
     try:
         path, parameters, quirks = command.parse_mail(argument)

@@ -24,6 +24,7 @@ class Peer:
         "credentials",
         "esmtp",
         "helo",
+        "introduced",
         "proxied",
         "tls",
     )
@@ -36,6 +37,7 @@ class Peer:
         self.proxied: Proxied | None = None
         self.connections = 0  # open when this one was accepted, without it
         # What the client said; forgotten when TLS starts
+        self.introduced = False  # by HELO or EHLO
         self.helo = ""
         self.esmtp = False
         self.auth_attempted = False
@@ -44,10 +46,17 @@ class Peer:
     def protect(self, tls: TLSInfo) -> None:
         """TLS has started: "The server MUST discard any knowledge obtained from the client" (RFC 3207 section 4.2)."""
         self.tls = tls
+        self.introduced = False
         self.helo = ""
         self.esmtp = False
         self.auth_attempted = False
         self.credentials = None
+
+    def introduce(self, helo: str, esmtp: bool) -> None:
+        """Keep the argument of HELO, or of EHLO: `esmtp`. It may be empty."""
+        self.introduced = True
+        self.helo = helo
+        self.esmtp = esmtp
 
     def take_header(self, header: ProxyHeader) -> None:
         """Keep what a PROXY header says."""
@@ -62,6 +71,7 @@ class Peer:
         helo, protocol = known_value(attributes, "HELO"), known_value(attributes, "PROTO")
         login = known_value(attributes, "LOGIN")
         if helo:
+            self.introduced = True
             self.helo = helo
         if protocol:
             self.esmtp = protocol.upper().startswith("E")

@@ -364,17 +364,13 @@ class Session:
             self._out.reply(replies.ehlo(settings.hostname, size, offer_tls, mechanisms, self.peer.believed))
 
     def _introduce(self, argument: str, *, esmtp: bool) -> bool:
-        name = argument.strip(" \t")
-        if not name:
-            self._out.reply(replies.BAD_ARGUMENT)
-            return False
+        name = argument.strip(" \t")  # QUIRK: power supplies and drives send none
         if not is_helo(name) and not self._gate.forgive(violations.INVALID_HELO, name):
             return False
         if not self._gate.lets(policy.EHLO, name):
             return False
         self._abort(AbortReason.RESET)  # "exactly as if a RSET command had been issued" (RFC 5321 section 4.1.4)
-        self.peer.helo = name
-        self.peer.esmtp = esmtp
+        self.peer.introduce(name, esmtp)
         return True
 
     def _on_starttls(self, argument: str) -> None:

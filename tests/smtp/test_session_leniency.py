@@ -106,6 +106,8 @@ ROWS: dict[str, Row] = {
         b"AUTH PLAIN AGEAYg==\r\n", AUTH_OK, b"503 5.5.1 Send EHLO first\r\n", {"auth-without-ehlo": ""}, ()
     ),
     # HELO
+    "HELO without a name": Row(b"HELO \r\n", HELO_REPLY, BAD_ARGUMENT, {"invalid-helo": ""}),
+    "EHLO without a name": Row(b"EHLO\r\n", EHLO[1], BAD_ARGUMENT, {"invalid-helo": ""}),
     "underscore in HELO": Row(b"HELO my_pc\r\n", HELO_REPLY, BAD_ARGUMENT, {"invalid-helo": "my_pc"}),
     "words in HELO": Row(b"HELO my own pc\r\n", HELO_REPLY, BAD_ARGUMENT, {"invalid-helo": "my own pc"}),
     "IPv6 literal without its tag in EHLO": Row(
