@@ -178,6 +178,11 @@ def _parse_path_argument(argument: str, keyword: str, known: dict[str, re.Patter
     words = stripped[end:]
     if words and words[0] not in BLANKS and stripped[end - 1] == ">":
         quirks.append(Quirk(violations.INVALID_PARAMETER, words))
+        glued = words.split(maxsplit=1)[0]  # of which that was said already
+        more: list[Quirk] = []
+        parameters = parse_parameters(words, known, more)
+        quirks += [quirk for quirk in more if quirk != (violations.INVALID_PARAMETER, glued)]
+        return path, parameters, quirks
     return path, parse_parameters(words, known, quirks), quirks
 
 
@@ -248,6 +253,10 @@ def _check_path(inner: str, keyword: str, quirks: list[Quirk]) -> str:
         quirks.append(Quirk(violations.INVALID_MAILBOX, sent))
     elif not _is_path(path, keyword):
         quirks.append(Quirk(violations.INVALID_MAILBOX, path))
+        # QUIRK: "<@relay a@b>", a source route without its colon.
+        before, _, mailbox = path.rpartition(" ")
+        if before.startswith("@") and is_mailbox(mailbox):
+            return mailbox
     return path
 
 
