@@ -20,6 +20,7 @@ from fastsmtp.capture.capture import Capture, Services
 from fastsmtp.capture.email import Attachments, Origin
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.delivery.destination import ACCEPTED, Destination
+from fastsmtp.delivery.workers import Slices
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
@@ -57,6 +58,11 @@ _SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to
 # write_timeout. Replies are short: a client has to send hundreds of commands without reading to get there.
 _WRITE_HIGH_WATER: Final = 8 * 1024
 
+# Of mail data as much is taken apart at a time as takes so long, and not more than so many octets before the clock is
+# looked at; then others are served.
+_STEP_S: Final = 0.005
+_STEP_BYTES: Final = 64 * 1024
+
 # Why a connection is not read at the moment, a bit each. No enum.IntFlag: it is asked several times per mail, and
 # costs a microsecond each time.
 _NOTHING: Final = 0
@@ -65,8 +71,9 @@ _INFLIGHT: Final = 2  # too much mail in memory over all sessions
 _OUTPUT: Final = 4  # the client does not read our replies
 _TLS: Final = 8  # a handshake is under way
 _COMMANDS: Final = 16  # commands that were read wait for their turn
+_LATE: Final = 32  # events that were read wait for theirs
 # No silence of the client's; the handshake has its own timer.
-_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _TLS | _COMMANDS
+_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _TLS | _COMMANDS | _LATE
 
 
 class ReadBuffer:
@@ -101,6 +108,7 @@ class Listening:
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
     ledger: MailLedger | None = None  # of the inbox, which is told of each mail that begins and ends
     proxies: Proxies = field(default_factory=lambda: Proxies(()))
+    slices: Slices | None = None  # what takes long is done in; None: nothing else is served meanwhile
     shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
 
 
@@ -117,9 +125,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_going_on",
         "_header",
         "_hold",
+        "_late",
+        "_late_octets",
         "_listening",
         "_log",
         "_loop",
+        "_lost",
         "_namespaces",
         "_pumping",
         "_record",
@@ -161,6 +172,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._unwritten = 0  # octets that then waited to be written
         self._pumping = False
         self._going_on = False  # `_go_on` is called soon
+        self._late: list[Event] = []  # what is still to be carried out, when it is our turn again
+        self._late_octets = 0  # of mail data in it
+        self._lost: tuple[Exception | None] | None = None  # why the client is gone, once it is and events are late
         self._tls_wanted = False  # a handshake is to begin once the replies are written
         self._starting_tls: asyncio.Task[None] | None = None
         # Transaction
@@ -260,18 +274,25 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. A mail without its end is dropped; one that is complete goes its way to a worker."""
-        listening = self._listening
         self._transport = None
-        if self not in listening.connections:  # turned away, or a failed handshake has told it already
+        if self not in self._listening.connections:  # turned away, or a failed handshake has told it already
             return
+        self._session.receive_eof()
+        self._pump()
+        if self._late:
+            self._lost = (exc,)
+        else:
+            self._end(exc)
+
+    def _end(self, exc: Exception | None) -> None:
+        """All events are carried out, and no more come."""
+        listening = self._listening
         listening.connections.discard(self)
         if listening.shared is not None:
             listening.shared.set(len(listening.connections))
         if self._starting_tls is not None:
             reason = "the client is gone" if exc is None else str(exc) or type(exc).__name__
             self._log.warning("TLS handshake failed", peer=self.remote_addr, connection=self.uuid, error=reason)
-        self._session.receive_eof()
-        self._pump()
         self._tell_violations()
         self._count_login(self._session.peer.credentials)
         # A client that has connected and sent no mail is worth a line in any case.
@@ -410,15 +431,19 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         session, transport = self._session, self._transport
         try:
             while events := session.take_events():
-                for event in events:
-                    self._carry_out(event)
+                if self._late:
+                    self._late += map(_kept, events)
+                else:
+                    self._carry_out_all(events)
         except Exception:
             self._give_up()
             return
         finally:
             self._pumping = False
         output = session.take_output()
-        if session.has_more_to_say:
+        if self._late:
+            self._catch_up_later()
+        elif session.has_more_to_say:
             self._pause(_COMMANDS)
             self._go_on_soon()
         if transport is None:
@@ -433,6 +458,40 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         elif self._tls_wanted:
             self._start_tls()
 
+    def _carry_out_all(self, events: list[Event]) -> None:
+        """Carry out events; what is `_late` then has to wait."""
+        for place, event in enumerate(events, 1):
+            self._carry_out(event)
+            if self._late:
+                self._late += map(_kept, events[place:])
+                return
+
+    def _catch_up_later(self) -> None:
+        if not self._hold & _LATE:
+            self._pause(_LATE)
+            slices = self._listening.slices
+            assert slices is not None
+            slices.add(self._catch_up)
+
+    def _catch_up(self) -> bool:
+        """Go on with events that are late; whether there are more. Never raises."""
+        late, self._late = self._late, []
+        self._late_octets = 0
+        self._pumping = True
+        try:
+            self._carry_out_all(late)
+        except Exception:
+            self._give_up()
+        finally:
+            self._pumping = False
+        if self._late:
+            return True
+        self._resume(_LATE)
+        self._pump()
+        if self._lost is not None and not self._late:
+            self._end(self._lost[0])
+        return False
+
     def _go_on_soon(self) -> None:
         """Others are served before the session reads on in the commands that it has."""
         if not self._going_on:
@@ -441,8 +500,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         self._going_on = False
-        if self._hold & _OUTPUT and self._transport is not None:
-            return  # `resume_writing` comes back to it
+        if self._late or (self._hold & _OUTPUT and self._transport is not None):
+            return  # `_catch_up` or `resume_writing` comes back to it
         try:
             self._session.go_on()
         except Exception:  # a fault of a policy, or of ours
@@ -455,6 +514,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     def _give_up(self) -> None:
         """A fault of ours: one connection pays for it, and the mail it was sending is dropped."""
         self._log.exception("connection given up", peer=self.remote_addr, connection=self.uuid)
+        self._late = []
         if self._transport is not None:
             self._transport.abort()
 
@@ -507,10 +567,24 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             if not self._began:
                 self._began = monotonic()
             counters.mail_bytes += event.end - event.start
-        start = event.start
-        while start < event.end:
-            start = capture.feed(event.buf, start, event.end)
-        self._listening.backpressure.hold(self, capture.held)
+        buf, start, end = event.buf, event.start, event.end
+        if end - start <= _STEP_BYTES:
+            start = capture.feed(buf, start, end)
+        if start < end:
+            start = self._feed(capture, buf, start, end)
+            if start < end:
+                self._late.append(_kept(MailOctets(buf, start, end)))
+                self._late_octets = end - start
+        self._listening.backpressure.hold(self, capture.held + self._late_octets)
+
+    def _feed(self, capture: Capture, buf: bytearray, start: int, end: int) -> int:
+        """Take `buf[start:end]` apart, but not for long where others wait; returns where to go on."""
+        ends = monotonic() + _STEP_S
+        while start < end:
+            start = capture.feed(buf, start, min(end, start + _STEP_BYTES))
+            if monotonic() > ends and self._listening.slices is not None:
+                break
+        return start
 
     def _on_mail_end(self) -> None:
         capture, session = self._capture, self._session
@@ -659,3 +733,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._since = self._loop.time()
         self._session.tls_established(tls_info(encrypted))
         self._pump()
+
+
+def _kept(event: Event) -> Event:
+    """The event without the buffer of the next read."""
+    if not isinstance(event, MailOctets):
+        return event
+    octets = bytearray(HEADROOM)
+    octets += event.buf[event.start : event.end]
+    return MailOctets(octets, HEADROOM, len(octets))

@@ -201,6 +201,7 @@ class Server:
             backpressure=self._backpressure,
             buffer=self._buffer,
             connections=self._connections,
+            slices=self._slices,
             read_timeout_s=smtp.read_timeout_s,
             write_timeout_s=smtp.write_timeout_s,
             tls=context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from transports import Transport
 
 from fastsmtp.capture.attachments import MemoryStorage, Sink
 from fastsmtp.capture.capture import Services
+from fastsmtp.delivery.deferred import blocks_of
 from fastsmtp.delivery.destination import Together
 from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
@@ -22,6 +24,7 @@ from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.policy import Facts
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.system.sharedcount import SharedCount, shared_file
+from fastsmtp.system.timeslices import TimeSlices
 from fastsmtp.workers.queue import Job
 
 ACCEPTING = {Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE}
@@ -53,10 +56,12 @@ class Pool:
     def exec(self, job: Job) -> None:
         self.jobs.append(job)
 
-    def end(self, verdict: Verdict = Verdict.ACCEPT) -> None:
+    def end(self, verdict: Verdict = Verdict.ACCEPT) -> bytes:
+        """The first job ends; what the worker got."""
         job = self.jobs.pop(0)
-        job.take_payload()
+        context, _ = job.take_payload()
         job.on_verdict(verdict, 0.0)
+        return b"".join(blocks_of(context))
 
 
 class FullDisk(MemoryStorage):
@@ -238,6 +243,76 @@ def test_commands_whose_client_is_gone_are_read_all_the_same(make: Callable[...,
     for _ in range(100):
         house.loop.turn()
     assert "mail broken off" in house.events()
+    assert house.listening.backpressure.held == 0
+
+
+# Work for some slices of time, whatever the machine, in one read.
+MANY_PARTS = b"Content-Type: multipart/digest; boundary=b\r\n\r\n" + b"--b\r\n\r\nSubject: x\r\n" * 9000
+
+
+def in_slices(make: Callable[..., House], **changes: Any) -> tuple[House, Line]:
+    house = make(**changes)
+    house.listening.slices = TimeSlices(house.loop)
+    return house, house.connect().begin()
+
+
+def catch_up(line: Line) -> int:
+    """In how many turns of the loop all that was read is done."""
+    turns = 0
+    while not line.transport.reading:
+        line.house.loop.turn()
+        turns += 1
+    return turns
+
+
+def test_others_are_served_while_a_mail_takes_long(make: Callable[..., House]) -> None:
+    house, line = in_slices(make)
+    other = house.connect()
+    other.transport.take()
+    line.send(MANY_PARTS)
+    assert not line.transport.reading
+    assert line.after(1000) == ""
+    assert other.send(b"NOOP\r\n") == b"250 2.0.0 OK\r\n"
+    assert catch_up(line) > 2
+    line.send(b"\r\n.\r\n")
+    assert len(json.loads(house.workers.end())["attachments"]) == 9000
+
+
+def test_what_comes_behind_a_mail_that_takes_long_stays_behind_it(make: Callable[..., House]) -> None:
+    house, line = in_slices(make)
+    mail = MANY_PARTS[:100_000]
+    assert line.send(mail + b"\r\n.\r\n" + BEGIN[8:] + b"Subject: second\r\n\r\n.\r\nNOOP\r\n") == b""
+    assert catch_up(line) > 1
+    first = house.workers.end()
+    assert line.transport.take() == ACCEPTED + BEGUN.partition(b"\r\n")[2]
+    second = house.workers.end()
+    assert line.transport.take() == ACCEPTED + b"250 2.0.0 OK\r\n"
+    sizes = [json.loads(payload)["message"]["size"] for payload in (first, second)]
+    assert sizes == [len(mail) + 2, 19]
+
+
+def test_a_whole_mail_that_takes_long_is_delivered_though_its_client_is_gone(make: Callable[..., House]) -> None:
+    house, line = in_slices(make)
+    line.send(MANY_PARTS + b"\r\n.\r\n")
+    line.protocol.eof_received()
+    line.protocol.connection_lost(None)
+    assert house.closed == 0
+    while not house.closed:
+        house.loop.turn()
+    house.workers.end()
+    assert house.events().count("email") == 1
+    assert house.listening.backpressure.held == 0
+    assert not house.listening.connections
+
+
+def test_a_mail_that_takes_long_is_dropped_when_its_client_is_gone_before_its_end(make: Callable[..., House]) -> None:
+    house, line = in_slices(make)
+    line.send(MANY_PARTS)
+    assert house.listening.backpressure.held > 100_000  # what is not looked at yet counts
+    line.protocol.connection_lost(None)
+    while not house.closed:
+        house.loop.turn()
+    assert house.events()[-2:] == ["mail broken off", "connection closed"]
     assert house.listening.backpressure.held == 0
 
 
