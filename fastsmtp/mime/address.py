@@ -100,13 +100,14 @@ def _read_regular(value: str, position: int, addresses: list[Address], limit: in
     `_IRREGULAR` where it is another one.
     """
     while len(addresses) < limit:
-        match = _MAILBOX.match(value, position)
+        end = position + MAX_LENGTH  # a longer one is no mailbox
+        match = _MAILBOX.match(value, position, end)
         if match is not None:
             quoted, phrase, address = match.groups()
             name = _RUN_OF_BLANKS.sub(" ", phrase.strip(" \t")) if quoted is None else quoted
             addresses.append(Address(name, address))
         else:
-            match = _BARE.match(value, position)
+            match = _BARE.match(value, position, end)
             if match is None:
                 return _IRREGULAR
             addresses.append(Address("", match[1]))

@@ -6,7 +6,7 @@ import enum
 from typing import Final
 
 from fastsmtp.mime import defects
-from fastsmtp.mime.budget import Budget
+from fastsmtp.mime.budget import MAX_IDENTIFIER_LENGTH, Budget
 from fastsmtp.mime.compact import FIELD_OCTETS, Fields, PackedText, pack, pack_fields, size_of, unpack, unpack_fields
 from fastsmtp.mime.extensions import extension_of
 from fastsmtp.mime.header import parse_fields
@@ -63,6 +63,7 @@ class Entity:
         "place",
         "role",
         "root",
+        "start",
         "transfer_encoding",
     )
 
@@ -81,6 +82,7 @@ class Entity:
         self.parent: Entity | None = None
         self.place = 0
         self.parts = 0  # how many parts of this multipart have begun
+        self.start: str | None = None  # the identifier of that part of a multipart/related
         self.root = 0  # the part that a multipart/related names as its root; 0 if there is none so far
         self.defects: list[str] = []
         self.octets = ENTITY_OCTETS
@@ -184,8 +186,7 @@ def read_entity(block: bytes, number: str, parent: Entity | None, budget: Budget
 
 def _look_for_root(related: Entity, part: Entity) -> None:
     """The root is the part whose Content-ID is the parameter `start` (RFC 2387 section 3.2)."""
-    start = related.media_type.parameters.get("start")
-    if start and part.content_id is not None and part.content_id == parse_message_id(start):
+    if part.content_id is not None and part.content_id == related.start:
         related.root = part.place
 
 
@@ -193,12 +194,17 @@ def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) 
     value = first.get("content-type")
     if value is not None:
         entity.media_type = parse_media_type(value, entity.defects, budget)
+        if entity.media_type.value == _RELATED:
+            start = entity.media_type.parameters.get("start")
+            entity.start = parse_message_id(start) if start else None
     value = first.get("content-disposition")
     if value is not None:
         entity.disposition = parse_disposition(value, entity.defects, budget)
     value = first.get("content-id")
     if value is not None:
-        entity.content_id = parse_message_id(decode_words(value, entity.defects))
+        if len(value) <= MAX_IDENTIFIER_LENGTH:
+            value = decode_words(value, entity.defects, budget)
+        entity.content_id = parse_message_id(value)
     entity.transfer_encoding = first.get("content-transfer-encoding", "")[:_MAX_TRANSFER_ENCODING]
     if entity.media_type.parameters or entity.disposition is not None:
         entity.filename = filename_of(entity.media_type, entity.disposition)

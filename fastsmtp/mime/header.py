@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from fastsmtp.mime._fields import skip_fields, skip_text, split_fields
 from fastsmtp.mime.address import Address, parse_addresses
+from fastsmtp.mime.budget import MAX_GUESSES
 from fastsmtp.mime.charset import decode_charset
 from fastsmtp.mime.defects import (
     FIELD_LIMIT,
@@ -147,13 +148,14 @@ class _BlockReader:
     are skipped at once.
     """
 
-    __slots__ = ("_defects", "_found", "_octets", "_text", "_text_start")
+    __slots__ = ("_defects", "_found", "_guesses", "_octets", "_text", "_text_start")
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
         self._text = octets.decode("latin-1")
         self._defects: list[str] = [HEADER_NUL] if "\0" in self._text else []
         self._found: list[tuple[str, str]] = []  # names, and values unfolded
+        self._guesses = 0
         self._text_start = _NOWHERE  # of lines behind the last field that belong to none
 
     def read(self) -> HeaderBlock:
@@ -164,7 +166,7 @@ class _BlockReader:
             # Names that are not ASCII alone make no header: they are text.
             self._found = []
             self._text_start = begin
-        fields = [(_text(name, self._defects), _value(value, self._defects)) for name, value in self._found]
+        fields = [(self._decode(name), self._decode(value.strip(" \t\r"))) for name, value in self._found]
         return HeaderBlock(fields, position if self._text_start == _NOWHERE else self._text_start, self._defects)
 
     def _find_first(self) -> tuple[int, int]:
@@ -204,6 +206,20 @@ class _BlockReader:
             line = position
         return position
 
+    def _decode(self, text: str) -> str:
+        """The text of octets that were read as Latin-1."""
+        if text.isascii():
+            return text
+        octets = text.encode("latin-1")
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            # QUIRK: PHP mail() puts text into headers as it is, in the charset of the script: mostly windows-1252.
+            # Others cut UTF-8 between octets.
+            note(self._defects, HEADER_8BIT)
+            self._guesses += 1
+            return decode_charset(octets, "utf-8", []) if self._guesses <= MAX_GUESSES else text
+
     def _read_field(self, match: re.Match[str], position: int) -> int:
         if len(self._found) == MAX_FIELDS:
             note(self._defects, FIELD_LIMIT)
@@ -230,22 +246,3 @@ def _unfold(text: str, start: int) -> tuple[str, int]:
     match = _FIELD_END.search(text, end)
     end = len(text) if match is None else match.end()
     return "".join([line.rstrip("\r") for line in text[start:end].split("\n")]), end
-
-
-def _value(text: str, defects: list[str]) -> str:
-    """A field's value from the Latin-1 reading of its octets."""
-    return _text(text.strip(" \t\r"), defects)
-
-
-def _text(text: str, defects: list[str]) -> str:
-    """The text of octets that were read as Latin-1."""
-    if text.isascii():
-        return text
-    octets = text.encode("latin-1")
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        # QUIRK: PHP mail() puts text into headers as it is, in the charset of the script: mostly windows-1252. Others
-        # cut UTF-8 between octets.
-        note(defects, HEADER_8BIT)
-        return decode_charset(octets, "utf-8", [])

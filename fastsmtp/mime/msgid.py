@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from fastsmtp.mime._quoting import find_comment_end, find_quote_end
+from fastsmtp.mime.budget import MAX_IDENTIFIER_LENGTH
 
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached
 _REGULAR: Final = re.compile(r'<([^\s<>()"\\;]+)>')
@@ -19,11 +20,13 @@ def parse_message_id(value: str) -> str | None:
     """The identifier in `value`: what stands between the first angle brackets; None where there is nothing.
 
     Comments and blanks around it, and a semicolon behind it, are no part of it. A value without brackets is the
-    identifier itself. Never raises.
+    identifier itself, and so is one that is longer than anything that means to be one. Never raises.
     """
     match = _REGULAR.fullmatch(value)
     if match is not None:
         return match[1]
+    if len(value) > MAX_IDENTIFIER_LENGTH:
+        return value
     return _cached_identifier(value) if len(value) <= _CACHED_LENGTH else _identifier(value)
 
 

@@ -19,7 +19,7 @@ from fastsmtp.mime.parameters import MediaType
 MAX_HEADER_BYTES = 1024 * 1024  # of one entity; design limit, Postfix header_size_limit is 102400
 MAX_DEPTH = 100  # nested multiparts; Exim and Dovecot stop at 100
 MAX_PARTS = 10_000  # Dovecot stops at 10 000
-MAX_WORK: Final = 16 * 1024  # of one call of `feed`, in octets of headers: some milliseconds
+MAX_WORK: Final = 8 * 1024  # of one call of `feed`, in octets of headers: some milliseconds
 _ENTITY_WORK: Final = 64  # an entity takes as long as so many octets of its header
 _CR: Final = 0x0D
 _DASH: Final = 0x2D

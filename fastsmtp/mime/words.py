@@ -22,6 +22,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,3}")
 _BLANKS: Final = " \t\r\n"
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached: who writes to whom repeats
 _STEP_WORDS: Final = 250  # that are looked at at a time
+_STEP_DECODED: Final = 50  # that are decoded at a time, one by one
 # What may stand before and after an encoded word: blanks in text, and the signs around words in a phrase or comment
 # (RFC 2047 section 5).
 _BEFORE: Final = frozenset(_BLANKS + "(")
@@ -107,16 +108,19 @@ def word_steps(value: str, defects: list[str], budget: Budget, pieces: list[str]
         _note_neighbours(value, position, end, defects)
         gap = value[done:position]
         if not run or gap.strip(_BLANKS):
-            pieces.append(_decode_run(run, defects))
+            if len(run) > _STEP_DECODED:
+                yield from _run_steps(run, defects, pieces)
+            else:
+                pieces.append(_decode_run(run, defects))
             pieces.append(gap)
             run = []
         elif len(run) >= _STEP_WORDS and not _is_of_one_charset(run[-1], word):
-            pieces.append(_decode_run(run, defects))
+            yield from _run_steps(run, defects, pieces)
             run = []
         run.append(word)
         done = end
         position = value.find("=?", end)
-    pieces.append(_decode_run(run, defects))
+    yield from _run_steps(run, defects, pieces)
     pieces.append(value[done:])
 
 
@@ -151,32 +155,44 @@ def _note_neighbours(value: str, start: int, end: int, defects: list[str]) -> No
 
 def _decode_run(words: list[_Word], defects: list[str]) -> str:
     """The text of adjacent words: decoded together as far as the charset stays the same."""
+    pieces: list[str] = []
+    for _ in _run_steps(words, defects, pieces):
+        pass
+    return "".join(pieces)
+
+
+def _run_steps(words: list[_Word], defects: list[str], pieces: list[str]) -> Iterator[None]:
+    """What `_decode_run` does, some milliseconds at a time; the text is added to `pieces`."""
     if not words:
-        return ""
-    texts: list[str] = []
+        return
     group = [words[0]]
     for word in words[1:]:
         if not _is_of_one_charset(group[0], word):
-            texts.append(_decode_group(group, defects))
+            yield from _group_steps(group, defects, pieces)
             group = []
         group.append(word)
-    texts.append(_decode_group(group, defects))
-    return "".join(texts)
+    yield from _group_steps(group, defects, pieces)
 
 
-def _decode_group(words: list[_Word], defects: list[str]) -> str:
-    """The text of adjacent words of one charset.
+def _group_steps(words: list[_Word], defects: list[str], pieces: list[str]) -> Iterator[None]:
+    """Add the text of adjacent words of one charset to `pieces`.
 
     QUIRK: many mailers (JavaMail, PHPMailer with wrong mbstring settings) cut encoded words between octets, not
     characters, against RFC 2047 section 5; some cut inside of what a shift or an escape sequence began.
     """
     label = _label(words[0])
     if len(words) == 1:
-        return decode_charset(_octets(words), label, defects)
+        pieces.append(decode_charset(_octets(words), label, defects))
+        return
     if is_joinable(label):
-        return decode_charset(b"".join(map(_octets, _by_encoding(words))), label, defects)
-    pieces = [_octets([word]) for word in words]
-    return "".join([decode_charset(octets, label, defects) for octets in join_shifted(pieces, label)])
+        pieces.append(decode_charset(b"".join(map(_octets, _by_encoding(words))), label, defects))
+        return
+    undone = [_octets([word]) for word in words]
+    yield
+    for index, octets in enumerate(join_shifted(undone, label), 1):
+        pieces.append(decode_charset(octets, label, defects))
+        if index % _STEP_DECODED == 0:
+            yield
 
 
 def _is_of_one_charset(word: _Word, other: _Word) -> bool:

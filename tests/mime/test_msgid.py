@@ -64,3 +64,9 @@ def test_hostile(start: str, unit: str) -> None:
 def test_any_value(pieces: list[str]) -> None:
     identifier = parse_message_id("".join(pieces))
     assert identifier is None or identifier.rstrip(" ;,") == identifier != ""
+
+
+@pytest.mark.parametrize("length", [4096, 4097])
+def test_what_is_too_long_for_an_identifier_stays_as_it_is(length: int) -> None:
+    value = "(c) <a@b>".ljust(length, ";")
+    assert parse_message_id(value) == ("a@b" if length == 4096 else value)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.defects import INVALID_ENCODED_WORD, MEANINGS, UNKNOWN_CHARSET, WRONG_CHARSET
-from fastsmtp.mime.words import decode_words
+from fastsmtp.mime.words import decode_words, word_steps
 
 GOOD = {
     "plain": ("Hello = ? you", "Hello = ? you"),
@@ -132,3 +133,14 @@ def test_any_value(value: str) -> None:
     assert set(defects) <= set(MEANINGS)
     if "=?" not in value:
         assert text == value
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-2022-jp", "utf-7", "x-unknown"])
+def test_steps_make_the_same_text(charset: str) -> None:
+    value = f"=?{charset}?b?GyRCRg==?= " * 300 + f"=?{charset}?q?=7C=1B=28B?= a"
+    pieces: list[str] = []
+    found: list[str] = []
+    steps = sum(1 for _ in word_steps(value, found, Budget(), pieces))
+    noted: list[str] = []
+    assert ("".join(pieces), found) == (decode_words(value, noted), noted)
+    assert steps > 0
