@@ -1,4 +1,4 @@
-"""A client of the inbox's HTTP API that blocks: for the command line, and for tests that are no coroutines."""
+"""A client of the inbox's HTTP API that blocks: for the command line, and for tests that are not coroutines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class InboxClient:
     """Calls one inbox, over a connection of its own for each call."""
 
     def __init__(self, url: str = DEFAULT_URL) -> None:
-        """`url` may have a user name and a password. Raises ValueError for what is no URL of HTTP."""
+        """`url` may have a user name and a password. Raises ValueError for what is not an HTTP URL."""
         parts = urlsplit(url if "//" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"no URL of an inbox: {url}")

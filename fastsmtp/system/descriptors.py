@@ -9,7 +9,7 @@ import resource
 def most_descriptors() -> int:
     """Raise the limit of open files as far as we may, and return it; 0 = there is none."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # above what the kernel allows to anybody
+    with contextlib.suppress(ValueError, OSError):  # above what the kernel allows to any user
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 0 if soft == resource.RLIM_INFINITY else soft
