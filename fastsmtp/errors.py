@@ -40,3 +40,7 @@ class StoreError(FastSMTPError):
 
 class CallError(FastSMTPError):
     """An RPC call cannot be done; the text is for the caller."""
+
+
+class NoAnswerError(CallError):
+    """Another process of ours, which would have to do it, does not answer."""

@@ -87,6 +87,7 @@ def workers(source: Source, plugins: tuple[str, ...], interactive: bool, as_json
     with _server(source) as client:
         if as_json:
             click.echo(json.dumps(_pools(client, plugins)))
+            _tell_stuck(client)
         elif interactive:
             with contextlib.suppress(KeyboardInterrupt):
                 while True:
@@ -124,7 +125,20 @@ def _processes_text(stats: dict[str, Any]) -> str:
     """How many processes there are, where there are several, and which of them do not serve now."""
     processes = stats.get("processes", [])
     missing = sum(not process["serving"] for process in processes)
-    return (f" in {len(processes)} processes" if processes else "") + (f" ({missing} not serving)" if missing else "")
+    remarks = [f"{missing} not serving"] if missing else []
+    remarks += [f"{pid} gives no answer" for pid in _stuck(stats)]
+    return (f" in {len(processes)} processes" if processes else "") + (f" ({', '.join(remarks)})" if remarks else "")
+
+
+def _stuck(stats: dict[str, Any]) -> list[int]:
+    """The pids of processes that do not answer."""
+    return [process["pid"] for process in stats.get("processes", []) if process["stuck"]]
+
+
+def _tell_stuck(client: RPCClient) -> None:
+    """Say on standard error what is not shown."""
+    for pid in _stuck(client.call("smtp.Stats")):
+        click.echo(f"fastsmtp: the process {pid} gives no answer, what it has is not shown", err=True)
 
 
 def _worker_row(state: dict[str, Any]) -> tuple[object, ...]:
@@ -152,6 +166,7 @@ def connections(source: Source, as_json: bool) -> None:
     """
     with _server(source) as client:
         listed = client.call("smtp.ListConnections")
+        _tell_stuck(client)
     if as_json:
         click.echo(json.dumps(listed))
     elif not listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import Config
-from fastsmtp.errors import CallError
+from fastsmtp.errors import CallError, NoAnswerError
 from fastsmtp.goridge.rpc import Method
 from fastsmtp.ops.appmetrics import AppMetrics
 from fastsmtp.ops.endpoints import Watched
@@ -91,23 +92,33 @@ class Facade:
     # smtp
 
     async def _ask_all(self, method: str, argument: object = None) -> list[Any]:
-        """The answers of those that are there. Raises CallError."""
+        """The answers of those that are there and answer. Raises CallError."""
         answers = await asyncio.gather(*(slot.call(method, argument) for slot in self._slots), return_exceptions=True)
         for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, ConnectionError):
+            if isinstance(answer, BaseException) and not isinstance(answer, (ConnectionError, NoAnswerError)):
                 raise answer
         return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    def _stuck(self) -> list[int]:
+        """The pids of those that did not answer when they were asked last."""
+        return [slot.pid for slot in self._slots if slot.serving and slot.stuck]
 
     async def _list_connections(self, _: object) -> list[object]:
         return [connection for listed in await self._ask_all("smtp.ListConnections") for connection in listed]
 
     async def _close_connection(self, uuid: str) -> bool:
-        answers = await asyncio.gather(
-            *(slot.call("smtp.CloseConnection", uuid) for slot in self._slots), return_exceptions=True
-        )
-        if True in answers:
-            return True
-        raise CallError(f"no such connection: {uuid}")
+        asked = [asyncio.ensure_future(slot.call("smtp.CloseConnection", uuid)) for slot in self._slots]
+        try:
+            for answer in asyncio.as_completed(asked):
+                with contextlib.suppress(CallError, ConnectionError):
+                    if await answer:
+                        return True
+        finally:
+            for answer in asked:
+                answer.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        stuck = self._stuck()
+        raise CallError(f"no such connection: {uuid}" + (f"; {_no_answer(stuck)}" if stuck else ""))
 
     async def _stats(self, _: object) -> dict[str, object]:
         await self.refresh()
@@ -118,7 +129,13 @@ class Facade:
             "inflight_bytes": total.inflight_bytes,
             "pools": {_POOL: pool_stats(total)},
             "processes": [
-                {"pid": slot.pid, "serving": slot.serving, "workers": slot.num_workers, "starts": slot.starts}
+                {
+                    "pid": slot.pid,
+                    "serving": slot.serving,
+                    "stuck": slot.serving and slot.stuck,
+                    "workers": slot.num_workers,
+                    "starts": slot.starts,
+                }
                 for slot in self._slots
             ],
         }
@@ -129,32 +146,38 @@ class Facade:
         if name != _POOL:
             return {"workers": None}
         answers = await self._ask_all("informer.Workers", name)
-        return {"workers": [worker for answer in answers for worker in answer["workers"]]}
+        stuck = self._stuck()
+        workers = [worker for answer in answers for worker in answer["workers"]]
+        return {"workers": workers, "stuck": stuck} if stuck else {"workers": workers}
 
     async def _add_worker(self, name: str) -> bool:
         _check(name)
-        slots = sorted(self._serving(), key=lambda slot: slot.num_workers)
+        slots = sorted(await self._answering(), key=lambda slot: slot.num_workers)
         return await self._change_workers(slots, "informer.AddWorker", 1)
 
     async def _remove_worker(self, name: str) -> bool:
         _check(name)
-        slots = sorted(self._serving(), key=lambda slot: -slot.num_workers)
+        slots = sorted(await self._answering(), key=lambda slot: -slot.num_workers)
         if slots and slots[0].num_workers == 1:
             raise CallError("the last worker of each process stays")
         return await self._change_workers(slots, "informer.RemoveWorker", -1)
 
-    def _serving(self) -> list[Slot]:
-        return [slot for slot in self._slots if slot.serving]
+    async def _answering(self) -> list[Slot]:
+        """Those that serve, and answer."""
+        await self.refresh()
+        return [slot for slot in self._slots if slot.serving and not slot.stuck]
 
     async def _change_workers(self, slots: Sequence[Slot], method: str, change: int) -> bool:
         """Do it at the first of them that is still there when it is asked."""
         for slot in slots:
             slot.num_workers += change  # before the answer: the next caller shall find another
             try:
-                await slot.call(method, _POOL, timeout_s=None)
+                await slot.work(method, _POOL)
             except ConnectionError:
                 slot.num_workers -= change
                 continue
+            except NoAnswerError:  # it does what it was told when it goes on
+                raise
             except BaseException:
                 slot.num_workers -= change
                 raise
@@ -171,12 +194,23 @@ class Facade:
         return True
 
     async def renew(self) -> None:
-        """Replace all workers, one process after the other. Raises CallError where a new one does not start."""
+        """Replace all workers, one process after the other.
+
+        Raises CallError where a new one does not start, and, after all others, for a process that does not answer.
+        """
+        await self.refresh()
+        stuck = self._stuck()
         for slot in self._slots:
+            if slot.pid in stuck:
+                continue
             try:
-                await slot.call("process.Renew", timeout_s=None)
+                await slot.work("process.Renew")
             except ConnectionError:
                 continue  # its successor has new ones
+            except NoAnswerError:
+                stuck.append(slot.pid)
+        if stuck:
+            raise NoAnswerError(f"only those of other processes were replaced, {_no_answer(stuck)}")
 
     # endpoints
 
@@ -198,6 +232,11 @@ class Facade:
         if found is None or not _answers(slot):
             return False
         return bool(self._config.smtp.pool.debug or found.idle or (found.busy and not idle_only))
+
+
+def _no_answer(pids: Sequence[int]) -> str:
+    """What is told of processes that do not answer."""
+    return ", ".join(f"the process {pid} gives no answer" for pid in pids)
 
 
 def _answers(slot: Slot) -> bool:

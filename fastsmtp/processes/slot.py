@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.undecided import delete_listed
-from fastsmtp.errors import CallError, StartError
+from fastsmtp.errors import CallError, NoAnswerError, StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.ops.snapshot import Snapshot
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
@@ -210,35 +210,45 @@ class Slot:
     async def call(
         self, method: str, argument: object = None, kind: Any = Any, timeout_s: float | None = ANSWER_TIMEOUT_S
     ) -> Any:
-        """The answer of a child that serves.
+        """The answer of a child that serves; one that was stuck when it was asked last has less time for it.
 
-        Raises CallError with its text or because it is stuck, and ConnectionError when there is none, or no more.
+        Raises CallError with its text, NoAnswerError because it is stuck, and ConnectionError when there is no child.
         """
-        caller = self._caller
+        caller, process = self._caller, self._process
         if caller is None or not self.serving:
             raise ConnectionResetError("there is no process")
+        if self.stuck and timeout_s is not None:
+            timeout_s = min(timeout_s, _STUCK_TIMEOUT_S)
         pid = self.pid
         try:
-            return await wait_for(caller.call(method, argument, kind), timeout_s)
+            answer = await wait_for(caller.call(method, argument, kind), timeout_s)
         except asyncio.TimeoutError:
-            raise CallError(f"the process {pid} gives no answer") from None
+            if not self.stuck and process is self._process:
+                self.stuck = True
+                self._log.error("a process is stuck", pid=pid)
+            raise NoAnswerError(f"the process {pid} gives no answer") from None
+        if process is self._process:
+            self.stuck = False
+        return answer
+
+    async def work(self, method: str, argument: object = None) -> Any:
+        """The same for what takes long: its answer is waited for as long as the child answers other calls."""
+        working = asyncio.ensure_future(self.call(method, argument, timeout_s=None))
+        try:
+            while not (await asyncio.wait({working}, timeout=ANSWER_TIMEOUT_S))[0]:
+                with contextlib.suppress(ConnectionError):  # `working` says so, too
+                    await self.call("process.Snapshot", kind=Snapshot)
+            return working.result()
+        finally:
+            working.cancel()
 
     async def refresh(self, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """Ask for a snapshot; the last one stays where there is no answer in time."""
         process = self._process
-        timeout_s = min(timeout_s, _STUCK_TIMEOUT_S) if self.stuck else timeout_s
-        try:
+        with contextlib.suppress(CallError, ConnectionError):
             snapshot = await self.call("process.Snapshot", kind=Snapshot, timeout_s=timeout_s)
-        except CallError:
-            if not self.stuck and process is self._process:
-                self.stuck = True
-                self._log.error("a process is stuck", pid=self.pid)
-        except ConnectionError:
-            return
-        else:
             if process is self._process and self.serving:
                 self.snapshot = snapshot
-                self.stuck = False
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -61,6 +61,13 @@ def states_of_workers(server: Server) -> list[str]:
     return [worker["statusStr"] for worker in call(server, "informer.Workers", "smtp")["workers"]]
 
 
+def run_verb(server: Server, verb: str) -> tuple[str, str]:
+    """What a verb prints about the server, and what it says on standard error."""
+    command = [sys.executable, "-m", "fastsmtp", verb, "-o", f"rpc.listen={rpc_address(server)}"]
+    done = subprocess.run(command, cwd=server.directory, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout, done.stderr
+
+
 @contextlib.contextmanager
 def connected(server: Server, count: int = MANY) -> Iterator[list[Wire]]:
     with contextlib.ExitStack() as stack:
@@ -312,8 +319,8 @@ def test_stats_are_sums_and_do_not_go_down(serve: Serve) -> None:
             },
         }
         assert [{**process, "pid": 0} for process in processes] == [
-            {"pid": 0, "serving": True, "workers": 2, "starts": 1},
-            {"pid": 0, "serving": True, "workers": 1, "starts": 1},
+            {"pid": 0, "serving": True, "stuck": False, "workers": 2, "starts": 1},
+            {"pid": 0, "serving": True, "stuck": False, "workers": 1, "starts": 1},
         ]
         os.kill(processes[0]["pid"], signal.SIGKILL)
         wait_for_log(server, "process started again")
@@ -626,8 +633,17 @@ def test_a_process_that_is_stuck_is_told_and_does_not_hold_up_the_others(serve: 
     fine = '[{"plugin_name":"smtp","error_message":"","status_code":200}]'
     assert get("/health") == (200, fine)
     assert len(wait_for_log(server, f"a process is stuck  pid={stuck}")) == 1
-    with pytest.raises(CallError, match=rf"^the process {stuck} gives no answer$"):
-        call(server, "informer.Workers", "smtp")
+    found = call(server, "informer.Workers", "smtp")
+    assert (len(found["workers"]), found["stuck"]) == (1, [stuck])
+    assert call(server, "smtp.ListConnections") == []
+    assert [process["stuck"] for process in call(server, "smtp.Stats")["processes"]] == [False, True]
+    assert call(server, "informer.AddWorker", "smtp") is True
+    with pytest.raises(CallError, match=rf"only those of other processes were replaced, the process {stuck} gives no"):
+        call(server, "resetter.Reset", "smtp")
+    assert f"smtp: 2 workers in 2 processes ({stuck} gives no answer), " in run_verb(server, "workers")[0]
+    told = f"fastsmtp: the process {stuck} gives no answer, what it has is not shown\n"
+    assert run_verb(server, "connections") == ("no client is connected\n", told)
+    assert call(server, "informer.RemoveWorker", "smtp") is True
     os.kill(stuck, signal.SIGCONT)
     assert len(worker_pids(server)) == 2
     assert get("/ready") == (200, fine)

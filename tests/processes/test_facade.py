@@ -10,7 +10,7 @@ import pytest
 from pools import Log
 
 from fastsmtp.config.file import load
-from fastsmtp.errors import CallError
+from fastsmtp.errors import CallError, NoAnswerError
 from fastsmtp.ops.snapshot import Snapshot
 from fastsmtp.processes.facade import Facade
 
@@ -39,6 +39,9 @@ class Slot:
             raise answer
         return answer
 
+    async def work(self, method: str, argument: object = None) -> Any:
+        return await self.call(method, argument)
+
     async def refresh(self, timeout_s: float = 5.0) -> None:
         self.refreshed.append(timeout_s)
         if not self.answers_snapshot:
@@ -63,8 +66,8 @@ def test_connections_are_those_of_all_that_are_there() -> None:
 
 
 def test_a_process_that_refuses_fails_the_call() -> None:
-    slots = Slot(11, ListConnections=[]), Slot(12, ListConnections=CallError("the process 12 gives no answer"))
-    with pytest.raises(CallError, match=r"^the process 12 gives no answer$"):
+    slots = Slot(11, ListConnections=[]), Slot(12, ListConnections=CallError("the answer is too long"))
+    with pytest.raises(CallError, match=r"^the answer is too long$"):
         call(facade(*slots), "smtp.ListConnections")
 
 
@@ -126,6 +129,53 @@ def test_a_reset_is_done_by_one_process_after_the_other_and_ends_with_the_first_
     assert slots[1].calls == []
 
 
+def hung(pid: int, num_workers: int = 1) -> Slot:
+    """A process that is stuck."""
+    silence = NoAnswerError(f"the process {pid} gives no answer")
+    methods = "ListConnections", "CloseConnection", "Workers", "AddWorker", "RemoveWorker", "Renew"
+    slot = Slot(pid, num_workers, **dict.fromkeys(methods, silence))
+    slot.stuck = True
+    return slot
+
+
+def test_of_a_process_that_does_not_answer_the_others_lists_are_told() -> None:
+    under_test = facade(hung(11), Slot(12, ListConnections=["b"], Workers={"workers": [{"pid": 2}]}))
+    assert call(under_test, "smtp.ListConnections") == ["b"]
+    assert call(under_test, "informer.Workers", "smtp") == {"workers": [{"pid": 2}], "stuck": [11]}
+    assert [process["stuck"] for process in call(under_test, "smtp.Stats")["processes"]] == [True, False]
+
+
+def test_a_process_that_does_not_answer_keeps_no_connection_of_another_from_being_closed() -> None:
+    assert call(facade(hung(11), Slot(12)), "smtp.CloseConnection", "x") is True
+    unknown = CallError("no such connection: x")
+    with pytest.raises(CallError, match=r"^no such connection: x; the process 11 gives no answer$"):
+        call(facade(hung(11), Slot(12, CloseConnection=unknown)), "smtp.CloseConnection", "x")
+
+
+def test_pools_of_processes_that_do_not_answer_keep_their_size() -> None:
+    slots = hung(11, 1), Slot(12, 5), hung(13, 9)
+    assert call(facade(*slots), "informer.AddWorker", "smtp") is True
+    assert call(facade(*slots), "informer.RemoveWorker", "smtp") is True
+    assert [slot.calls for slot in slots] == [
+        [],
+        [("informer.AddWorker", "smtp"), ("informer.RemoveWorker", "smtp")],
+        [],
+    ]
+    with pytest.raises(CallError, match=r"^no process is there to do it$"):
+        call(facade(hung(11)), "informer.AddWorker", "smtp")
+
+
+def test_a_reset_leaves_out_the_process_that_does_not_answer_and_names_it() -> None:
+    late = Slot(13, Renew=NoAnswerError("the process 13 gives no answer"))  # stuck since a moment ago
+    slots = hung(11), Slot(12), late, Slot(14)
+    reason = "the process 11 gives no answer, the process 13 gives no answer"
+    with pytest.raises(
+        CallError, match=f"^workers could not be replaced: only those of other processes were replaced, {reason}$"
+    ):
+        call(facade(*slots), "resetter.Reset", "smtp")
+    assert [len(slot.calls) for slot in slots] == [0, 1, 1, 1]
+
+
 @pytest.mark.parametrize("method", ["informer.AddWorker", "informer.RemoveWorker", "resetter.Reset"])
 def test_there_is_one_pool(method: str) -> None:
     slot = Slot(11)
@@ -152,8 +202,8 @@ def test_stats_are_asked_for_first() -> None:
     found = call(facade(*slots), "smtp.Stats")
     assert (found["connections"], found["inflight_bytes"], found["pools"]["smtp"]["execs"]) == (3, 4, 5)
     assert found["processes"] == [
-        {"pid": 11, "serving": True, "workers": 2, "starts": 1},
-        {"pid": 0, "serving": False, "workers": 1, "starts": 1},
+        {"pid": 11, "serving": True, "stuck": False, "workers": 2, "starts": 1},
+        {"pid": 0, "serving": False, "stuck": False, "workers": 1, "starts": 1},
     ]
     assert [slot.refreshed for slot in slots] == [[5.0], [5.0]]
 
