@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -35,7 +35,7 @@ Examples:
 The server is that of -S, --host or --socket, else {_ADDRESS_VARIABLE}, else
 {DEFAULT_ADDRESS}. What a message lacks of From, Date and Message-ID is added, and Bcc is
 taken out. -N, -R, -V and flags of msmtp have their meaning, among them --host,
---port, --user, --auth, --tls and --timeout; those about queues, aliases, logs and
+--port, --user, --auth, --tls and --timeout; those about queues, aliases and
 configuration files have no effect. The password is in FASTSMTP_PASSWORD.
 
 \b
@@ -68,6 +68,7 @@ class _Sendmail(click.Command):
 @click.option("--port", metavar="NUMBER", help="Of --host.  [default: 25]")
 @click.option("-bs", is_flag=True, help="Speak SMTP with the server, on standard input and output.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the dialogue.")
+@click.option("-X", "--logfile", metavar="FILE", help="Append the dialogue to FILE; - is standard output.")
 @click.option("--help", is_flag=True, help="Show this message.")
 @click.pass_context
 def sendmail(context: click.Context, /, **given: Any) -> None:
@@ -106,13 +107,12 @@ def _deliver(place: str, flags: SendmailFlags) -> None:
     )
     try:
         context = tls_context(insecure=flags.insecure, ca_file=flags.ca_file) if flags.tls else None
-        client = SMTPClient(place, flags.timeout_s, _watcher(flags))
-    except SendError as error:
-        _fail(error, _UNAVAILABLE)
     except OSError as error:
         _fail(f"--tls-trust-file {flags.ca_file}: {error.strerror or error}", _USAGE)
-    with contextlib.closing(client):
+    with contextlib.ExitStack() as opened:
+        watcher = _watcher(flags, opened)
         try:
+            client = opened.enter_context(contextlib.closing(SMTPClient(place, flags.timeout_s, watcher)))
             script = _script(place, flags, sender, recipients)
             _, refused = client.send(script, message, context, implicit_tls=flags.tls and not flags.starttls)
         except SendError as error:
@@ -165,15 +165,22 @@ def _script(place: str, flags: SendmailFlags, sender: str, recipients: Sequence[
     )
 
 
-def _watcher(flags: SendmailFlags) -> SessionWatcher:
+def _watcher(flags: SendmailFlags, opened: contextlib.ExitStack) -> SessionWatcher:
+    """What tells the dialogue to stderr, to a file, to both or to neither; `opened` closes the file."""
     from fastsmtp.client.client import SessionWatcher
 
-    if not flags.verbose:
-        return SessionWatcher()
-    return SessionWatcher(
-        lambda line: click.echo(f"> {printable(line)}", err=True),
-        lambda line: click.echo(f"< {printable(line)}", err=True),
-    )
+    outputs: list[IO[str]] = [sys.stderr] if flags.verbose else []
+    if flags.log:
+        try:
+            outputs.append(opened.enter_context(click.open_file(flags.log, "a", "utf-8")))
+        except OSError as error:  # the mail goes nevertheless, as with msmtp
+            click.echo(f"{NAME}: -X {flags.log}: {error.strerror or error}", err=True)
+
+    def tell(direction: str, line: str) -> None:
+        for output in outputs:
+            click.echo(f"{direction} {printable(line)}", file=output)
+
+    return SessionWatcher(lambda line: tell(">", line), lambda line: tell("<", line))
 
 
 def _talk(place: str) -> None:

@@ -1,7 +1,7 @@
 """The flags of `sendmail`: those that programs give to /usr/sbin/sendmail, and those of msmtp and Mailpit.
 
-They are older than any convention: `-oi` is the option `i`, `-FCronDaemon` a name, `-bs` a mode. Flags about queues,
-aliases and configuration files, of which there are none here, are taken and have no effect.
+They are older than any convention: `-oi` is the option `i`, `-FCronDaemon` a name, `-Xlog` a file, `-bs` a mode. Flags
+about queues, aliases and configuration files, of which there are none here, are taken and have no effect.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from fastsmtp.smtp.replies import MECHANISMS
 from fastsmtp.system.addresses import parse_address
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:1025"
@@ -40,6 +41,7 @@ class SendmailFlags:
     name: str = ""  # for From, where a message lacks it
     ignore_dots: bool = False
     verbose: bool = False
+    log: str = ""  # a file for the dialogue
     domain: str = ""  # of addresses that have none
     add_from: bool = True
     add_date: bool = True
@@ -81,7 +83,7 @@ class SendmailFlags:
 _TEXTS = {
     "-f": "sender", "-r": "sender", "--from": "sender", "-F": "name", "-S": "address", "--smtp-addr": "address",
     "--host": "host", "--port": "port", "--socket": "socket", "--domain": "helo", "--maildomain": "domain",
-    "--user": "user", "--tls-trust-file": "ca_file",
+    "--user": "user", "--tls-trust-file": "ca_file", "-X": "log",
 }  # fmt: skip
 _TRUE = {
     "-t": "read_recipients", "--read-recipients": "read_recipients", "-i": "ignore_dots", "-v": "verbose",
@@ -121,7 +123,7 @@ def parse(arguments: Sequence[str]) -> SendmailFlags:
             _spelled_out(arguments), _SHORT, [*_LONG_FLAGS, *(f"{name}=" for name in _LONG_VALUES)]
         )
     except getopt.GetoptError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"{error}; see `fastsmtp sendmail --help`") from None
     for flag, value in given:
         _apply(flags, flag, value)
     flags.recipients = recipients
@@ -161,7 +163,9 @@ def _apply(flags: SendmailFlags, flag: str, value: str) -> None:
     elif flag == "--timeout":
         flags.timeout_s = _seconds(value)
     elif flag == "--auth":
-        flags.mechanism = "" if value in _AUTH_OF_MSMTP else value.upper()
+        flags.mechanism = _mechanism(value)
+    elif flag == "--logfile":
+        flags.log = "" if value == "off" else value
     else:
         _apply_dsn(flags, flag, value)
 
@@ -191,6 +195,14 @@ def _mode(value: str) -> str:
     if value not in (DELIVER, TALK, QUEUE, ALIASES):
         raise ValueError(f"there is no -b{value} here, but -bm, -bs, -bp and -bi; `fastsmtp serve` listens")
     return value
+
+
+def _mechanism(value: str) -> str:
+    if value in _AUTH_OF_MSMTP:
+        return ""
+    if value.upper() not in MECHANISMS:
+        raise ValueError(f"--auth is on, off, or one of {', '.join(MECHANISMS)}, not {value!r}")
+    return value.upper()
 
 
 def _seconds(value: str) -> float:

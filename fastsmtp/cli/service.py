@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -253,7 +254,7 @@ def _program() -> str:
     if name == "__main__.py":
         return f"{os.path.basename(sys.executable)} -m fastsmtp"
     found = shutil.which(name)
-    return name if found is not None and os.path.realpath(found) == os.path.realpath(called) else called
+    return name if found is not None and os.path.realpath(found) == os.path.realpath(called) else shlex.quote(called)
 
 
 def _refuse_if_owned(pid_file: str) -> None:

@@ -56,6 +56,7 @@ def _reachable(config: Config, addresses: dict[str, list[str]]) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parsed.host, parsed.host)
         address = f"[{host}]:{parsed.port}" if ":" in host else f"{host}:{parsed.port}"
     tls = config.smtp.listeners()[name].tls
+    address = shlex.quote(address)  # brackets are a pattern for shells
     return f"--tls --insecure {address}" if tls is not None and tls.cert and tls.mode == "implicit" else address
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from typing import NamedTuple
@@ -35,29 +36,56 @@ def parse_address(text: str) -> TCPAddress | UnixAddress:
             raise ValueError("a socket path has at most 107 bytes")
         return UnixAddress(path)
     host, colon, port = text.removeprefix("tcp://").rpartition(":")
-    if not colon:
+    if not (colon and port) or text.endswith("]") or _is_ipv6(text):
         raise ValueError("the port is missing")
     if not (port.isascii() and port.isdigit() and int(port) <= 65535):
         raise ValueError("a port is a number from 0 to 65535")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-        if not re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?", host):
+        if not _is_ipv6(host):
             raise ValueError("there is no IPv6 address between the brackets")
-    elif ":" in host:
-        raise ValueError("an IPv6 address needs brackets")
     elif not re.fullmatch(r"[\w.-]*", host):
         raise ValueError("this is not a host name")
     return TCPAddress(host, int(port))
 
 
 def _meant(text: str) -> str:
-    """The address that a port, a path or a URL of another scheme stands for; "" for anything else."""
+    """The address that a port, a path, a URL or an IPv6 address without brackets stands for; "" for anything else."""
+    if text.startswith("unix:"):
+        return ""
+    if text != text.strip():
+        return text.strip()
     if text.isascii() and text.isdigit():
         return f":{text}"
-    if text.startswith("/"):
-        return f"unix:{text}"
     scheme, separator, rest = text.partition("://")
-    return rest.partition("/")[0] if separator and scheme not in ("tcp", "unix") else ""
+    if separator:
+        place = rest.partition("/")[0]
+        return place if (scheme, place) != ("tcp", rest) else ""
+    if "/" in text:
+        return f"unix:{text}"
+    host, _, port = text.rpartition(":")
+    if host == "*":
+        return f":{port}"
+    if _is_ipv6(host) and port:  # ::1:1025 is an IPv6 address, too, but where is one without a port?
+        return f"[{host}]:{port}"
+    host = host.removeprefix("[").removesuffix("]")
+    return f"{host}:{port}" if f"[{host}]:{port}" == text and _is_ipv4(host) else ""
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def format_peer(name: object) -> str:

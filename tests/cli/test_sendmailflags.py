@@ -28,9 +28,12 @@ LINES: dict[str, tuple[str, SendmailFlags]] = {
     "options behind recipients": ("a@b.c -i", SendmailFlags(ignore_dots=True, recipients=["a@b.c"])),
     "together": ("-vit", SendmailFlags(verbose=True, ignore_dots=True, read_recipients=True)),
     "without effect": (
-        "-A c -C /etc/x.cf -e m -G -h 3 -L tag -m -n -O DeliveryMode=b -p esmtp -s -T -U -x -X /tmp/log a@b.c",
+        "-A c -C /etc/x.cf -e m -G -h 3 -L tag -m -n -O DeliveryMode=b -p esmtp -s -T -U -x a@b.c",
         SendmailFlags(recipients=["a@b.c"]),
     ),
+    "the traffic": ("-X/tmp/traffic a@b.c", SendmailFlags(log="/tmp/traffic", recipients=["a@b.c"])),
+    "the log of msmtp": ("--logfile=~/.msmtp.log", SendmailFlags(log="~/.msmtp.log")),
+    "no log": ("-X x --logfile=off", SendmailFlags()),
     "long option of sendmail": ("-OIgnoreDots=True", SendmailFlags(ignore_dots=True)),
     "the queue": ("-bp", SendmailFlags(mode=QUEUE)),
     "a run of the queue": ("-q30m", SendmailFlags(mode=QUEUE)),
@@ -61,7 +64,7 @@ LINES: dict[str, tuple[str, SendmailFlags]] = {
     ),
     "msmtp, off": ("--auth=off --tls=off --timeout=off", SendmailFlags(timeout_s=86400)),
     "msmtp without effect": (
-        "-a default --account=default --file=~/.msmtprc --logfile=x --syslog --auto-from=on --protocol=smtp --debug",
+        "-a default --account=default --file=~/.msmtprc --syslog --auto-from=on --protocol=smtp --debug",
         SendmailFlags(verbose=True),
     ),
     "help": ("--help", SendmailFlags(mode=HELP)),
@@ -85,9 +88,11 @@ def test_values_may_have_blanks_and_may_be_empty() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("-Z", "option -Z not recognized"),
-        ("--no-such", "option --no-such not recognized"),
-        ("-f", "option -f requires argument"),
+        ("-Z", "option -Z not recognized; see `fastsmtp sendmail --help`"),
+        ("-tZ", "option -Z not recognized; see `fastsmtp sendmail --help`"),
+        ("--no-such", "option --no-such not recognized; see `fastsmtp sendmail --help`"),
+        ("-f", "option -f requires argument; see `fastsmtp sendmail --help`"),
+        ("--auth=foo", "--auth is on, off, or one of PLAIN, LOGIN, CRAM-MD5, XOAUTH2, OAUTHBEARER, not 'foo'"),
         ("-bd", "there is no -bd here, but -bm, -bs, -bp and -bi; `fastsmtp serve` listens"),
         ("-N sometimes", "-N is never, or success, failure and delay with commas between, not 'sometimes'"),
         ("-R some", "-R is full or hdrs, not 'some'"),

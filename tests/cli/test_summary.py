@@ -105,9 +105,11 @@ def test_processes_in_words(settings: list[str], told: list[str]) -> None:
     [
         ([], "127.0.0.1:1025", ["127.0.0.1:1025"]),
         ([], "0.0.0.0:2525", ["127.0.0.1:2525"]),
-        ([], "[::]:2525", ["[::1]:2525"]),
+        ([], "[::]:2525", ["'[::1]:2525'"]),
+        ([], "[fe80::1%eth0]:2525", ["'[fe80::1%eth0]:2525'"]),
         ([], "192.0.2.1:25", ["192.0.2.1:25"]),
         ([], "unix:/run/smtp.sock", ["unix:/run/smtp.sock"]),
+        ([], "unix:/a dir/smtp.sock", ["'unix:/a dir/smtp.sock'"]),
         (["smtp.tls={cert: auto}"], "127.0.0.1:1025", ["127.0.0.1:1025"]),
         (["smtp.tls={cert: auto, mode: implicit}"], "127.0.0.1:465", ["--tls --insecure 127.0.0.1:465"]),
         (["server.command=php worker.php"], "127.0.0.1:1025", []),

@@ -225,10 +225,26 @@ def test_the_verb_is_the_same(serve: Serve) -> None:
     assert re.fullmatch(rf"< 220 .*> EHLO {re.escape(HOST)}\n.*> QUIT\n< 221 [^\n]*\n", done.stderr.decode(), re.DOTALL)
 
 
+@pytest.mark.parametrize("flag", ["-X{}", "--logfile={}"])
+def test_the_dialogue_is_added_to_a_file(serve: Serve, program: str, tmp_path: Path, flag: str) -> None:
+    server, log = serve(), tmp_path / "traffic"
+    log.write_text("from before\n")
+    assert outcome(call(program, flag.format(log), "-S", address(server), "-t", octets=TO)) == (0, b"", "")
+    dialogue = rf"from before\n< 220 .*> EHLO {re.escape(HOST)}\n.*> RCPT TO:<bob@example.com>.*> QUIT\n< 221 [^\n]*\n"
+    assert re.fullmatch(dialogue, log.read_text(), re.DOTALL)
+
+
+def test_the_mail_goes_though_there_can_be_no_log(serve: Serve, program: str, tmp_path: Path) -> None:
+    server = serve()
+    done = call(program, "-X", str(tmp_path / "none" / "log"), "-S", address(server), "-t", octets=TO)
+    assert outcome(done) == (0, b"", f"sendmail: -X {tmp_path}/none/log: No such file or directory\n")
+    assert envelope(server) == (ME, ["bob@example.com"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "octets", "code", "complaint"),
     [
-        (["-Z"], b"", 64, "option -Z not recognized"),
+        (["-Z"], b"", 64, "option -Z not recognized; see `fastsmtp sendmail --help`"),
         (["-bd"], b"", 64, "there is no -bd here, but -bm, -bs, -bp and -bi; `fastsmtp serve` listens"),
         (["-S", "nowhere"], b"", 64, "nowhere: the port is missing"),
         (
