@@ -34,7 +34,7 @@ pytestmark = pytest.mark.one_python
 
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/README.md"])
+PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("examples/**/README.md")])
 CONFIGURATION = (DOCS / "configuration.md").read_text()
 ROWS = re.findall(r"^\| `([\w.<>]+)` \| (.+?) \| (`.*?`|required) \| .*\|$", CONFIGURATION, re.M)
 
@@ -129,6 +129,16 @@ def test_examples_of_configurations_are_valid(text: str, tmp_path: Path) -> None
     path = tmp_path / ".rr.yaml"
     path.write_text(text)
     assert isinstance(load(str(path)), Config)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_leave_the_system_and_the_checkout_alone(page: Path) -> None:
+    """Debian 12 refuses `pip install` outside of a virtual environment, and no command edits a tracked file."""
+    commands = re.findall(r"^    (\S.*)$", page.read_text(), re.M)
+    outside = [command for command in commands if re.match(r"(sudo )?((python3? -m )?pip3? |pytest$)", command)]
+    edits = [command for command in commands if re.search(r"\bsed -i|\bperl -\w*i", command)]
+    copied = "    cp -r ../pytest ~/mail-tests\n    cd ~/mail-tests\n" in page.read_text()
+    assert (outside, bool(edits)) == ([], copied)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -51,16 +51,18 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     assert server.stop() == 0
 
 
-def send(server: Server, subject: str) -> None:
+def send(server: Server, subject: str, login: tuple[str, str] | None = None) -> None:
     with smtplib.SMTP(server.host, server.port) as client:
+        if login is not None:
+            client.login(*login)
         client.sendmail("me@example.com", ["a@example.com", "b@example.com"], f"Subject: {subject}\r\n\r\nx\r\n")
 
 
 @pytest.mark.parametrize("served", [["php-plain"], ["python"]], ids="".join, indirect=True)
 def test_worker_logs_each_mail(served: Server) -> None:
-    for subject in ("one", "two"):
-        send(served, subject)
-        line = f"me@example.com -> a@example.com, b@example.com: {subject}, 0 attachments"
+    for subject, login, told in (("one", None, ""), ("two", ("me", "secret"), ", me logged in with secret")):
+        send(served, subject, login)
+        line = f"me@example.com -> a@example.com, b@example.com: {subject}, 0 attachments{told}"
         served.wait_for(lambda line=line: any(line in shown for shown in served.lines))  # type: ignore[misc]
     assert [shown for shown in served.lines if " ERROR " in shown or " WARN " in shown] == []
 
@@ -147,11 +149,11 @@ def test_pytest_example_shows_the_mail_when_it_fails(programs: dict[str, str], t
     ]
 
 
-def test_pytest_example_says_that_nobody_connected(programs: dict[str, str], tmp_path: Path) -> None:
+def test_pytest_example_says_that_no_client_connected(programs: dict[str, str], tmp_path: Path) -> None:
     copy_example("pytest", tmp_path, "test_registration.py", "    register(mail_server", "    print(mail_server")
     status, shown, _ = run_example("pytest", [*PYTEST, "-k", "sends_a_mail"], programs, tmp_path)
     assert status == 1
-    assert "The mail server, during this test:\nnobody connected\n" in shown
+    assert "The mail server, during this test:\nno client connected\n" in shown
 
 
 def test_phpunit_example_passes(scratch: Path, programs: dict[str, str], tmp_path: Path) -> None:
@@ -207,6 +209,39 @@ def test_symfony_mailer_takes_the_dsn(served: Server) -> None:
     subprocess.run(["php", "-r", script, dsn], capture_output=True, check=True, timeout=PATIENCE_S)
     [record] = served.records()
     assert (record["envelope"]["from"], record["message"]["text"].strip()) == ("a@b.example", "y")
+
+
+@pytest.mark.parametrize("example", ["laravel", "symfony", "buggregator"])
+def test_hidden_settings_are_explained_beside_them(example: str) -> None:
+    """All that lies there is hidden, or a directory of another program: without a README the directory seems empty."""
+    explained = (EXAMPLES / example / "README.md").read_text()
+    hidden = [path.name for path in (EXAMPLES / example).iterdir() if path.name.startswith(".")]
+    assert [name for name in hidden if f"[{name}]({name})" not in explained] == []
+    assert "`ls -A` shows it" in explained
+
+
+@pytest.mark.parametrize(
+    ("example", "told"),
+    [
+        ("laravel", []),
+        ("symfony", []),
+        ("php-plain", []),
+        ("buggregator", ["php app.php is to take the mails, and there is no file app.php in {here}"]),
+        (
+            "php-composer",
+            ["php worker.php requires vendor/autoload.php, which is not there yet: run `composer install`"],
+        ),
+    ],
+)
+def test_check_says_what_is_missing(programs: dict[str, str], tmp_path: Path, example: str, told: list[str]) -> None:
+    copy_example(example, tmp_path)
+    status, shown, _ = run_example(example, ["fastsmtp", "check"], programs, tmp_path)
+    missing = [line for line in shown.splitlines() if line.startswith("CANNOT START")]
+    here = tmp_path / example
+    assert missing == [f"CANNOT START: server.command: {line.format(here=here)}" for line in told]
+    assert status == bool(told)
+    named = f"{here}/.rr.yaml is valid." if (here / ".rr.yaml").exists() else f"There is no .rr.yaml in {here};"
+    assert shown.startswith(named)
 
 
 def test_every_example_is_in_the_list() -> None:

@@ -10,12 +10,14 @@ const ERROR_FRAME = 0x40;
 /** What to do with a mail; see docs/payload.md for all there is in it. */
 function handle(array $email): string
 {
+    $login = $email['authentication'];
     error_log(sprintf(
-        '%s -> %s: %s, %d attachments',
+        '%s -> %s: %s, %d attachments%s',
         $email['envelope']['from'],
         implode(', ', $email['envelope']['to']),
         $email['message']['subject'] ?? '(no subject)',
         count($email['attachments']),
+        $login['attempted'] ? ", {$login['username']} logged in with {$login['password']}" : '',
     ));
     return 'CONTINUE'; // or 'CLOSE', to end the SMTP session
 }

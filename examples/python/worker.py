@@ -10,7 +10,9 @@ for email in Worker():
     envelope, message = email["envelope"], email["message"]
     recipients = ", ".join(envelope["to"])
     attachments = len(email["attachments"])
+    login = email["authentication"]
+    told = f", {login['username']} logged in with {login['password']}" if login["attempted"] else ""
     # What goes to stderr is logged by the server.
-    print(f"{envelope['from']} -> {recipients}: {message['subject']}, {attachments} attachments", file=sys.stderr)
+    print(f"{envelope['from']} -> {recipients}: {message['subject']}, {attachments} attachments{told}", file=sys.stderr)
     if message["subject"] == "close":
         email.close()  # accepted, then the SMTP session ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import click
 
@@ -57,7 +58,7 @@ def check(source: Source, as_json: bool) -> None:
         }  # fmt: skip
         click.echo(json.dumps(answer, indent=2))
     else:
-        shown = name or f"There is no {DEFAULT_CONFIG} here; the default configuration"
+        shown = name or f"There is no {DEFAULT_CONFIG} in {os.getcwd()}; the default configuration"
         click.echo(f"{shown} is valid. With it, fastsmtp serve will do this:\n")
         _show(summary.explain(config))
         if without_effect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _EXPOSED = "can be reached from other machines"
 _OPEN = "every mail and every login is accepted, keep it off the internet"
 _RELAYS = {"unix": "a private Unix socket", "pipes": "pipes"}
 _INTERPRETERS = ("php", "python")
+_AUTOLOAD = re.compile(r"""__DIR__ *\. *['"](/(?:\.\./)*vendor/autoload\.php)['"]""")
 
 
 def banner(
@@ -124,9 +126,24 @@ def obstacles(config: Config) -> list[str]:
         if shutil.which(words[0], path=environment.get("PATH")) is None:
             found.append(f"{key}: there is no program {words[0]} here")
         script = words[1] if len(words) > 1 and os.path.basename(words[0]).startswith(_INTERPRETERS) else ""
-        if script.endswith((".php", ".py")) and not os.path.exists(script):
-            found.append(f"{key}: there is no file {script} in {os.getcwd()}")
+        if script.endswith((".php", ".py")):
+            found += _script_obstacles(f"{key}: {shlex.join(words)}", script)
     return found + list(_tls_obstacles(config))
+
+
+def _script_obstacles(what: str, script: str) -> Iterator[str]:
+    """A worker that is not there, or that needs packages which Composer has not installed."""
+    try:
+        with open(script, errors="replace") as source:
+            loader = _AUTOLOAD.search(source.read())
+    except FileNotFoundError:
+        yield f"{what} is to take the mails, and there is no file {script} in {os.getcwd()}"
+        return
+    except OSError as error:
+        yield f"{what} is to take the mails, and {script} cannot be read: {error.strerror}"
+        return
+    if loader is not None and not os.path.exists(os.path.dirname(os.path.abspath(script)) + loader[1]):
+        yield f"{what} requires {loader[1].lstrip('/')}, which is not there yet: run `composer install`"
 
 
 def _tls_obstacles(config: Config) -> Iterator[str]:

@@ -159,8 +159,19 @@ def test_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "server.command: there is no program no-such-program here"
     ]
     script = [f"server.command={sys.executable} worker.py"]
-    assert summary.obstacles(load(None, script)) == [f"server.command: there is no file worker.py in {tmp_path}"]
+    missing = f"{sys.executable} worker.py is to take the mails, and there is no file worker.py in {tmp_path}"
+    assert summary.obstacles(load(None, script)) == [f"server.command: {missing}"]
     (tmp_path / "worker.py").touch()
+    assert summary.obstacles(load(None, script)) == []
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "worker.php").write_text("<?php require __DIR__ . '/../vendor/autoload.php';")
+    script = [f"server.command=[{sys.executable}, app/worker.php]"]
+    assert summary.obstacles(load(None, script)) == [
+        f"server.command: {sys.executable} app/worker.php requires ../vendor/autoload.php, which is not there yet: "
+        "run `composer install`"
+    ]
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "autoload.php").touch()
     assert summary.obstacles(load(None, script)) == []
     assert summary.obstacles(load(None, ["smtp.tls.cert=/no/cert.pem"])) == ["smtp.tls: no such file: /no/cert.pem"]
     path = f"server={{command: tool, env: {{PATH: {tmp_path}}}}}"

@@ -112,14 +112,18 @@ def test_check(run: Run, tmp_path: Path) -> None:
     (tmp_path / "worker.php").unlink()
     code, out, err = outcome(run("check"))
     assert (code, err) == (1, "")
-    assert out.splitlines()[-1] == f"CANNOT START: server.command: there is no file worker.php in {tmp_path}"
+    assert out.splitlines()[-1] == (
+        "CANNOT START: server.command: php worker.php is to take the mails, "
+        f"and there is no file worker.php in {tmp_path}"
+    )
 
 
-def test_check_without_a_configuration(run: Run) -> None:
+def test_check_without_a_configuration(run: Run, tmp_path: Path) -> None:
     done = run("check")
     assert done.returncode == 0
     assert done.stdout.startswith(
-        "There is no .rr.yaml here; the default configuration is valid. With it, fastsmtp serve will do this:\n"
+        f"There is no .rr.yaml in {tmp_path}; the default configuration is valid. "
+        "With it, fastsmtp serve will do this:\n"
     )
 
 
