@@ -23,6 +23,7 @@ _STEP_TOKENS: Final = 1000  # that are read at a time
 _STEP_ADDRESSES: Final = 2000
 _MAX_HIDDEN: Final = 1000  # tokens and characters that may have a mailbox with its comma in encoded words
 _MAX_UNDECIDED: Final = 500  # tokens that may turn out to be one name with commas
+_MAX_ENDING: Final = 6  # tokens of a comma, a word and a comma, with blanks around
 _IRREGULAR: Final = -1
 
 
@@ -227,12 +228,12 @@ class _Reader:
         "tokens",
     )
 
-    def __init__(self, defects: list[str], budget: Budget, found: list[Address]) -> None:
+    def __init__(self, defects: list[str], budget: Budget, found: list[Address], is_decoded: bool = False) -> None:
         """The mailboxes go to `found`."""
         self._defects = defects
         self._budget = budget
         self._found = found
-        self._is_decoded = False  # what is read was in an encoded word
+        self._is_decoded = is_decoded  # what is read was in an encoded word
         self._begin_mailbox()
 
     def _begin_mailbox(self) -> None:
@@ -261,6 +262,8 @@ class _Reader:
                 self._has_address = self._has_address or "@" in token.text
                 if token.text in _UNCLOSED:
                     note(self._defects, INVALID_ADDRESS)
+                if token.text == '"' and self._angle is None:
+                    self._phrase.pop()  # what was to be quoted is what counts
         elif token.text == ",":
             self._read_comma(token)
         elif token.text == ":":
@@ -269,13 +272,7 @@ class _Reader:
             # The end of a group. QUIRK: Outlook separates addresses with semicolons.
             self.end_mailbox()
         elif token.text == "<":
-            if self._angle is not None:  # QUIRK: scripts put lists together without commas
-                note(self._defects, INVALID_ADDRESS)
-                behind, self._behind = self._behind, []
-                self.end_mailbox()
-                self._phrase = behind
-            self._angle = []
-            self._in_angle = True
+            self._begin_angle()
         else:
             note(self._defects, INVALID_ADDRESS)
 
@@ -355,9 +352,22 @@ class _Reader:
 
     def _read_colon(self, token: _Token) -> None:
         if self._angle is None and not self._has_address:  # what came before is the name of a group
-            self._begin_mailbox()
+            while self._phrase and not _is_comma(self._phrase[-1]):
+                self._phrase.pop()
+            self.end_mailbox()  # of what may stand before the group: `root, friends: joe@example.com;`
         else:
             (self._phrase if self._angle is None else self._behind).append(token)
+
+    def _begin_angle(self) -> None:
+        if self._angle is not None:  # QUIRK: scripts put lists together without commas
+            note(self._defects, INVALID_ADDRESS)
+            behind, self._behind = self._behind, []
+            self.end_mailbox()
+            self._phrase = behind
+        elif _ends_with_mailbox(self._phrase):  # `root, <joe@example.com>`
+            self.end_mailbox()
+        self._angle = []
+        self._in_angle = True
 
     def _read_angle(self, token: _Token) -> None:
         assert self._angle is not None
@@ -382,7 +392,11 @@ class _Reader:
 
     def end_mailbox(self) -> None:
         """Make an address of what was read since the last one."""
-        if self._angle is not None:
+        if self._angle is not None and not self._angle and self._has_address:
+            # QUIRK: templates without a value for one of the two: `joe@example.com <>`.
+            note(self._defects, INVALID_ADDRESS)
+            self._end_bare([*self._phrase, *self._behind])
+        elif self._angle is not None:
             behind = self._text(self._behind)
             if self._in_angle or behind or any(map(_is_comma, self._phrase)):
                 note(self._defects, INVALID_ADDRESS)
@@ -429,7 +443,14 @@ class _Reader:
         if rest:  # QUIRK: scripts that forget the brackets: `John Doe john@example.com`
             note(self._defects, INVALID_ADDRESS)
         name = self._text(_spaced(rest)) or self._comment_text()
-        self._add(Address(name, self._address("".join([token.text for word in address for token in word]))))
+        text = "".join([token.text for word in address for token in word])
+        decoded = self._address(text)
+        if "<" in decoded and not self._is_decoded:
+            # QUIRK: gateways encode all that stands before the domain: `=?utf-8?Q?J=C3=B6rg_<joerg?=@example.com`.
+            note(self._defects, INVALID_ADDRESS)
+            self._read_again(decoded)
+        else:
+            self._add(Address(name, decoded))
 
     def _address(self, text: str) -> str:
         """QUIRK: Exchange gateways encode parts of addresses: `=?utf-8?Q?joerg?=@example.com`."""
@@ -445,7 +466,11 @@ class _Reader:
             self._add(Address(text, ""))
             return
         # QUIRK: PHP scripts encode whole mailboxes: `=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=`.
-        reader = _Reader(self._defects, self._budget, self._found)
+        self._read_again(text)
+
+    def _read_again(self, text: str) -> None:
+        """Read mailboxes that were encoded."""
+        reader = _Reader(self._defects, self._budget, self._found, is_decoded=True)
         reader.read_decoded(text)
         reader.end_mailbox()
 
@@ -458,6 +483,14 @@ class _Reader:
 
 def _is_comma(token: _Token) -> bool:
     return token.kind is _Kind.SPECIAL and token.text == ","
+
+
+def _ends_with_mailbox(tokens: list[_Token]) -> bool:
+    """Whether the last of the tokens are one word and a comma: a mailbox, no name that goes on behind the comma."""
+    ending = [token for token in tokens[-_MAX_ENDING:] if not _is_blank(token)]
+    if len(ending) < 2 or not _is_comma(ending[-1]) or ending[-2].kind is not _Kind.ATOM:
+        return False
+    return len(ending) == 2 or _is_comma(ending[-3])
 
 
 def _is_blank(token: _Token) -> bool:

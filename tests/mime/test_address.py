@@ -108,7 +108,15 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "name, then bare address": ("root, joe@x", [("", "root"), ("", "joe@x")]),
     "unquoted comma": ("Doe, John <j@x>, a@y", [("Doe, John", "j@x"), ("", "a@y")]),
     "no brackets": ("Joe Smith joe@x, joe@y Joe", [("Joe Smith", "joe@x"), ("Joe", "joe@y")]),
-    "comma before brackets": ("Doe, <j@x>", [("Doe", "j@x")]),
+    "comma before brackets": ("root, <j@x>", [("", "root"), ("", "j@x")]),
+    "comma before brackets, and names": (
+        "root, Joe,<j@x>, k@y",
+        [("", "root"), ("", "Joe"), ("", "j@x"), ("", "k@y")],
+    ),
+    "comma before brackets, behind a name": ("Joe Doe, <j@x>, k@y", [("Joe Doe", "j@x"), ("", "k@y")]),
+    "mailbox before a group": ("root, friends: a@x, b@y;, c@z", [("", "root"), ("", "a@x"), ("", "b@y"), ("", "c@z")]),
+    "empty brackets behind an address": ("joe@x <>, Ann <>, a@y", [("", "joe@x"), ("Ann", ""), ("", "a@y")]),
+    "empty brackets, name and address": ("Joe joe@x <>", [("Joe", "joe@x")]),
     "two ats": ("a@b@c", [("", "a@b@c")]),
     "no comma": ("A <a@x> B <b@y>", [("A", "a@x"), ("B", "b@y")]),
     "name on both sides": ("A <a@x> B", [("A", "a@x")]),
@@ -117,7 +125,8 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "not closed in a list": ("Joe <joe@x, <b@y>; c@z", [("Joe", "joe@x"), ("", "b@y"), ("", "c@z")]),
     "brackets in brackets": ("Joe <<joe@x>>", [("Joe", "joe@x")]),
     "never opened": ("joe@x>, a@y", [("", "joe@x"), ("", "a@y")]),
-    "quote not closed": ('"Joe <joe@x>', [('"Joe', "joe@x")]),
+    "quote not closed": ('"Joe <joe@x>', [("Joe", "joe@x")]),
+    "quote not closed, later": ('Joe "Joey <joe@x>, a@y', [("Joe Joey", "joe@x"), ("", "a@y")]),
     "comment not closed": ("Joe (foo <joe@x>", [("Joe (foo", "joe@x")]),
     "everything encoded": ("=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=", [("Jörg", "joerg@example.com")]),
     "everything encoded, in base64": ("=?utf-8?B?SsO2cmcgPGpvZXJnQHg+?=, a@y", [("Jörg", "joerg@x"), ("", "a@y")]),
@@ -180,6 +189,19 @@ def test_wrong_encoded_words(value: str, expected: Pairs) -> None:
     assert addresses(value) == (expected, [INVALID_ENCODED_WORD])
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("=?utf-8?B?IkpvZSBEw7ZlIiA8am9l?=@x", [("Joe Döe", "joe@x")]),
+        ("a@z, =?utf-8?Q?J=C3=B6rg_<joerg?=@y>, b@z", [("", "a@z"), ("Jörg", "joerg@y"), ("", "b@z")]),
+    ],
+    ids=["alone", "in a list"],
+)
+def test_all_but_the_domain_encoded(value: str, expected: Pairs) -> None:
+    found, noted = addresses(value)
+    assert (found, sorted(noted)) == (expected, [INVALID_ADDRESS, INVALID_ENCODED_WORD])
+
+
 def test_returned_lists_are_not_shared() -> None:
     parse_addresses("shared@x", []).clear()
     assert parse_addresses("shared@x", []) == [Address("", "shared@x")]
@@ -190,6 +212,7 @@ UNITS = [
     ">", "<a@b", "a ", "a b,", ":", "a:", ";", "[", "[a", "a,", "@", " . ", "a@b c@d ", ".@ ", " ",
     '"a" ', "\\", "<a@b> ", "=?u?q?=2C?= ", "a@b =?u?q?=2C?= ", "=?u?q?a@b=2C?= ", "=?u?q?<a@b>=2C?=", "=?u?q?a@b?= ",
     "<=?u?q?a=40b?=", "=?u?q?x@b=2C_?=", "a@b ", "<@a,", "=", '"a"@b,',
+    "=?u?q?<a?=@b ", "=?u?q?<a?=@b,", "a, <", "a, b: ", "a@b <>", "a@b <>,",
 ]  # fmt: skip
 
 
