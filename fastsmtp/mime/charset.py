@@ -26,6 +26,8 @@ _DIRECT["iso-8859-1"] = "cp1252"
 _BOM: Final = "\ufeff"
 _ESCAPE: Final = b"\x1b"
 _SHIFT_OUT: Final = b"\x0e"
+# What is UTF-8 as far as one can see, not UTF-16: that has NULs where it is Latin, and other octets where it is not.
+_UNWIDE: Final = re.compile(rb"[A-Za-z0-9 ]{4,}|[\t\n\r -~\x80-\xf4]{8,}")
 _WINDOWS_1252: Final = bytes(set(range(256)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D})  # octets that it has a meaning for
 
 # Charsets whose octets change meaning by what precedes them in the text: pieces may not be joined before decoding.
@@ -59,6 +61,19 @@ def decode_charset(octets: Octets, label: str | None, defects: list[str], *, is_
             note(defects, defect)
         return text
     raise AssertionError("the last reading takes any octets")
+
+
+def decode_unencoded(octets: Octets, label: str | None) -> str:
+    """The text of a header field that was not encoded and is not UTF-8; `label` is the charset of the body.
+
+    That is taken unless the octets are rather UTF-8 with some damage. Never raises and never returns a surrogate.
+    """
+    codec = codec_of(label) if label else None
+    if codec is not None and b"Az".decode(codec if codec in _DIRECT else "utf-16", "replace") == "Az":
+        characters, lost = weigh_utf8(octets)
+        if characters < lost:
+            return decode_charset(octets, label, [])
+    return decode_charset(octets, "utf-8", [])
 
 
 def readings(octets: Octets, label: str | None, *, is_html: bool = False) -> Iterator[Reading]:
@@ -234,6 +249,9 @@ def _unicode(octets: Octets, name: str) -> Iterator[Reading]:
     elif name == "utf-32":
         big_endian = octets.startswith(b"\0") and not octets.startswith(codecs.BOM_UTF32_LE)
         name = "utf-32-be" if big_endian else "utf-32-le"
+    if name != "utf-7" and _UNWIDE.fullmatch(octets):
+        # QUIRK: programs on Windows call it `unicode` or `utf-16` because their strings are, and write UTF-8.
+        yield Reading("utf-8", False, (WRONG_CHARSET,))
     yield _STRICT[name]
     yield Reading(name, True, (UNDECODABLE_CHARSET,))
 

@@ -13,6 +13,7 @@ DEPTH_LIMIT: Final = "depth-limit"
 DUPLICATE_BOUNDARY: Final = "duplicate-boundary"
 DUPLICATE_CONTENT_TYPE: Final = "duplicate-content-type"
 DUPLICATE_PARAMETER: Final = "duplicate-parameter"
+EARLY_CLOSING_DELIMITER: Final = "early-closing-delimiter"
 FIELD_LIMIT: Final = "field-limit"
 HEADER_8BIT: Final = "header-8bit"
 HEADER_NUL: Final = "header-nul"
@@ -44,10 +45,11 @@ MEANINGS: Final[dict[str, str]] = {
     ADDRESS_LIMIT: "more addresses than the limit, or one without end: the rest of the field was not taken apart",
     DEPTH_LIMIT: "multiparts nested deeper than the limit: the innermost were kept as one part",
     DUPLICATE_BOUNDARY: "a multipart with the boundary of one around it: its delimiters count for the inner one",
-    DUPLICATE_CONTENT_TYPE: "more than one Content-Type field: the first counts",
+    DUPLICATE_CONTENT_TYPE: "more than one Content-Type field: the first with a boundary counts, or else the first",
     DUPLICATE_PARAMETER: "a parameter occurs twice in one field: the first counts",
+    EARLY_CLOSING_DELIMITER: "a multipart that goes on behind its closing delimiter: what follows is part of it",
     FIELD_LIMIT: "more header fields than the limit: the rest was left out",
-    HEADER_8BIT: "8-bit header octets that are not UTF-8: read as windows-1252, or with U+FFFD where most are",
+    HEADER_8BIT: "8-bit header octets that are not UTF-8: read as the body is, as windows-1252, or with U+FFFD",
     HEADER_NUL: "a header field contains NUL",
     INVALID_ADDRESS: "an address list does not follow RFC 5322",
     INVALID_BASE64: "base64 with characters, padding or length it cannot have",

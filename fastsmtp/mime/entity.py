@@ -17,6 +17,7 @@ from fastsmtp.mime.words import decode_words
 _PLAIN: Final = MediaType("text/plain", {})
 _MESSAGE: Final = MediaType("message/rfc822", {})
 _RELATED: Final = "multipart/related"
+_MAX_OTHERS: Final = 4  # Content-Types of one entity that are looked at besides the first
 _MAX_BOUNDARY: Final = 998  # characters, a line of RFC 5322 2.1.1; RFC 2046 5.1.1 allows 70
 ENTITY_OCTETS: Final = 384  # of memory for an entity without what its header says
 _MAX_TRANSFER_ENCODING: Final = 100  # characters that are looked at
@@ -42,8 +43,9 @@ class Entity:
 
     `number` counts as IMAP does ("" the message, "2.1" the first part of its second part). `fields` are all header
     fields of the message in order, unfolded and not decoded; those of parts are not kept. `parent` is the multipart
-    that it is part number `place` of, None for the message. `boundary` is None for all but multiparts, `defects` is
-    what is wrong with this entity alone. `octets` is about how much memory it takes.
+    that it is part number `place` of, None for the message. `boundary` is None for all but multiparts, whose delimiters
+    may have `other_boundaries`, too; `defects` is what is wrong with this entity alone. `octets` is about how much
+    memory it takes.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class Entity:
         "media_type",
         "number",
         "octets",
+        "other_boundaries",
         "parent",
         "parts",
         "place",
@@ -78,6 +81,7 @@ class Entity:
         self._content_id: PackedText | None = None
         self._filename: PackedText | None = None
         self.boundary: bytes | None = None
+        self.other_boundaries: list[bytes] = []
         self.role = Role.TEXT
         self.parent: Entity | None = None
         self.place = 0
@@ -122,6 +126,8 @@ class Entity:
                 self.octets += width * len(block) + FIELD_OCTETS * len(self._fields)
         if self._filename is not None or self._content_id is not None:
             self.octets += size_of(self._filename) + size_of(self._content_id)
+        if self.other_boundaries:
+            self.octets += sum(map(len, self.other_boundaries))
         parameters = len(self.media_type.parameters)
         if len(block) > _MAX_SHARED or parameters > _MAX_PARAMETERS:
             self._forget_parameters()
@@ -166,15 +172,19 @@ def read_entity(block: bytes, number: str, parent: Entity | None, budget: Budget
     found = entity.defects
     found.extend(header.defects)
     first: dict[str, str] = {}
+    others: list[str] = []  # further Content-Types
     for name, value in header.fields:
         key = name.lower()
         if key in _READ:
-            if key not in first:
+            if not first.get(key):  # QUIRK: scripts send a field of a template empty, and then theirs
                 first[key] = value
             elif key == "content-type":
-                defects.note(found, defects.DUPLICATE_CONTENT_TYPE)
+                others.append(value)
     if first:
-        _read_content_fields(entity, first, budget or Budget())
+        budget = budget or Budget()
+        _read_content_fields(entity, first, budget)
+        if others:
+            _read_other_types(entity, others[:_MAX_OTHERS], budget)
     if parent is not None:
         entity.parent, entity.place = parent, parent.parts
         if parent.media_type.value == _RELATED and not parent.root:
@@ -191,6 +201,10 @@ def _look_for_root(related: Entity, part: Entity) -> None:
 
 
 def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) -> None:
+    for key, value in first.items():
+        if value.startswith("=?"):  # QUIRK: gateways encode whole fields: `Content-Disposition: =?utf-8?Q?inline?=`
+            first[key] = decode_words(value, entity.defects, budget)
+            defects.note(entity.defects, defects.INVALID_ENCODED_WORD)
     value = first.get("content-type")
     if value is not None:
         entity.media_type = parse_media_type(value, entity.defects, budget)
@@ -210,14 +224,44 @@ def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) 
         entity.filename = filename_of(entity.media_type, entity.disposition)
 
 
+def _read_other_types(entity: Entity, values: list[str], budget: Budget) -> None:
+    """QUIRK: mailers that set Content-Type twice end parts with the boundary of either one, if they have any.
+
+    So the first one with a boundary counts, and the delimiters of the others, too.
+    """
+    defects.note(entity.defects, defects.DUPLICATE_CONTENT_TYPE)
+    for value in values:
+        media_type = parse_media_type(value, [], budget)
+        boundary = _boundary_of(media_type)
+        if boundary is None:
+            continue
+        if _boundary_of(entity.media_type) is None:
+            entity.media_type = media_type
+        else:
+            entity.other_boundaries.append(boundary)
+
+
+def _boundary_of(media_type: MediaType) -> bytes | None:
+    """The boundary of a multipart, None where there is none, or one that no line can hold.
+
+    RFC 2046 5.1.1: boundaries are ASCII and do not end in a blank; senders exist that break either rule.
+    """
+    boundary = media_type.parameters.get("boundary", "").rstrip()
+    is_usable = media_type.value.startswith("multipart/") and 0 < len(boundary) <= _MAX_BOUNDARY
+    return boundary.encode() if is_usable else None
+
+
 def _role_of(entity: Entity, parent: Entity | None) -> Role:
     """Body or attachment, after RFC 8621 4.1.4; every media type but the two kinds of text is an attachment."""
     media_type = entity.media_type.value
     if media_type.startswith("multipart/"):
-        # RFC 2046 5.1.1: boundaries are ASCII and do not end in a blank; senders exist that break either rule.
-        boundary = entity.media_type.parameters.get("boundary", "").rstrip()
-        if 0 < len(boundary) <= _MAX_BOUNDARY:
-            entity.boundary = boundary.encode()
+        boundary = _boundary_of(entity.media_type)
+        if boundary is not None:
+            entity.boundary = boundary
+            if b" " in boundary or b"\t" in boundary:
+                # QUIRK: mailers fold a field within the boundary, where no blank was, or with a tab for the blank.
+                words = boundary.split()
+                entity.other_boundaries += [b" ".join(words), b"".join(words)]
             return Role.MULTIPART
         defects.note(entity.defects, defects.MISSING_BOUNDARY)
         return Role.TEXT

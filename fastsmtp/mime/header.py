@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from fastsmtp.mime._fields import skip_fields, skip_text, split_fields
 from fastsmtp.mime.address import Address, parse_addresses
 from fastsmtp.mime.budget import MAX_GUESSES
-from fastsmtp.mime.charset import decode_charset
+from fastsmtp.mime.charset import decode_unencoded
 from fastsmtp.mime.defects import (
     FIELD_LIMIT,
     HEADER_8BIT,
@@ -117,6 +117,9 @@ _NAME: Final = re.compile(r"[!-9;-~]+")  # ftext (RFC 5322 section 3.6.8)
 # (scripts that print an unset variable); names that are not ASCII: still a field. Blanks inside are what text looks
 # like, and `http://` too.
 _FIELD: Final = re.compile(r"([^ \t\r\n:]*)[ \t]*:(?!//)")
+# QUIRK: scripts that put a field together lose the blank before its second line: `Content-Type: text/plain;`, and then
+# `charset=utf-8`.
+_PARAMETER: Final = re.compile(r"[A-Za-z][A-Za-z0-9*-]*=")
 _EMPTY: Final = re.compile(r"\r*(?:\n|\Z)")  # QUIRK: pipes in text mode on Windows double the CR
 _FIELD_END: Final = re.compile(r"\n(?![ \t])")  # before a line that does not continue the field
 
@@ -133,6 +136,8 @@ _JUNK: Final = re.compile(
 # Whatever else is not ASCII is junk before a name that is registered; otherwise it is part of the name.
 _JUNK_BEFORE_NAME: Final = re.compile(r"[\0-\t\x0b-\x20\x7f-\xff]{1,64}(?=([!-9;-~]+)[ \t]*:)")
 _NOWHERE: Final = -1
+_MAX_OPEN: Final = 8 * 1024  # characters of a field that goes on in lines without a blank; each copies it
+_BLANKS: Final = " \t\r"
 
 
 def _irregular_fields(block: bytes | bytearray) -> HeaderBlock:
@@ -166,8 +171,16 @@ class _BlockReader:
             # Names that are not ASCII alone make no header: they are text.
             self._found = []
             self._text_start = begin
-        fields = [(self._decode(name), self._decode(value.strip(" \t\r"))) for name, value in self._found]
+        label = None if self._text.isascii() else self._charset()
+        fields = [(self._decode(name, None), self._decode(value.strip(_BLANKS), label)) for name, value in self._found]
         return HeaderBlock(fields, position if self._text_start == _NOWHERE else self._text_start, self._defects)
+
+    def _charset(self) -> str | None:
+        """The charset that the header names for its body."""
+        for name, value in self._found:
+            if name.lower() == "content-type":
+                return parse_media_type(value.strip(_BLANKS), []).parameters.get("charset")
+        return None
 
     def _find_first(self) -> tuple[int, int]:
         """Behind the lines of an mbox: where the first line begins, and its text behind what is junk."""
@@ -195,7 +208,9 @@ class _BlockReader:
         text = self._text
         while position < len(text):
             match = None if text[position] in " \t" else _FIELD.match(text, position)
-            if match is not None:
+            if self._found and (parameter := _PARAMETER.match(text, position)) is not None and self._is_open():
+                position = self._go_on(parameter.start())
+            elif match is not None:
                 position = self._read_field(match, position)
             elif (empty := _EMPTY.match(text, position)) is not None:
                 return empty.end()
@@ -206,19 +221,34 @@ class _BlockReader:
             line = position
         return position
 
-    def _decode(self, text: str) -> str:
-        """The text of octets that were read as Latin-1."""
+    def _decode(self, text: str, label: str | None) -> str:
+        """The text of octets that were read as Latin-1; `label` is the charset of the body."""
         if text.isascii():
             return text
         octets = text.encode("latin-1")
         try:
             return octets.decode()
         except UnicodeDecodeError:
-            # QUIRK: PHP mail() puts text into headers as it is, in the charset of the script: mostly windows-1252.
+            # QUIRK: PHP mail() puts text into headers as it is, in the charset of the script: mostly that of the body.
             # Others cut UTF-8 between octets.
             note(self._defects, HEADER_8BIT)
             self._guesses += 1
-            return decode_charset(octets, "utf-8", []) if self._guesses <= MAX_GUESSES else text
+            return decode_unencoded(octets, label) if self._guesses <= MAX_GUESSES else text
+
+    def _is_open(self) -> bool:
+        """Whether the last field is to go on with a parameter."""
+        name, value = self._found[-1]
+        if len(value) > _MAX_OPEN or name.lower() not in ("content-type", "content-disposition"):
+            return False
+        return value.rstrip().endswith(";")
+
+    def _go_on(self, position: int) -> int:
+        """Add what begins at `position` to the last field; returns where it ends."""
+        note(self._defects, INVALID_HEADER_LINE)
+        name, value = self._found[-1]
+        more, end = _unfold(self._text, position)
+        self._found[-1] = (name, f"{value.rstrip()} {more}")
+        return end
 
     def _read_field(self, match: re.Match[str], position: int) -> int:
         if len(self._found) == MAX_FIELDS:

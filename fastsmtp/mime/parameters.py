@@ -236,6 +236,7 @@ class _Scanner:
     _HEAD_NAME: ClassVar[re.Pattern[str]] = re.compile(r'(?:^|[ \t\r\n,])[^ \t\r\n;,="()/]+[ \t\r\n]*=')
     _NAME: ClassVar[re.Pattern[str]] = re.compile(r'([^ \t\r\n;,="()]+)[ \t\r\n]*=[ \t\r\n]*')
     _NEXT_NAME: ClassVar[re.Pattern[str]] = re.compile(rf"(?:,[ \t\r\n]*|[ \t\r\n]+){_TOKEN}[ \t\r\n]*=")
+    _ESCAPED: ClassVar[re.Pattern[str]] = re.compile(r'\\"([^"\\]*)\\"')
     _END: ClassVar[re.Pattern[str]] = re.compile(r"[ \t\r\n]*(?:;|\Z)")
     _WORD: ClassVar[re.Pattern[str]] = re.compile(r"[^ \t\r\n;,(]*")
     _BOUNDARY_WORD: ClassVar[re.Pattern[str]] = re.compile(r"[^ \t\r\n;]*")
@@ -274,6 +275,11 @@ class _Scanner:
             self._position = match.end()
             if self._value.startswith('"', self._position):
                 text = self._take_quoted(match[1].lower().partition("*")[0])
+            elif (escaped := self._ESCAPED.match(self._value, self._position)) is not None:
+                # QUIRK: templates escape quotes once too often: `boundary=\\"abc\\"`.
+                self._position = escaped.end()
+                note(self._defects, INVALID_PARAMETER)
+                text = escaped[1]
             else:
                 text = self._take_unquoted(match[1].lower().partition("*")[0])
             parameters.append(_Parameter(match[1], text))

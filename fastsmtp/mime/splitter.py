@@ -66,6 +66,7 @@ class Splitter:
         "_hidden",
         "_in_part",
         "_in_preamble",
+        "_is_closed",
         "_is_full",
         "_multiparts",
         "_own_delimiters",
@@ -88,8 +89,10 @@ class Splitter:
         self.budget = Budget()  # of the mail: what may still be taken apart
         self._reading_header = True  # of an entity; otherwise a body, a preamble or an epilogue
         self._multiparts: list[Entity] = []  # open multiparts, outermost first
+        self._is_closed = False  # the innermost is in its epilogue, and may still go on
         self._delimiters: dict[bytes, tuple[int, bool]] = {}  # line without "--" -> index of multipart, closing?
-        self._hidden: list[list[tuple[int, bool] | None]] = []  # what stood there for each open multipart before
+        # For each open multipart its lines, and what stood there before.
+        self._hidden: list[list[tuple[bytes, tuple[int, bool] | None]]] = []
         self._work = 0  # done in this call of `feed`, in octets of headers
         self._parts = 0  # parts begun in the whole message
         self._is_full = False  # the limit of parts is reached: there are no more delimiters
@@ -138,13 +141,14 @@ class Splitter:
 
     def close(self) -> None:
         """Mail data has ended: finish what is open."""
+        self._forget_last_delimiter()
         self._finish_headers()
         held, self._held = self._held, b""
         if held:
             self._close_held(held)
         if self._in_part:
             self._end_part()
-        if self._multiparts:
+        if len(self._multiparts) > self._is_closed:
             defects.note(self.defects, defects.MISSING_CLOSING_DELIMITER)
 
     def _put_back(self, buf: bytearray, start: int, end: int) -> tuple[bytearray, int, int]:
@@ -216,10 +220,10 @@ class Splitter:
         self._dashes += 1
         if _CONTENT_TYPE.search(header) is None:
             return
-        boundary = read_entity(header, "", None)[0].boundary
+        entity = read_entity(header, "", None)[0]
         self._own_delimiters = self._delimiters
-        if boundary is not None:
-            self._own_delimiters = {**self._delimiters, boundary: _OWN, boundary + b"--": _OWN}
+        if entity.boundary is not None:
+            self._own_delimiters = self._delimiters | {line: _OWN for line, _ in self._lines_of(entity)}
 
     def _cut_header(self) -> None:
         """The header is too long. What follows is body: nothing is lost, and nothing grows."""
@@ -287,7 +291,7 @@ class Splitter:
             return
         self._at_line_start = False
         if not self._in_part:
-            if not self._multiparts or self._multiparts[-1].parts:
+            if not self._multiparts or self._multiparts[-1].parts or self._is_closed:
                 return  # an epilogue
             self._in_preamble = True
             preamble = Entity(self._multiparts[-1].number, [], _PREAMBLE_TYPE)
@@ -327,8 +331,14 @@ class Splitter:
             self._give(bytearray(held), 0, len(held))
             return
         self._on_delimiter(*delimiter)
+        self._forget_last_delimiter()
         if self._reading_header:
             self._finish_header(self._header, 0, 0)
+
+    def _forget_last_delimiter(self) -> None:
+        """QUIRK: scripts send a delimiter in place of the closing one. Where nothing follows, it begins no part."""
+        if self._reading_header and not self._header and self._multiparts and self._multiparts[-1].parts > 1:
+            self._reading_header = False
 
     # Multiparts
 
@@ -341,19 +351,33 @@ class Splitter:
         self._multiparts.append(entity)
         self.kept += entity.octets + _DELIMITER_OCTETS + 2 * len(boundary)
         # An inner multipart with the boundary of an outer one hides it: the innermost match counts.
-        hidden: list[tuple[int, bool] | None] = []
-        for line, closing in ((boundary, False), (boundary + b"--", True)):
-            hidden.append(self._delimiters.get(line))
+        lines = self._lines_of(entity)
+        self._hidden.append([(line, self._delimiters.get(line)) for line, _ in lines])
+        for line, closing in lines:
             self._delimiters[line] = (index, closing)
-        self._hidden.append(hidden)
+
+    def _lines_of(self, multipart: Entity) -> list[tuple[bytes, bool]]:
+        """The delimiters of a multipart, without "--", and which of them are closing ones.
+
+        Those that it may have besides hide no others.
+        """
+        boundary = multipart.boundary
+        assert boundary is not None
+        lines = [(boundary, False), (boundary + b"--", True)]
+        for other in multipart.other_boundaries:
+            if other not in self._delimiters and other + b"--" not in self._delimiters and (other, False) not in lines:
+                lines += [(other, False), (other + b"--", True)]
+        return lines
+
+    def _hides(self, index: int) -> bool:
+        """Whether a delimiter of one multipart would be that of another one around it."""
+        return any(delimiter is not None for _, delimiter in self._hidden[index])
 
     def _close_multiparts(self, left: int) -> None:
         """All open multiparts but the `left` outermost have ended."""
         while len(self._multiparts) > left:
-            boundary = self._multiparts.pop().boundary
-            assert boundary is not None
-            opening, closing = self._hidden.pop()
-            for line, delimiter in ((boundary + b"--", closing), (boundary, opening)):
+            self._multiparts.pop()
+            for line, delimiter in reversed(self._hidden.pop()):
                 if delimiter is None:
                     del self._delimiters[line]
                 else:
@@ -362,13 +386,17 @@ class Splitter:
     def _on_delimiter(self, index: int, closing: bool) -> None:
         """A delimiter of the open multipart number `index` was read: it ends all that is open inside of it."""
         multipart = self._multiparts[index]
+        inside = len(self._multiparts) - index - 1
+        if inside > self._is_closed:
+            defects.note(self.defects, defects.MISSING_CLOSING_DELIMITER)
         if not closing:
             multipart.parts += 1
-        if index + 1 < len(self._multiparts):
-            defects.note(self.defects, defects.MISSING_CLOSING_DELIMITER)
+            if self._is_closed and not inside:  # QUIRK: scripts close a multipart behind each of its parts
+                defects.note(self.defects, defects.EARLY_CLOSING_DELIMITER)
         if self._in_part:
             self._end_part()
-        self._close_multiparts(index if closing else index + 1)
+        self._is_closed = closing and not self._hides(index)
+        self._close_multiparts(index + 1 if self._is_closed or not closing else index)
         if closing:
             self._reading_header = False
             self._at_line_start = True

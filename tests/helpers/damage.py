@@ -91,6 +91,11 @@ DAMAGE: dict[str, tuple[bytes, list[str], list[list[str]]]] = {
         [d.MISSING_CLOSING_DELIMITER],
         [],
     ),
+    "closing delimiter behind each part": (
+        multipart("--b\n\none\n--b--\n--b\n\ntwo\n--b--\n"),
+        [d.EARLY_CLOSING_DELIMITER],
+        [],
+    ),
     "duplicate Content-Type": (
         crlf("Content-Type: text/plain\nContent-Type: text/html\n\ntext\n"),
         [d.DUPLICATE_CONTENT_TYPE],

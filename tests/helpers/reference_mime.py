@@ -15,11 +15,14 @@ class Reader:
     def __init__(self, octets: bytes) -> None:
         self.parts: list[Part] = []
         self._multiparts: list[Entity] = []
+        self._is_closed = False  # the last of them has been closed
         self._header: bytes | None = b""  # lines of the header that is being read
         self._part: tuple[str, str] | None = None  # number and type of the part that is being read
         self._body = b""  # of the part, or a preamble
         for line in re.findall(rb"[^\n]*\n|[^\n]+", octets):
             self._read(line)
+        if self._header == b"" and self._multiparts and self._multiparts[-1].parts > 1:
+            self._header = None  # the last line was a delimiter
         self._end_headers()
         self._end_body()
 
@@ -44,10 +47,11 @@ class Reader:
         text = line.rstrip(b" \t\r\n")
         for index, multipart in reversed(list(enumerate(self._multiparts))):
             assert multipart.boundary is not None
-            if text == b"--" + multipart.boundary + b"--":
-                return index, True
-            if text == b"--" + multipart.boundary:
-                return index, False
+            for boundary in (multipart.boundary, *multipart.other_boundaries):
+                if text == b"--" + boundary + b"--":
+                    return index, True
+                if text == b"--" + boundary:
+                    return index, False
         return None
 
     def _end_headers(self) -> None:
@@ -76,7 +80,7 @@ class Reader:
         part, self._part = self._part, None
         if part is not None:
             self.parts.append((*part, body))
-        elif body and self._multiparts and not self._multiparts[-1].parts:
+        elif body and self._multiparts and not self._multiparts[-1].parts and not self._is_closed:
             self.parts.append((self._multiparts[-1].number, "text/plain", body))  # a preamble without parts
 
     def _on_delimiter(self, index: int, closing: bool) -> None:
@@ -84,6 +88,11 @@ class Reader:
         if not closing:
             multipart.parts += 1
         self._end_body()
-        del self._multiparts[index if closing else index + 1 :]
+        del self._multiparts[index + 1 :]
+        self._is_closed = closing
+        around = [boundary for outer in self._multiparts[:-1] for boundary in (outer.boundary, *outer.other_boundaries)]
+        if closing and multipart.boundary in around:
+            self._multiparts.pop()
+            self._is_closed = False
         if not closing:
             self._header = b""

@@ -72,6 +72,52 @@ def test_boundary(name: str) -> None:
     assert entity.defects == ([] if boundary else [defects.MISSING_BOUNDARY])
 
 
+TWICE = {
+    "first counts": ("text/html", "text/plain", "text/html", None, []),
+    "first has the boundary": ("multipart/mixed; boundary=a", "text/plain", "multipart/mixed", b"a", []),
+    "second has the boundary": ("text/plain", "multipart/mixed; boundary=b", "multipart/mixed", b"b", []),
+    "no type": ("text", "text/html", "text/plain", None, [defects.INVALID_CONTENT_TYPE]),
+    "no boundary": ("multipart/mixed", "multipart/mixed; boundary=b", "multipart/mixed", b"b", []),
+    "boundary of no multipart": ("text/html", "text/plain; boundary=b", "text/html", None, []),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_two_content_types(name: str) -> None:
+    first, second, media_type, boundary, found = TWICE[name]
+    entity = read(f"Content-Type: {first}\ncontent-type: {second}\n")
+    assert (entity.media_type.value, entity.boundary, entity.other_boundaries) == (media_type, boundary, [])
+    assert entity.defects == [*found, defects.DUPLICATE_CONTENT_TYPE]
+
+
+def test_several_boundaries() -> None:
+    entity = read("".join(f"Content-Type: multipart/mixed; boundary=b{n}\n" for n in range(1000)))
+    assert entity.boundary == b"b0"
+    assert entity.other_boundaries == [b"b1", b"b2", b"b3", b"b4"]
+
+
+def test_an_empty_field_is_none() -> None:
+    entity = read(
+        "Content-Type:\nContent-Disposition:\nContent-Transfer-Encoding:\nContent-ID:\n"
+        "Content-Type: text/html\nContent-Disposition: inline\nContent-Transfer-Encoding: base64\nContent-ID: <a@b>\n"
+    )
+    assert entity.media_type.value == "text/html"
+    assert entity.disposition is not None
+    assert entity.disposition.value == "inline"
+    assert (entity.transfer_encoding, entity.content_id, entity.defects) == ("base64", "a@b", [])
+
+
+def test_fields_that_are_encoded_words() -> None:
+    entity = read(
+        "Content-Type: =?utf-8?Q?text/html;_charset=3Dutf-8?=\nContent-Transfer-Encoding: =?utf-8?B?YmFzZTY0?=\n"
+        "Content-Disposition: =?utf-8?Q?attachment;_filename=3D=22a_b.htm=22?=\nContent-ID: =?utf-8?Q?=3Ca=40b=3E?=\n"
+    )
+    assert (entity.media_type.value, entity.media_type.parameters) == ("text/html", {"charset": "utf-8"})
+    assert (entity.role, entity.filename) == (Role.ATTACHMENT, "a b.htm")
+    assert (entity.transfer_encoding, entity.content_id) == ("base64", "a@b")
+    assert entity.defects == [defects.INVALID_ENCODED_WORD]
+
+
 NAMES = {
     "given": ("text/csv; name=data.csv", "2", "data.csv"),
     "blank": ('text/csv; name=" "', "2", "part-2.csv"),

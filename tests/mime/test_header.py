@@ -61,6 +61,24 @@ DAMAGED = {
     "nul": (b"A: 1\x002\r\n\r\n", [("A", "1\x002")], 10, [HEADER_NUL]),
     "nul in the name": (b"A\0: 1\r\n\r\n", [("A\0", "1")], 9, [HEADER_NUL, INVALID_HEADER_LINE]),
     "text between fields": (b"A: 1\r\nHello you\r\nB: 2\r\n\r\n", [("A", "1"), ("B", "2")], 25, [INVALID_HEADER_LINE]),
+    "parameters without a blank before them": (
+        b'Content-Type: multipart/mixed;\r\nboundary="a:b";\r\n\tx=y;\r\nz=1\r\nA: 1\r\n\r\n',
+        [("Content-Type", 'multipart/mixed; boundary="a:b";\tx=y; z=1'), ("A", "1")],
+        69,
+        [INVALID_HEADER_LINE],
+    ),
+    "parameter without a blank, at the end": (
+        b"Content-Disposition: attachment; \nfilename=a\n\n",
+        [("Content-Disposition", "attachment; filename=a")],
+        46,
+        [INVALID_HEADER_LINE],
+    ),
+    "no parameter of this field": (
+        b"Content-Type: text/plain\nx=y\nSubject: a;\nb=c\n\n",
+        [("Content-Type", "text/plain"), ("Subject", "a;")],
+        41,
+        [INVALID_HEADER_LINE],
+    ),
     "text before the fields": (b"Hello you\r\nA: 1\r\n\r\n", [("A", "1")], 19, [INVALID_HEADER_LINE]),
     "text that goes on": (
         b"A: 1\r\nHello\r\n you\r\nB: 2\r\n\r\n",
@@ -148,6 +166,30 @@ DAMAGED = {
         18,
         [HEADER_8BIT],
     ),
+    "in the charset of the body": (
+        "Subject: Привет\r\nX: Ё\r\nContent-Type: text/plain; charset=KOI8-R\r\n\r\n".encode("koi8-r"),
+        [("Subject", "Привет"), ("X", "Ё"), ("Content-Type", "text/plain; charset=KOI8-R")],
+        67,
+        [HEADER_8BIT],
+    ),
+    "in a charset of two octets": (
+        "Content-Type: text/plain; charset=euc-kr\nSubject: 안녕하세요\n\n".encode("euc-kr"),
+        [("Content-Type", "text/plain; charset=euc-kr"), ("Subject", "안녕하세요")],
+        62,
+        [HEADER_8BIT],
+    ),
+    "rather utf-8 than the charset of the body": (
+        b"Content-Type: text/plain; charset=koi8-r\nSubject: Gr\xc3\xbc\xc3\n\n",
+        [("Content-Type", "text/plain; charset=koi8-r"), ("Subject", "Grü\ufffd")],
+        57,
+        [HEADER_8BIT],
+    ),
+    "charset of the body that no header has": (
+        b"Content-Type: text/plain; charset=ibm037\nSubject: caf\xe9\n\n",
+        [("Content-Type", "text/plain; charset=ibm037"), ("Subject", "café")],
+        56,
+        [HEADER_8BIT],
+    ),
     "no meaning in windows-1252": (b"A: x\x81\r\n\r\n", [("A", "x\ufffd")], 9, [HEADER_8BIT]),
 }
 
@@ -189,6 +231,7 @@ def test_hostile_blocks() -> None:
     assert parse_fields(b"A: 1\r\n " * 100_000).fields == [("A", ("1" + " A: ") * 99_999 + "1")]
     assert parse_fields(b"a:\n" * 300_000 + b"\n").fields == [("a", "")] * MAX_FIELDS
     assert parse_fields(b"A:" + b"\r\n " * 300_000 + b"x\xff").fields == [("A", "xÿ")]
+    assert len(parse_fields(b"Content-Type: a;\n" + b"x=1;\n" * 100_000 + b"\n").fields[0][1]) < 10_000
 
 
 FIELD_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,20}", fullmatch=True)

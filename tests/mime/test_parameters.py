@@ -137,6 +137,13 @@ TYPES = {
     "quotes in quotes": ('x/y; name="my "best" photo.jpg"; a=b', "x/y", {"name": 'my "best" photo.jpg', "a": "b"}, BAD),
     "windows path": (r'x/y; name="C:\Users\ada\notes.txt"', "x/y", {"name": r"C:\Users\ada\notes.txt"}, []),
     "path that ends in a backslash": ('x/y; name="C:\\dir\\"', "x/y", {"name": "C:\\dir\\"}, BAD),
+    "escaped quotes": (
+        r"x/y; boundary=\"a;b\"; charset=\"utf-8\"; name=\"a b.pdf\"",
+        "x/y",
+        {"boundary": "a;b", "charset": "utf-8", "name": "a b.pdf"},
+        BAD,
+    ),
+    "escaped quote alone": (r"x/y; name=\"a.pdf; a=b", "x/y", {"name": '\\"a.pdf', "a": "b"}, BAD),
     "encoded words in quotes": (
         'x/y; name="=?utf-8?B?UsOpc3Vtw6kgMjAyNS5wZGY=?="',
         "x/y",

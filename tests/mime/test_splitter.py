@@ -110,9 +110,71 @@ CASES: dict[str, tuple[bytes, list[tuple[str, str, bytes]], list[str]]] = {
         [],
     ),
     "preamble and epilogue": (
-        multipart("b", "This is MIME.\n\n--b\n\none\n--b--\n\n--b\nbye\n"),
+        multipart("b", "This is MIME.\n\n--b\n\none\n--b--\n\n--bye\nbye\n"),
         [("1", "text/plain", b"one")],
         [],
+    ),
+    "closed behind each part": (
+        multipart("b", "--b\n\none\n--b--\nbetween\n--b\n\ntwo\n--b--\n\n--b--\nbye\n"),
+        [("1", "text/plain", b"one"), ("2", "text/plain", b"two")],
+        [defects.EARLY_CLOSING_DELIMITER],
+    ),
+    "closed before the first part": (
+        multipart("b", "preamble\n--b--\nbetween\n--b\n\none\n--b--\n"),
+        [("", "text/plain", b"preamble"), ("1", "text/plain", b"one")],
+        [defects.EARLY_CLOSING_DELIMITER],
+    ),
+    "inner one closed behind each part": (
+        multipart(
+            "o", "--o\n" + multipart("i", "--i\n\n1\n--i--\n--i\n\n2\n--i--\nx\n").decode() + "--o\n\n3\n--o--\n"
+        ),
+        [("1.1", "text/plain", b"1"), ("1.2", "text/plain", b"2"), ("2", "text/plain", b"3")],
+        [defects.EARLY_CLOSING_DELIMITER],
+    ),
+    "inner one closed, outer one not": (
+        multipart("o", "--o\n" + multipart("i", "--i\n\n1\n--i--\nx\n").decode()),
+        [("1.1", "text/plain", b"1")],
+        [defects.MISSING_CLOSING_DELIMITER],
+    ),
+    "delimiter for the closing one": (
+        multipart("b", "--b\n\none\n--b\n\ntwo\n--b\n"),
+        [("1", "text/plain", b"one"), ("2", "text/plain", b"two")],
+        [defects.MISSING_CLOSING_DELIMITER],
+    ),
+    "blank of a fold in the boundary": (
+        crlf('Content-Type: multipart/mixed; boundary="b=\n =c"\n\n--b==c\n\none\n--b==c--\nbye\n'),
+        [("1", "text/plain", b"one")],
+        [],
+    ),
+    "tab of a fold in the boundary": (
+        crlf('Content-Type: multipart/mixed; boundary="b\n\tc"\n\n--b c\n\none\n--b c--\nbye\n'),
+        [("1", "text/plain", b"one")],
+        [],
+    ),
+    "blanks in the boundary": (
+        multipart("b  c", "--b  c\n\none\n--b  c--\nbye\n"),
+        [("1", "text/plain", b"one")],
+        [],
+    ),
+    "blank in the boundary, and an outer one without": (
+        multipart("bc", "--bc\n" + multipart("b c", "--b c\n\n1\n--b c--\n").decode() + "--bc\n\n2\n--bc--\n"),
+        [("1.1", "text/plain", b"1"), ("2", "text/plain", b"2")],
+        [],
+    ),
+    "two boundaries": (
+        crlf(
+            "Content-Type: multipart/mixed; boundary=a\nContent-Type: multipart/alternative; boundary=b\n\n"
+            "--b\n\none\n--b\n\ntwo\n--b--\nbye\n"
+        ),
+        [("1", "text/plain", b"one"), ("2", "text/plain", b"two")],
+        [defects.DUPLICATE_CONTENT_TYPE],
+    ),
+    "two boundaries, no empty line": (
+        crlf(
+            "Content-Type: multipart/mixed; boundary=a\nContent-Type: multipart/mixed; boundary=b\n--b\n\none\n--b--\n"
+        ),
+        [("1", "text/plain", b"one")],
+        [defects.DUPLICATE_CONTENT_TYPE],
     ),
     "line break before the delimiter belongs to it": (
         multipart("b", "--b\n\none\n\n--b\n\n\n--b\n\n--b--\n"),
@@ -191,7 +253,7 @@ CASES: dict[str, tuple[bytes, list[tuple[str, str, bytes]], list[str]]] = {
     ),
     "ends in an opening delimiter": (
         multipart("b", "--b\n\none\n--b"),
-        [("1", "text/plain", b"one"), ("2", "text/plain", b"")],
+        [("1", "text/plain", b"one")],
         [defects.MISSING_CLOSING_DELIMITER],
     ),
     "no delimiter at all": (
