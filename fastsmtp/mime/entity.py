@@ -201,9 +201,9 @@ def _look_for_root(related: Entity, part: Entity) -> None:
 
 
 def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) -> None:
-    for key, value in first.items():
-        if value.startswith("=?"):  # QUIRK: gateways encode whole fields: `Content-Disposition: =?utf-8?Q?inline?=`
-            first[key] = decode_words(value, entity.defects, budget)
+    for key, sent in first.items():
+        if sent.startswith("=?"):  # QUIRK: gateways encode whole fields: `Content-Disposition: =?utf-8?Q?inline?=`
+            first[key] = decode_words(sent, entity.defects, budget)
             defects.note(entity.defects, defects.INVALID_ENCODED_WORD)
     value = first.get("content-type")
     if value is not None:
