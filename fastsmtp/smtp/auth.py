@@ -63,7 +63,8 @@ class Plain(Exchange):
     __slots__ = ()
 
     def respond(self, response: bytes) -> Captured:
-        words = _text(response).split("\0", 2)
+        # QUIRK: Thunderbird sends the name in Latin-1 and the password in UTF-8.
+        words = [_text(word) for word in response.split(b"\0", 2)]
         if len(words) == 3:
             authorization, authentication, password = words
             credentials = Credentials("PLAIN", authentication or authorization, password)
@@ -118,7 +119,7 @@ class XOAuth2(Exchange):
     __slots__ = ()
 
     def respond(self, response: bytes) -> Captured:
-        fields = _key_values(_text(response))
+        fields = _key_values(response)
         captured = _capture_bearer("XOAUTH2", fields.get("user"), fields, response)
         return captured._replace(well_formed=captured.well_formed and "user" in fields)
 
@@ -129,9 +130,9 @@ class OAuthBearer(Exchange):
     __slots__ = ()
 
     def respond(self, response: bytes) -> Captured:
-        header, _, rest = _text(response).partition("\x01")
+        header, _, rest = response.partition(b"\x01")
         username = None
-        for attribute in header.split(",")[1:]:
+        for attribute in _text(header).split(",")[1:]:
             if attribute.startswith("a="):
                 # saslname of RFC 5801 section 4
                 username = attribute[2:].replace("=2C", ",").replace("=3D", "=")
@@ -156,15 +157,16 @@ _EXCHANGES: Final[dict[str, type[Plain | Login | XOAuth2 | OAuthBearer]]] = {
 
 
 def _text(octets: bytes) -> str:
+    """One field of a response: each may have a charset of its own."""
     try:
         return octets.decode()
     except UnicodeDecodeError:
         return octets.decode("latin-1")
 
 
-def _key_values(text: str) -> dict[str, str]:
+def _key_values(octets: bytes) -> dict[str, str]:
     """The key=value pairs between ^A, keys in lower case."""
-    pairs = (field.partition("=") for field in text.split("\x01") if "=" in field)
+    pairs = (_text(field).partition("=") for field in octets.split(b"\x01") if b"=" in field)
     return {key.lower(): value for key, _, value in pairs}
 
 
