@@ -50,6 +50,7 @@ CYTHON = (
 # arguments, which Python 3.12 and later warn of; what is awaited is in modules that are not compiled.
 MYPYC = (
     "fastsmtp.server.protocol",
+    "fastsmtp.server.tlstransport",
     "fastsmtp.server.record",
     "fastsmtp.smtp.session",
     "fastsmtp.smtp.sessionsettings",

@@ -147,15 +147,17 @@ def _script_obstacles(what: str, script: str) -> Iterator[str]:
 
 
 def _tls_obstacles(config: Config) -> Iterator[str]:
-    settings = {listener.tls: listener.hostname for listener in config.smtp.listeners().values()}
-    if any(tls is not None and tls.cert for tls in settings):
-        from fastsmtp.server.tls import make_context  # brings OpenSSL along
+    listeners = config.smtp.listeners()
+    if any(listener.tls is not None and listener.tls.cert for listener in listeners.values()):
+        from fastsmtp.server.tls import make_contexts  # brings OpenSSL along
 
-        for tls, hostname in settings.items():
+        faults = {}
+        for name, listener in listeners.items():
             try:
-                make_context(tls, hostname)
+                make_contexts({name: listener})
             except StartError as error:
-                yield str(error)
+                faults[str(error)] = name
+        yield from faults  # each of them once
 
 
 # --- the rows

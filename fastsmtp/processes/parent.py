@@ -25,7 +25,7 @@ from fastsmtp.processes.facade import Facade
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
 from fastsmtp.processes.shares import shares, with_certificates
 from fastsmtp.processes.slot import Slot
-from fastsmtp.server.tls import AUTO, make_context, self_signed
+from fastsmtp.server.tls import is_auto, make_context, names_to_certify, self_signed
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.process import launched
 from fastsmtp.system.runtimedir import RuntimeDirectory
@@ -144,14 +144,14 @@ class Parent:
         return {name: bound[index % len(bound)].fileno() for name, bound in several.items()}
 
     def _certificates(self) -> dict[str, bytes]:
-        """Those that are made at start, by listener: all children have the same. Raises StartError for any other."""
-        made = {}
-        for name, listener in self._config.smtp.listeners().items():
-            if listener.tls is not None and listener.tls.cert == AUTO:
-                made[name] = self_signed(listener.hostname)
-            else:
-                make_context(listener.tls, listener.hostname)
-        return made
+        """The one that is made at start, by listener: all children have it. Raises StartError for any other."""
+        listeners = self._config.smtp.listeners()
+        for listener in listeners.values():
+            if not is_auto(listener.tls):
+                make_context(listener.tls)
+        names = names_to_certify(listeners)
+        made = self_signed(names) if names else b""
+        return {name: made for name, listener in listeners.items() if is_auto(listener.tls)}
 
     async def _start_children(self) -> None:
         """All at once. Raises StartError when one does not start."""

@@ -26,8 +26,9 @@ from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.record import MailRecord
-from fastsmtp.server.tls import tls_info, upgrade
-from fastsmtp.smtp.envelope import Credentials
+from fastsmtp.server.tls import tls_info
+from fastsmtp.server.tlstransport import TLSTransport
+from fastsmtp.smtp.envelope import Credentials, TLSInfo
 from fastsmtp.smtp.events import (
     HEADROOM,
     ClientNamed,
@@ -69,11 +70,14 @@ _NOTHING: Final = 0
 _VERDICT: Final = 1  # a worker has its mail: what the client sends on waits in the kernel
 _INFLIGHT: Final = 2  # too much mail in memory over all sessions
 _OUTPUT: Final = 4  # the client does not read our replies
-_TLS: Final = 8  # a handshake is under way
+_TLS: Final = 8  # a handshake is under way, and nothing in the clear comes meanwhile
 _COMMANDS: Final = 16  # commands that were read wait for their turn
 _LATE: Final = 32  # events that were read wait for theirs
-# No silence of the client's; the handshake has its own timer.
-_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _TLS | _COMMANDS | _LATE
+_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _COMMANDS | _LATE  # no silence of the client's
+
+_HANDSHAKE_S: Final = 60.0  # for a TLS handshake, where there is no read_timeout
+# How many clients above max_connections may do the handshake of implicit TLS all the same, to be told 421 under it.
+_TURNED_AWAY_UNDER_TLS: Final = 16
 
 
 class ReadBuffer:
@@ -123,6 +127,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_counted",
         "_counters",
         "_going_on",
+        "_handshake",
         "_header",
         "_hold",
         "_late",
@@ -132,12 +137,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_loop",
         "_lost",
         "_namespaces",
+        "_others",
         "_pumping",
         "_record",
         "_sequence",
         "_session",
         "_since",
-        "_starting_tls",
         "_tls_wanted",
         "_transcript",
         "_transport",
@@ -148,10 +153,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "uuid",
     )
 
-    def __init__(
-        self, listening: Listening, loop: asyncio.AbstractEventLoop, header: ProxyHeader | None = None
-    ) -> None:
-        """`header` came before the TLS handshake of the connection."""
+    def __init__(self, listening: Listening, loop: asyncio.AbstractEventLoop) -> None:
         # Server
         self._listening = listening
         self._log = listening.services.log
@@ -163,7 +165,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self.email_uuid = ""  # of the last email, which may be under way
         self._wall_since = 0.0  # Unix time at which the client connected
         self._transport: asyncio.Transport | None = None
-        self._header = header
+        self._header: ProxyHeader | None = None  # that came before the TLS handshake
+        self._others = 0  # connections that were open when this one came
         self._transcript: Transcript | None = None
         self._counted: Credentials | None = None  # the login that is in the counters already
         self._hold = _NOTHING
@@ -174,9 +177,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._going_on = False  # `_go_on` is called soon
         self._late: list[Event] = []  # what is still to be carried out, when it is our turn again
         self._late_octets = 0  # of mail data in it
-        self._lost: tuple[Exception | None] | None = None  # why the client is gone, once it is and events are late
+        self._lost = False  # the client is gone while events are late
         self._tls_wanted = False  # a handshake is to begin once the replies are written
-        self._starting_tls: asyncio.Task[None] | None = None
+        self._handshake: TLSTransport | None = None  # under way, or a PROXY header is awaited before it
         # Transaction
         self._capture: Capture | None = None  # of a mail that arrives
         self._namespaces: list[str] = []  # in which the ledger of the inbox has it
@@ -188,31 +191,69 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     # asyncio callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet, or turn away when there are too many."""
+        """Begin the session; where TLS is implicit, its handshake, behind which the session begins."""
         transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
         listening = self._listening
         self._transport = transport
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
-        peername = transport.get_extra_info("peername")
-        self.remote_addr = format_peer(peername)
-        self._session = Session(
-            listening.settings,
-            tls=tls_info(transport) if listening.implicit_tls else None,
-            remote_addr=self.remote_addr,
-            believed=listening.proxies.believes(peername),
-        )
+        self.remote_addr = format_peer(transport.get_extra_info("peername"))
+        self.uuid = uuid7()
+        self._since = self._loop.time()
+        self._wall_since = time.time()
+        self._enter()
+        self._session = self._make_session(transport)
+        if not listening.implicit_tls:
+            self._begin()
+        elif self._may_shake_hands():
+            self._encrypt(transport, proxied=bool(listening.proxies))
+        else:
+            self._leave()
+            self._log.warning("connection turned away", peer=self.remote_addr, reply="")
+            self._count_turned_away()
+            transport.abort()
+
+    def _enter(self) -> None:
+        """Count this connection, from its first moment on."""
+        connections, shared = self._listening.connections, self._listening.shared
+        if shared is None:
+            self._others = len(connections)
+        else:
+            with shared.locked():
+                self._others = shared.total()
+                shared.set(len(connections) + 1)
+        connections.add(self)
+
+    def _leave(self) -> None:
+        connections, shared = self._listening.connections, self._listening.shared
+        connections.discard(self)
+        if shared is not None:
+            shared.set(len(connections))
+
+    def _may_shake_hands(self) -> bool:
+        """Whether a client, if there are too many, can be told so under TLS."""
+        policies = self._listening.settings.policies
+        limit = 0 if policies is None else policies.max_connections
+        return not limit or self._others < limit + _TURNED_AWAY_UNDER_TLS
+
+    def _make_session(self, transport: asyncio.Transport, tls: TLSInfo | None = None) -> Session:
+        listening = self._listening
+        believed = listening.proxies.believes(transport.get_extra_info("peername"))
+        return Session(listening.settings, tls=tls, remote_addr=self.remote_addr, believed=believed)
+
+    def _begin(self) -> None:
+        """Greet, or turn away when there are too many."""
+        listening, transport = self._listening, self._transport
+        assert transport is not None
         try:
-            self._greet()
+            self._session.greet(self._others)
         except Exception:  # a fault of a policy
+            self._leave()
             self._give_up()
             return
         if self._session.closing:
+            self._leave()
             self._turn_away(transport)
             return
-        self.uuid = uuid7()
-        listening.connections.add(self)
-        self._since = self._loop.time()
-        self._wall_since = time.time()
         if self._counters is not None:
             self._counters.connections += 1
         if listening.include_transcript:
@@ -224,25 +265,17 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._session.take_header(self._header)
         self._pump()
 
-    def _greet(self) -> None:
-        """Let the session say how it begins. Raises what a policy raises."""
-        connections, shared = len(self._listening.connections), self._listening.shared
-        if shared is None:
-            self._session.greet(connections)
-            return
-        with shared.locked():
-            self._session.greet(shared.total())
-            if not self._session.closing:
-                shared.set(connections + 1)
-
     def _turn_away(self, transport: asyncio.Transport) -> None:
         """The session refused the client before its greeting."""
         output = self._session.take_output()
         self._log.warning("connection turned away", peer=self.remote_addr, reply=output.decode().rstrip())
-        if self._counters is not None:
-            self._counters.turned_away += 1
+        self._count_turned_away()
         transport.write(output)  # any kernel takes that much
         transport.close()
+
+    def _count_turned_away(self) -> None:
+        if self._counters is not None:
+            self._counters.turned_away += 1
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop reads to: the buffer shared by all connections, or the start of it."""
@@ -269,30 +302,31 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         session = self._session
         session.receive_eof()
         self._pump()
-        # No TLS connection is half-open under asyncio: there the answer changes nothing, and True is warned about.
-        return (session.waiting_for_decision or session.has_more_to_say) and session.peer.tls is None
+        return session.waiting_for_decision or session.has_more_to_say
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. A mail without its end is dropped; one that is complete goes its way to a worker."""
         self._transport = None
-        if self not in self._listening.connections:  # turned away, or a failed handshake has told it already
+        listening = self._listening
+        if self not in listening.connections:  # turned away
+            return
+        if self._handshake is not None:
+            self._end_handshake("the client is gone" if exc is None else str(exc) or type(exc).__name__)
+        if listening.implicit_tls and self._session.peer.tls is None:  # there was no session
+            self._leave()
+            listening.on_closed()
             return
         self._session.receive_eof()
         self._pump()
         if self._late:
-            self._lost = (exc,)
+            self._lost = True
         else:
-            self._end(exc)
+            self._end()
 
-    def _end(self, exc: Exception | None) -> None:
+    def _end(self) -> None:
         """All events are carried out, and no more come."""
         listening = self._listening
-        listening.connections.discard(self)
-        if listening.shared is not None:
-            listening.shared.set(len(listening.connections))
-        if self._starting_tls is not None:
-            reason = "the client is gone" if exc is None else str(exc) or type(exc).__name__
-            self._log.warning("TLS handshake failed", peer=self.remote_addr, connection=self.uuid, error=reason)
+        self._leave()
         self._tell_violations()
         self._count_login(self._session.peer.credentials)
         # A client that has connected and sent no mail is worth a line in any case.
@@ -343,6 +377,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             if transport.get_write_buffer_size() < self._unwritten:
                 self._await_client()  # it reads, if slowly
             timeout_s, since, waited_for = listening.write_timeout_s, self._blocked_since, "write timeout"
+        elif self._handshake is not None:
+            self._check_handshake(self._handshake, now)
+            return
         elif self._hold & _NOT_THE_CLIENTS or self._session.waiting_for_decision:
             return
         else:
@@ -369,7 +406,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             "since": timestamp(int(self._wall_since)),
             "emails": self._sequence,
             "email_uuid": self.email_uuid,
-            "state": session.state,
+            "state": session.state if self._handshake is None else "tls",
             "helo": session.peer.helo,
             "from": "" if transaction is None else transaction.reverse_path,
             "to": [] if transaction is None else transaction.forward_paths,
@@ -379,7 +416,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def shutdown(self) -> None:
         """The server stops: 421 now, or after the transaction that is under way; in a TLS handshake there is none."""
-        if self._hold & _TLS:
+        if self._handshake is not None:
             self.abort()
             return
         self._session.shutdown()
@@ -488,8 +525,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return True
         self._resume(_LATE)
         self._pump()
-        if self._lost is not None and not self._late:
-            self._end(self._lost[0])
+        if self._lost and not self._late:
+            self._end()
         return False
 
     def _go_on_soon(self) -> None:
@@ -705,34 +742,68 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     # TLS
 
     def _start_tls(self) -> None:
-        assert self._transport is not None
+        """The handshake that STARTTLS has asked for."""
+        transport = self._transport
+        assert transport is not None
         self._tls_wanted = False
-        self._pause(_TLS)
-        plain, listening = self._transport, self._listening
-        assert listening.tls is not None
-        self._starting_tls = self._loop.create_task(
-            upgrade(self, self._loop, plain, self, listening.tls, listening.read_timeout_s)
-        )
-
-    def on_tls_failure(self, plain: asyncio.Transport, error: OSError) -> None:
-        """Close the connection: its handshake (RFC 3207) failed."""
-        plain.abort()
-        self.connection_lost(error)  # whether the loop calls it too depends on how the handshake failed
-
-    def on_tls(self, encrypted: asyncio.Transport) -> None:
-        """Go on over TLS: the handshake (RFC 3207) is done."""
-        if self._transport is None:
-            self.on_tls_failure(encrypted, ConnectionAbortedError("closed before it ended"))
-            return
-        self._starting_tls = None
-        encrypted.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
-        self._transport = encrypted
-        # What held up the plain transport is no more: its resume_writing goes to the TLS layer.
-        self._hold = _NOTHING
-        self._blocked_since = 0.0
         self._since = self._loop.time()
-        self._session.tls_established(tls_info(encrypted))
-        self._pump()
+        if self._hold:
+            transport.resume_reading()
+        self._encrypt(transport)
+
+    def _encrypt(self, plain: asyncio.Transport, *, proxied: bool = False) -> None:
+        context = self._listening.tls
+        assert context is not None
+        self._hold |= _TLS
+        self._handshake = TLSTransport(self._loop, plain, self, context, proxied=proxied)
+        self._transport = cast(asyncio.Transport, self._handshake)
+
+    def on_proxy_header(self, header: ProxyHeader) -> None:
+        """See `tlstransport.Encrypted`."""
+        self._header = header
+
+    def on_malformed_header(self, octets: bytes) -> None:
+        """See `tlstransport.Encrypted`."""
+        self._handshake = None
+        self._log.warning("malformed PROXY header", peer=self.remote_addr, header=octets.decode("latin-1"))
+
+    def on_tls(self) -> None:
+        """Go on over TLS: the handshake is done."""
+        transport = self._transport
+        assert transport is not None
+        self._handshake = None
+        self._hold &= ~_TLS
+        if self._hold:
+            transport.pause_reading()
+        self._since = self._loop.time()
+        info = tls_info(transport)
+        if self._listening.implicit_tls:
+            self._session = self._make_session(transport, info)
+            self._begin()
+        else:
+            self._session.tls_established(info)
+            self._pump()
+
+    def on_tls_failure(self, error: Exception) -> None:
+        """See `tlstransport.Encrypted`."""
+        self._end_handshake(str(error))
+
+    def _check_handshake(self, handshake: TLSTransport, now: float) -> None:
+        if now - self._since <= (self._listening.read_timeout_s or _HANDSHAKE_S):
+            return
+        if handshake.awaits_header:
+            self._handshake = None
+            self._log.warning("read timeout", peer=self.remote_addr)
+        else:
+            self._end_handshake("it took too long")
+        handshake.abort()
+
+    def _end_handshake(self, reason: str) -> None:
+        handshake, self._handshake = self._handshake, None
+        # Who looks whether the port is open, and says nothing, is no reason for a warning.
+        silent = self._listening.implicit_tls and handshake is not None and handshake.silent
+        tell = self._log.debug if silent else self._log.warning
+        tell("TLS handshake failed", peer=self.remote_addr, connection=self.uuid, error=reason)
 
 
 def _kept(event: Event) -> Event:

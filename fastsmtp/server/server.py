@@ -39,9 +39,8 @@ from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
-from fastsmtp.server.proxiedtls import ProxiedTLS
 from fastsmtp.server.proxies import Proxies
-from fastsmtp.server.tls import make_context, tls_timeouts
+from fastsmtp.server.tls import make_contexts
 from fastsmtp.smtp.policy import Policy
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.system.descriptors import most_descriptors
@@ -87,7 +86,6 @@ class Server:
         self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
         self._connections: set[SMTPProtocol] = set()
-        self._opening: set[ProxiedTLS] = set()  # whose TLS has not been established
         self._pool: Pool | None = None
         self._rpc = RPCServer(self._log)
         # Counters are kept only where metrics are asked for.
@@ -136,7 +134,7 @@ class Server:
         listeners = smtp.listeners()
         # What can be wrong is tried before any worker is started: the ports, the certificates, the directory.
         bound = {name: self._bind(name, listener.addr) for name, listener in listeners.items()}
-        contexts = {name: make_context(listener.tls, listener.hostname) for name, listener in listeners.items()}
+        contexts = make_contexts(listeners)
         storage = self._make_storage()
         self._endpoints.bind()
         rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
@@ -221,13 +219,10 @@ class Server:
             Callable[..., Awaitable[asyncio.AbstractServer]],
             loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server,
         )
-        make: Callable[[], asyncio.BaseProtocol] = partial(SMTPProtocol, listening, loop)
-        options = {"ssl": listening.tls, **tls_timeouts(listening.read_timeout_s)} if listening.implicit_tls else {}
+        options: dict[str, object] = {}
         if bound.family == socket.AF_UNIX and sys.version_info >= (3, 13):
             options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
-        if listening.implicit_tls and listening.proxies:
-            options = {}  # a header may come first
-            make = partial(ProxiedTLS, listening, loop, self._opening)
+        make = partial(SMTPProtocol, listening, loop)
         return await create(make, sock=bound, backlog=_BACKLOG, **options)
 
     async def stand_in(self, missed: int) -> bool:
@@ -406,8 +401,7 @@ class Server:
         return Snapshot.of(self._pool, len(self._connections), self._backpressure.held, self._counters)
 
     def _abort_connections(self) -> None:
-        connections: list[SMTPProtocol | ProxiedTLS] = [*self._connections, *self._opening]
-        for connection in connections:
+        for connection in list(self._connections):
             connection.abort()
 
     def _on_connection_closed(self) -> None:

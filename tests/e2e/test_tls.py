@@ -128,6 +128,58 @@ def test_without_a_certificate_there_is_no_starttls(serve: Serve) -> None:
 # Handshakes that fail
 
 
+def old(version: ssl.TLSVersion, ciphers: str) -> ssl.SSLContext:
+    context = trusting()
+    context.set_ciphers(ciphers)
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, version
+    return context
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+@pytest.mark.parametrize(
+    ("version", "ciphers", "alert"),
+    [
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0", "TLSV1_ALERT_PROTOCOL_VERSION"),
+        (ssl.TLSVersion.TLSv1_2, "AES128-SHA", "SSLV3_ALERT_HANDSHAKE_FAILURE"),
+    ],
+    ids=["version", "cipher"],
+)
+@pytest.mark.parametrize("settings", [AUTO, IMPLICIT], ids=["starttls", "implicit"])
+def test_a_client_is_told_why_its_handshake_fails(
+    serve: Serve, settings: dict[str, Any], version: ssl.TLSVersion, ciphers: str, alert: str
+) -> None:
+    server = serve(settings)
+    with Wire(server, greeted=False) as wire:
+        if settings is AUTO:
+            assert [wire.reply()[:3], wire.ask(b"STARTTLS\r\n")[:3]] == [b"220", b"220"]
+        with pytest.raises(ssl.SSLError) as raised:
+            wire.start_tls(old(version, ciphers))
+    assert raised.value.reason == alert
+    assert len(wait_for_log(server, "TLS handshake failed")) == 1
+
+
+def test_handshakes_of_implicit_tls_count_as_connections(serve: Serve) -> None:
+    """Those that are let do it above the limit are told so; more are cut at once."""
+    server = serve({"smtp": {**IMPLICIT["smtp"], "max_connections": 1}, "rpc": {"listen": "tcp://127.0.0.1:0"}})
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(Wire(server, greeted=False))
+        with Wire(server, greeted=False, tls=True) as last:
+            assert last.reply().startswith(b"421 4.3.2 ")
+        refused = [stack.enter_context(Wire(server, greeted=False)) for _ in range(3)]
+        assert [wire.reply() for wire in refused[1:]] == [b"", b""]
+        wait_for_log(server, "connection turned away", 3)
+    with Wire(server, greeted=False, tls=True) as wire:
+        assert wire.reply()[:3] in (b"220", b"421")
+
+
+def test_a_look_at_the_port_of_implicit_tls_is_no_warning(serve: Serve) -> None:
+    server = serve({**IMPLICIT, "logs": {"level": "debug"}})
+    Wire(server, greeted=False).socket.close()
+    [line] = wait_for_log(server, "TLS handshake failed")
+    assert "  DEBUG  " in line
+
+
 @pytest.mark.parametrize(
     "octets", [b"EHLO in the clear\r\n", b"\x16\x03\x01\xff\xff" + b"\0" * 100], ids=["smtp", "tls"]
 )
@@ -211,7 +263,7 @@ def test_silence_under_tls_is_cut_after_read_timeout(serve: Serve) -> None:
 
 
 def test_the_end_of_tls_before_the_reply_leaves_the_mail_with_the_worker(serve: Serve) -> None:
-    """close_notify right behind the dot: there is no half-open TLS here, but the mail is delivered."""
+    """close_notify right behind the dot, and then the connection is closed."""
     server = serve(AUTO)
     wire = Wire(server)
     secure(wire)
@@ -224,6 +276,21 @@ def test_the_end_of_tls_before_the_reply_leaves_the_mail_with_the_worker(serve: 
     wait_for_log(server, "connection closed")
     wait_for_log(server, "  email  ")
     assert len(server.records()) == 1
+
+
+@pytest.mark.parametrize("settings", [AUTO, IMPLICIT], ids=["starttls", "implicit"])
+def test_a_client_that_only_ends_its_side_gets_its_reply(serve: Serve, settings: dict[str, Any]) -> None:
+    """ "This alert notifies the recipient that the sender will not send any more messages" (RFC 8446 section 6.1)."""
+    server = serve(settings)
+    with Wire(server, greeted=False) as wire:
+        if settings is AUTO:
+            assert [wire.reply()[:3], wire.ask(b"STARTTLS\r\n")[:3]] == [b"220", b"220"]
+        client = TLSClient(wire.socket)
+        client.send(b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+        client.read_until(b"<CR><LF>.<CR><LF>\r\n")
+        client.send(b"Subject: x\r\n\r\n.\r\n", last=True)
+        assert client.read_until(b"\r\n") == ACCEPTED
+        assert client.read() == b""
 
 
 def test_shutdown_says_421_under_tls(serve: Serve) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 
@@ -33,8 +34,12 @@ class TLSClient:
             self._tls.write(behind)
         self._socket.sendall(self._outgoing.read())
 
-    def send(self, octets: bytes) -> None:
+    def send(self, octets: bytes, *, last: bool = False) -> None:
+        """`last`: close_notify comes with them."""
         self._tls.write(octets)
+        if last:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self._tls.unwrap()
         self._socket.sendall(self._outgoing.read())
 
     def read(self) -> bytes:
@@ -42,6 +47,8 @@ class TLSClient:
         while True:
             try:
                 return self._tls.read(65536)
+            except ssl.SSLZeroReturnError:  # after the end of our side, too
+                return b""
             except ssl.SSLWantReadError:
                 octets = self._socket.recv(65536)
                 if not octets:

@@ -17,11 +17,20 @@ class Transport(asyncio.Transport):
         self.writes = 0
         self.reading = True
         self.closed = ""
+        self.ended = False  # nothing more is written, and that was told
+        self.protocol: asyncio.BaseProtocol | None = None
 
     def take(self) -> bytes:
         """What was written since the last time."""
         written, self._written = self._written, b""
         return written
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def write_eof(self) -> None:
+        assert not self.closed
+        self.ended = True
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._extra.get(name, default)
@@ -34,6 +43,7 @@ class Transport(asyncio.Transport):
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
         assert not self.closed
+        assert not self.ended
         self._written += octets
         self.writes += 1
 
