@@ -2,6 +2,7 @@
 # make test          set everything up, then run the tests against the installed package
 # make check         lint, types, Cython lint
 # make bench         load tests
+# make fuzz          a minute of random dialogues with running servers, every mail accounted for; ARGS="3600" for an hour
 # make build         sdist, and a wheel built from it, in dist/
 # make wheels        wheels for every Python, in dist/wheels/, for users without a compiler; by cibuildwheel where Docker runs
 # make test-pythons  the tests on every Python from 3.10 to 3.14 that is found here
@@ -21,7 +22,7 @@ INSTALL = $(BIN)/python ci/install
 # pip compiles nothing, which takes longer than all the rest: Python keeps the bytecode of what is imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test check bench build wheels test-pythons test-newest clean
+.PHONY: serve test check bench fuzz build wheels test-pythons test-newest clean
 
 serve: $(BIN)/python
 	@$(INSTALL)
@@ -45,6 +46,11 @@ bench: $(BIN)/python
 	@$(INSTALL) bench
 	@command -v php >/dev/null || ci/install-packages php-cli
 	ci/test $(BIN) benchmarks $(ARGS)
+
+fuzz: $(BIN)/python
+	@$(INSTALL) test
+	@command -v php >/dev/null || ci/install-packages php-cli
+	$(BIN)/python ci/fuzz wire $(ARGS)
 
 build: $(BIN)/python
 	@$(INSTALL) dev

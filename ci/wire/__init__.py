@@ -1,0 +1,1 @@
+"""Random dialogues over real sockets, and the ledger of what became of every mail."""
