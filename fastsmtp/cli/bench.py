@@ -110,7 +110,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     return seconds
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Put an SMTP server under load, and measure it.")
 @config_options
 @click.argument("address", required=False)
 @click.option(

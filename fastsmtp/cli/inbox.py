@@ -43,7 +43,7 @@ All of them must hold; a key that comes twice is "any of"; * and ? are wildcards
 """
 
 
-@click.group()
+@click.group(short_help="List, show, await and delete the mails kept.")
 def inbox() -> None:
     """List, show, await, delete and carry mails of a running server's inbox."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NUMBERS = frozenset({"MAILS", "UNREAD", "REFUSED", "SIZE"})
 
 
-@click.group()
+@click.group(short_help="List, make and delete namespaces of the inbox.")
 def ns() -> None:
     """List, make and delete namespaces of a running server's inbox: a mailbox of its own for every test."""
 
@@ -94,7 +94,7 @@ def rm(client: InboxClient, names: tuple[str, ...], prefix: str | None, as_json:
         click.echo(f"deleted {text.counted(len(deleted), 'namespace')}")
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(epilog=EXIT_CODES, short_help="Show what became of every mail.")
 @click.option(
     "-n",
     "--namespace",

@@ -56,7 +56,10 @@ class _Sendmail(click.Command):
         return []
 
 
-@click.command(NAME, cls=_Sendmail, epilog=_EPILOG, options_metavar="[FLAG]...", add_help_option=False)
+@click.command(
+    NAME, cls=_Sendmail, epilog=_EPILOG, options_metavar="[FLAG]...", add_help_option=False,
+    short_help="Send what is on standard input, as sendmail does.",
+)  # fmt: skip
 @click.argument("recipients", nargs=-1)
 @click.option("-t", "--read-recipients", is_flag=True, help="Recipients are those in To, Cc and Bcc, too.")
 @click.option("-i", is_flag=True, help="A line with a single dot does not end the message; also as -oi.")
