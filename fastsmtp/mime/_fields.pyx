@@ -16,6 +16,7 @@ cdef enum:
     LF = 0x0A
     CR = 0x0D
     COLON = 0x3A
+    EQUALS = 0x3D
     SLASH = 0x2F
 
 
@@ -42,10 +43,11 @@ cdef bint _is_plain(const octet* octets, Py_ssize_t size) noexcept:
 cdef const octet* _name_end(const octet* name, const octet* end) noexcept:
     """The colon behind a field name of ftext (RFC 5322 section 3.6.8); NULL where there is no such name.
 
+    One with an equals sign is looked at again: it may be a parameter of the field before.
     What goes on with two slashes is no field but the address of a page, in text that has no header.
     """
     cdef const octet* at = name
-    while at < end and 0x21 <= at[0] <= 0x7E and at[0] != COLON:
+    while at < end and 0x21 <= at[0] <= 0x7E and at[0] != COLON and at[0] != EQUALS:
         at += 1
     if at == name or at == end or at[0] != COLON:
         return NULL

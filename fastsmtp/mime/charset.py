@@ -179,6 +179,8 @@ def _is_open(codec: str | None, octets: bytes, was_open: bool) -> bool:
     if codec == "utf-7":
         return _OPEN_UTF7.search(octets) is not None or (was_open and _WHOLLY_IN_UTF7.match(octets) is not None)
     if codec == "hz":
+        if len(octets) - len(octets.rstrip(b"~")) & 1:  # `~~` is a tilde
+            return True  # within a sign
         signs = _HZ_SIGN.findall(octets)
         return signs[-1] == b"~{" if signs else was_open
     return True  # UTF-16, UTF-32 and ISO-2022-KR: what the text begins with holds to its end

@@ -36,6 +36,9 @@ class DataDecoder:
         return out_start, out_start + len(out)
 
 
+FIELD_NAME = set(range(0x21, 0x7F)) - {ord("=")}  # what a field name may have without a further look at it
+
+
 def split_fields(block: bytes, limit: int) -> list[tuple[str, str]] | None:
     """`mime._fields.split_fields`, by the methods of str."""
     if not block.isascii():
@@ -47,7 +50,7 @@ def split_fields(block: bytes, limit: int) -> list[tuple[str, str]] | None:
     text = text.removesuffix(line_end * 2).replace(f"{line_end} ", " ").replace(f"{line_end}\t", "\t")
     lines = text.split(line_end)
     fields = [line.partition(":") for line in lines]
-    well_formed = all(colon and name and set(map(ord, name)) <= set(range(0x21, 0x7F)) for name, colon, _ in fields)
+    well_formed = all(colon and name and set(map(ord, name)) <= FIELD_NAME for name, colon, _ in fields)
     well_formed = well_formed and not any(value.startswith("//") for _, _, value in fields)
     if not well_formed or any(set(line) & set("\r\n\0") for line in lines):
         return None

@@ -67,6 +67,13 @@ DAMAGED = {
         69,
         [INVALID_HEADER_LINE],
     ),
+    "parameter without a blank, with a colon": (
+        b'Content-Type: multipart/mixed;\nboundary="a:b"\n\n',
+        [("Content-Type", 'multipart/mixed; boundary="a:b"')],
+        47,
+        [INVALID_HEADER_LINE],
+    ),
+    "equals sign in a name": (b"A=B: 1\r\n\r\n", [("A=B", "1")], 10, []),
     "parameter without a blank, at the end": (
         b"Content-Disposition: attachment; \nfilename=a\n\n",
         [("Content-Disposition", "attachment; filename=a")],

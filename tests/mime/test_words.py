@@ -46,6 +46,8 @@ GOOD = {
     "whole words of iso-2022-jp": ("=?iso-2022-jp?Q?=1B$BF|=1B=28B?= =?iso-2022-jp?Q?K=5C?=", "日K\\"),
     "inside of a shift": ("=?iso-2022-kr?Q?=1B$)C=0E0!?= =?iso-2022-kr?Q?0!=0F?=", "가가"),
     "shift without its designation": ("=?iso-2022-kr?Q?=1B$)C=0E0!=0F?= =?iso-2022-kr?Q?_=0E0!=0F?=", "가 가"),
+    "inside of a sign of hz": ("=?hz-gb-2312?Q?~?= =?hz-gb-2312?Q?{VPVP~?= =?hz-gb-2312?Q?}?=", "中中"),
+    "behind a tilde of hz": ("=?hz-gb-2312?Q?a~~?= =?hz-gb-2312?Q?{b?=", "a~{b"),
     "inside of hz": ("=?hz-gb-2312?Q?~{VP?= =?hz-gb-2312?Q?VP~}?=", "中中"),
     "inside of base64 of utf-7": ("=?utf-7?Q?+AOQ?= =?utf-7?Q?A9g-?=", "äö"),
     "ascii behind base64 of utf-7": ("=?utf-7?Q?+AOQ?= =?utf-7?Q?abc?=", "äabc"),
