@@ -63,6 +63,7 @@ MYPYC = (
     "fastsmtp.smtp.maildata",
     "fastsmtp.smtp.opening",
     "fastsmtp.smtp.otherprotocol",
+    "fastsmtp.smtp.memory",
     "fastsmtp.smtp.outbox",
     "fastsmtp.smtp.policy",
     "fastsmtp.smtp.command",

@@ -1,20 +1,25 @@
-"""How much mail is held in memory over all sessions, and which connections wait while it is too much."""
+"""How much is held in memory over all connections, and who has to wait while it is too much."""
 
 from __future__ import annotations
 
 from typing import Final, Protocol
 
-# A transaction that is read on above the limit has to bring so much in so long, or another one gets its turn.
+SHARE: Final = 24 * 1024  # octets that a connection may hold whatever the others do
+# A connection that is read on above the limit has to bring so much in so long, or another one gets its turn.
 _PROGRESS_OCTETS: Final = 64 * 1024
 _PROGRESS_S: Final = 2.0
 
 
 class Reader(Protocol):
-    """A transaction whose socket can be left unread for a while. Both calls may come twice in a row."""
+    """A connection whose socket can be left unread for a while. Both calls may come twice in a row."""
 
     @property
     def complete(self) -> bool:
-        """All octets are there: it waits for a worker, not for its client."""
+        """All octets of its mail are there: it waits for a worker, not for its client."""
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether octets of its client wait in the kernel."""
 
     def pause(self) -> None:
         """Stop reading."""
@@ -24,74 +29,87 @@ class Reader(Protocol):
 
 
 class Backpressure:
-    """Counts octets held by transactions against `limit` (0 = unlimited).
+    """Counts octets held by connections against `limit` (0 = unlimited).
 
-    Above the limit only one transaction is read on, the oldest: it can come to its end and set free what it holds. If
-    its client only trickles, the turn goes to the reader that is paused longest, so that none is held up for ever. A
-    paused reader goes on when the limit is kept again, when it is its turn, or when its own transaction is over.
+    Above the limit those that hold more than their `share` are paused, but for one, whose turn it is: the first that
+    held so much. It can come to its end and set free what it holds. If its client only trickles, the turn goes to who
+    is paused longest and has sent something, so nobody is held up for ever. Who is paused is read on when the limit is
+    kept again, when it is its turn, or when it holds no more than its share.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, share: int = SHARE) -> None:
         self.limit = limit
-        self.held = 0  # octets, over all transactions
-        self._holds: dict[Reader, int] = {}  # octets by transaction, oldest first
+        self.held = 0  # octets, over all connections
+        self._share = share
+        self._holds: dict[Reader, int] = {}  # octets by connection
+        self._large: dict[Reader, None] = {}  # those above their share, in the order in which they came to be
         self._paused: dict[Reader, None] = {}  # in the order in which they were paused
-        self._turn: Reader | None = None  # the one that is read on above the limit, None: the oldest
+        self._turn: Reader | None = None  # who is read on above the limit, None: the first of `_large`
         self._seen: tuple[Reader, int] | None = None  # whose turn it was at the last look, and what it held
         self._next_look = 0.0
 
-    def begin(self, reader: Reader) -> None:
-        """A transaction begins."""
-        self._holds[reader] = 0
+    @property
+    def is_short(self) -> bool:
+        """Whether more is held than the limit."""
+        return self.held > self.limit > 0
 
     def hold(self, reader: Reader, octets: int) -> None:
-        """The transaction of `reader` now holds `octets`, more or fewer than before; it may be paused."""
-        self.held += octets - self._holds[reader]
-        self._holds[reader] = octets
-        if self.limit and self.held > self.limit:
-            if self._whose_turn() is not reader:
-                self._paused[reader] = None
-                reader.pause()
-        elif self._paused:
-            self._resume_all()
+        """The connection `reader` now holds `octets`, more or fewer than before; it, or others, may be paused."""
+        self.held += octets - self._holds.get(reader, 0)
+        if octets:
+            self._holds[reader] = octets
+        else:
+            self._holds.pop(reader, None)
+        if octets > self._share or self._large:
+            self._judge(reader, octets > self._share)
 
-    def end(self, reader: Reader) -> None:
-        """The transaction is over and holds nothing any more. Others may read on."""
-        self.held -= self._holds.pop(reader)
-        if reader is self._turn:
-            self._turn = None
-        if not self._paused:
-            return
-        self._resume(reader)
-        if self.held <= self.limit:
+    def _judge(self, reader: Reader, is_large: bool) -> None:
+        if is_large:
+            self._large[reader] = None
+        elif reader in self._large:
+            del self._large[reader]
+            if reader is self._turn:
+                self._turn = None
+            self._resume(reader)
+        if not self.is_short:
             self._resume_all()
-        elif self._holds:
-            self._resume(self._whose_turn())
+            return
+        turn = self._whose_turn()
+        if is_large and turn is not reader:
+            self._paused[reader] = None
+            reader.pause()
+        if turn is not None:
+            self._resume(turn)
 
     def look(self, now: float, stalled_s: float = 0.0) -> None:
-        """Called again and again by a `Sweep`: takes the turn from a transaction that gets nowhere."""
+        """Called again and again by a `Sweep`: takes the turn from a connection that gets nowhere."""
         self._next_look += stalled_s
         if now < self._next_look:
             return
         self._next_look = now + _PROGRESS_S
-        if not self._paused:
+        reader = self._whose_turn()
+        if not self._paused or reader is None:
             self._turn = self._seen = None
             return
-        reader = self._whose_turn()
-        octets = self._holds[reader]
-        if (
-            self._seen is not None
-            and self._seen[0] is reader
-            and octets - self._seen[1] < _PROGRESS_OCTETS
-            and not reader.complete
-        ):
-            self._turn = reader = next(iter(self._paused))
-            octets = self._holds[reader]
-            self._resume(reader)
-        self._seen = (reader, octets)
+        seen = self._seen
+        if seen is not None and seen[0] is reader and not reader.complete and self._gets_nowhere(reader, seen[1]):
+            reader = self._pass_turn(reader)
+        self._seen = (reader, self._holds.get(reader, 0))
 
-    def _whose_turn(self) -> Reader:
-        return next(iter(self._holds)) if self._turn is None else self._turn
+    def _gets_nowhere(self, reader: Reader, before: int) -> bool:
+        return self._holds.get(reader, 0) - before < _PROGRESS_OCTETS
+
+    def _pass_turn(self, reader: Reader) -> Reader:
+        """Give the turn to who waits longest for it; those whose client has sent nothing do not. Returns who has it."""
+        for waiting in self._paused:
+            if waiting.has_unread:
+                self._turn = waiting
+                self._resume(waiting)
+                return waiting
+        return reader
+
+    def _whose_turn(self) -> Reader | None:
+        return next(iter(self._large), None) if self._turn is None else self._turn
 
     def _resume_all(self) -> None:
         for reader in list(self._paused):

@@ -21,6 +21,7 @@ from fastsmtp.capture.email import Attachments, Origin
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.delivery.destination import ACCEPTED, Destination
 from fastsmtp.delivery.workers import Slices
+from fastsmtp.goridge._queues import unread
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.backpressure import Backpressure
@@ -58,6 +59,8 @@ _SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to
 # Bytes of replies the kernel would not take, above which a client that never reads is waited for no longer than
 # write_timeout. Replies are short: a client has to send hundreds of commands without reading to get there.
 _WRITE_HIGH_WATER: Final = 8 * 1024
+_UNCOUNTED_OCTETS: Final = 2048  # of commands, after which it is counted what they have left in memory
+_NEGLECTED_OCTETS: Final = 1024  # of memory that are not worth being counted
 
 # Of mail data as much is taken apart at a time as takes so long, and not more than so many octets before the clock is
 # looked at; then others are served.
@@ -126,6 +129,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_capture",
         "_counted",
         "_counters",
+        "_fd",
         "_going_on",
         "_handshake",
         "_header",
@@ -136,8 +140,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_log",
         "_loop",
         "_lost",
+        "_mail_held",
         "_namespaces",
         "_others",
+        "_own_held",
         "_pumping",
         "_record",
         "_sequence",
@@ -146,6 +152,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_tls_wanted",
         "_transcript",
         "_transport",
+        "_uncounted",
         "_unwritten",
         "_wall_since",
         "email_uuid",
@@ -173,6 +180,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._since = 0.0  # loop time from which read_timeout runs
         self._blocked_since = 0.0  # loop time since which the client does not read, 0 = it does
         self._unwritten = 0  # octets that then waited to be written
+        self._own_held = 0  # octets in memory that are not of the mail, as they were counted last
+        self._uncounted = 0  # octets of commands that were read since then
+        self._fd = -1  # of the socket
         self._pumping = False
         self._going_on = False  # `_go_on` is called soon
         self._late: list[Event] = []  # what is still to be carried out, when it is our turn again
@@ -185,6 +195,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._namespaces: list[str] = []  # in which the ledger of the inbox has it
         self._attachments: Attachments | None = None  # of an email that is being decided; ours to release or discard
         self._record: MailRecord | None = None  # what the log will say of the mail
+        self._mail_held = 0  # octets in memory of the mail
         self._sequence = 0
         self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or no metrics
 
@@ -195,6 +206,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
         listening = self._listening
         self._transport = transport
+        ours = transport.get_extra_info("socket")
+        if ours is not None:
+            self._fd = ours.fileno()
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
         self.remote_addr = format_peer(transport.get_extra_info("peername"))
         self.uuid = uuid7()
@@ -279,8 +293,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop reads to: the buffer shared by all connections, or the start of it."""
-        buffer = self._listening.buffer
-        return buffer.view if self._session.receiving_mail else buffer.small_view
+        listening = self._listening
+        if self._session.receiving_mail and not listening.backpressure.is_short:
+            return listening.buffer.view
+        return listening.buffer.small_view
 
     def buffer_updated(self, nbytes: int) -> None:
         """`nbytes` were read into the shared buffer."""
@@ -296,6 +312,24 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._pump()
         if session.receiving_mail:
             self._since = self._loop.time()
+        else:
+            self._uncounted += nbytes
+            if self._uncounted >= _UNCOUNTED_OCTETS:
+                self._count_held()
+
+    def _count_held(self) -> None:
+        """Tell how much is held in memory for the connection, without the mail that arrives: it is told as it does."""
+        self._uncounted = 0
+        held = 0
+        if self._transport is not None:
+            held = self._session.held
+            transcript = self._transcript
+            if transcript is not None:
+                if self._listening.backpressure.is_short:
+                    transcript.shorten()
+                held += transcript.held
+        self._own_held = held if held > _NEGLECTED_OCTETS else 0
+        self._listening.backpressure.hold(self, self._own_held + self._mail_held)
 
     def eof_received(self) -> bool:
         """The client will send nothing more: a mail that is complete still gets its reply, then the end."""
@@ -307,6 +341,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. A mail without its end is dropped; one that is complete goes its way to a worker."""
         self._transport = None
+        self._fd = -1  # soon another's
         listening = self._listening
         if self not in listening.connections:  # turned away
             return
@@ -327,6 +362,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         """All events are carried out, and no more come."""
         listening = self._listening
         self._leave()
+        self._count_held()
         self._tell_violations()
         self._count_login(self._session.peer.credentials)
         # A client that has connected and sent no mail is worth a line in any case.
@@ -380,13 +416,21 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         elif self._handshake is not None:
             self._check_handshake(self._handshake, now)
             return
-        elif self._hold & _NOT_THE_CLIENTS or self._session.waiting_for_decision:
+        elif self._is_awaited(now):
             return
         else:
             timeout_s, since, waited_for = listening.read_timeout_s, self._since, "read timeout"
         if timeout_s and now - since > timeout_s:
             self._log.warning(waited_for, peer=self.remote_addr, connection=self.uuid)
             transport.abort()
+
+    def _is_awaited(self, now: float) -> bool:
+        """Whether it is not the client that something is awaited from."""
+        if self._hold == _INFLIGHT and not self._session.waiting_for_decision and not self.has_unread:
+            return False  # that we do not read makes no difference to a client that does not send
+        if self._hold & _INFLIGHT:
+            self._since = now
+        return bool(self._hold & _NOT_THE_CLIENTS) or self._session.waiting_for_decision
 
     def _await_client(self) -> None:
         """Replies wait to be written: write_timeout runs from now."""
@@ -434,13 +478,19 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         """See `backpressure.Reader`."""
         return self._session.waiting_for_decision
 
+    @property
+    def has_unread(self) -> bool:
+        """See `backpressure.Reader`."""
+        return self._fd >= 0 and unread(self._fd) > 0
+
     def pause(self) -> None:
         """See `backpressure.Reader`."""
         self._pause(_INFLIGHT)
 
     def resume(self) -> None:
         """See `backpressure.Reader`."""
-        self._since = self._loop.time()
+        if self.has_unread:
+            self._since = self._loop.time()
         self._resume(_INFLIGHT)
 
     def _pause(self, reason: int) -> None:
@@ -547,6 +597,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._pump()
         if not self._session.has_more_to_say:
             self._resume(_COMMANDS)
+            self._count_held()
 
     def _give_up(self) -> None:
         """A fault of ours: one connection pays for it, and the mail it was sending is dropped."""
@@ -592,7 +643,6 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._capture = Capture(listening.services, origin, event.envelope)
         self._record = MailRecord(event.envelope)
         self.email_uuid = self._capture.uuid
-        listening.backpressure.begin(self)
         if event.envelope.credentials is not None:
             self._count_login(event.envelope.credentials)
 
@@ -612,7 +662,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             if start < end:
                 self._late.append(_kept(MailOctets(buf, start, end)))
                 self._late_octets = end - start
-        self._listening.backpressure.hold(self, capture.held + self._late_octets)
+        self._mail_held = capture.held + self._late_octets
+        self._listening.backpressure.hold(self, self._own_held + self._mail_held)
 
     def _feed(self, capture: Capture, buf: bytearray, start: int, end: int) -> int:
         """Take `buf[start:end]` apart, but not for long where others wait; returns where to go on."""
@@ -669,7 +720,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     def _end_transaction(self, capture: Capture) -> None:
         self._capture = None
         capture.abort()
-        self._listening.backpressure.end(self)
+        self._mail_held = 0
+        self._count_held()
 
     def _on_verdict(self, verdict: Verdict) -> None:
         """All destinations have decided about the email. Called by them, never while events are carried out."""
@@ -690,7 +742,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _decide(self, verdict: Verdict) -> None:
         self._capture = None
-        self._listening.backpressure.end(self)
+        self._mail_held = 0
         if self._counters is not None:
             self._count(verdict, self._counters)
         if self._listening.ledger is not None:
@@ -698,6 +750,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._tell_verdict(verdict)
         self._record = None
         self._session.decide(verdict)
+        if self._own_held:
+            self._count_held()
+        else:
+            self._listening.backpressure.hold(self, 0)
 
     def _tell_verdict(self, verdict: Verdict) -> None:
         if verdict in ACCEPTED:

@@ -190,6 +190,7 @@ class Server:
                 max_connections=max_connections,
                 policies=self._policies,
                 auth_mechanisms=smtp.auth_mechanisms,
+                memory=self._backpressure,
                 tls_available=context is not None and not implicit_tls,
                 trace=smtp.include_transcript or self._config.logs.channel("smtp").level == "debug",
             ),

@@ -6,19 +6,23 @@ from typing import Final
 
 from fastsmtp.smtp import auth, policy, replies, violations
 from fastsmtp.smtp.gate import Gate
+from fastsmtp.smtp.memory import memory_of
 from fastsmtp.smtp.peer import XCLIENT_LOGIN
 from fastsmtp.smtp.sessionsettings import SessionSettings
+
+_GROWTH: Final = 3  # octets of memory for one of base64, at most: three octets of four, in four each
 
 
 class Authentication:
     """The exchange that is under way, if there is one: then the lines of the client are responses, not commands."""
 
-    __slots__ = ("_exchange", "_gate", "_settings")
+    __slots__ = ("_exchange", "_gate", "_settings", "held")
 
     def __init__(self, settings: SessionSettings, gate: Gate) -> None:
         self._settings: Final = settings
         self._gate: Final = gate
         self._exchange: auth.Exchange | None = None
+        self.held = 0  # octets in memory of the exchange that is under way, about
 
     @property
     def under_way(self) -> bool:
@@ -28,6 +32,7 @@ class Authentication:
     def stop(self) -> None:
         """End the exchange: a line was refused."""
         self._exchange = None
+        self.held = 0
 
     def start(self, argument: str) -> None:
         """Take the argument of AUTH: the mechanism, and maybe an initial response."""
@@ -60,6 +65,9 @@ class Authentication:
         exchange, self._exchange = self._exchange, None
         assert exchange is not None
         out = self._gate.out
+        octets, self.held = self.held + memory_of(text) * _GROWTH, 0
+        if not self._gate.has_room(octets, refusal=replies.NO_ROOM_FOR_LOGIN):
+            return
         if text == "*":
             out.reply(replies.AUTH_CANCELLED)
             return
@@ -71,6 +79,7 @@ class Authentication:
         if isinstance(answer, auth.Captured):
             self._take(answer)
         else:
+            self.held = octets
             self._challenge(exchange, answer)
 
     def _challenge(self, exchange: auth.Exchange, challenge: bytes) -> None:

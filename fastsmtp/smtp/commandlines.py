@@ -30,6 +30,11 @@ class CommandLines:
         self._partial: PartialLine | None = None  # a line whose end has not come
         self.text: str | None = None  # None where the line is incomplete, or was refused
 
+    @property
+    def held(self) -> int:
+        """Octets of a line whose end has not come."""
+        return 0 if self._partial is None else self._partial.held
+
     def read(self, buf: bytearray, start: int, end: int) -> int:
         """Take a line from `buf[start:end]`, and return where what follows it begins."""
         self.text, next_line = take_line(buf, start, end)

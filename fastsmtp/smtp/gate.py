@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastsmtp.smtp import violations
+from fastsmtp.smtp import replies, violations
+from fastsmtp.smtp.memory import LARGE, Memory
 from fastsmtp.smtp.outbox import Outbox
 from fastsmtp.smtp.peer import Peer
 from fastsmtp.smtp.policy import Facts, Policies, Refusal
@@ -17,12 +18,14 @@ class Gate:
     Once `closes` is True a refusal was the last reply of the session, which is then to end.
     """
 
-    __slots__ = ("closes", "out", "peer", "policies")
+    __slots__ = ("closes", "memory", "out", "peer", "policies")
 
-    def __init__(self, policies: Policies | None, out: Outbox, peer: Peer) -> None:
+    def __init__(self, policies: Policies | None, out: Outbox, peer: Peer, memory: Memory | None = None) -> None:
+        """Without `memory` there is always room."""
         self.policies: Final = policies
         self.out: Final = out
         self.peer: Final = peer
+        self.memory: Final = memory
         self.closes = False
 
     def forgive(self, code: str, detail: str = "", refusal: bytes = b"") -> bool:
@@ -40,6 +43,13 @@ class Gate:
         """Whether a command that takes no argument may go on; blanks at its end do not count (RFC 5321 4.1.1)."""
         extra = argument.strip(" \t")
         return not extra or self.forgive(violations.UNEXPECTED_ARGUMENT, extra)
+
+    def has_room(self, octets: int, large: int = LARGE, refusal: bytes = replies.OUT_OF_MEMORY) -> bool:
+        """Whether the session may keep so much, which is `large` or not. False: the refusal is queued."""
+        if octets <= large or self.memory is None or not self.memory.is_short:
+            return True
+        self.out.reply(refusal)
+        return False
 
     def lets(self, stage: str, subject: str, transaction: Transaction | None = None) -> bool:
         """Ask the further policies about a command that is in order. False: their refusal is queued."""

@@ -22,6 +22,11 @@ class PartialLine:
         self.beginning = ""  # of a line that is too long
         self.refusal = b""  # what to reply at its end, when it is too long
 
+    @property
+    def held(self) -> int:
+        """Octets that are kept."""
+        return len(self._octets)
+
     def keep(self, buf: bytearray, start: int, end: int) -> None:
         """Add `buf[start:end]`, in which there is no LF."""
         if not self.refusal:

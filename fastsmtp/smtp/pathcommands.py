@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastsmtp.smtp import command, policy, replies, violations
 from fastsmtp.smtp.gate import Gate
+from fastsmtp.smtp.memory import LARGE_ENVELOPE, PARAMETER_OCTETS, RECIPIENT_OCTETS, memory_of
 from fastsmtp.smtp.transaction import Transaction
 from fastsmtp.smtp.violations import CLAUSES
 
@@ -21,6 +22,9 @@ def open_transaction(gate: Gate, argument: str) -> Transaction | None:
         if not gate.forgive(code, detail):
             return None
     transaction = Transaction(path, parameters, gate.peer.proxied)
+    transaction.held = memory_of(argument) + PARAMETER_OCTETS * len(parameters)
+    if not gate.has_room(transaction.held):
+        return None
     if parameters and not _use_parameters(gate, transaction):
         return None
     if not transaction.utf8 and not _forgive_utf8(gate, argument, replies.UTF8_REVERSE_PATH):
@@ -53,7 +57,9 @@ def add_recipient(gate: Gate, transaction: Transaction, argument: str) -> None:
         return
     if not transaction.utf8 and not _forgive_utf8(gate, argument, replies.UTF8_FORWARD_PATH):
         return
-    if gate.lets(policy.RCPT, path, transaction):
+    held = transaction.held + RECIPIENT_OCTETS + memory_of(argument) + PARAMETER_OCTETS * len(parameters)
+    if gate.has_room(held, LARGE_ENVELOPE) and gate.lets(policy.RCPT, path, transaction):
+        transaction.held = held
         transaction.forward_paths.append(path)
         transaction.rcpt_parameters.append(parameters)
         gate.out.reply(replies.RCPT_OK)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from fastsmtp.smtp.envelope import Credentials, TLSInfo
+from fastsmtp.smtp.memory import memory_of
 from fastsmtp.smtp.proxied import Proxied, known_value
 from fastsmtp.smtp.proxyheader import ProxyHeader
 
@@ -42,6 +43,15 @@ class Peer:
         self.esmtp = False
         self.auth_attempted = False
         self.credentials: Credentials | None = None
+
+    @property
+    def held(self) -> int:
+        """Octets in memory, about."""
+        octets, credentials = memory_of(self.helo), self.credentials
+        if credentials is not None:
+            octets += memory_of(credentials.username or "") + memory_of(credentials.password or "")
+            octets += memory_of(credentials.digest or "")
+        return octets
 
     def protect(self, tls: TLSInfo) -> None:
         """TLS has started: "The server MUST discard any knowledge obtained from the client" (RFC 3207 section 4.2)."""

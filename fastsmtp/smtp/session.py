@@ -35,6 +35,7 @@ from fastsmtp.smtp.gate import Gate
 from fastsmtp.smtp.heldoctets import HeldOctets
 from fastsmtp.smtp.mailbox import is_helo
 from fastsmtp.smtp.maildata import MailData, MailDataDecoder
+from fastsmtp.smtp.memory import memory_of
 from fastsmtp.smtp.opening import SPECIAL_OCTETS, Opening
 from fastsmtp.smtp.outbox import ENOUGH, Outbox
 from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
@@ -122,7 +123,7 @@ class Session:
         self._settings: Final = settings
         self._out: Final = Outbox(settings.trace)
         self.peer: Final = Peer(tls, remote_addr, believed)
-        self._gate: Final = Gate(settings.policies, self._out, self.peer)
+        self._gate: Final = Gate(settings.policies, self._out, self.peer, settings.memory)
         self._authentication: Final = Authentication(settings, self._gate)
         self._lines: Final = CommandLines(self._gate, self._authentication, settings.trace)
         self._data: Final = MailData(self._gate, make_decoder)
@@ -250,6 +251,14 @@ class Session:
         return self._reading == DECISION
 
     @property
+    def held(self) -> int:
+        """Octets in memory, about: what the client said, and what of it has to wait. Mail data is the owner's."""
+        held, transaction = self.peer.held + self._lines.held + self._authentication.held, self._transaction
+        if transaction is not None:
+            held += transaction.held
+        return held if self._held is None else held + len(self._held.octets)
+
+    @property
     def has_more_to_say(self) -> bool:
         """Commands are left unread until the replies that there are were taken: see `go_on`."""
         return self._held is not None and self._reading == COMMANDS
@@ -298,6 +307,7 @@ class Session:
             start = lines.read(buf, start, end)
             text = lines.text
             if text is not None:
+                lines.text = None  # it may be long
                 self._on_text(text)
             if self._gate.closes:
                 self._abort(AbortReason.POLICY)
@@ -367,7 +377,7 @@ class Session:
         name = argument.strip(" \t")  # QUIRK: power supplies and drives send none
         if not is_helo(name) and not self._gate.forgive(violations.INVALID_HELO, name):
             return False
-        if not self._gate.lets(policy.EHLO, name):
+        if not self._gate.has_room(memory_of(name)) or not self._gate.lets(policy.EHLO, name):
             return False
         self._abort(AbortReason.RESET)  # "exactly as if a RSET command had been issued" (RFC 5321 section 4.1.4)
         self.peer.introduce(name, esmtp)

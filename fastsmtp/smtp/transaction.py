@@ -15,6 +15,7 @@ class Transaction:
         "failed",
         "failed_close",
         "forward_paths",
+        "held",
         "lines",
         "mail_parameters",
         "octets",
@@ -31,6 +32,7 @@ class Transaction:
         self.mail_parameters = mail_parameters
         self.proxied = proxied  # what proxies said until it was opened
         self.forward_paths: list[str] = []
+        self.held = 0  # octets in memory of what MAIL and RCPT said, about
         self.rcpt_parameters: list[dict[str, str | None]] = []
         self.utf8 = False  # SMTPUTF8 was given
         self.binary = False  # BODY=BINARYMIME was given

@@ -15,6 +15,7 @@ class Reader:
     def __init__(self) -> None:
         self.paused = False
         self.complete = False
+        self.has_unread = True
 
     def pause(self) -> None:
         self.paused = True
@@ -29,9 +30,10 @@ def readers() -> list[Reader]:
 
 
 def begun(limit: int, readers: list[Reader]) -> Backpressure:
-    backpressure = Backpressure(limit)
+    """With nothing held but for an octet each, in their order."""
+    backpressure = Backpressure(limit, share=0)
     for reader in readers:
-        backpressure.begin(reader)
+        backpressure.hold(reader, 1)
     return backpressure
 
 
@@ -56,9 +58,9 @@ def test_the_next_oldest_is_read_when_the_oldest_has_ended(readers: list[Reader]
         backpressure.hold(reader, 80)
     backpressure.hold(readers[2], 81)
     assert paused(readers) == [False, True, True]
-    backpressure.end(readers[0])
+    backpressure.hold(readers[0], 0)
     assert paused(readers) == [False, False, True]
-    backpressure.end(readers[1])
+    backpressure.hold(readers[1], 0)
     assert paused(readers) == [False, False, False]
     assert backpressure.held == 81
 
@@ -77,7 +79,7 @@ def test_who_was_paused_with_its_last_octets_is_read_after_its_transaction(reade
     backpressure.hold(readers[0], 200)
     backpressure.hold(readers[1], 1)
     assert paused(readers) == [False, True, False]
-    backpressure.end(readers[1])
+    backpressure.hold(readers[1], 0)
     assert paused(readers) == [False, False, False]
 
 
@@ -88,30 +90,52 @@ def test_without_a_limit_nobody_waits(readers: list[Reader]) -> None:
     assert paused(readers) == [False, False, False]
 
 
+@pytest.mark.parametrize("share", [0, 100])
 @pytest.mark.parametrize("seed", range(20))
-def test_nobody_is_left_paused_whatever_happens(seed: int) -> None:
+def test_nobody_is_left_paused_whatever_happens(seed: int, share: int) -> None:
     chooser = random.Random(seed)
-    backpressure = Backpressure(1000)
+    backpressure = Backpressure(1000, share)
     running: list[Reader] = []
     ended: list[Reader] = []
+    held: dict[Reader, int] = {}
     for _ in range(2000):
         if not running or chooser.random() < 0.1:
             running.append(Reader())
-            backpressure.begin(running[-1])
         reader = chooser.choice(running)
         if chooser.random() < 0.1:
-            backpressure.end(reader)
+            held.pop(reader, None)
+            backpressure.hold(reader, 0)
             running.remove(reader)
             ended.append(reader)
         elif not reader.paused:
-            backpressure.hold(reader, chooser.randrange(800))
+            held[reader] = chooser.randrange(800)
+            backpressure.hold(reader, held[reader])
+        assert backpressure.held == sum(held.values())
         assert not any(reader.paused for reader in ended)
-        assert not running or not running[0].paused  # one is always read
+        assert not any(reader.paused for reader in running if held.get(reader, 0) <= share)
+        assert not running or not all(paused(running))  # one is always read
         assert backpressure.held > 1000 or not any(paused(running))
     for reader in running:
-        backpressure.end(reader)
+        backpressure.hold(reader, 0)
     assert backpressure.held == 0
     assert not any(paused(running))
+
+
+def test_who_holds_no_more_than_its_share_is_read_whatever_the_others_hold(readers: list[Reader]) -> None:
+    backpressure = Backpressure(100, share=50)
+    backpressure.hold(readers[0], 1000)
+    backpressure.hold(readers[1], 50)
+    backpressure.hold(readers[2], 51)
+    assert paused(readers) == [False, False, True]
+    backpressure.hold(readers[2], 10)
+    assert paused(readers) == [False, False, False]
+
+
+@pytest.mark.parametrize(("limit", "held", "short"), [(100, 100, False), (100, 101, True), (0, 10**9, False)])
+def test_memory_is_short_above_the_limit(readers: list[Reader], limit: int, held: int, short: bool) -> None:
+    backpressure = Backpressure(limit)
+    backpressure.hold(readers[0], held)
+    assert backpressure.is_short is short
 
 
 class TestTurns:
@@ -132,7 +156,7 @@ class TestTurns:
         backpressure.hold(readers[0], 30)
         backpressure.hold(readers[2], 200_000)
         assert paused(readers) == [True, True, False]
-        backpressure.end(readers[2])
+        backpressure.hold(readers[2], 0)
         assert paused(readers) == [False, True, False]
 
     def test_time_that_the_process_stood_still_is_charged_to_nobody(self, readers: list[Reader]) -> None:
@@ -149,7 +173,7 @@ class TestTurns:
         backpressure = begun(100, readers)
         backpressure.hold(readers[1], 1000)
         for second in range(0, 30, 3):
-            backpressure.hold(readers[0], second * 100_000)
+            backpressure.hold(readers[0], 1 + second * 100_000)
             backpressure.look(float(second))
             assert paused(readers) == [False, True, False]
 
@@ -161,6 +185,24 @@ class TestTurns:
         for second in range(0, 30, 3):
             backpressure.look(float(second))
             assert paused(readers) == [False, True, False]
+
+    def test_who_has_sent_nothing_gets_no_turn(self, readers: list[Reader]) -> None:
+        backpressure = begun(100, readers)
+        for reader in readers:
+            backpressure.hold(reader, 1000)
+        readers[1].has_unread = False
+        backpressure.look(10.0)
+        backpressure.look(12.5)
+        assert paused(readers) == [False, True, False]
+        readers[2].has_unread = False
+        backpressure.hold(readers[0], 1001)
+        backpressure.look(15.0)
+        assert paused(readers) == [False, True, False]  # the client of the first has sent something
+        readers[0].has_unread = False
+        backpressure.hold(readers[2], 1001)
+        backpressure.look(17.5)
+        backpressure.look(20.0)
+        assert paused(readers) == [False, True, True]  # the first keeps it, as nobody asks for it
 
     def test_nobody_has_a_turn_below_the_limit(self, readers: list[Reader]) -> None:
         backpressure = begun(100, readers)

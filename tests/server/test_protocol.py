@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -100,7 +101,7 @@ class House:
             services=Services(changes.pop("storage", MemoryStorage()), False, log),
             destination=changes.pop("destination", Workers(self.workers)),
             counters=changes.pop("counters", None),
-            backpressure=Backpressure(changes.pop("inflight", 0)),
+            backpressure=Backpressure(changes.pop("inflight", 0), changes.pop("share", 0)),
             buffer=ReadBuffer(),
             connections=set(),
             read_timeout_s=60.0,
@@ -119,16 +120,17 @@ class House:
     def events(self) -> list[str]:
         return [line["event"] for line in self.lines]
 
-    def connect(self) -> Line:
-        return Line(self)
+    def connect(self, **extra: Any) -> Line:
+        """`extra` is what the transport tells of its socket."""
+        return Line(self, **extra)
 
 
 class Line:
     """One connection."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, **extra: Any) -> None:
         self.house = house
-        self.transport = Transport()
+        self.transport = Transport(**extra)
         self.protocol = SMTPProtocol(house.listening, house.loop)
         self.protocol.connection_made(self.transport)
 
@@ -524,14 +526,96 @@ def test_a_last_reply_that_nobody_reads_does_not_keep_the_connection(make: Calla
 
 def test_who_is_paused_goes_on_when_the_oldest_ends(make: Callable[..., House]) -> None:
     house = make(inflight=100)
-    oldest, other = house.connect().begin(), house.connect().begin()
-    oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
-    other.send(b"Subject: x\r\n\r\n" + b"x" * 200)
-    assert (oldest.transport.reading, other.transport.reading) == (True, False)
-    assert other.after(1000) == ""  # it is not its silence
-    oldest.protocol.connection_lost(None)
-    assert other.transport.reading
-    assert other.after(60) == ""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        oldest, other = house.connect().begin(), house.connect(socket=ours).begin()
+        oldest.send(b"Subject: x\r\n\r\n" + b"x" * 200)
+        other.send(b"Subject: x\r\n\r\n" + b"x" * 200)
+        assert (oldest.transport.reading, other.transport.reading) == (True, False)
+        theirs.send(b"x")
+        assert other.after(1000) == ""  # it is not its silence
+        oldest.protocol.connection_lost(None)
+        assert other.transport.reading
+        assert other.after(60) == ""
+        assert other.after(1) == "aborted"
+
+
+def test_who_is_paused_and_has_sent_nothing_is_ended_by_its_timeout(make: Callable[..., House]) -> None:
+    """What it holds is held against those who send: its own silence goes on."""
+    house = make(inflight=100)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        oldest, other = house.connect().begin(), house.connect(socket=ours).begin()
+        oldest.send(b"x" * 200)
+        other.send(b"x" * 200)
+        assert not other.transport.reading
+        assert other.after(60) == ""
+        assert other.after(1) == "aborted"
+
+
+def test_what_commands_leave_in_memory_is_counted_until_the_connection_ends(make: Callable[..., House]) -> None:
+    house = make(inflight=10_000_000)
+    backpressure = house.listening.backpressure
+    line = house.connect()
+    line.send(b"EHLO x\r\nMAIL FROM:<a@b.c>\r\n")
+    assert backpressure.held == 0  # not worth it
+    line.send_all(b"".join(b"RCPT TO:<a@b.c> X%d=%s\r\n" % (number, b"x" * 1000) for number in range(100)))
+    envelope = backpressure.held
+    assert envelope in range(100_000, 200_000)
+    line.send(b"NOOP " + b"x" * 10_000)
+    assert backpressure.held == envelope + 10_005
+    line.send(b"\r\nDATA\r\n")
+    line.send(b"Subject: x\r\n\r\n" + b"x" * 10_000)
+    assert backpressure.held > envelope + 20_000
+    line.send(b"\r\n.\r\n")
+    assert backpressure.held > envelope + 10_000
+    house.workers.end()
+    assert backpressure.held == 0
+    line.send(b"NOOP " + b"x" * 10_000)
+    assert backpressure.held == 10_006
+    line.protocol.connection_lost(None)
+    assert backpressure.held == 0
+
+
+def test_a_mail_that_is_complete_is_counted_when_its_client_is_gone(make: Callable[..., House]) -> None:
+    house = make(inflight=10_000_000)
+    line = house.connect().begin()
+    line.send(b"Subject: x\r\n\r\n" + b"x" * 10_000 + b"\r\n.\r\n")
+    line.protocol.connection_lost(None)
+    assert house.listening.backpressure.held > 10_000
+    house.workers.end()
+    assert house.listening.backpressure.held == 0
+
+
+def test_what_came_behind_a_mail_is_counted(make: Callable[..., House]) -> None:
+    house = make(inflight=10_000_000)
+    line = house.connect().begin()
+    line.send(MAIL + b"NOOP\r\n" * 10_000)
+    assert house.listening.backpressure.held > 60_000
+    house.workers.end()
+    while not line.transport.reading:
+        house.loop.turn()
+    assert house.listening.backpressure.held == 0
+
+
+def test_reads_are_small_while_memory_is_short(make: Callable[..., House]) -> None:
+    house = make(inflight=100_000, share=10_000)
+    idle, line = house.connect(), house.connect().begin()
+    sizes = [len(idle.protocol.get_buffer(-1)), len(line.protocol.get_buffer(-1))]
+    line.send(b"x" * 100_001)
+    assert [*sizes, len(line.protocol.get_buffer(-1))] == [16 * 1024, 256 * 1024, 16 * 1024]
+
+
+def test_a_transcript_is_counted_and_shortened_while_memory_is_short(make: Callable[..., House]) -> None:
+    house = make(inflight=100_000, include_transcript=True, session={"trace": True})
+    backpressure = house.listening.backpressure
+    line = house.connect()
+    for _ in range(40):
+        line.send(b"NOOP " + b"x" * 2000 + b"\r\n")
+    assert backpressure.held in range(80_000, 100_000)
+    for _ in range(20):
+        line.send(b"NOOP " + b"x" * 2000 + b"\r\n")
+    assert backpressure.held < 50_000
 
 
 def test_a_small_mail_above_the_limit_does_not_leave_its_connection_paused(make: Callable[..., House]) -> None:
@@ -551,9 +635,6 @@ def test_memory_freed_before_the_end_frees_the_others(make: Callable[..., House]
     paused = house.connect().begin()
     backpressure = house.listening.backpressure
     oldest, youngest = house.connect().protocol, paused.protocol
-    backpressure.end(youngest)
-    backpressure.begin(oldest)
-    backpressure.begin(youngest)
     backpressure.hold(oldest, 150)
     backpressure.hold(youngest, 10)
     readings = [paused.transport.reading]

@@ -58,6 +58,8 @@ CODES = {
     "RSET_OK": "250 2.0.0",
     "SHUTTING_DOWN": "421 4.3.2",
     "START_MAIL_INPUT": "354 ",
+    "OUT_OF_MEMORY": "452 4.3.1",
+    "NO_ROOM_FOR_LOGIN": "454 4.7.0",
     "STORAGE_FAILED": "451 4.3.0",
     "TLS_ACTIVE": "503 5.5.1",
     "TOO_BIG": "552 5.3.4",
