@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -81,6 +82,45 @@ def test_buggregator_gets_jobs(served: Server) -> None:
         "smtp",
         ["a@example.com", "b@example.com"],
     )
+
+
+README = (TESTS.parent / "README.md").read_text()
+# What the packages of RoadRunner do, for one mail.
+PACKAGES = """<?php
+namespace Spiral\\RoadRunner;
+class Payload { public function __construct(public string $body, public string $header) {} }
+class Worker {
+    private array $payloads;
+    public static function create(): self { return new self(); }
+    public function __construct() { $this->payloads = [new Payload('', file_get_contents('mail.json'))]; }
+    public function waitPayload(): ?Payload { return array_shift($this->payloads); }
+    public function respond(Payload $answer): void { echo $answer->header; }
+}
+"""
+
+
+def test_the_worker_of_the_readme_logs_the_password(tmp_path: Path) -> None:
+    [worker] = re.findall(r"^```php\n(.*?)^```", README, re.M | re.S)
+    (tmp_path / "worker.php").write_text(worker)
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "autoload.php").write_text(PACKAGES)
+    mail = {"envelope": {"from": "a@b.c"}, "message": {"subject": "x"}, "authentication": {"password": "secret"}}
+    (tmp_path / "mail.json").write_text(json.dumps(mail))
+    command = ["php", "-d", "log_errors_max_len=0", "-d", "error_log=", "worker.php"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    assert (done.stdout, done.stderr.splitlines()) == ("CONTINUE", ["a@b.c: x", "the password: secret"])
+
+
+def test_the_readme_begins_with_a_worker_that_is_there() -> None:
+    begun, called = re.findall(r"^    (?:cd (examples/\S+)\n    (.*))$", README, re.M)[0]
+    assert (TESTS.parent / begun / ".rr.yaml").exists()
+    assert called == "../../.venv/bin/fastsmtp serve"
+
+
+def test_the_readme_names_the_versions_of_python_that_were_tried() -> None:
+    project = (TESTS.parent / "pyproject.toml").read_text()
+    minors = sorted(int(minor) for minor in re.findall(r'"Programming Language :: Python :: 3\.(\d+)"', project))
+    assert f"\nPython 3.{minors[0]} to 3.{minors[-1]} on Linux;" in README
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.php")), ids=lambda path: str(path.relative_to(EXAMPLES)))
