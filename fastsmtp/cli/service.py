@@ -26,6 +26,7 @@ from fastsmtp.errors import StartError
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.printer.archive import prepare
 from fastsmtp.processes.shares import process_count
+from fastsmtp.system.guard import guarded
 from fastsmtp.system.loop import run, unless
 from fastsmtp.system.pidfile import find_owner
 from fastsmtp.system.process import launched
@@ -176,7 +177,7 @@ class _Service:
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         _refuse_if_owned(self.wishes.pid_file)
-        with reaping(launched), _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
+        with reaping(launched), guarded(self.log), _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
             if not await unless(self.stopping, self.server.start()):
                 self.server.abort()
                 return self.exit_code

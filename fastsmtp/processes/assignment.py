@@ -49,3 +49,4 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0  # which of the processes it is
     count_fd: int = -1  # descriptor of the `SharedCount` of connections; -1: there is no limit
     inbox: str = ""  # path of the inbox's socket
+    guard_fd: int = -1  # where pids of processes are told (`system/guard.py`); -1: nowhere

@@ -24,10 +24,12 @@ from fastsmtp.ops.log import Logs, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server.server import Server, ServerPlace
 from fastsmtp.system.loop import run, unless
+from fastsmtp.system.process import tell_launches
 from fastsmtp.system.runtimedir import leave, lock
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.system.sockets import inherited
 
+_ORPHAN_GRACE_S = 5.0  # for sessions and workers, when the parent was killed
 _MAX_RUNNING = 10_000  # calls that take time: all those of the parent's callers come over one connection
 
 
@@ -102,6 +104,9 @@ class Child:
         tempfile.tempdir = assignment.directory  # what is left there by a killed process, the parent deletes
         with contextlib.suppress(OSError):  # it was removed by a cleaner
             self._home_lock = lock(os.path.dirname(assignment.directory))  # we may outlive the parent
+        if assignment.guard_fd >= 0:
+            os.set_inheritable(assignment.guard_fd, False)
+            tell_launches(assignment.guard_fd)
         listeners = {name: inherited(fd) for name, fd in assignment.listeners.items()}
         spares = [{name: inherited(fd) for name, fd in spare.items()} for spare in assignment.spares]
         place = ServerPlace(listeners, spares, assignment.rpc, assignment.counting, _shared_count(assignment))
@@ -168,6 +173,8 @@ class Child:
             for file in self._assignment.own_files:
                 file.delete()
         self._stopping.set()
+        # A little longer, and the guard would kill us.
+        asyncio.get_running_loop().call_later(_ORPHAN_GRACE_S, self._end)
 
     def _clear(self) -> None:
         """Delete what would be left of the parent's directory."""

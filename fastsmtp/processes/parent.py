@@ -27,7 +27,7 @@ from fastsmtp.processes.shares import shares, with_certificates
 from fastsmtp.processes.slot import Slot
 from fastsmtp.server.tls import is_auto, make_context, names_to_certify, self_signed
 from fastsmtp.system.backoff import Backoff
-from fastsmtp.system.process import launched
+from fastsmtp.system.process import launched, told_launches
 from fastsmtp.system.runtimedir import RuntimeDirectory
 from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.system.sockets import format_address, listen_several
@@ -134,6 +134,7 @@ class Parent:
                 own_files=self._own_files,
                 index=index,
                 count_fd=self._count_fd,
+                guard_fd=told_launches(),
             )
             contents = {path: certificates[name] for name, path in files.items()}
             self._slots.append(Slot(index, assignment, mode, contents, self._log))
@@ -310,6 +311,8 @@ class Parent:
             self._count_fd = -1
         if self._home is not None:
             self._home.remove()
+            with contextlib.suppress(OSError):  # made again after a cleaner; only when empty: it may be another's
+                os.rmdir(self._home.path)
 
 
 def _wait_for_end(slots: dict[int, Slot]) -> dict[int, Slot]:

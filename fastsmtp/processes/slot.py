@@ -97,7 +97,7 @@ class Slot:
         with theirs:
             sockets = [self._assignment.listeners, *self._assignment.spares]
             fds = {theirs.fileno(), *(fd for snapshot in sockets for fd in snapshot.values())}
-            fds |= {self._assignment.count_fd} - {-1}
+            fds |= {self._assignment.count_fd, self._assignment.guard_fd} - {-1}
             try:
                 self._process = Process(
                     own_command("fastsmtp.processes.child", str(theirs.fileno())),

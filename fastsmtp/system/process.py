@@ -31,6 +31,7 @@ TAIL_LINES = 30  # last lines of output kept for the error text of a worker that
 PIPE_BYTES = 1024 * 1024  # wanted capacity of the pipe a worker reads emails from; Linux gives 64 KiB
 
 _launched: set[int] = set()  # pids of all that are not reaped yet
+_told: list[int] = []  # descriptor to which the pid of each is written
 
 _READ_BYTES = 65536
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -61,6 +62,16 @@ def own_command(module: str, *arguments: str) -> tuple[str, ...]:
 def launched() -> Collection[int]:
     """Return the pids of the processes that this one has launched and not reaped yet."""
     return _launched
+
+
+def tell_launches(descriptor: int) -> None:
+    """Write the pid of each process that is launched from now on to `descriptor`, a line each; -1 = nowhere."""
+    _told[:] = [descriptor] if descriptor >= 0 else []
+
+
+def told_launches() -> int:
+    """Return where pids are written, -1 = nowhere."""
+    return _told[0] if _told else -1
 
 
 class Identity:
@@ -125,6 +136,9 @@ class Process:
         self._popen = _popen(command, identity, env, pipes, inherit_output, pass_fds)
         self.pid = self._popen.pid
         _launched.add(self.pid)
+        for told in _told:
+            with contextlib.suppress(OSError):  # full, or nobody reads
+                os.write(told, b"%d\n" % self.pid)
         self.returncode: int | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         outputs = [self._popen.stderr] if pipes else [self._popen.stdout, self._popen.stderr]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from gates import Gate
-from procs import wait_until_gone
+from procs import children_of, wait_until_gone
 from servers import Serve, Server
 from startserver import merge
 from waits import wait_until
@@ -77,8 +77,7 @@ def two_mails(server: Server) -> Iterator[None]:
 
 def processes_of(server: Server) -> list[int]:
     """The children of the server: its workers, or the processes of several."""
-    tasks = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    return [int(pid) for pid in tasks.read_text().split()]
+    return children_of(server.process.pid)
 
 
 @modes

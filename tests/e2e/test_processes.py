@@ -146,7 +146,7 @@ def test_who_connects_while_a_process_is_missed_is_served_by_its_successor(serve
     with connected(server) as wires:
         assert [wire.greeting[:3] for wire in wires] == MANY * [b"220"]
         send_mails(wires)
-    assert len(logged(server, "process started again")) == 1
+    assert len(wait_for_log(server, "process started again")) == 1
     assert len(server.records()) == MANY
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
 from gates import Gate
+from procs import children_of
 from servers import Serve, Server
 from stalls import stalled
 from startserver import merge
@@ -152,9 +152,8 @@ def test_a_worker_that_connected_meanwhile(serve: Serve, gate: Gate, relay: str)
 
 
 def wait_for_worker_pid(server: Server) -> int:
-    path = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    wait_until(lambda: path.read_text().split())
-    return int(path.read_text().split()[0])
+    wait_until(lambda: children_of(server.process.pid))
+    return children_of(server.process.pid)[0]
 
 
 TLS = {"cert": "auto"}

@@ -29,7 +29,25 @@ def wait_until_gone(*pids: int) -> None:
                 os.close(process)
 
 
+def guard_of(pid: int) -> int:
+    """The guard of a server."""
+    [guard] = [child for child in all_children_of(pid) if _is_guard(child)]
+    return guard
+
+
 def children_of(pid: int) -> list[int]:
+    """Its children without the guard, those that have ended and are not reaped too."""
+    return [child for child in all_children_of(pid) if not _is_guard(child)]
+
+
+def _is_guard(pid: int) -> bool:
+    try:
+        return b"guardprocess.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def all_children_of(pid: int) -> list[int]:
     """Its children, those that have ended and are not reaped too."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):

@@ -83,6 +83,9 @@ class Slot:
     async def gone(self) -> None:
         await self._gone.wait()
 
+    async def work(self, method: str, argument: object = None) -> Any:
+        return await self.call(method, argument, None)
+
     async def call(self, method: str, argument: object = None, timeout_s: float | None = 5.0) -> Any:
         if method == "process.Stopping":
             return await asyncio.shield(self.stopping)
@@ -442,12 +445,12 @@ def test_workers_are_replaced_in_all(house: House) -> None:
     parent = house.started()
     house.run(_soon(parent.reset))
     house.settle()
-    assert house.take() == ["process.Renew 0", "process.Renew 1"]
+    assert house.take() == ["refresh 0", "refresh 1", "process.Renew 0", "process.Renew 1"]
     assert house.told("info")[-1] == {"event": "workers replaced"}
     house.slots[0].refuses["process.Renew"] = CallError("it ended")
     house.run(_soon(parent.reset))
     house.settle()
-    assert house.take() == ["process.Renew 0"]
+    assert house.take() == ["refresh 0", "refresh 1", "process.Renew 0"]
     assert house.told("error") == [{"event": "workers could not be replaced", "error": "it ended"}]
     stop(house, parent)
     house.take()
