@@ -1,4 +1,4 @@
-"""Messages as nobody should send them, small enough to be sent by the thousand."""
+"""Messages as no client should send them, small enough to be sent by the thousand."""
 
 from __future__ import annotations
 

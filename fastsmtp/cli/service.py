@@ -10,7 +10,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -23,6 +23,7 @@ from fastsmtp.cli.summary import banner, exposure, misunderstandings
 from fastsmtp.config.logs import LogsSettings
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import StartError
+from fastsmtp.ops.counters import Distribution
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.printer.archive import prepare
 from fastsmtp.processes.shares import process_count
@@ -73,6 +74,7 @@ class _Server(Protocol):
 
     addresses: dict[str, list[str]]
     inbox: str  # path of the inbox's socket, to be set before `start`
+    ask_inbox: Callable[[], Awaitable[Distribution]] | None  # how late its loop was; set with `inbox`
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -118,6 +120,7 @@ class WithInbox:
         self._server = server
         self._host = host
         self.inbox = ""
+        self.ask_inbox = host.loop_delays
 
     @property
     def addresses(self) -> dict[str, list[str]]:
@@ -128,6 +131,7 @@ class WithInbox:
         """Start both. Raises StartError, with nothing left running."""
         await self._host.start()
         self.inbox = self._server.inbox = self._host.path
+        self._server.ask_inbox = self.ask_inbox
         try:
             await self._server.start()
         except BaseException:

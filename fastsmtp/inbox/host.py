@@ -19,12 +19,14 @@ from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.inbox.process import InboxAssignment
+from fastsmtp.ops.counters import Distribution, Histogram
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.process import Identity, Process, own_command
 from fastsmtp.system.runtimedir import RuntimeDirectory
 from fastsmtp.system.sockets import bind, format_address, listen
 
 _BACKLOG: Final = 64
+ANSWER_S: Final = 2.0  # for what metrics show
 STOP_S: Final = 30.0  # for what waits to be committed; then it is killed
 
 
@@ -47,6 +49,7 @@ class InboxHost:
         self._caller: AsyncRPCClient | None = None
         self._exited = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._loop_delays: Distribution = (Histogram().counts, 0.0)
         self.path = ""  # of the socket for SMTP processes
         self.url = ""  # of the API
 
@@ -163,6 +166,14 @@ class InboxHost:
                 self._process.kill()
                 if self._process.returncode is not None:  # there is no new one whose end is waited for
                     self._exited.set()
+
+    async def loop_delays(self) -> Distribution:
+        """Return how late the loop of the process was since its start; without an answer, what was known before."""
+        if self._caller is not None:
+            with contextlib.suppress(CallError, ConnectionError, asyncio.TimeoutError):
+                asked = self._caller.call("inbox.LoopDelays", None, Distribution)
+                self._loop_delays = await asyncio.wait_for(asked, ANSWER_S)
+        return self._loop_delays
 
     def reopen_logs(self) -> None:
         """After our own were."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
+from time import monotonic
 from typing import Final, cast
 
 from structlog.typing import FilteringBoundLogger
@@ -16,6 +17,7 @@ from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, read_frame
 from fastsmtp.inbox.group import Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Reporter
+from fastsmtp.system.loopdelay import BUSY_S, LoopDelay
 
 _BACKLOG: Final = 256
 
@@ -23,9 +25,11 @@ _BACKLOG: Final = 256
 class LinkServer:
     """Listens for SMTP processes, files what they send, and says when it is committed."""
 
-    def __init__(self, inbox: Inbox, log: FilteringBoundLogger) -> None:
+    def __init__(self, inbox: Inbox, log: FilteringBoundLogger, loop_delay: LoopDelay | None = None) -> None:
+        """`loop_delay` is told which mail takes long."""
         self.inbox: Final = inbox
         self.log: Final = log
+        self.loop_delay: Final = loop_delay
         self._connections: set[_Connection] = set()
         self._server: asyncio.AbstractServer | None = None
 
@@ -94,11 +98,14 @@ class _Connection(asyncio.Protocol):
             self._server.inbox.withdraw(counts.withdrawn)
 
     def _on_mail(self, mail: MailFrame) -> None:
-        head = mail.head
+        head, began = mail.head, monotonic()
         arrival = make_arrival(
             mail.payload, head.spool or mail.raw, tuple(head.namespaces), head.received_at, head.outcome
         )
         self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
+        seconds, loop_delay = monotonic() - began, self._server.loop_delay
+        if seconds > BUSY_S and loop_delay is not None:
+            loop_delay.worked(arrival.uuid, seconds)
 
     def _on_filed(self, number: int, filed: list[Filed] | StoreError) -> None:
         if not self._verdicts:

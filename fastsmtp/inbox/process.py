@@ -23,10 +23,13 @@ from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
+from fastsmtp.ops.counters import Histogram
 from fastsmtp.ops.httpserver import HTTPServer
 from fastsmtp.ops.log import Logs, configure
+from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.system.clients import ClientLimits
 from fastsmtp.system.loop import run
+from fastsmtp.system.loopdelay import LoopDelay
 from fastsmtp.system.sockets import inherited
 
 _PART = 2  # of all descriptors: the others are for links, segments and the store
@@ -57,7 +60,10 @@ class InboxProcess:
             "inbox.Start": Method(self._start, InboxAssignment),
             "inbox.Stop": Method(self._stop),
             "inbox.Reopen": Method(self._reopen),
+            "inbox.LoopDelays": Method(lambda _: (self._delays.counts, self._delays.total)),
         }
+        self._delays = Histogram()  # of our event loop
+        self._loop_delay: LoopDelay | None = None
         self._output: Logs | None = None
         self._inbox: Inbox | None = None
         self._links: LinkServer | None = None
@@ -90,6 +96,8 @@ class InboxProcess:
         self._output = configure(assignment.config.logs)
         self._rpc.log = structlog.get_logger(channel="rpc").bind()
         log = structlog.get_logger(channel="inbox").bind()
+        self._loop_delay = watch_loop(log, self._delays)
+        self._loop_delay.start()
         settings = assignment.config.inbox
         assert settings is not None
         store = Store(assignment.directory, durability=settings.durability)
@@ -98,7 +106,7 @@ class InboxProcess:
         inbox = self._inbox = Inbox(store, log)
         await inbox.put("default")
         self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())
-        self._links = LinkServer(inbox, log)
+        self._links = LinkServer(inbox, log, self._loop_delay)
         await self._links.start(inherited(assignment.link_fd))
         if assignment.http_fd < 0:
             return ""
@@ -117,6 +125,8 @@ class InboxProcess:
         return True
 
     async def _leave(self) -> None:
+        if self._loop_delay is not None:
+            self._loop_delay.stop()
         if self._links is not None:
             await self._links.close()
         if self._retaining is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,13 @@ from fastsmtp.smtp.violations import CLAUSES
 
 # Seconds: a quick worker first, our own timeouts last.
 BOUNDS: Final = (1e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+# The processes of a server whose event loops are watched.
+SMTP: Final = "smtp"
+PARENT: Final = "parent"
+INBOX: Final = "inbox"
+PROCESSES: Final = (SMTP, PARENT, INBOX)
 
 
 class Histogram:
@@ -41,23 +48,37 @@ class Histogram:
         self.total += total
 
 
+Distribution: TypeAlias = tuple[list[int], float]  # a `Histogram` on its way to another process: counts and total
+
+
 class CountersSnapshot(msgspec.Struct, frozen=True):
-    """A `Counters` on its way to another process; a histogram is its counts and its total."""
+    """A `Counters` on its way to another process."""
 
     connections: int
     turned_away: int
     mail_bytes: int
-    durations: dict[str, tuple[list[int], float]]
-    wait: tuple[list[int], float]
+    durations: dict[str, Distribution]
+    wait: Distribution
     aborted: dict[str, int]
     logins: dict[str, int]
     violations: dict[str, int]
+    loop_delays: dict[str, Distribution]
 
 
 class Counters:
     """The numbers of one server."""
 
-    __slots__ = ("aborted", "connections", "durations", "logins", "mail_bytes", "turned_away", "violations", "wait")
+    __slots__ = (
+        "aborted",
+        "connections",
+        "durations",
+        "logins",
+        "loop_delays",
+        "mail_bytes",
+        "turned_away",
+        "violations",
+        "wait",
+    )
 
     def __init__(self) -> None:
         self.connections = 0  # accepted
@@ -68,6 +89,7 @@ class Counters:
         self.aborted = _zeros(reason.value for reason in AbortReason)  # mails broken off, by reason
         self.logins = _zeros(MECHANISMS)  # by mechanism
         self.violations = _zeros(CLAUSES)  # by code
+        self.loop_delays = {process: Histogram() for process in PROCESSES}
 
     def snapshot(self) -> CountersSnapshot:
         """What it has counted so far."""
@@ -80,6 +102,7 @@ class Counters:
             aborted=self.aborted,
             logins=self.logins,
             violations=self.violations,
+            loop_delays={process: (item.counts, item.total) for process, item in self.loop_delays.items()},
         )
 
     def add(self, snapshot: CountersSnapshot) -> None:
@@ -93,6 +116,8 @@ class Counters:
         self.aborted.update(snapshot.aborted)
         self.logins.update(snapshot.logins)
         self.violations.update(snapshot.violations)
+        for process, histogram in snapshot.loop_delays.items():
+            self.loop_delays[process].add(*histogram)
 
 
 def _zeros(names: Iterable[str]) -> Counter[str]:

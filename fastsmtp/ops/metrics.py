@@ -41,6 +41,7 @@ class MetricsCollector(Collector):
         yield from self._pool(snapshot)
         yield from self._emails(snapshot, counters)
         yield from self._sessions(snapshot, counters)
+        yield _loop_delay(counters)
 
     # As RoadRunner's plugins have them: https://docs.roadrunner.dev/docs/logging-and-observability/metrics
 
@@ -114,6 +115,15 @@ class MetricsCollector(Collector):
         yield _by_label(
             "rr_smtp_violations", "Violations; counted when their session ends.", "code", counters.violations
         )
+
+
+def _loop_delay(counters: Counters) -> Metric:
+    family = HistogramMetricFamily(
+        "rr_smtp_loop_delay_seconds", "How late the event loop was, ten times a second.", labels=("process",)
+    )
+    for process, histogram in counters.loop_delays.items():
+        family.add_metric((process,), *_buckets([histogram]))
+    return family
 
 
 def _by_label(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:

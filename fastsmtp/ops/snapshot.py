@@ -81,6 +81,12 @@ class Snapshot(msgspec.Struct):
             whole.add(other.counters)
             self.counters = whole.snapshot()
 
+    def set_loop_delay(self, process: str, counts: list[int], total: float) -> None:
+        """Let this be how late the event loop of a process was that has no snapshot of its own."""
+        if self.counters is not None:
+            delays = {**self.counters.loop_delays, process: (counts, total)}
+            self.counters = msgspec.structs.replace(self.counters, loop_delays=delays)
+
     def all_counters(self) -> Counters:
         """The counters as metrics want them."""
         counters = Counters()

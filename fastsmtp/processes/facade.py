@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -15,6 +15,7 @@ from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, NoAnswerError
 from fastsmtp.goridge.rpc import Method
 from fastsmtp.ops.appmetrics import AppMetrics
+from fastsmtp.ops.counters import INBOX, PARENT, Distribution, Histogram
 from fastsmtp.ops.endpoints import Watched
 from fastsmtp.ops.methods import common_methods, pool_stats
 from fastsmtp.ops.snapshot import Snapshot
@@ -32,6 +33,9 @@ class Facade:
         self._slots = slots
         self._log = log
         self._started = time.time()
+        self.ask_inbox: Callable[[], Awaitable[Distribution]] | None = None  # how late its loop was, where there is one
+        self._inbox_delay: Distribution | None = None  # what it has answered last
+        self.loop_delays = Histogram()  # of our own loop
         self._past = Snapshot()  # what remains of those that are gone
         self._app_metrics = AppMetrics(config.metrics)
         self._asked: set[asyncio.Future[None]] = set()  # snapshots under way
@@ -54,8 +58,10 @@ class Facade:
     # what all of them did
 
     async def refresh(self) -> None:
-        """Ask each process for its snapshot."""
+        """Ask each process for its snapshot, and the inbox how late its loop was."""
         await asyncio.gather(*(slot.refresh() for slot in self._slots))
+        if self.ask_inbox is not None:
+            self._inbox_delay = await self.ask_inbox()
 
     async def look(self, idle_only: bool) -> None:
         """Ask each process for its snapshot, and wait until one of them can work, or all have answered in time."""
@@ -83,6 +89,9 @@ class Facade:
         for slot in self._slots:
             if slot.snapshot is not None:
                 total.add(slot.snapshot)
+        total.set_loop_delay(PARENT, self.loop_delays.counts, self.loop_delays.total)
+        if self._inbox_delay is not None:
+            total.set_loop_delay(INBOX, *self._inbox_delay)
         return total
 
     def pids(self) -> list[int]:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -19,7 +20,9 @@ from fastsmtp.capture.undecided import sweep_leftovers
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPCServer
+from fastsmtp.ops.counters import Distribution
 from fastsmtp.ops.endpoints import Endpoints
+from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment, OwnFile
 from fastsmtp.processes.facade import Facade
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
@@ -50,6 +53,7 @@ class Parent:
         self._count = count
         self._save = save
         self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
+        self.ask_inbox: Callable[[], Awaitable[Distribution]] | None = None  # how late its loop was; set with `inbox`
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()
         self._home: RuntimeDirectory | None = None  # has one for each child
         self._listeners: dict[str, list[socket.socket]] = {}
@@ -58,6 +62,7 @@ class Parent:
         self._endpoints = Endpoints(config, self._log)
         self._slots: list[Slot] = []
         self._facade = Facade(config, self._slots, self._log)
+        self._loop_delay = watch_loop(self._log, self._facade.loop_delays)
         self._orphans = Orphans(launched, self._log)
         self._resets = Resets(self._renew, self._log)
         self._count_fd = -1
@@ -95,6 +100,8 @@ class Parent:
             self._own_files.append(OwnFile.at(rpc.removeprefix("unix://")))
         if config.smtp.max_connections:
             self._share_count()
+        self._facade.ask_inbox = self.ask_inbox
+        self._loop_delay.start()
         adopt_orphans()
         await run_on_init(config.server.on_init, self._log)
         self._make_slots(mode, certificates, rpc)
@@ -301,6 +308,7 @@ class Parent:
     def _clear(self) -> None:
         """Give back everything but the processes."""
         self._close_listeners()
+        self._loop_delay.stop()
         self._orphans.end()
         self._rpc.close()
         self._endpoints.abort()

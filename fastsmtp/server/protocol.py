@@ -50,6 +50,7 @@ from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
 from fastsmtp.system.addresses import format_peer
+from fastsmtp.system.loopdelay import BUSY_S, LoopDelay
 from fastsmtp.system.patience import moved
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.text import timestamp
@@ -116,6 +117,7 @@ class Listening:
     ledger: MailLedger | None = None  # of the inbox, which is told of each mail that begins and ends
     proxies: Proxies = field(default_factory=lambda: Proxies(()))
     slices: Slices | None = None  # what takes long is done in; None: nothing else is served meanwhile
+    loop_delay: LoopDelay | None = None  # is told which mail takes long
     shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
 
 
@@ -562,6 +564,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _catch_up(self) -> bool:
         """Go on with events that are late; whether there are more. Never raises."""
+        began = monotonic()
         late, self._late = self._late, []
         self._late_octets = 0
         self._pumping = True
@@ -571,6 +574,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._give_up()
         finally:
             self._pumping = False
+        self._tell_work(began)
         if self._late:
             return True
         self._resume(_LATE)
@@ -613,7 +617,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         elif isinstance(event, MailBegin):
             self._on_mail_begin(event)
         elif isinstance(event, MailEnd):
+            began = monotonic()
             self._on_mail_end()
+            self._tell_work(began)
         elif isinstance(event, Command):
             self._on_line("command", CLIENT, event.line)
         elif isinstance(event, Replied):
@@ -699,6 +705,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._attachments = None
             email.attachments.discard()
             self._decide(Verdict.STORAGE_FAILED)
+
+    def _tell_work(self, began: float) -> None:
+        """Such a piece of work is over. One in a thousand is long."""
+        seconds = monotonic() - began
+        if seconds > BUSY_S and self._listening.loop_delay is not None:
+            self._listening.loop_delay.worked(self.email_uuid, seconds)
 
     def _on_mail_aborted(self, event: MailAborted) -> None:
         assert self._capture is not None

@@ -34,8 +34,9 @@ from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.appmetrics import AppMetrics
-from fastsmtp.ops.counters import Counters
+from fastsmtp.ops.counters import INBOX, SMTP, Counters, Distribution
 from fastsmtp.ops.endpoints import Endpoints, Watched
+from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
@@ -81,6 +82,8 @@ class Server:
         self._save = save
         self._place = place
         self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
+        self.ask_inbox: Callable[[], Awaitable[Distribution]] | None = None  # how late its loop was; set with `inbox`
+        self._inbox_delay: Distribution | None = None  # what it has answered last
         self._link: Link | None = None  # to the inbox
         self._resolver = Resolver([] if config.inbox is None else config.inbox.namespace)
         self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
@@ -91,6 +94,7 @@ class Server:
         # Counters are kept only where metrics are asked for.
         counting = bool(config.metrics.address) if place is None else place.counting
         self._counters = Counters() if counting else None
+        self._loop_delay = watch_loop(self._log, None if self._counters is None else self._counters.loop_delays[SMTP])
         self._endpoints = Endpoints(config, self._log)
         self._app_metrics = AppMetrics(config.metrics)
         self._stopping = False
@@ -158,6 +162,7 @@ class Server:
             lambda: [os.getpid()],
             self._complaint,
             lambda: self._stopping,
+            self._refresh,
             app_metrics=self._app_metrics,
         )
         await self._endpoints.start(watched)
@@ -168,6 +173,7 @@ class Server:
             self._servers.append(await self._listen(bound[name], listening))
             self.addresses[name] = [format_address(bound[name])]
         self._sweep.start()
+        self._loop_delay.start()
 
     def _make_listening(
         self,
@@ -211,6 +217,7 @@ class Server:
             proxies=self._proxies,
             on_closed=self._on_connection_closed,
             shared=None if self._place is None else self._place.shared,
+            loop_delay=self._loop_delay,
         )
 
     async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:
@@ -361,6 +368,7 @@ class Server:
                 self._log.warning("grace period is over", connections=len(self._connections))
         self._abort_connections()
         self._sweep.stop()
+        self._loop_delay.stop()
         if self._pool is not None:
             await self._pool.stop()
         self._close_link()
@@ -374,6 +382,7 @@ class Server:
         self._close_listeners()
         self._abort_connections()
         self._sweep.stop()
+        self._loop_delay.stop()
         if self._pool is not None:
             self._pool.kill()
         self._close_link()
@@ -399,7 +408,14 @@ class Server:
         from fastsmtp.ops.snapshot import Snapshot  # most servers are one process
 
         assert self._pool is not None
-        return Snapshot.of(self._pool, len(self._connections), self._backpressure.held, self._counters)
+        snapshot = Snapshot.of(self._pool, len(self._connections), self._backpressure.held, self._counters)
+        if self._inbox_delay is not None:
+            snapshot.set_loop_delay(INBOX, *self._inbox_delay)
+        return snapshot
+
+    async def _refresh(self) -> None:
+        if self.ask_inbox is not None:
+            self._inbox_delay = await self.ask_inbox()
 
     def _abort_connections(self) -> None:
         for connection in list(self._connections):

@@ -16,6 +16,7 @@ import pytest
 from gates import Gate
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Serve, Server
+from waits import wait_until
 from wire import MAIL, Wire, logged, wait_for_log
 
 METRICS: dict[str, Any] = {"metrics": {"address": "127.0.0.1:0"}}
@@ -55,6 +56,21 @@ def scrape(server: Server) -> dict[tuple[str, ...], float]:
         for sample in family.samples
         if sample.name.startswith("rr_smtp_") and not sample.name.endswith("_bucket")
     }
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_delays_of_all_event_loops_are_counted(serve: Serve, processes: int) -> None:
+    server = serve(
+        {**METRICS, "smtp": {"processes": processes}, "inbox": {"address": "127.0.0.1:0"}, "logs": {"level": "info"}}
+    )
+    wanted = {"smtp", "inbox"} | ({"parent"} if processes > 1 else set())
+
+    def counted() -> set[str]:
+        found = scrape(server)
+        return {name for name in ("smtp", "parent", "inbox") if found["loop_delay_seconds_count", name]}
+
+    wait_until(lambda: counted() == wanted)
+    assert counted() == wanted
 
 
 def test_what_happened_is_counted(serve: Serve) -> None:

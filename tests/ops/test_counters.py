@@ -41,6 +41,7 @@ def test_what_another_one_counted_is_added() -> None:
     one.connections, one.turned_away, one.mail_bytes = 1, 2, 3
     one.durations["accept"].observe(0.001)
     one.wait.observe(90.0)
+    one.loop_delays["inbox"].observe(0.001)
     for counter, name in ((one.aborted, "eof"), (one.logins, "PLAIN"), (one.violations, "bare-lf-in-body")):
         counter[name] += 4
     numbers = msgspec.json.decode(msgspec.json.encode(one.snapshot()), type=CountersSnapshot)
@@ -54,4 +55,5 @@ def test_what_another_one_counted_is_added() -> None:
         connections=2, turned_away=4, mail_bytes=6, durations={**nothing.durations, "accept": (histogram, 0.002)},
         wait=(wait, 180.0), aborted={**nothing.aborted, "eof": 8}, logins={**nothing.logins, "PLAIN": 8},
         violations={**nothing.violations, "bare-lf-in-body": 8},
+        loop_delays={**nothing.loop_delays, "inbox": (histogram, 0.002)},
     )  # fmt: skip

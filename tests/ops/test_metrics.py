@@ -17,7 +17,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from fastsmtp.ops.counters import BOUNDS, Counters
+from fastsmtp.ops.counters import BOUNDS, PROCESSES, Counters
 from fastsmtp.ops.metrics import Exposition, MetricsCollector, ProcessesCollector
 from fastsmtp.ops.snapshot import ShownWorker, Snapshot
 from fastsmtp.smtp.events import AbortReason
@@ -196,6 +196,7 @@ def test_sessions() -> None:
     counters.logins["PLAIN"] += 5
     counters.violations["bare-lf-in-body"] += 6
     counters.wait.observe(0.01)
+    counters.loop_delays["inbox"].observe(0.3)
     found = scrape(counters)
     assert values(found["rr_smtp_open_connections"]) == {("rr_smtp_open_connections",): 3}
     assert values(found["rr_smtp_connections"]) == {("rr_smtp_connections_total",): 7}
@@ -203,6 +204,13 @@ def test_sessions() -> None:
     assert counted(found["rr_smtp_auth"]) == {("PLAIN",): 5}
     assert counted(found["rr_smtp_violations"]) == {("bare-lf-in-body",): 6}
     assert values(found["rr_smtp_worker_wait_seconds"])["rr_smtp_worker_wait_seconds_sum",] == 0.01
+    delays = values(found["rr_smtp_loop_delay_seconds"])
+    assert {process: delays["rr_smtp_loop_delay_seconds_count", process] for process in PROCESSES} == {
+        "smtp": 0,
+        "parent": 0,
+        "inbox": 1,
+    }
+    assert delays["rr_smtp_loop_delay_seconds_sum", "inbox"] == 0.3
 
 
 def all_samples() -> set[str]:
