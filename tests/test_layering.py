@@ -47,7 +47,15 @@ OUTSIDE_THE_ORDER = {"", "__main__"}  # the package, and its command
 
 ONLY_HOME = {
     "yaml": {"config.file"},
-    "orjson": {"delivery.deferred", "delivery.large", "delivery.payload", "inbox", "inbox.api", "ops.log"},
+    "orjson": {
+        "delivery.deferred",
+        "delivery.large",
+        "delivery.payload",
+        "inbox",
+        "inbox.api",
+        "inbox.mailpit",
+        "ops.log",
+    },
     "click": {
         "cli.main",
         "cli.options",
@@ -64,7 +72,7 @@ ONLY_HOME = {
     },
     "uvloop": {"system.loop", "bench.load"},
     "matplotlib": {"bench.plot"},
-    "aiohttp": {"inbox.api", "ops.httpserver", "ops.endpoints", "ops.health", "ops.metrics"},
+    "aiohttp": {"inbox.api", "inbox.mailpit", "ops.httpserver", "ops.endpoints", "ops.health", "ops.metrics"},
     "prometheus_client": {"ops.metrics"},
 }
 

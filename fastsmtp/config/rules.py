@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable
 from typing import Annotated, Final, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 from fastsmtp.system.addresses import TCPAddress, parse_address
 
@@ -227,6 +228,20 @@ def _namespace_entry(value: object) -> str:
     return text
 
 
+def _relay_url(value: object) -> str:
+    text = read_text(value)
+    if not text:
+        return text
+    parts = urlsplit(text)
+    try:
+        port = parts.port or 25
+    except ValueError:
+        port = 0
+    if parts.scheme != "smtp" or not parts.hostname or not port or parts.path not in ("", "/") or parts.username:
+        raise ValueError("")
+    return f"smtp://{parts.netloc}"
+
+
 def _network(value: object) -> str:
     text = read_text(value)
     if text == "unix:":
@@ -267,6 +282,7 @@ URL: TypeAlias = Annotated[
     str, Rule('an address like "tcp://127.0.0.1:6001" or "unix:///path"', _optional(_url, _address_text))
 ]
 Relay: TypeAlias = Annotated[str, Rule('"unix", "unix:///path", "pipes" or "tcp://127.0.0.1:port"', _relay)]
+RelayURL: TypeAlias = Annotated[str, Rule('a server like "smtp://127.0.0.1:25"', _relay_url)]
 HostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _host_name)]
 OptionalHostName: TypeAlias = Annotated[str, Rule("a host name, without blanks", _optional(_host_name))]
 CommandLine: TypeAlias = Annotated[str, Rule("a command, as text or as a list", _optional(_words))]

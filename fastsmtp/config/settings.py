@@ -219,6 +219,7 @@ class InboxSettings(Section, frozen=True):
     retention: RetentionSettings = RetentionSettings()
     auth: InboxAuthSettings = InboxAuthSettings()
     hosts: list[rules.Text] = []  # names it may be called by, beside localhost and literal loopback addresses
+    relay: rules.RelayURL = ""  # "smtp://host:port" for the release of mails; "" = release is refused
 
 
 class EndureSettings(Section, rename=seconds("grace_period"), frozen=True):

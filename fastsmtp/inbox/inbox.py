@@ -23,12 +23,12 @@ from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceSettings
 from fastsmtp.inbox.rows import Row
-from fastsmtp.inbox.search import Slice, load_mail, search
+from fastsmtp.inbox.search import Slice, load_mail, search, search_all
 from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.storethread import Answer, StoreThread
 from fastsmtp.inbox.summary import addresses
 from fastsmtp.inbox.watchers import Committed, Watcher, Watchers
-from fastsmtp.inbox.where import Candidate, Where
+from fastsmtp.inbox.where import Candidate, Condition
 
 T = TypeVar("T")
 
@@ -62,6 +62,14 @@ class Inbox:
     def commits(self) -> int:
         """How many groups of mails have been committed."""
         return self._thread.commits
+
+    async def trouble(self) -> str:
+        """Return why mails cannot be stored, "" where nothing is known against it. Raises StoreError."""
+        if self._thread.trouble:
+            has_room = await self.run(Store.has_room)
+            if has_room:
+                self._thread.trouble = ""
+        return self._thread.trouble
 
     async def run(self, call: Callable[[Store], T]) -> T:
         """Return what `call` does with the store, in its thread. Raises StoreError."""
@@ -148,7 +156,7 @@ class Inbox:
     async def find(
         self,
         namespace: Namespace,
-        where: Where | None = None,
+        where: Condition | None = None,
         *,
         limit: int = 50,
         **bounds: Any,
@@ -167,7 +175,7 @@ class Inbox:
     async def slices(
         self,
         namespace: Namespace,
-        where: Where,
+        where: Condition | None,
         outcomes: Sequence[str] | None = (ACCEPTED,),
         *,
         newest_first: bool = True,
@@ -186,6 +194,21 @@ class Inbox:
                 before = part.following
             else:
                 after = part.following
+
+    async def slices_of_all(
+        self, where: Condition | None, outcomes: Sequence[str] | None = (ACCEPTED,)
+    ) -> AsyncIterator[list[Row]]:
+        """Return the mails of all namespaces, each once, the newest first, some at a time. Raises StoreError."""
+        before: int | None = None
+        while True:
+            part = await self._thread.run(
+                search_all, self._store, where, before=before, limit=_SLICE, outcomes=outcomes
+            )
+            if part.rows:
+                yield part.rows
+            if part.following is None:
+                return
+            before = part.following
 
     async def delete(self, rows: Sequence[Row]) -> None:
         """Delete mails. Raises StoreError."""

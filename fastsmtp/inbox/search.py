@@ -12,7 +12,7 @@ from fastsmtp.errors import StoreError
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace
 from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.store import Store
-from fastsmtp.inbox.where import Candidate, Where
+from fastsmtp.inbox.where import Candidate, Condition
 
 _ROWS: Final = 200  # read at a time
 _SLICE_S: Final = 0.005  # after which others have their turn
@@ -35,13 +35,13 @@ def load_mail(store: Store, row: Row) -> Candidate:
             return None
         return orjson.loads(document) if document else None
 
-    return Candidate(orjson.loads(row.summary), load, row.tags)
+    return Candidate(orjson.loads(row.summary), load, row.tags, read=row.read)
 
 
 def search(
     store: Store,
     namespace: Namespace,
-    where: Where | None = None,
+    where: Condition | None = None,
     *,
     after: int = 0,
     before: int | None = None,
@@ -57,7 +57,9 @@ def search(
     envelope or in the header. Raises StoreError.
     """
     found: list[Row] = []
-    if where and recipient is None:
+    if where is not None and not where:
+        where = None
+    if where is not None and recipient is None:
         recipient = where.recipient
     ends_at = time.monotonic() + _SLICE_S
     while True:
@@ -79,9 +81,35 @@ def search(
             return Slice(found, before if newest_first else after)
 
 
-def _fits(store: Store, row: Row, where: Where | None, outcomes: Sequence[str] | None, unread: bool | None) -> bool:
+def search_all(
+    store: Store,
+    where: Condition | None = None,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    outcomes: Sequence[str] | None = (ACCEPTED,),
+) -> Slice:
+    """Return mails of all namespaces, the newest first, each once; `before` and what follows are ids of rows.
+
+    Otherwise like `search`. Raises StoreError.
+    """
+    found: list[Row] = []
+    ends_at = time.monotonic() + _SLICE_S
+    while True:
+        rows, following = store.rows_of_all(before=before, limit=_ROWS)
+        for row in rows:
+            if _fits(store, row, where, outcomes, None):
+                found.append(row)
+                if len(found) == limit:
+                    return Slice(found, row.id)
+        if following is None or time.monotonic() >= ends_at:
+            return Slice(found, following)
+        before = following
+
+
+def _fits(store: Store, row: Row, where: Condition | None, outcomes: Sequence[str] | None, unread: bool | None) -> bool:
     if outcomes is not None and row.outcome not in outcomes:
         return False
     if unread is not None and row.read is unread:
         return False
-    return where is None or not where or where(load_mail(store, row))
+    return where is None or where(load_mail(store, row))

@@ -27,6 +27,7 @@ from fastsmtp.inbox.summary import addresses
 
 T = TypeVar("T")
 
+_ROOM_BYTES: Final = 16 * 1024 * 1024
 _SLICE: Final = 500  # rows of one call
 _WITHDRAWN: Final = "storage-failed"
 
@@ -58,6 +59,16 @@ class Store:
             pass  # the log is read at the next start
         self.connection.close()
         self.segments.close()
+
+    def has_room(self) -> bool:
+        """Whether the disk has room for a segment more."""
+        if not self._path:
+            return True
+        try:
+            disk = os.statvfs(os.path.dirname(self._path))
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize > _ROOM_BYTES
 
     # start
 
@@ -266,12 +277,16 @@ class Store:
 
     def find(self, uuid: str, namespace: Namespace | None = None) -> Row | None:
         """Return the row of a mail, in this namespace or in any."""
-        sql = f"SELECT {COLUMNS} FROM mails WHERE uuid = ? ORDER BY id"
-        rows = self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (uuid,))])
-        for row in rows:
-            if self.is_present(row) and (namespace is None or row.namespace == namespace.id):
+        for row in self.find_all(uuid):
+            if namespace is None or row.namespace == namespace.id:
                 return row
         return None
+
+    def find_all(self, uuid: str) -> list[Row]:
+        """Return the rows of a mail: one in each namespace that has it."""
+        sql = f"SELECT {COLUMNS} FROM mails WHERE uuid = ? ORDER BY id"
+        rows = self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (uuid,))])
+        return [row for row in rows if self.is_present(row)]
 
     def document(self, row: Row) -> bytes:
         """Return the payload's JSON; "" where only the summary is kept."""

@@ -44,6 +44,7 @@ class StoreThread:
         self._waiting: list[tuple[Arrival, Answer]] = []
         self._committing: asyncio.Future[Any] | None = None
         self.commits = 0
+        self.trouble = ""  # why the last mails could not be committed
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `call` does in the thread; it may raise StoreError."""
@@ -87,10 +88,12 @@ class StoreThread:
             if not isinstance(error, StoreError):  # a fault of ours; the senders wait for an answer all the same
                 self._log.error("the store failed", exc_info=error)
                 error = StoreError("the store failed; the log says why")
+            self.trouble = str(error)
             for _arrival, answer in group:
                 answer(error)
         else:
             self.commits += 1
+            self.trouble = ""
             filed = done.result()
             self._on_committed([arrival for arrival, _answer in group], filed)
             for (_arrival, answer), places in zip(group, filed, strict=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fastsmtp.config.rules import parse_size
 from fastsmtp.errors import FastSMTPError
@@ -33,14 +33,20 @@ class WhereError(FastSMTPError):
 class Candidate:
     """What conditions look at: a summary, and the payload, which is read only where a condition needs it."""
 
-    __slots__ = ("_load", "_payload", "summary", "tags")
+    __slots__ = ("_load", "_payload", "read", "summary", "tags")
 
     def __init__(
-        self, summary: Mapping[str, Any], load: Callable[[], Mapping[str, Any] | None], tags: Sequence[str] = ()
+        self,
+        summary: Mapping[str, Any],
+        load: Callable[[], Mapping[str, Any] | None],
+        tags: Sequence[str] = (),
+        *,
+        read: bool = False,
     ) -> None:
         """`load` returns the payload, None where only the summary is kept."""
         self.summary: Final = summary
         self.tags: Final = tags
+        self.read: Final = read
         self._load = load
         self._payload: Mapping[str, Any] | bool | None = False
 
@@ -59,6 +65,17 @@ class Candidate:
 
 
 Test = Callable[[Candidate], bool]
+
+
+class Condition(Protocol):
+    """What can be asked of mails."""
+
+    @property
+    def recipient(self) -> str | None:
+        """The one address, in lower case, that a mail must have been sent to; None where there is no such one."""
+
+    def __call__(self, mail: Candidate) -> bool:
+        """Whether the mail meets the condition."""
 
 
 class Where:

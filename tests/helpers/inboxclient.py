@@ -38,9 +38,9 @@ class Client:
         self.inbox.file(arrival(*namespaces, **changes), answered.set_result)
         await answered
 
-    async def file_octets(self, octets: bytes, **changes: Any) -> str:
+    async def file_octets(self, octets: bytes, *namespaces: str, **changes: Any) -> str:
         """Commit a mail as a server would have captured it; return its uuid."""
-        made = arrival_of(octets, **changes)
+        made = arrival_of(octets, *namespaces, **changes)
         answered: asyncio.Future[list[Filed] | StoreError] = asyncio.get_running_loop().create_future()
         self.inbox.file(made, answered.set_result)
         await answered

@@ -8,9 +8,10 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config.settings import InboxSettings, SMTPSettings
 from fastsmtp.inbox.api import contents, events, mails, namespaces, transfer, waiting
 from fastsmtp.inbox.api.guard import Guard
-from fastsmtp.inbox.api.requests import INBOX, INTAKE, SHAPE
+from fastsmtp.inbox.api.requests import AUTH, INBOX, INTAKE, RELAY, SHAPE
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake
+from fastsmtp.inbox.mailpit import api, mailhog, websocket
 from fastsmtp.inbox.workerpayload import Shape
 
 _MAX_BODY_BYTES = 1024 * 1024
@@ -21,9 +22,11 @@ def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: Fil
     guard = Guard(settings.hosts, settings.auth, log)
     app = web.Application(middlewares=[guard.problems, guard.origins, guard.logins], client_max_size=_MAX_BODY_BYTES)
     app[INBOX] = inbox
+    app[AUTH] = settings.auth
+    app[RELAY] = settings.relay
     app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
-    for module in (waiting, events, contents, transfer, mails, namespaces):
+    for module in (waiting, events, contents, transfer, mails, namespaces, api, websocket, mailhog):
         app.add_routes(module.routes())
     return app

@@ -30,7 +30,7 @@ _SLICE_S: Final = 0.005
 _SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 _CHARSET: Final = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
-_HARMLESS: Final = {
+HARMLESS: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
@@ -69,10 +69,10 @@ async def row_of(request: web.Request) -> tuple[Namespace, Row]:
     return namespace, row
 
 
-class _Stored(NamedTuple):
+class StoredMail(NamedTuple):
     """A mail whose octets are kept."""
 
-    namespace: Namespace
+    namespace: Namespace | None
     row: Row
     request: web.Request
 
@@ -110,14 +110,14 @@ class _Payload(msgspec.Struct):
     session: _Session
 
 
-async def _stored(request: web.Request) -> _Stored:
+async def _stored(request: web.Request) -> StoredMail:
     namespace, row = await row_of(request)
     if not row.place.segment:
         raise Problem(404, "of this mail only the summary is kept")
-    return _Stored(namespace, row, request)
+    return StoredMail(namespace, row, request)
 
 
-async def _send(
+async def send(
     request: web.Request, pieces: AsyncIterator[bytes], headers: dict[str, str], length: int | None = None
 ) -> web.StreamResponse:
     """Answer with what comes in pieces."""
@@ -137,11 +137,11 @@ async def raw(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/raw`: the octets as they came."""
     mail = await _stored(request)
     described = {
-        **_HARMLESS,
+        **HARMLESS,
         hdrs.CONTENT_TYPE: "message/rfc822",
-        hdrs.CONTENT_DISPOSITION: _disposition("attachment", f"{mail.row.uuid}.eml"),
+        hdrs.CONTENT_DISPOSITION: disposition("attachment", f"{mail.row.uuid}.eml"),
     }
-    return await _send(request, mail.octets(), described, mail.row.place.raw_length)
+    return await send(request, mail.octets(), described, mail.row.place.raw_length)
 
 
 async def text(request: web.Request) -> web.Response:
@@ -149,7 +149,7 @@ async def text(request: web.Request) -> web.Response:
     message = await (await _stored(request)).message()
     if message.text is None:
         raise Problem(404, "this mail has no plain text")
-    return web.Response(text=message.text, headers=_HARMLESS)
+    return web.Response(text=message.text, headers=HARMLESS)
 
 
 async def html(request: web.Request) -> web.StreamResponse:
@@ -162,7 +162,8 @@ async def html(request: web.Request) -> web.StreamResponse:
     if markup is None:
         raise Problem(404, "this mail has no HTML")
     if read_flag(request.query, "source"):
-        return web.Response(text=markup, headers=_HARMLESS)
+        return web.Response(text=markup, headers=HARMLESS)
+    assert mail.namespace is not None
     place = f"/ui/cid/{mail.namespace.name}/{mail.row.uuid}/"
     known = {part.content_id for part in await mail.parts() if part.content_id} if "cid:" in markup.lower() else set()
 
@@ -176,7 +177,7 @@ async def html(request: web.Request) -> web.StreamResponse:
         "Content-Security-Policy": policy(origin, place, remote=remote),
         hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
     }
-    return await _send(request, _encoded(rewrite(markup, picture_of)), described)
+    return await send(request, _encoded(rewrite(markup, picture_of)), described)
 
 
 async def _encoded(pieces: Iterable[str]) -> AsyncIterator[bytes]:
@@ -219,7 +220,7 @@ async def part(request: web.Request) -> web.StreamResponse:
     found = next((one for one in await mail.parts() if one.number == number), None)
     if found is None:
         raise Problem(404, f"this mail has no part {number}; there is a list at …/parts")
-    return await _send_part(request, mail, found, {})
+    return await send_part(request, mail, found, {})
 
 
 async def picture(request: web.Request) -> web.StreamResponse:
@@ -230,19 +231,20 @@ async def picture(request: web.Request) -> web.StreamResponse:
     if found is None:
         raise Problem(404, f"no part of this mail has the Content-ID {content_id}")
     # The document that shows it has an origin of its own.
-    return await _send_part(request, mail, found, {"Cross-Origin-Resource-Policy": "cross-origin"})
+    return await send_part(request, mail, found, {"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
-async def _send_part(request: web.Request, mail: _Stored, part: Part, more: dict[str, str]) -> web.StreamResponse:
+async def send_part(request: web.Request, mail: StoredMail, part: Part, more: dict[str, str]) -> web.StreamResponse:
+    """Answer with the octets of a part, as something a browser shows only where nothing of it can run."""
     kind = "inline" if part.content_type in _SHOWN and part.disposition != "attachment" else "attachment"
     content_type = part.content_type if _TYPE.fullmatch(part.content_type) else "application/octet-stream"
     if content_type.startswith("text/") and part.charset and _CHARSET.fullmatch(part.charset):
         content_type += f"; charset={part.charset}"
     described = {
-        **_HARMLESS,
+        **HARMLESS,
         **more,
         hdrs.CONTENT_TYPE: content_type,
-        hdrs.CONTENT_DISPOSITION: _disposition(kind, part.filename or f"part-{part.number}"),
+        hdrs.CONTENT_DISPOSITION: disposition(kind, part.filename or f"part-{part.number}"),
     }
 
     async def octets() -> AsyncIterator[bytes]:
@@ -252,10 +254,10 @@ async def _send_part(request: web.Request, mail: _Stored, part: Part, more: dict
             elif ordinal > part.ordinal:
                 return
 
-    return await _send(request, octets(), described, part.size)
+    return await send(request, octets(), described, part.size)
 
 
-def _disposition(kind: str, filename: str) -> str:
+def disposition(kind: str, filename: str) -> str:
     """Return a Content-Disposition (RFC 6266) with the last part of a name, whatever its sender had in it."""
     name = filename.replace("\\", "/").rpartition("/")[2].strip(". ") or "part"
     plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\%' else "_" for char in name)
@@ -267,7 +269,7 @@ async def payload(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/payload`: the JSON that a worker gets, octet by octet."""
     mail = await _stored(request)
     pieces = worker_payload(await mail.document(), mail.octets, request.app[SHAPE])
-    return await _send(request, pieces, {**_HARMLESS, hdrs.CONTENT_TYPE: "application/json"})
+    return await send(request, pieces, {**HARMLESS, hdrs.CONTENT_TYPE: "application/json"})
 
 
 async def links(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from fastsmtp.config.rules import parse_duration
+from fastsmtp.config.settings import InboxAuthSettings
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake
@@ -26,7 +27,9 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 NAMESPACE: Final = "/api/ns/{ns:[^/]+(?:/(?!(?:" + "|".join(RESERVED) + ")(?:/|$))[^/]+)?}"
 
 INBOX: Final = web.AppKey("inbox", Inbox)
+AUTH: Final = web.AppKey("auth", InboxAuthSettings)  # what the inbox itself asks for
 INTAKE: Final = web.AppKey("intake", Intake)
+RELAY: Final = web.AppKey("relay", str)  # where released mails go, "" = nowhere
 SHAPE: Final = web.AppKey("shape", Shape)  # of what workers get
 
 

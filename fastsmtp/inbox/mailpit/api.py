@@ -1,0 +1,542 @@
+"""Mailpit's HTTP API v1, at the root for all namespaces together and under `/ns/{name}` for one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import formataddr
+from typing import Any, Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from fastsmtp import __version__
+from fastsmtp.inbox.api.compose import compose
+from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, send, send_part
+from fastsmtp.inbox.api.problems import Problem
+from fastsmtp.inbox.api.requests import INTAKE, RELAY
+from fastsmtp.inbox.intake import IntakeError, envelope_of
+from fastsmtp.inbox.mailpit import objects
+from fastsmtp.inbox.mailpit.compatible import Handler, as_json, compatible, done, not_found, read_json, refused
+from fastsmtp.inbox.mailpit.release import ReleaseError, release
+from fastsmtp.inbox.mailpit.scope import Scope, scope_of
+from fastsmtp.inbox.mailpit.search import MailpitQuery
+from fastsmtp.inbox.rows import Row
+from fastsmtp.inbox.webview import HEADERS, policy, rewrite
+
+NS: Final = "/ns/{ns:[^/]+(?:/(?!api/|view/|mailhog/|livez$|readyz$)[^/]+)?}"
+VERSION: Final = f"v{__version__}-fastsmtp"  # as Mailpit spells its own
+_LATEST: Final = "latest"
+_LIMIT: Final = 50
+_TAG: Final = re.compile(r"[^A-Za-z0-9 \-_.@]")
+_MAX_TAG: Final = 100
+# One white pixel, for what has no thumbnail.
+_PIXEL: Final = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDRENDg8QEBEQCgwSExIQEw8Q"
+    "EBD/yQALCAABAAEBAREA/8wABgAQEAX/2gAIAQEAAD8A0s8g/9k="
+)
+_PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_STARTED: Final = time.time()
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes, at the root and in namespaces."""
+    found: list[web.AbstractRouteDef] = []
+    for method, path, handler in _ROUTES:
+        for prefix in ("", NS):
+            found.append(web.route(method, prefix + path, compatible(handler)))
+    return found
+
+
+# lists
+
+
+async def list_messages(request: web.Request) -> web.Response:
+    """`GET /api/v1/messages`."""
+    scope, query = await scope_of(request), request.query
+    counters = await scope.counters()
+    start, limit = _number(query, "start", 0), _number(query, "limit", _LIMIT)
+    before = _before(query)
+    rows = await scope.page(before, start, limit or counters.present)
+    return as_json(_summary(counters, rows, start, counters.present, counters.unread))
+
+
+def _summary(counters: Any, rows: Sequence[Row], start: int, matches: int, unread: int) -> dict[str, Any]:
+    return {
+        "total": counters.present,
+        "unread": counters.unread,
+        "count": len(rows),
+        "messages_count": matches,
+        "messages_unread": unread,
+        "start": start,
+        "tags": sorted(counters.tags),
+        "messages": [objects.message_summary(row) for row in rows],
+    }
+
+
+def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
+    text = query.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else otherwise
+
+
+def _before(query: Mapping[str, str]) -> MailpitQuery | None:
+    text = query.get("before", "")
+    return MailpitQuery(f'before:"{text}"', query.get("tz", "")) if text else None
+
+
+def _search(request: web.Request) -> MailpitQuery:
+    """Raises Problem."""
+    text = request.query.get("query", "").strip()
+    if not text:
+        raise Problem(400, "Error: no search query")
+    before = request.query.get("before", "")
+    return MailpitQuery(f'{text} before:"{before}"' if before else text, request.query.get("tz", ""))
+
+
+async def search(request: web.Request) -> web.Response:
+    """`GET /api/v1/search`: `messages_count` counts all matches."""
+    scope, condition = await scope_of(request), _search(request)
+    start, limit = _number(request.query, "start", 0), _number(request.query, "limit", _LIMIT)
+    page: list[Row] = []
+    matches = unread = 0
+    async for rows in scope.slices(condition):
+        for row in rows:
+            if start <= matches < start + limit:
+                page.append(row)
+            matches += 1
+            unread += not row.read
+    return as_json(_summary(await scope.counters(), page, start, matches, unread))
+
+
+async def delete_search(request: web.Request) -> web.Response:
+    """`DELETE /api/v1/search`."""
+    scope, condition = await scope_of(request), _search(request)
+    async for rows in scope.slices(condition):
+        await scope.inbox.delete(await scope.copies(rows))
+    return done()
+
+
+def _ids(document: Any) -> list[str]:
+    """Return the uuids that a document names. Raises Problem."""
+    ids = document.get("IDs") if isinstance(document, dict) else None
+    if ids is None:
+        return []
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise Problem(400, "IDs is a list of strings")
+    return [objects.to_uuid(one) for one in ids]
+
+
+async def mark(request: web.Request) -> web.Response:
+    """`PUT /api/v1/messages`: those named by IDs or by a search, or all."""
+    scope, document = await scope_of(request), await read_json(request)
+    if document is None:
+        raise Problem(400, "EOF")
+    if not isinstance(document, dict):
+        raise Problem(400, "an object is wanted")
+    uuids, text, read = _ids(document), document.get("Search") or "", bool(document.get("Read"))
+    if uuids and text:
+        raise Problem(400, "you may specify either IDs or a search query, not both")
+    if uuids:
+        await scope.inbox.mark(await scope.rows_of(uuids), read=read)
+        return done()
+    condition = MailpitQuery(str(text), request.query.get("tz", "")) if text else None
+    async for rows in scope.slices(condition):
+        await scope.inbox.mark(await scope.copies(rows), read=read)
+    return done()
+
+
+async def delete(request: web.Request) -> web.Response:
+    """`DELETE /api/v1/messages`: those of the IDs; all where there are none.
+
+    MailHog has the same path, with nothing in its answer; a client of its sends nothing either.
+    """
+    scope = await scope_of(request)
+    try:
+        document = await read_json(request)
+        uuids = _ids(document)
+    except Problem:
+        document, uuids = {}, []
+    if uuids:
+        await scope.inbox.delete(await scope.rows_of(uuids))
+    else:
+        await scope.empty()
+    return web.Response() if document is None else done()
+
+
+# one mail
+
+
+async def _mail(request: web.Request) -> tuple[Scope, StoredMail]:
+    """Return the mail in the path. Raises Problem."""
+    scope = await scope_of(request)
+    ident = request.match_info["id"]
+    if ident == _LATEST:
+        text = request.query.get("query", "")
+        rows = await scope.page(MailpitQuery(text, request.query.get("tz", "")) if text else None, 0, 1)
+        if not rows:
+            raise Problem(404, "Message not found")
+        row: Row | None = rows[0]
+    else:
+        row = await scope.find(objects.to_uuid(ident))
+    if row is None or not row.place.segment:
+        raise Problem(404, "404 page not found")
+    return scope, StoredMail(scope.namespace, row, request)
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET /api/v1/message/{ID}`: and it is read then."""
+    scope, mail = await _mail(request)
+    payload = orjson.loads(await mail.document())
+    found = await objects.attachments(await mail.parts(), payload["attachments"], mail.octets)
+    if not mail.row.read:
+        await scope.inbox.mark(await scope.copies([mail.row]), read=True)
+    return as_json(objects.message(mail.row, payload, found))
+
+
+async def headers(request: web.Request) -> web.Response:
+    """`GET /api/v1/message/{ID}/headers`."""
+    _scope, mail = await _mail(request)
+    return as_json(objects.canonical_headers((await mail.message()).raw_headers))
+
+
+async def raw(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/message/{ID}/raw`."""
+    _scope, mail = await _mail(request)
+    described = {**HARMLESS, hdrs.CONTENT_TYPE: "text/plain; charset=utf-8"}
+    if request.query.get("dl") == "1":
+        described[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{objects.to_id(mail.row.uuid)}.eml"'
+    return await send(request, mail.octets(), described, mail.row.place.raw_length)
+
+
+async def part(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/message/{ID}/part/{PartID}`."""
+    _scope, mail = await _mail(request)
+    number = request.match_info["part"]
+    for one in await mail.parts():
+        if one.number == number or (number == "0" and one.number == "1"):
+            return await send_part(request, mail, one, {"Cross-Origin-Resource-Policy": "cross-origin"})
+    return not_found()
+
+
+async def thumb(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/message/{ID}/part/{PartID}/thumb`: the picture itself; a white one for what is no picture."""
+    _scope, mail = await _mail(request)
+    number = request.match_info["part"]
+    found = next((one for one in await mail.parts() if one.number == number), None)
+    if found is None:
+        return not_found()
+    if found.content_type in _PICTURES:
+        return await send_part(request, mail, found, {})
+    return web.Response(body=_PIXEL, content_type="image/jpeg", headers=HARMLESS)
+
+
+async def release_message(request: web.Request) -> web.Response:
+    """`POST /api/v1/message/{ID}/release`: to the server that the configuration names, never to one of the client's."""
+    _scope, mail = await _mail(request)
+    document = await read_json(request)
+    to = document.get("To") if isinstance(document, dict) else None
+    if not isinstance(to, list) or not to or not all(isinstance(one, str) and "@" in one for one in to):
+        raise Problem(400, "No valid addresses found")
+    octets = b"".join([piece async for piece in mail.octets()])
+    sender = orjson.loads(mail.row.summary)["envelope"]["from"]
+    try:
+        await asyncio.to_thread(release, request.app[RELAY], octets, sender, to)
+    except ReleaseError as error:
+        return refused(str(error))
+    return done()
+
+
+async def html_check(request: web.Request) -> web.Response:
+    """`GET …/html-check`: which clients support what is not known here."""
+    _scope, mail = await _mail(request)
+    if (await mail.message()).html is None:
+        return refused("message does not contain HTML")
+    return refused("the HTML check of Mailpit is not part of fastsmtp")
+
+
+async def link_check(request: web.Request) -> web.Response:
+    """`GET …/link-check`: the server fetches nothing."""
+    await _mail(request)
+    return refused("link check is off: this server fetches nothing; …/links of its own API lists them")
+
+
+async def spam_check(request: web.Request) -> web.Response:
+    """`GET …/sa-check`: without SpamAssassin there is no such path."""
+    return not_found()
+
+
+async def html(request: web.Request) -> web.StreamResponse:
+    """`GET /view/{ID}.html`, harmless in a browser."""
+    scope, mail = await _mail(request)
+    markup = (await mail.message()).html
+    if markup is None:
+        return not_found()
+    parts = {one.content_id: one.number for one in await mail.parts() if one.content_id}
+    prefix = f"/ns/{scope.namespace.name}" if scope.namespace is not None else ""
+    place = f"{prefix}/api/v1/message/{objects.to_id(mail.row.uuid)}/part/"
+
+    def picture(content_id: str) -> str | None:
+        number = parts.get(content_id)
+        return None if number is None else place + number
+
+    described = {
+        **HEADERS,
+        "Content-Security-Policy": policy(f"{request.scheme}://{request.host}", place, remote=False),
+        hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
+    }
+    body = "".join(rewrite(markup, picture))
+    return web.Response(body=body.encode("utf-8", "replace"), headers=described)
+
+
+async def text(request: web.Request) -> web.Response:
+    """`GET /view/{ID}.txt`."""
+    _scope, mail = await _mail(request)
+    return web.Response(text=(await mail.message()).text or "", headers=HARMLESS)
+
+
+async def view_latest(request: web.Request) -> web.StreamResponse:
+    """`GET /view/latest`: the place of the newest mail."""
+    request.match_info["id"] = _LATEST
+    scope, mail = await _mail(request)
+    prefix = f"/ns/{scope.namespace.name}" if scope.namespace is not None else ""
+    raise web.HTTPFound(f"{prefix}/view/{objects.to_id(mail.row.uuid)}.html")
+
+
+# sending
+
+
+async def send_message(request: web.Request) -> web.Response:
+    """`POST /api/v1/send`."""
+    scope = await scope_of(request)
+    try:
+        document = await read_json(request)
+        octets = await asyncio.to_thread(compose, _composed(document))
+        envelope = envelope_of(octets)
+        if not envelope.forward_paths:
+            raise Problem(400, "error building message: no recipients (to, cc, bcc) set")
+        name = scope.namespace.name if scope.namespace is not None else "default"
+        uuid = await request.app[INTAKE].file(name, octets, envelope, remote_addr=request.remote or "")
+        tags = document.get("Tags")
+        if isinstance(tags, list) and tags:
+            await scope.inbox.mark(await scope.rows_of([uuid]), tags=_clean(tags))
+    except Problem as problem:
+        return web.json_response({"Error": problem.detail}, status=400)
+    except IntakeError as error:
+        return web.json_response({"Error": str(error)}, status=413)
+    return as_json({"ID": objects.to_id(uuid)})
+
+
+def _composed(document: Any) -> dict[str, Any]:
+    """Return Mailpit's document as ours. Raises Problem."""
+    if not isinstance(document, dict):
+        raise Problem(400, "EOF")
+    attachments = document.get("Attachments") or []
+    if not isinstance(attachments, list) or not all(isinstance(one, dict) for one in attachments):
+        raise Problem(400, "Attachments is a list of objects")
+    bcc = document.get("Bcc") or []
+    return {
+        "from": _mailboxes([document.get("From")], "From"),
+        "to": _mailboxes(document.get("To") or [], "To"),
+        "cc": _mailboxes(document.get("Cc") or [], "Cc"),
+        "bcc": _mailboxes([{"Email": one} for one in bcc] if isinstance(bcc, list) else bcc, "Bcc"),
+        "reply_to": _mailboxes(document.get("ReplyTo") or [], "ReplyTo"),
+        "subject": document.get("Subject") or "",
+        "text": document.get("Text") or None,
+        "html": document.get("HTML") or None,
+        "headers": document.get("Headers") or {},
+        "attachments": [_attachment(one) for one in attachments],
+    }
+
+
+def _mailboxes(items: Any, name: str) -> list[str]:
+    if not isinstance(items, list):
+        raise Problem(400, f"{name} is a list")
+    found = []
+    for item in items:
+        email = item.get("Email", "") if isinstance(item, dict) else None
+        if not isinstance(email, str) or "@" not in email.strip("@"):
+            raise Problem(400, f"invalid {name} address: {email if isinstance(email, str) else item}")
+        found.append(formataddr((str(item.get("Name") or ""), email)))
+    return found
+
+
+def _attachment(item: Mapping[str, Any]) -> dict[str, Any]:
+    content = str(item.get("Content", "")).rpartition(",")[2]
+    found = {"content": content, "filename": str(item.get("Filename", ""))}
+    if item.get("ContentType"):
+        found["content_type"] = str(item["ContentType"])
+    if item.get("ContentID"):
+        found["content_id"] = str(item["ContentID"])
+    return found
+
+
+# tags
+
+
+def _clean(tags: Sequence[Any]) -> tuple[str, ...]:
+    """Return tags as Mailpit has them: other characters are blanks, case does not count, the first spelling stays."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        name = " ".join(_TAG.sub(" ", str(tag)).split())[:_MAX_TAG]
+        if name:
+            found.setdefault(name.lower(), name)
+    return tuple(sorted(found.values()))
+
+
+async def tags(request: web.Request) -> web.Response:
+    """`GET /api/v1/tags`."""
+    return as_json(sorted((await (await scope_of(request)).counters()).tags))
+
+
+async def set_tags(request: web.Request) -> web.Response:
+    """`PUT /api/v1/tags`: those of the IDs are replaced."""
+    scope, document = await scope_of(request), await read_json(request)
+    wanted = document.get("Tags") if isinstance(document, dict) else None
+    if not isinstance(wanted, list):
+        raise Problem(400, "Tags is a list of strings")
+    await scope.inbox.mark(await scope.rows_of(_ids(document)), tags=_clean(wanted))
+    return done()
+
+
+async def _retag(request: web.Request, new: str | None) -> None:
+    scope, old = await scope_of(request), request.match_info["tag"].lower()
+    if old not in {tag.lower() for tag in (await scope.counters()).tags}:
+        raise Problem(400, f"tag not found: {request.match_info['tag']}")
+    condition = MailpitQuery(f'tag:"{old}"')
+    async for rows in scope.slices(condition):
+        for row in await scope.copies(rows):
+            left = [tag for tag in row.tags if tag.lower() != old]
+            await scope.inbox.mark([row], tags=_clean([*left, new] if new else left))
+
+
+async def rename_tag(request: web.Request) -> web.Response:
+    """`PUT /api/v1/tags/{Tag}`."""
+    document = await read_json(request)
+    name = document.get("Name") if isinstance(document, dict) else None
+    if not isinstance(name, str) or not name or _TAG.search(name):
+        raise Problem(400, "invalid tag name")
+    await _retag(request, name)
+    return done()
+
+
+async def delete_tag(request: web.Request) -> web.Response:
+    """`DELETE /api/v1/tags/{Tag}`: messages stay."""
+    await _retag(request, None)
+    return done()
+
+
+# about the server
+
+
+async def info(request: web.Request) -> web.Response:
+    """`GET /api/v1/info`."""
+    scope = await scope_of(request)
+    counters = await scope.counters()
+    events = scope.inbox.ledger.of_all() if scope.namespace is None else scope.inbox.ledger.of(scope.namespace.name)
+    return as_json(
+        {
+            "Version": VERSION,
+            "LatestVersion": "disabled",
+            "Database": "inbox.sqlite",
+            "DatabaseSize": counters.bytes,
+            "Messages": counters.present,
+            "Unread": counters.unread,
+            "Tags": dict(sorted(counters.tags.items())),
+            "RuntimeStats": {
+                "Uptime": round(time.time() - _STARTED),
+                "Memory": _resident(),
+                "MessagesDeleted": counters.deleted + counters.evicted + counters.expired,
+                "SMTPAccepted": counters.accepted,
+                "SMTPAcceptedSize": counters.bytes,
+                "SMTPRejected": events.get("refused", 0),
+                "SMTPIgnored": counters.counted_only,
+            },
+        }
+    )
+
+
+def _resident() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def webui(request: web.Request) -> web.Response:
+    """`GET /api/v1/webui`."""
+    relay = request.app[RELAY]
+    return as_json(
+        {
+            "Label": "",
+            "MessageRelay": {
+                "Enabled": bool(relay),
+                "SMTPServer": relay.removeprefix("smtp://"),
+                "ReturnPath": "",
+                "AllowedRecipients": "",
+                "BlockedRecipients": "",
+                "OverrideFrom": "",
+                "PreserveMessageIDs": True,
+                "RecipientAllowlist": "",
+            },
+            "SpamAssassin": False,
+            "ChaosEnabled": False,
+            "DuplicatesIgnored": False,
+            "HideDeleteAllButton": False,
+        }
+    )
+
+
+async def chaos(_request: web.Request) -> web.Response:
+    """`GET`, `PUT /api/v1/chaos`."""
+    return refused("Chaos is not enabled")
+
+
+async def options(_request: web.Request) -> web.Response:
+    """`OPTIONS /api/v1/…`."""
+    return web.Response()
+
+
+async def alive(_request: web.Request) -> web.Response:
+    """`GET /livez`."""
+    return web.Response()
+
+
+async def ready(request: web.Request) -> web.Response:
+    """`GET /readyz`: whether mails can be stored."""
+    wrong = await request.app[INTAKE].inbox.trouble()
+    return web.Response(status=503, text=f"{wrong}\n") if wrong else web.Response()
+
+
+_ROUTES: Final[list[tuple[str, str, Handler]]] = [
+    ("GET", "/api/v1/messages", list_messages),
+    ("PUT", "/api/v1/messages", mark),
+    ("DELETE", "/api/v1/messages", delete),
+    ("GET", "/api/v1/search", search),
+    ("DELETE", "/api/v1/search", delete_search),
+    ("GET", "/api/v1/message/{id}", show),
+    ("GET", "/api/v1/message/{id}/headers", headers),
+    ("GET", "/api/v1/message/{id}/raw", raw),
+    ("GET", "/api/v1/message/{id}/part/{part}", part),
+    ("GET", "/api/v1/message/{id}/part/{part}/thumb", thumb),
+    ("POST", "/api/v1/message/{id}/release", release_message),
+    ("GET", "/api/v1/message/{id}/html-check", html_check),
+    ("GET", "/api/v1/message/{id}/link-check", link_check),
+    ("GET", "/api/v1/message/{id}/sa-check", spam_check),
+    ("POST", "/api/v1/send", send_message),
+    ("GET", "/api/v1/tags", tags),
+    ("PUT", "/api/v1/tags", set_tags),
+    ("PUT", "/api/v1/tags/{tag}", rename_tag),
+    ("DELETE", "/api/v1/tags/{tag}", delete_tag),
+    ("GET", "/api/v1/info", info),
+    ("GET", "/api/v1/webui", webui),
+    ("GET", "/api/v1/chaos", chaos),
+    ("PUT", "/api/v1/chaos", chaos),
+    ("OPTIONS", "/api/v1/{rest:.*}", options),
+    ("GET", "/view/latest", view_latest),
+    ("GET", "/view/{id}.html", html),
+    ("GET", "/view/{id}.txt", text),
+    ("GET", "/livez", alive),
+    ("GET", "/readyz", ready),
+]

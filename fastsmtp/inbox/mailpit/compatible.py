@@ -1,0 +1,64 @@
+"""How handlers of foreign APIs tell what went wrong: as text, with the status that their clients know."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from fastsmtp.errors import StoreError
+from fastsmtp.inbox.api.problems import Problem
+from fastsmtp.inbox.inbox import GoneError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def not_found() -> web.Response:
+    """Return what Go's own server says."""
+    return web.Response(status=404, text="404 page not found\n")
+
+
+def refused(reason: str, status: int = 400) -> web.Response:
+    """Return an error."""
+    return web.Response(status=status, text=f"{reason}\n")
+
+
+def done() -> web.Response:
+    """Return what says that something was done."""
+    return web.Response(text="ok")
+
+
+def as_json(document: Any) -> web.Response:
+    """Return a document."""
+    return web.Response(body=orjson.dumps(document) + b"\n", content_type="application/json")
+
+
+def compatible(handler: Handler) -> Handler:
+    """Make text of what the handler raises."""
+
+    @functools.wraps(handler)
+    async def wrapped(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return refused(problem.detail, 400 if problem.status == 422 else problem.status)
+        except GoneError as error:
+            return refused(str(error), 410)
+        except StoreError as error:
+            return refused(str(error), 500)
+
+    return wrapped
+
+
+async def read_json(request: web.Request) -> Any:
+    """Return the document of a request, None where there is none. Raises Problem for what is no JSON."""
+    octets = await request.read()
+    if not octets.strip():
+        return None
+    try:
+        return orjson.loads(octets)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, str(error)) from None

@@ -1,0 +1,97 @@
+"""Published clients of Mailpit and MailHog, unchanged, with a real server: at the root and in a namespace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import smtplib
+import subprocess
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from npm import npm_package
+from servers import Serve, Server
+
+CLIENTS = Path(__file__).parent.parent / "clients"
+MAILPIT_API = "mailpit-api@2.1.0"
+MAILHOG = "mailhog@4.16.0"
+
+
+def node(package: str, script: str, *arguments: str) -> Any:
+    """Return what the script prints."""
+    modules = str(npm_package(package) / "node_modules")
+    command = ["node", str(CLIENTS / script), *arguments]
+    done = subprocess.run(
+        command, env={"NODE_PATH": modules, "PATH": "/usr/local/bin:/usr/bin:/bin"}, capture_output=True, timeout=60
+    )
+    assert done.stderr == b""
+    return json.loads(done.stdout)
+
+
+def inbox_server(serve: Serve) -> Server:
+    return serve({"inbox": {"address": "127.0.0.1:0"}}, worker="echo.php")
+
+
+@pytest.mark.parametrize("path", ["", "/ns/run-1", "/ns/run-1/w2"])
+def test_mailpit_api_of_npm(serve: Serve, path: str) -> None:
+    server = inbox_server(serve)
+    told = node(MAILPIT_API, "mailpit_api.mjs", f"{server.inbox}{path}")
+    csv, png = (hashlib.md5(octets).hexdigest() for octets in (b"a;b\r\n", b"\x89PNG"))
+    assert told == {
+        "list": [1, 1, 1, ["x y"], True],
+        "message": [
+            {"Name": "Zoë", "Address": "zoe@example.com"},
+            [{"Name": "Bob", "Address": "bob@example.com"}],
+            [{"Name": "", "Address": "hidden@example.com"}],
+            "Grüße",
+            "hello",
+            ["x y"],
+        ],
+        "parts": [["dot.png", "image/png", 4, png], ["t.csv", "text/csv", 5, csv]],
+        "headers": ["7"],
+        "source": True,
+        "html": True,
+        "text": "hello\r\n",
+        "search": [1, 0],
+        "unread": 1,
+        "tags": ["two"],
+        "tagless": [],
+        "info": 1,
+        "webui": False,
+        "refused": [400, 404, 400, 404],
+        "left": 0,
+    }
+
+
+def send(server: Server, username: str) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "Zoe <zoe@example.com>", "bob@example.com", "Grüße"
+    message.set_content("hello\n")
+    message.add_attachment(b"a;b", maintype="text", subtype="csv", filename="t.csv")
+    with smtplib.SMTP(server.host, server.port, timeout=30) as client:
+        client.login(username, "secret")
+        client.send_message(message)
+
+
+@pytest.mark.parametrize("path", ["/api", "/mailhog/api", "/ns/run-1/api"])
+def test_mailhog_of_npm(serve: Serve, path: str) -> None:
+    server = inbox_server(serve)
+    send(server, "run-1")
+    send(server, "run-1")
+    host, _colon, port = server.inbox.removeprefix("http://").partition(":")
+    assert node(MAILHOG, "mailhog.js", host, port, path) == {
+        "all": [2, 2, 0],
+        "latest": [
+            "Zoe <zoe@example.com>",
+            "bob@example.com",
+            "Grüße",
+            "hello\r\n",
+            None,
+            ["t.csv"],
+        ],
+        "search": [0, 2],
+        "left": 1,
+        "none": 0,
+    }

@@ -1,0 +1,241 @@
+"""Mailpit's and MailHog's APIs where published clients do not go: search, quirks, scopes, websockets."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from inboxclient import Client, Serve
+
+from fastsmtp.inbox.mailpit.search import MailpitQuery
+from fastsmtp.inbox.summary import summarize
+from fastsmtp.inbox.where import Candidate
+
+HTML = (
+    b"From: Zo\xc3\xab <zoe@example.com>\r\nTo: Bob <bob@example.com>\r\nSubject: Order 5\r\nX-Run: 77\r\n"
+    b"Message-ID: <m1@example.com>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b'--b\r\nContent-Type: text/html\r\n\r\n<p>Hello <b>there</b></p><a href="https://shop.test/u/7">x</a>\r\n'
+    b"--b\r\nContent-Type: text/csv; name=report.csv\r\nContent-Disposition: attachment\r\n\r\na;b\r\n--b--\r\n"
+)
+PLAIN = b"From: ann@example.com\r\nTo: carol@example.com\r\nCc: dan@example.com\r\nSubject: Hi\r\n\r\nplain words\r\n"
+
+SEARCHES: list[tuple[str, int]] = [
+    ("order", 1),
+    ('"order 5"', 1),
+    ("ORDER hello", 1),
+    ("shop.test/u/7", 1),
+    ("report.csv", 1),
+    ("77", 0),  # other header fields are not looked at
+    ("words", 1),
+    ("-words", 1),
+    ("!order", 1),
+    ("nothing", 0),
+    ("to:bob", 1),
+    ("to:address", 0),
+    ("from:zo\u00eb", 1),
+    ("from:ZOE@", 1),
+    ("cc:dan", 1),
+    ("addressed:example.com", 2),
+    ("subject:hi", 1),
+    ('subject:"order 5"', 1),
+    ("message-id:m1@", 1),
+    ("has:attachment", 1),
+    ("-has:attachments", 1),
+    ("is:unread", 2),
+    ("is:read", 0),
+    ("is:tagged", 1),
+    ("tag:RED", 1),
+    ("tag:re", 0),
+    ("larger:150", 1),
+    ("smaller:1k", 2),
+    ("larger:10mb", 0),
+    ("after:2027-01-01", 2),
+    ("before:2027-01-01", 0),
+    ('before:"2027-01-15 08:00:01"', 2),
+    ("after:nonsense", 2),
+    ("to:", 2),
+    ("a%b", 0),
+]
+
+
+@pytest.mark.parametrize(("query", "matches"), SEARCHES)
+def test_search(serving: Serve, query: str, matches: int) -> None:
+    async def work(call: Client) -> None:
+        await call.file_octets(HTML)
+        await call.file_octets(PLAIN)
+        await call("PATCH", "/api/ns/default/mails", {"where": {"subject": "Hi"}, "tags": ["Red"]})
+        async with call.session.get(f"{call.url}/api/v1/search", params={"query": query}) as answer:
+            found = await answer.json()
+        assert (answer.status, found["messages_count"], len(found["messages"])) == (200, matches, matches)
+
+    serving(work)
+
+
+def test_blind_recipients_are_those_that_no_field_names() -> None:
+    payload: dict[str, Any] = {
+        "uuid": "u",
+        "envelope": {"from": "a@x", "to": ["B@x", "hidden@x"], "helo": ""},
+        "message": {
+            "from": [], "to": [{"name": "", "address": "b@x"}], "cc": [], "bcc": [], "reply_to": [], "subject": None,
+            "id": None, "size": 1, "text": "", "html": None, "defects": [],
+        },
+        "session": {"tls": None, "violations": []},
+        "authentication": {"username": None},
+        "attachments": [], "remote_addr": "", "server": "",
+    }  # fmt: skip
+    mail = Candidate(summarize(payload, 0, "accepted"), lambda: payload)
+    assert [MailpitQuery(query)(mail) for query in ("bcc:hidden", "bcc:b@x", "to:hidden")] == [True, False, False]
+
+
+def test_lists_and_pages(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        for number in range(5):
+            await call.file(f"run-{number % 2}", subject=f"mail {number}")
+        await call.file("run-0", subject="lost", outcome="worker-failed")
+
+        async def subjects(path: str) -> tuple[int, list[str]]:
+            _status, found = await call("GET", path)
+            return found["total"], [message["Subject"] for message in found["messages"]]
+
+        assert await subjects("/api/v1/messages") == (5, ["mail 4", "mail 3", "mail 2", "mail 1", "mail 0"])
+        assert await subjects("/api/v1/messages?start=1&limit=2") == (5, ["mail 3", "mail 2"])
+        assert await subjects("/api/v1/messages?limit=0") == (5, [f"mail {number}" for number in (4, 3, 2, 1, 0)])
+        assert await subjects("/api/v1/messages?limit=x&start=-1") == (
+            5,
+            [f"mail {number}" for number in (4, 3, 2, 1, 0)],
+        )
+        assert await subjects("/ns/run-1/api/v1/messages") == (2, ["mail 3", "mail 1"])
+        assert await subjects("/ns/run-0/api/v1/search?query=mail&limit=1") == (3, ["mail 4"])
+        assert await subjects("/ns/run-0/api/v1/search?query=mail&limit=0") == (3, [])
+        status, text = await call("GET", "/api/v1/search?query=")
+        assert (status, text) == (400, "Error: no search query\n")
+
+    serving(work)
+
+
+async def total(call: Client, path: str = "/api/v1/messages", **headers: str) -> int:
+    async with call.session.get(call.url + path, headers=headers) as answer:
+        count: int = (await answer.json())["total"]
+        return count
+
+
+def test_scopes(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        await call.file("run-1")
+        await call.file("run-1")
+        await call.file("run-1/w2")
+        login = base64.b64encode(b"Run-1:any").decode()
+        assert await total(call) == 3
+        assert await total(call, "/ns/run-1/api/v1/messages") == 2
+        assert await total(call, "/ns/run-1/w2/api/v1/messages") == 1
+        assert await total(call, Authorization=f"Basic {login}") == 2
+        assert await total(call, **{"X-Namespace": "run-1/w2"}) == 1
+        assert await total(call, "/ns/run-9/api/v1/messages") == 0
+        async with call.session.delete(f"{call.url}/api/v1/messages", headers={"X-Namespace": "run-1"}) as answer:
+            assert (answer.status, await answer.text()) == (200, "")
+        assert (await total(call), await total(call, "/ns/run-1/api/v1/messages")) == (1, 0)
+
+    serving(work)
+
+
+def test_a_mail_of_two_namespaces(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        await call.file_octets(PLAIN, "one", "two")
+        _status, found = await call("GET", "/api/v1/messages")
+        [message] = found["messages"]
+        await call("PUT", "/api/v1/messages", {"IDs": [message["ID"]], "Read": True})
+        for name in ("one", "two"):
+            assert (await call("GET", f"/api/ns/{name}"))[1]["unread"] == 0
+        await call("DELETE", "/ns/one/api/v1/messages", {"IDs": [message["ID"]]})
+        assert [(await call("GET", f"/api/ns/{name}"))[1]["mails"] for name in ("one", "two")] == [0, 1]
+
+    serving(work)
+
+
+def test_quirks(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        await call.file(subject="x")
+        assert await call("PUT", "/api/v1/messages") == (400, "EOF\n")
+        status, _text = await call("PUT", "/api/v1/messages", {"IDs": ["a"], "Search": "b"})
+        assert status == 400
+        assert await call("PUT", "/api/v1/messages", {"Read": True}) == (200, "ok")
+        assert (await call("GET", "/api/v1/messages"))[1]["unread"] == 0
+        assert await call("DELETE", "/api/v1/messages", {"IDs": ["nosuch"]}) == (200, "ok")
+        assert await total(call) == 1
+        assert await call("GET", "/api/v1/message/nosuch") == (404, "404 page not found\n")
+        assert await call("POST", "/api/v1/send", {"From": {"Email": "bad"}}) == (
+            400,
+            {"Error": "invalid From address: bad"},
+        )
+        status, problem = await call("POST", "/api/v1/send", {"From": {"Email": "a@b"}})
+        assert (status, problem["Error"]) == (400, "error building message: no recipients (to, cc, bcc) set")
+        assert await call("GET", "/api/v1/chaos") == (400, "Chaos is not enabled\n")
+        assert await call("DELETE", "/api/v1/messages", {"IDs": []}) == (200, "ok")
+        assert await total(call) == 0
+        assert await call("GET", "/api/v1/message/latest") == (404, "Message not found\n")
+        for path in ("/livez", "/readyz", "/ns/run-1/livez"):
+            assert await call("GET", path) == (200, "")
+
+    serving(work)
+
+
+def test_the_websocket(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        async with call.session.ws_connect(f"{call.url}/ns/run-1/api/events") as socket:
+            assert json.loads((await socket.receive(timeout=30)).data)["Data"]["Total"] == 0
+            await call.file("run-2", subject="of another")
+            await call.file("run-1", subject="new")
+            told = [json.loads((await socket.receive(timeout=30)).data) for _number in range(2)]
+            assert [frame["Type"] for frame in told] == ["new", "stats"]
+            assert (told[0]["Data"]["Subject"], told[1]["Data"]["Total"]) == ("new", 1)
+            await call("PUT", "/ns/run-1/api/v1/messages", {"Read": True})
+            update = json.loads((await socket.receive(timeout=30)).data)
+            assert update == {"Type": "update", "Data": {"ID": told[0]["Data"]["ID"], "Read": True, "Tags": []}}
+            await socket.receive(timeout=30)
+            await call("DELETE", "/ns/run-1/api/v1/messages", {})
+            assert json.loads((await socket.receive(timeout=30)).data) == {"Type": "truncate", "Data": None}
+            await socket.receive(timeout=30)
+            await call("DELETE", "/api/ns/run-1")
+            last = await socket.receive(timeout=30)
+            while last.type is aiohttp.WSMsgType.TEXT:
+                last = await socket.receive(timeout=30)
+            assert last.type is aiohttp.WSMsgType.CLOSE
+        assert len(call.inbox.events) == 0
+
+    serving(work)
+
+
+def test_mailhog(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        uuid = await call.file_octets(HTML)
+        _status, found = await call("GET", "/api/v2/messages?limit=500")
+        assert (found["total"], found["count"], found["start"]) == (1, 1, 0)
+        [message] = found["items"]
+        assert message["ID"] == f"{uuid.replace('-', '')}@fastsmtp"
+        assert message["From"] == {"Relays": None, "Mailbox": "s", "Domain": "example.com", "Params": ""}
+        assert message["Content"]["Headers"]["X-Run"] == ["77"]
+        assert [part["Headers"]["Content-Type"] for part in message["MIME"]["Parts"]] == [
+            ["text/html"],
+            ["text/csv; name=report.csv"],
+        ]
+        assert message["MIME"]["Parts"][1]["Body"] == "a;b"
+        assert message["Raw"]["Data"] == HTML.decode()
+        for kind, text, count in (("from", "S@EX", 1), ("to", "nobody@", 0), ("containing", "there", 1)):
+            _status, found = await call("GET", f"/api/v2/search?kind={kind}&query={text}")
+            assert (kind, found["total"]) == (kind, count)
+        assert (await call("GET", "/api/v2/search?kind=subject&query=x"))[0] == 400
+        assert (await call("GET", "/api/v2/jim"))[0] == 404
+        assert (await call("GET", "/mailhog/api/v1/messages"))[1][0]["ID"] == message["ID"]
+        path = f"/api/v1/messages/{message['ID']}"
+        async with call.session.get(f"{call.url}{path}/download") as answer:
+            assert await answer.read() == HTML
+        async with call.session.get(f"{call.url}{path}/mime/part/1/download") as answer:
+            assert await answer.read() == b"a;b"
+        assert (await call("POST", f"{path}/release", {"Host": "127.0.0.1", "Port": "22"}))[0] == 400
+        assert (await call("DELETE", path))[0] == 200
+        assert (await call("GET", path))[0] == 404
+
+    serving(work)
