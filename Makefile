@@ -1,5 +1,6 @@
 # make serve         set everything up in .venv, then listen, and show every mail here
 # make test          set everything up, then run the tests against the installed package
+# make test-clients  the tests with mail programs that are too big for each run: Thunderbird, and libraries that are built
 # make check         lint, types, Cython lint
 # make bench         load tests
 # make fuzz          a minute of random dialogues with running servers, every mail accounted for; ARGS="3600" for an hour
@@ -22,7 +23,7 @@ INSTALL = $(BIN)/python ci/install
 # pip compiles nothing, which takes longer than all the rest: Python keeps the bytecode of what is imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test check bench fuzz build wheels test-pythons test-newest clean
+.PHONY: serve test test-clients check bench fuzz build wheels test-pythons test-newest clean
 
 serve: $(BIN)/python
 	@$(INSTALL)
@@ -37,6 +38,15 @@ test: $(BIN)/python
 	@command -v go >/dev/null || ci/install-packages golang-go
 	@command -v npm >/dev/null || ci/install-packages nodejs npm
 	ci/test $(BIN) tests $(ARGS)
+
+# By hand: 600 MB of packages, and some minutes for the first time.
+test-clients: $(BIN)/python
+	@$(INSTALL) test
+	@ci/install-packages php-cli thunderbird xvfb pkg-config libssl-dev
+	@command -v go >/dev/null || ci/install-packages golang-go
+	@command -v cargo >/dev/null || ci/install-packages cargo
+	@command -v mvn >/dev/null || ci/install-packages maven default-jdk-headless
+	ci/test $(BIN) tests/e2e/test_heavy_clients.py -m heavy -o faulthandler_timeout=900 $(ARGS)
 
 check: $(BIN)/python
 	@$(INSTALL) dev
