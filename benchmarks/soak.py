@@ -2,6 +2,7 @@
 
     python benchmarks/soak.py [--seconds 600] [--interval 5] [--rate 0] [--plot soak.svg]
     python benchmarks/soak.py --short        # one minute: does all of it work?
+    python benchmarks/soak.py --hostile      # with mails and workers as `ci/fuzz wire` has them
 
 Two servers, one with attachments in memory and one with tempfiles, each with
 
@@ -67,6 +68,7 @@ MIN_RATE = 0.9  # of the rate at first
 ID_OCTETS = 18  # a line of the records
 ROWS = 24  # of the table
 BROKEN_PER_SECOND = 10
+HOSTILE_PER_SECOND = 5
 TRANSACTION = b"EHLO broken\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
 BROKEN: tuple[bytes, ...] = (
     b"",
@@ -131,10 +133,33 @@ class Breaker(threading.Thread):
         self.join()
 
 
+class Hostile(Breaker):
+    """Random dialogues: hostile mails, and fates of workers."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ci"))
+        from wire.dialogue import talk
+        from wire.ledger import Ledger
+
+        self._talk = talk
+        self.ledger = Ledger()
+        self._port = server.port
+
+    def run(self) -> None:
+        chooser = random.Random(2119)
+        while not self._stop_asked.wait(1 / HOSTILE_PER_SECOND):
+            self.count += 1
+            with contextlib.suppress(OSError):
+                self._talk(self.ledger, self._port, chooser, f"h-{self.count}", implicit_tls=False)
+
+
 class Subject:
     """One server under its loads."""
 
-    def __init__(self, mode: str, server: Server, directory: Path, seconds: float, rate: float) -> None:
+    def __init__(
+        self, mode: str, server: Server, directory: Path, seconds: float, rate: float, *, hostile: bool = False
+    ) -> None:
         self.mode = mode
         self.server = server
         self.samples: list[Sample] = []
@@ -143,6 +168,9 @@ class Subject:
         self._began = time.monotonic()
         self.breaker = Breaker(server)
         self.breaker.start()
+        self.hostile = Hostile(server) if hostile else None
+        if self.hostile is not None:
+            self.hostile.start()
         at_rate = [f"--rate={rate}"] if rate else []
         self._loads = {
             "kept": self._start("kept", seconds, "--connections=10", f"--mix={MIX}", *at_rate),
@@ -186,8 +214,11 @@ class Subject:
     def finish(self) -> Iterator[str]:
         """End it, and say what is wrong."""
         self.breaker.stop()
+        if self.hostile is not None:
+            self.hostile.stop()
+            yield from self.hostile.ledger.oddities[:3]
         for name, load in self._loads.items():
-            if load.wait():
+            if load.wait() and self.hostile is None:  # where workers crash, mails of others may wait too long
                 printed = (self._directory / f"{name}.json").read_text()
                 why = json.loads(printed)["failures"] if printed else (self._directory / f"{name}.err").read_text()
                 yield f"the load of {name} connections has failed: {why}"
@@ -276,7 +307,9 @@ def draw(path: str, all_curves: dict[str, Curves]) -> None:
     figure.savefig(path)
 
 
-def soak(directory: Path, seconds: float, interval: float, rate: float) -> tuple[dict[str, Curves], list[str]]:
+def soak(
+    directory: Path, seconds: float, interval: float, rate: float, *, hostile: bool
+) -> tuple[dict[str, Curves], list[str]]:
     """Run it; the curves by mode, and all that is wrong."""
     faults: list[str] = []
     with contextlib.ExitStack() as stack:
@@ -288,9 +321,10 @@ def soak(directory: Path, seconds: float, interval: float, rate: float) -> tuple
                 f"server.env={{RECORDS: {place}/records}}",
                 f"smtp.attachment_storage={{mode: {mode}, temp_dir: {place}/attachments}}",
                 f"smtp.pool={{num_workers: 4, max_jobs: {MAX_JOBS}}}",
+                f"smtp.pool.supervisor.exec_ttl={2 if hostile else 60}s",
             ]
             server = stack.enter_context(serving(place, *settings, worker=str(Path(__file__).with_name("soak.php"))))
-            subjects.append(Subject(mode, server, place, seconds, rate))
+            subjects.append(Subject(mode, server, place, seconds, rate, hostile=hostile))
         due = time.monotonic()
         while all(subject.running for subject in subjects):
             for subject in subjects:
@@ -315,6 +349,7 @@ def main() -> None:
     )
     parser.add_argument("--plot", default="", help="draw the curves into this file, .svg or .png")
     parser.add_argument("--short", action="store_true", help="one minute, a look each second")
+    parser.add_argument("--hostile", action="store_true", help="hostile mails, and workers that misbehave")
     chosen = parser.parse_args()
     if chosen.plot:
         try:
@@ -323,7 +358,7 @@ def main() -> None:
             sys.exit(str(error))
     seconds, interval = (60.0, 1.0) if chosen.short else (chosen.seconds, chosen.interval)
     with tempfile.TemporaryDirectory() as directory:
-        curves, faults = soak(Path(directory), seconds, interval, chosen.rate)
+        curves, faults = soak(Path(directory), seconds, interval, chosen.rate, hostile=chosen.hostile)
     if chosen.plot:
         draw(chosen.plot, curves)
     print("\n".join(faults) if faults else "nothing grows, nothing slows down, nothing is lost")

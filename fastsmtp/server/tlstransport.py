@@ -266,6 +266,7 @@ class TLSTransport(asyncio.BufferedProtocol):
     def _decrypt(self, view: memoryview) -> tuple[int, int]:
         """Fill `view`; return how many octets that were, and what comes then."""
         read: Callable[[int, memoryview], int] = cast(Any, self._tls.read)  # it fills what it is given
+        incoming = self._incoming
         room, count = len(view), 0
         try:
             while count < room:
@@ -274,6 +275,8 @@ class TLSTransport(asyncio.BufferedProtocol):
                 if not got:
                     return count, _CLOSED
                 count += got
+                if count < room and not incoming.pending:  # as an exception it would cost much of a small mail
+                    return count, _NO_MORE
         except ssl.SSLWantReadError:
             self._flush()  # the answer to a request for new keys
             return count, _NO_MORE
