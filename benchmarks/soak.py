@@ -69,6 +69,7 @@ ID_OCTETS = 18  # a line of the records
 ROWS = 24  # of the table
 BROKEN_PER_SECOND = 10
 HOSTILE_PER_SECOND = 5
+SETTLED_S = 2.0  # all processes of a server are counted by then
 TRANSACTION = b"EHLO broken\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
 BROKEN: tuple[bytes, ...] = (
     b"",
@@ -324,6 +325,7 @@ def soak(
                 f"smtp.pool.supervisor.exec_ttl={2 if hostile else 60}s",
             ]
             server = stack.enter_context(serving(place, *settings, worker=str(Path(__file__).with_name("soak.php"))))
+            time.sleep(SETTLED_S)
             subjects.append(Subject(mode, server, place, seconds, rate, hostile=hostile))
         due = time.monotonic()
         while all(subject.running for subject in subjects):
