@@ -11,10 +11,11 @@ MAX_WORDS: Final = 5_000  # encoded words, and what begins like one; a long one 
 
 MAX_LENGTH: Final = 64 * 1024  # characters of a field's value that are looked at, but for plain mailboxes and words
 MAX_FIELD_PARAMETERS: Final = 1_000  # of one field, and comments and whatever else is between them
-MAX_FIELD_WORDS: Final = 1_000  # in a parameter
+MAX_FIELD_WORDS: Final = 500  # in a parameter
 MAX_MAILBOX_TOKENS: Final = 1_000  # of one mailbox
 MAX_IDENTIFIER_LENGTH: Final = 4 * 1024  # characters of one that is more than `<text>`; RFC 5322 allows 998 a line
 MAX_GUESSES: Final = 500  # fields of one header that are not UTF-8, whose charset is guessed
+MAX_DAMAGED: Final = 2_000  # of them, above which no field is looked at for UTF-8
 MAX_WORD_LENGTH: Final = 64 * 1024  # characters of an encoded word; RFC 2047 section 2 allows 75
 WORD_UNIT: Final = 64  # characters of an encoded word that count as one
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from fastsmtp.mime._fields import skip_fields, skip_text, split_fields
 from fastsmtp.mime.address import Address, parse_addresses
-from fastsmtp.mime.budget import MAX_GUESSES
+from fastsmtp.mime.budget import MAX_DAMAGED, MAX_GUESSES
 from fastsmtp.mime.charset import decode_unencoded
 from fastsmtp.mime.defects import (
     FIELD_LIMIT,
@@ -223,7 +223,7 @@ class _BlockReader:
 
     def _decode(self, text: str, label: str | None) -> str:
         """The text of octets that were read as Latin-1; `label` is the charset of the body."""
-        if text.isascii():
+        if text.isascii() or self._guesses >= MAX_DAMAGED:
             return text
         octets = text.encode("latin-1")
         try:
