@@ -6,7 +6,7 @@ import enum
 from typing import Final
 
 from fastsmtp.mime import defects
-from fastsmtp.mime.budget import MAX_IDENTIFIER_LENGTH, Budget
+from fastsmtp.mime.budget import MAX_IDENTIFIER_LENGTH, MAX_LENGTH, Budget
 from fastsmtp.mime.compact import FIELD_OCTETS, Fields, PackedText, pack, pack_fields, size_of, unpack, unpack_fields
 from fastsmtp.mime.extensions import extension_of
 from fastsmtp.mime.header import parse_fields
@@ -218,7 +218,7 @@ def _read_content_fields(entity: Entity, first: dict[str, str], budget: Budget) 
     if value is not None:
         if len(value) <= MAX_IDENTIFIER_LENGTH:
             value = decode_words(value, entity.defects, budget)
-        entity.content_id = parse_message_id(value)
+        entity.content_id = parse_message_id(value[:MAX_LENGTH])
     entity.transfer_encoding = first.get("content-transfer-encoding", "")[:_MAX_TRANSFER_ENCODING]
     if entity.media_type.parameters or entity.disposition is not None:
         entity.filename = filename_of(entity.media_type, entity.disposition)

@@ -62,7 +62,7 @@ def parse_media_type(value: str, defects: list[str], budget: Budget | None = Non
     if budget is None:
         budget = Budget()
     if len(value) > _CACHED_LENGTH:
-        return _media_type(value, defects, budget)
+        return _media_type(_cut(value, defects), defects, budget)
     media_type, noted, used = _cached_media_type(value)
     if noted:
         _note_all(noted, defects)
@@ -77,7 +77,7 @@ def parse_disposition(value: str, defects: list[str], budget: Budget | None = No
     if budget is None:
         budget = Budget()
     if len(value) > _CACHED_LENGTH:
-        return _disposition(value, defects, budget)
+        return _disposition(_cut(value, defects), defects, budget)
     disposition, noted, used = _cached_disposition(value)
     if noted:
         _note_all(noted, defects)
@@ -110,7 +110,7 @@ def _note_all(noted: tuple[str, ...], defects: list[str]) -> None:
 
 
 def _cut(value: str, defects: list[str]) -> str:
-    """As much of an irregular value as is looked at."""
+    """As much of a value as is looked at."""
     if len(value) > MAX_LENGTH:
         note(defects, PARAMETER_LIMIT)
     return value[:MAX_LENGTH]
@@ -151,7 +151,7 @@ def _media_type(value: str, defects: list[str], budget: Budget) -> MediaType:
         parameters = _regular_parameters(value, match.end(), defects, budget)
         if parameters is not None:
             return MediaType(match[0].lower(), _assemble(parameters, defects, budget))
-    return irregular_media_type(_cut(value, defects), defects, budget)
+    return irregular_media_type(value, defects, budget)
 
 
 def _disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
@@ -160,7 +160,7 @@ def _disposition(value: str, defects: list[str], budget: Budget) -> Disposition:
         parameters = _regular_parameters(value, match.end(), defects, budget)
         if parameters is not None:
             return Disposition(match[0].lower(), _assemble(parameters, defects, budget))
-    return irregular_disposition(_cut(value, defects), defects, budget)
+    return irregular_disposition(value, defects, budget)
 
 
 def _regular_parameters(value: str, position: int, defects: list[str], budget: Budget) -> list[_Parameter] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 SHARE: Final = 24 * 1024  # octets that a connection may hold whatever the others do
+MOST_SHARE: Final = SHARE + 16 * 1024  # with the read that went beyond
 # A connection that is read on above the limit has to bring so much in so long, or another one gets its turn.
 _PROGRESS_OCTETS: Final = 64 * 1024
 _PROGRESS_S: Final = 2.0
@@ -24,6 +25,9 @@ class Reader(Protocol):
     def pause(self) -> None:
         """Stop reading."""
 
+    def shed(self) -> None:
+        """Give up a mail that arrives; what it holds is set free."""
+
     def resume(self) -> None:
         """Read on."""
 
@@ -33,8 +37,9 @@ class Backpressure:
 
     Above the limit those that hold more than their `share` are paused, but for one, whose turn it is: the first that
     held so much. It can come to its end and set free what it holds. If its client only trickles, the turn goes to who
-    is paused longest and has sent something, so nobody is held up for ever. Who is paused is read on when the limit is
-    kept again, when it is its turn, or when it holds no more than its share.
+    is paused longest and has sent something, so nobody is held up for ever; where half as much again as the limit is
+    held beside the shares, it gives up its mail, or all might bring as much in their turn and stop. Who is paused is
+    read on when the limit is kept again, when it is its turn, or when it holds no more than its share.
     """
 
     def __init__(self, limit: int, share: int = SHARE) -> None:
@@ -93,8 +98,14 @@ class Backpressure:
             return
         seen = self._seen
         if seen is not None and seen[0] is reader and not reader.complete and self._gets_nowhere(reader, seen[1]):
-            reader = self._pass_turn(reader)
+            stalled, reader = reader, self._pass_turn(reader)
+            if stalled is not reader and self.held > self._most():
+                stalled.shed()
         self._seen = (reader, self._holds.get(reader, 0))
+
+    def _most(self) -> int:
+        """Octets that may be held however slow clients are: one that is above them for long gives up its mail."""
+        return self.limit * 3 // 2 + MOST_SHARE * len(self._holds)
 
     def _gets_nowhere(self, reader: Reader, before: int) -> bool:
         return self._holds.get(reader, 0) - before < _PROGRESS_OCTETS

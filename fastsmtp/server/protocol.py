@@ -489,6 +489,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         """See `backpressure.Reader`."""
         self._pause(_INFLIGHT)
 
+    def shed(self) -> None:
+        """See `backpressure.Reader`."""
+        self._session.shed()
+        self._pump()
+
     def resume(self) -> None:
         """See `backpressure.Reader`."""
         if self.has_unread:

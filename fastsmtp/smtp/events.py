@@ -31,6 +31,7 @@ class AbortReason(str, enum.Enum):
     CHUNK = "chunk"  # a BDAT command that cannot be used
     STRICT = "strict"  # refused because of its lines
     POLICY = "policy"  # refused by a policy
+    MEMORY = "memory"  # it held too much of it, and did not go on
 
 
 @dataclass(init=False, slots=True)

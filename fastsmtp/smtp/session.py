@@ -205,6 +205,15 @@ class Session:
         if self._reading == COMMANDS:
             self._release()
 
+    def shed(self) -> None:
+        """Memory is short: give up the mail that arrives, if there is one. The rest is swallowed, the reply is 452."""
+        transaction = self._transaction
+        if transaction is None or transaction.failed or self._reading == DECISION:
+            return
+        if transaction.chunked or self._reading == MAIL_DATA:
+            transaction.failed = replies.OUT_OF_MEMORY
+            self._out.events.append(MailAborted(AbortReason.MEMORY))
+
     def judge(self, codes: Sequence[str]) -> Verdict | None:
         """Record violations that only the complete message shows; the verdict that refuses it, None to go on.
 

@@ -16,12 +16,16 @@ class Reader:
         self.paused = False
         self.complete = False
         self.has_unread = True
+        self.is_shed = False
 
     def pause(self) -> None:
         self.paused = True
 
     def resume(self) -> None:
         self.paused = False
+
+    def shed(self) -> None:
+        self.is_shed = True
 
 
 @pytest.fixture
@@ -203,6 +207,17 @@ class TestTurns:
         backpressure.look(17.5)
         backpressure.look(20.0)
         assert paused(readers) == [False, True, True]  # the first keeps it, as nobody asks for it
+
+    @pytest.mark.parametrize(("held", "shed"), [(100_000, False), (1_000_000, True)])
+    def test_who_stops_where_far_too_much_is_held_gives_up_its_mail(
+        self, readers: list[Reader], held: int, shed: bool
+    ) -> None:
+        backpressure = begun(100, readers)
+        for reader in readers:
+            backpressure.hold(reader, held // 3)
+        backpressure.look(10.0)
+        backpressure.look(12.5)
+        assert [reader.is_shed for reader in readers] == [shed, False, False]
 
     def test_nobody_has_a_turn_below_the_limit(self, readers: list[Reader]) -> None:
         backpressure = begun(100, readers)

@@ -553,6 +553,27 @@ def test_who_is_paused_and_has_sent_nothing_is_ended_by_its_timeout(make: Callab
         assert other.after(1) == "aborted"
 
 
+@pytest.mark.parametrize("begin", [BEGIN, BEGIN[:-6] + b"BDAT 1000000\r\n"])
+def test_a_mail_that_is_given_up_is_swallowed_and_refused(make: Callable[..., House], begin: bytes) -> None:
+    house = make()
+    line = house.connect()
+    line.send(begin)
+    line.send(b"Subject: x\r\n\r\n" + b"x" * 100_000)
+    line.protocol.shed()
+    line.protocol.shed()
+    assert house.listening.backpressure.held == 0
+    line.send(b"x" * 100_000)
+    assert house.listening.backpressure.held == 0
+    rest = b"\r\n.\r\n" if begin is BEGIN else b"x" * (1_000_000 - 200_014)
+    assert line.send_all(rest) == b"452 4.3.1 Too much mail in memory, try again later\r\n"
+    assert [event["reason"] for event in house.lines if event["event"] == "mail broken off"] == ["memory"]
+    line.send(BEGIN[8:] + MAIL)
+    house.workers.end()
+    assert line.transport.take() == ACCEPTED
+    line.protocol.shed()  # there is nothing to give up
+    assert line.send(b"NOOP\r\n") == b"250 2.0.0 OK\r\n"
+
+
 def test_what_commands_leave_in_memory_is_counted_until_the_connection_ends(make: Callable[..., House]) -> None:
     house = make(inflight=10_000_000)
     backpressure = house.listening.backpressure
