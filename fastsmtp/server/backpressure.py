@@ -58,6 +58,10 @@ class Backpressure:
         """Whether more is held than the limit."""
         return self.held > self.limit > 0
 
+    def has_turn(self, reader: Reader) -> bool:
+        """Whether `reader` is the one that is read on above the limit."""
+        return self._whose_turn() is reader
+
     def hold(self, reader: Reader, octets: int) -> None:
         """The connection `reader` now holds `octets`, more or fewer than before; it, or others, may be paused."""
         self.held += octets - self._holds.get(reader, 0)

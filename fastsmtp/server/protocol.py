@@ -57,6 +57,7 @@ from fastsmtp.text import timestamp
 
 READ_BYTES: Final = 256 * 1024  # of mail data
 _SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to say before it is answered
+_TINY_READ_BYTES: Final = 1024  # while memory is short: what is read may take sixty times as much of it
 # Bytes of replies the kernel would not take, above which a client that never reads is waited for no longer than
 # write_timeout. Replies are short: a client has to send hundreds of commands without reading to get there.
 _WRITE_HIGH_WATER: Final = 8 * 1024
@@ -87,12 +88,13 @@ _TURNED_AWAY_UNDER_TLS: Final = 16
 class ReadBuffer:
     """The one read buffer of a process: HEADROOM free octets, then what the last read brought."""
 
-    __slots__ = ("octets", "small_view", "view")
+    __slots__ = ("octets", "small_view", "tiny_view", "view")
 
     def __init__(self) -> None:
         self.octets = bytearray(HEADROOM + READ_BYTES)
         self.view = memoryview(self.octets)[HEADROOM:]
         self.small_view = self.view[:_SMALL_READ_BYTES]
+        self.tiny_view = self.view[:_TINY_READ_BYTES]
 
 
 @dataclass(slots=True)
@@ -295,10 +297,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop reads to: the buffer shared by all connections, or the start of it."""
-        listening = self._listening
-        if self._session.receiving_mail and not listening.backpressure.is_short:
-            return listening.buffer.view
-        return listening.buffer.small_view
+        buffer, backpressure = self._listening.buffer, self._listening.backpressure
+        if backpressure.is_short:
+            return buffer.small_view if backpressure.has_turn(self) else buffer.tiny_view
+        return buffer.view if self._session.receiving_mail else buffer.small_view
 
     def buffer_updated(self, nbytes: int) -> None:
         """`nbytes` were read into the shared buffer."""
