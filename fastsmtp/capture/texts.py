@@ -48,7 +48,9 @@ class Texts:
     def body(self) -> Text | None:
         """The text, or the HTML where there is no text but a footer of it."""
         self.join()
-        return self._text if self._html is None or self._view().is_text else self._html
+        if self._html is None or self._text is None:
+            return self._text if self._html is None else self._html
+        return self._text if self._view().is_text else self._html
 
     @property
     def defects(self) -> list[str]:
@@ -84,7 +86,13 @@ class Texts:
         """Look at all bodies."""
         if not self._is_joined:
             self._is_joined = True
-            if self._bodies:
+            if len(self._bodies) == 1:  # most mails: there is nothing to sort
+                text = _join(self._bodies, self._defects)
+                if self._bodies[0].entity.role is Role.HTML:
+                    self._html = text
+                else:
+                    self._text = text
+            elif self._bodies:
                 views = self._view()
                 self._text = _join(views.text, self._defects)
                 self._html = _join(views.html, self._defects, in_html=True)
