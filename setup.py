@@ -51,6 +51,8 @@ CYTHON = (
 MYPYC = (
     "fastsmtp.server.protocol",
     "fastsmtp.server.tlstransport",
+    "fastsmtp.server.listening",
+    "fastsmtp.server.reception",
     "fastsmtp.server.record",
     "fastsmtp.smtp.session",
     "fastsmtp.smtp.sessionsettings",

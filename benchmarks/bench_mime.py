@@ -52,7 +52,8 @@ from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
 from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.protocol import READ_BYTES, Listening, ReadBuffer, SMTPProtocol
+from fastsmtp.server.listening import READ_BYTES, Listening, ReadBuffer
+from fastsmtp.server.protocol import SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.workers.queue import Job

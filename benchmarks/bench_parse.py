@@ -17,7 +17,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from fastsmtp._parse import BodyLines, DataDecoder, find_delimiter, find_header_end
-from fastsmtp.server.protocol import READ_BYTES
+from fastsmtp.server.listening import READ_BYTES
 
 OCTETS = 10_000_000
 ROUNDS = 15

@@ -27,7 +27,7 @@ from fastsmtp.cli.options import BAD_CONFIG, FAILED, complete_file, fail
 from fastsmtp.terminal import harmless, one_line
 
 if TYPE_CHECKING:
-    from fastsmtp.client.inbox import Answer, InboxClient
+    from fastsmtp.client.inbox import APIAnswer, InboxClient
 
 _HELD = (200,)
 _FORMATS = {".zip": "eml.zip", ".mbox": "mbox", ".jsonl": "jsonl", ".eml": "eml"}
@@ -231,7 +231,7 @@ def _await(client: InboxClient, namespace: str, what: str, document: dict[str, A
     """Return the answer where it holds; else show the report, and end with 1."""
     from fastsmtp.client.inbox import namespace_path
 
-    answer: Answer = client.call("POST", f"{namespace_path(namespace)}/{what}", document=document, wait_s=600.0)
+    answer: APIAnswer = client.call("POST", f"{namespace_path(namespace)}/{what}", document=document, wait_s=600.0)
     if as_json:
         echo_json(answer.document)
     if answer.status not in _HELD:

@@ -26,7 +26,7 @@ class InboxError(FastSMTPError):
         self.document: Final[Mapping[str, Any]] = document or {}
 
 
-class Answer(NamedTuple):
+class APIAnswer(NamedTuple):
     """What the inbox answered: with status 2xx, or 408 and 409, which are about what was waited for."""
 
     status: int
@@ -60,7 +60,7 @@ class InboxClient:
         body: IO[bytes] | bytes | None = None,
         content_type: str = "application/json",
         wait_s: float = 0.0,
-    ) -> Answer:
+    ) -> APIAnswer:
         """Return the answer; `document` or `body` is sent along. Raises InboxError."""
         if document is not None:
             body = json.dumps(document).encode()
@@ -152,7 +152,7 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
 
 
-def _read(response: _Response, octets: bytes) -> Answer:
+def _read(response: _Response, octets: bytes) -> APIAnswer:
     document: Any = octets
     if response.content_type.endswith("json"):
         try:
@@ -160,7 +160,7 @@ def _read(response: _Response, octets: bytes) -> Answer:
         except ValueError:
             raise InboxError("what answers there is no inbox: its JSON is broken", response.status) from None
     if response.status < 300 or response.status in (408, 409):
-        return Answer(response.status, document)
+        return APIAnswer(response.status, document)
     if isinstance(document, dict) and isinstance(document.get("detail"), str):
         pointer = f"{document['pointer']}: " if document.get("pointer") else ""
         raise InboxError(f"{pointer}{document['detail']}", response.status, document)

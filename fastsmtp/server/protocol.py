@@ -7,26 +7,14 @@ no other connection can write into it in between, and an idle connection owns no
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
-from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from logging import INFO, WARNING
 from time import monotonic
 from typing import Final, cast
 
-from fastsmtp.capture.capture import Capture, Services
-from fastsmtp.capture.email import Attachments, Origin
 from fastsmtp.capture.identifier import uuid7
-from fastsmtp.delivery.destination import ACCEPTED, Destination
-from fastsmtp.delivery.workers import Slices
 from fastsmtp.goridge._queues import unread
-from fastsmtp.inbox.sessions import MailLedger
-from fastsmtp.ops.counters import BOUNDS, Counters
-from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.proxies import Proxies
-from fastsmtp.server.record import MailRecord
+from fastsmtp.server.listening import Listening
+from fastsmtp.server.reception import Reception
 from fastsmtp.server.tls import tls_info
 from fastsmtp.server.tlstransport import TLSTransport
 from fastsmtp.smtp.envelope import Credentials, TLSInfo
@@ -46,28 +34,18 @@ from fastsmtp.smtp.events import (
 )
 from fastsmtp.smtp.proxyheader import ProxyHeader
 from fastsmtp.smtp.session import Session
-from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
 from fastsmtp.system.addresses import format_peer
-from fastsmtp.system.loopdelay import BUSY_S, LoopDelay
+from fastsmtp.system.loopdelay import BUSY_S
 from fastsmtp.system.patience import moved
-from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.text import timestamp
 
-READ_BYTES: Final = 256 * 1024  # of mail data
-_SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to say before it is answered
-_TINY_READ_BYTES: Final = 1024  # while memory is short: what is read may take sixty times as much of it
 # Bytes of replies the kernel would not take, above which a client that never reads is waited for no longer than
 # write_timeout. Replies are short: a client has to send hundreds of commands without reading to get there.
 _WRITE_HIGH_WATER: Final = 8 * 1024
 _UNCOUNTED_OCTETS: Final = 2048  # of commands, after which it is counted what they have left in memory
 _NEGLECTED_OCTETS: Final = 1024  # of memory that are not worth being counted
-
-# Of mail data as much is taken apart at a time as takes so long, and not more than so many octets before the clock is
-# looked at; then others are served.
-_STEP_S: Final = 0.005
-_STEP_BYTES: Final = 64 * 1024
 
 # Why a connection is not read at the moment, a bit each. No enum.IntFlag: it is asked several times per mail, and
 # costs a microsecond each time.
@@ -85,52 +63,11 @@ _HANDSHAKE_S: Final = 60.0  # for a TLS handshake, where there is no read_timeou
 _TURNED_AWAY_UNDER_TLS: Final = 16
 
 
-class ReadBuffer:
-    """The one read buffer of a process: HEADROOM free octets, then what the last read brought."""
-
-    __slots__ = ("octets", "small_view", "tiny_view", "view")
-
-    def __init__(self) -> None:
-        self.octets = bytearray(HEADROOM + READ_BYTES)
-        self.view = memoryview(self.octets)[HEADROOM:]
-        self.small_view = self.view[:_SMALL_READ_BYTES]
-        self.tiny_view = self.view[:_TINY_READ_BYTES]
-
-
-@dataclass(slots=True)
-class Listening:
-    """What all connections of one listener share. Timeouts in seconds, 0 = none."""
-
-    server: str
-    settings: SessionSettings
-    services: Services
-    destination: Destination
-    counters: Counters | None  # for metrics; None without
-    backpressure: Backpressure
-    buffer: ReadBuffer
-    connections: set[SMTPProtocol]
-    read_timeout_s: float
-    write_timeout_s: float
-    tls: ssl.SSLContext | None = None
-    implicit_tls: bool = False
-    include_transcript: bool = False  # `settings.trace` must be set
-    quiet: bool = False  # mails are shown where the log is: their connections are logged at DEBUG
-    on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
-    ledger: MailLedger | None = None  # of the inbox, which is told of each mail that begins and ends
-    proxies: Proxies = field(default_factory=lambda: Proxies(()))
-    slices: Slices | None = None  # what takes long is done in; None: nothing else is served meanwhile
-    loop_delay: LoopDelay | None = None  # is told which mail takes long
-    shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
-
-
 class SMTPProtocol(asyncio.BufferedProtocol):
     """One connection: feeds the session, carries out its events, writes its replies, one write per read."""
 
     __slots__ = (
-        "_attachments",
-        "_began",
         "_blocked_since",
-        "_capture",
         "_counted",
         "_counters",
         "_fd",
@@ -139,18 +76,15 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_header",
         "_hold",
         "_late",
-        "_late_octets",
         "_listening",
         "_log",
         "_loop",
         "_lost",
         "_mail_held",
-        "_namespaces",
+        "_mails",
         "_others",
         "_own_held",
         "_pumping",
-        "_record",
-        "_sequence",
         "_session",
         "_since",
         "_tls_wanted",
@@ -159,7 +93,6 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_uncounted",
         "_unwritten",
         "_wall_since",
-        "email_uuid",
         "remote_addr",
         "uuid",
     )
@@ -173,7 +106,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         # Connection
         self.uuid = ""
         self.remote_addr = ""
-        self.email_uuid = ""  # of the last email, which may be under way
+        self._mails = Reception(listening)
         self._wall_since = 0.0  # Unix time at which the client connected
         self._transport: asyncio.Transport | None = None
         self._header: ProxyHeader | None = None  # that came before the TLS handshake
@@ -190,18 +123,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._pumping = False
         self._going_on = False  # `_go_on` is called soon
         self._late: list[Event] = []  # what is still to be carried out, when it is our turn again
-        self._late_octets = 0  # of mail data in it
         self._lost = False  # the client is gone while events are late
         self._tls_wanted = False  # a handshake is to begin once the replies are written
         self._handshake: TLSTransport | None = None  # under way, or a PROXY header is awaited before it
-        # Transaction
-        self._capture: Capture | None = None  # of a mail that arrives
-        self._namespaces: list[str] = []  # in which the ledger of the inbox has it
-        self._attachments: Attachments | None = None  # of an email that is being decided; ours to release or discard
-        self._record: MailRecord | None = None  # what the log will say of the mail
         self._mail_held = 0  # octets in memory of the mail
-        self._sequence = 0
-        self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or no metrics
 
     # asyncio callbacks
 
@@ -370,8 +295,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._tell_violations()
         self._count_login(self._session.peer.credentials)
         # A client that has connected and sent no mail is worth a line in any case.
-        tell = self._log.debug if listening.quiet and self._sequence else self._log.info
-        tell("connection closed", peer=self.remote_addr, connection=self.uuid, emails=self._sequence)
+        tell = self._log.debug if listening.quiet and self._mails.count else self._log.info
+        tell("connection closed", peer=self.remote_addr, connection=self.uuid, emails=self._mails.count)
         listening.on_closed()
 
     def _tell_violations(self) -> None:
@@ -442,6 +367,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._unwritten = self._transport.get_write_buffer_size()
 
+    @property
+    def email_uuid(self) -> str:
+        """Of its last email, which may be under way; "" before the first."""
+        return self._mails.email_uuid
+
     def describe(self) -> dict[str, object]:
         """Who is connected and what the session is doing, for people; all that is unknown yet is empty."""
         session = self._session
@@ -452,7 +382,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             "remote_addr": self.remote_addr,
             "server": self._listening.server,
             "since": timestamp(int(self._wall_since)),
-            "emails": self._sequence,
+            "emails": self._mails.count,
             "email_uuid": self.email_uuid,
             "state": session.state if self._handshake is None else "tls",
             "helo": session.peer.helo,
@@ -573,7 +503,6 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         """Go on with events that are late; whether there are more. Never raises."""
         began = monotonic()
         late, self._late = self._late, []
-        self._late_octets = 0
         self._pumping = True
         try:
             self._carry_out_all(late)
@@ -645,73 +574,25 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._log.info("client of a proxy", peer=self.remote_addr, connection=self.uuid, proxy=proxy)
 
     def _on_mail_begin(self, event: MailBegin) -> None:
-        self._sequence += 1
-        listening = self._listening
-        if listening.ledger is not None:
-            self._namespaces = listening.ledger.begin(event.envelope, listening.server)
-        remote_addr, proxied = self.remote_addr, event.envelope.proxied
-        if proxied is not None:
-            remote_addr = proxied.client_addr or remote_addr  # of this mail, where XFORWARD says it
-        origin = Origin(self.uuid, remote_addr, listening.server, self._sequence)
-        self._capture = Capture(listening.services, origin, event.envelope)
-        self._record = MailRecord(event.envelope)
-        self.email_uuid = self._capture.uuid
+        self._mails.begin(event.envelope, self.uuid, self.remote_addr)
         if event.envelope.credentials is not None:
             self._count_login(event.envelope.credentials)
 
     def _on_mail_data(self, event: MailOctets) -> None:
-        capture = self._capture
-        assert capture is not None
-        counters = self._counters
-        if counters is not None:
-            if not self._began:
-                self._began = monotonic()
-            counters.mail_bytes += event.end - event.start
-        buf, start, end = event.buf, event.start, event.end
-        if end - start <= _STEP_BYTES:
-            start = capture.feed(buf, start, end)
-        if start < end:
-            start = self._feed(capture, buf, start, end)
-            if start < end:
-                self._late.append(_kept(MailOctets(buf, start, end)))
-                self._late_octets = end - start
-        self._mail_held = capture.held + self._late_octets
+        mails = self._mails
+        start = mails.feed(event)
+        late = event.end - start
+        if late > 0:
+            self._late.append(_kept(MailOctets(event.buf, start, event.end)))
+            self._mail_held = mails.held + late
+        else:
+            self._mail_held = mails.held
         self._listening.backpressure.hold(self, self._own_held + self._mail_held)
 
-    def _feed(self, capture: Capture, buf: bytearray, start: int, end: int) -> int:
-        """Take `buf[start:end]` apart, but not for long where others wait; returns where to go on."""
-        ends = monotonic() + _STEP_S
-        while start < end:
-            start = capture.feed(buf, start, min(end, start + _STEP_BYTES))
-            if monotonic() > ends and self._listening.slices is not None:
-                break
-        return start
-
     def _on_mail_end(self) -> None:
-        capture, session = self._capture, self._session
-        assert capture is not None
-        verdict = session.judge(capture.close())
+        verdict = self._mails.complete(self._session, self._transcript, self._on_verdict)
         if verdict is not None:
-            capture.abort()
             self._decide(verdict)
-            return
-        transcript = None if self._transcript is None else self._transcript.lines()
-        violations = [(item.code, item.detail, item.count) for item in session.violations.values()]
-        email = capture.finish(violations, transcript)
-        if email is None:
-            self._decide(Verdict.STORAGE_FAILED)
-            return
-        self._capture = None
-        self._attachments = email.attachments
-        if self._record is not None:
-            self._record.complete(email)
-        try:
-            self._listening.destination.deliver(email, self._on_verdict)
-        except Exception:  # a fault of the destination: the client may try again
-            self._log.exception("email could not be delivered", uuid=self.email_uuid)
-            self._attachments = None
-            email.attachments.discard()
-            self._decide(Verdict.STORAGE_FAILED)
 
     def _tell_work(self, began: float) -> None:
         """Such a piece of work is over. One in a thousand is long."""
@@ -720,36 +601,13 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._listening.loop_delay.worked(self.email_uuid, seconds)
 
     def _on_mail_aborted(self, event: MailAborted) -> None:
-        assert self._capture is not None
-        self._end_transaction(self._capture)
-        self._began = 0.0
-        if self._listening.ledger is not None:
-            self._listening.ledger.abort(self._namespaces)
-        if self._counters is not None:
-            self._counters.aborted[event.reason.value] += 1
-        self._log.warning(
-            "mail broken off",
-            peer=self.remote_addr,
-            connection=self.uuid,
-            reason=event.reason.value,
-            **self._describe_mail(),
-        )
-        self._record = None
-
-    def _end_transaction(self, capture: Capture) -> None:
-        self._capture = None
-        capture.abort()
+        self._mails.abort(event.reason)
         self._mail_held = 0
         self._count_held()
 
     def _on_verdict(self, verdict: Verdict) -> None:
         """All destinations have decided about the email. Called by them, never while events are carried out."""
-        attachments, self._attachments = self._attachments, None
-        assert attachments is not None
-        if verdict in ACCEPTED:
-            attachments.release()
-        else:
-            attachments.discard()
+        self._mails.settle(verdict)
         try:
             self._decide(verdict)
         except Exception:  # of what the client had sent behind the mail
@@ -760,43 +618,13 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._resume(_VERDICT)
 
     def _decide(self, verdict: Verdict) -> None:
-        self._capture = None
         self._mail_held = 0
-        if self._counters is not None:
-            self._count(verdict, self._counters)
-        if self._listening.ledger is not None:
-            self._listening.ledger.decide(self._namespaces, verdict)
-        self._tell_verdict(verdict)
-        self._record = None
+        self._mails.decided(verdict)
         self._session.decide(verdict)
         if self._own_held:
             self._count_held()
         else:
             self._listening.backpressure.hold(self, 0)
-
-    def _tell_verdict(self, verdict: Verdict) -> None:
-        if verdict in ACCEPTED:
-            if self._log.is_enabled_for(INFO):
-                self._log.info("email", uuid=self.email_uuid, peer=self.remote_addr, **self._describe_mail())
-        elif self._log.is_enabled_for(WARNING):
-            self._log.warning(
-                "email not accepted",
-                uuid=self.email_uuid,
-                peer=self.remote_addr,
-                verdict=verdict.value,
-                **self._describe_mail(),
-            )
-
-    def _describe_mail(self) -> dict[str, object]:
-        return {} if self._record is None else self._record.describe()
-
-    def _count(self, verdict: Verdict, counters: Counters) -> None:
-        # _value_: before Python 3.11 `value` costs as much as all the rest.
-        histogram = counters.durations[verdict._value_]
-        seconds = monotonic() - self._began if self._began else 0.0
-        self._began = 0.0
-        histogram.counts[bisect_left(BOUNDS, seconds)] += 1  # `observe`, without the call
-        histogram.total += seconds
 
     def _count_login(self, credentials: Credentials | None) -> None:
         """Called with the first mail after a login, and at the latest when the login is forgotten."""

@@ -39,7 +39,8 @@ from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
+from fastsmtp.server.listening import Listening, ReadBuffer
+from fastsmtp.server.protocol import SMTPProtocol
 from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.tls import make_contexts
 from fastsmtp.smtp.policy import Policy

@@ -20,7 +20,8 @@ from fastsmtp.delivery.deferred import blocks_of
 from fastsmtp.delivery.destination import Together
 from fastsmtp.delivery.workers import Workers
 from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.protocol import Listening, ReadBuffer, SMTPProtocol
+from fastsmtp.server.listening import Listening, ReadBuffer
+from fastsmtp.server.protocol import SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.policy import Facts
 from fastsmtp.smtp.sessionsettings import SessionSettings

@@ -1,0 +1,65 @@
+"""What all connections of one listener share."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from fastsmtp.capture.capture import Services
+from fastsmtp.delivery.destination import Destination
+from fastsmtp.delivery.workers import Slices
+from fastsmtp.inbox.sessions import MailLedger
+from fastsmtp.ops.counters import Counters
+from fastsmtp.server.backpressure import Backpressure
+from fastsmtp.server.proxies import Proxies
+from fastsmtp.smtp.events import HEADROOM
+from fastsmtp.smtp.sessionsettings import SessionSettings
+from fastsmtp.system.loopdelay import LoopDelay
+from fastsmtp.system.sharedcount import SharedCount
+
+if TYPE_CHECKING:
+    from fastsmtp.server.protocol import SMTPProtocol
+
+READ_BYTES: Final = 256 * 1024  # of mail data
+SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to say before it is answered
+TINY_READ_BYTES: Final = 1024  # while memory is short: what is read may take sixty times as much of it
+
+
+class ReadBuffer:
+    """The one read buffer of a process: HEADROOM free octets, then what the last read brought."""
+
+    __slots__ = ("octets", "small_view", "tiny_view", "view")
+
+    def __init__(self) -> None:
+        self.octets = bytearray(HEADROOM + READ_BYTES)
+        self.view = memoryview(self.octets)[HEADROOM:]
+        self.small_view = self.view[:SMALL_READ_BYTES]
+        self.tiny_view = self.view[:TINY_READ_BYTES]
+
+
+@dataclass(slots=True)
+class Listening:
+    """What all connections of one listener share. Timeouts in seconds, 0 = none."""
+
+    server: str
+    settings: SessionSettings
+    services: Services
+    destination: Destination
+    counters: Counters | None  # for metrics; None without
+    backpressure: Backpressure
+    buffer: ReadBuffer
+    connections: set[SMTPProtocol]
+    read_timeout_s: float
+    write_timeout_s: float
+    tls: ssl.SSLContext | None = None
+    implicit_tls: bool = False
+    include_transcript: bool = False  # `settings.trace` must be set
+    quiet: bool = False  # mails are shown where the log is: their connections are logged at DEBUG
+    on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
+    ledger: MailLedger | None = None  # of the inbox, which is told of each mail that begins and ends
+    proxies: Proxies = field(default_factory=lambda: Proxies(()))
+    slices: Slices | None = None  # what takes long is done in; None: nothing else is served meanwhile
+    loop_delay: LoopDelay | None = None  # is told which mail takes long
+    shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
