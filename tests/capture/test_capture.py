@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import os
 import random
-from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -35,19 +34,6 @@ TWO_FILES = multipart(
 def settled(context: dict[str, Any] | None) -> dict[str, Any]:
     """A context without what no two emails have in common."""
     return {**context, "uuid": "", "received_at": ""}
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "attachments"
-
-
-@pytest.fixture
-def tempfiles(directory: Path) -> Iterator[TempfileStorage]:
-    storage = TempfileStorage(str(directory), 3600)
-    storage.prepare()
-    yield storage
-    storage.close()
 
 
 def begin(storage: Storage, **envelope: Any) -> Capture:

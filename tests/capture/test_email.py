@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,19 +22,6 @@ def email_of(octets: bytes, storage: TempfileStorage | None = None) -> Email:
     email = capture_email(octets, storage=storage)
     assert email is not None
     return email
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "attachments"
-
-
-@pytest.fixture
-def tempfiles(directory: Path) -> Iterator[TempfileStorage]:
-    storage = TempfileStorage(str(directory), 3600)
-    storage.prepare()
-    yield storage
-    storage.close()
 
 
 TEXTS: dict[str, tuple[list[str], str]] = {

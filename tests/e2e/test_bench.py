@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -16,12 +14,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from commands import FASTSMTP, PATIENCE_S, stderr_on_terminal
 from gates import Gate
 from servers import Serve, Server
 from waits import wait_until
-
-PATIENCE_S = 60
-FASTSMTP = [sys.executable, "-m", "fastsmtp"]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -273,27 +269,10 @@ def test_plot_without_matplotlib(run: Run, tmp_path: Path) -> None:
     )
 
 
-def on_terminal(tmp_path: Path, *arguments: str) -> tuple[int, str, bytes]:
-    """Exit code, stdout, and what a terminal as stderr was shown."""
-    outer, inner = pty.openpty()
-    command = [*FASTSMTP, "bench", *arguments]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=inner, text=True)
-    os.close(inner)
-    out, _ = process.communicate(timeout=PATIENCE_S)
-    shown = b""
-    while select.select([outer], [], [], 0)[0]:
-        try:
-            shown += os.read(outer, 65536)
-        except OSError:  # the end of a terminal
-            break
-    os.close(outer)
-    return process.returncode, out, shown
-
-
 @pytest.mark.parametrize("length", [["-n", "500"], ["--duration", "600ms"]], ids=" ".join)
 def test_progress_bar(serve: Serve, tmp_path: Path, length: list[str]) -> None:
     server = serve()
-    code, out, shown = on_terminal(tmp_path, *length, address(server))
+    code, out, shown = stderr_on_terminal(tmp_path, "bench", *length, address(server))
     assert (code, "\nfailed        0\n" in out) == (0, True)
     assert b"sending" in shown
     assert re.search(rb"\d+ mails/s", shown)

@@ -9,7 +9,6 @@ import json
 import os
 import pty
 import re
-import select
 import signal
 import smtplib
 import socket
@@ -22,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import FASTSMTP, PATIENCE_S, stderr_on_terminal
 from gates import Gate
 from servers import WORKERS, Serve, Server
 
-PATIENCE_S = 60
-FASTSMTP = [sys.executable, "-m", "fastsmtp"]
 RPC = {"rpc": {"listen": "unix://rpc.sock"}}
 MESSAGE = b"Subject: x\r\n\r\nx\r\n"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -558,19 +556,8 @@ def test_send_to_a_unix_socket(serve: Serve, run: Run, tmp_path: Path) -> None:
 def test_send_a_large_one_with_a_progress_bar(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     (tmp_path / "large.bin").write_bytes(os.urandom(2_000_000))
-    outer, inner = pty.openpty()
-    command = [*FASTSMTP, "send", "-a", "large.bin", f"{server.host}:{server.port}"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=inner, text=True)
-    os.close(inner)
-    out, _ = process.communicate(timeout=PATIENCE_S)
-    shown = b""
-    while select.select([outer], [], [], 0)[0]:
-        try:
-            shown += os.read(outer, 65536)
-        except OSError:  # the end of a terminal
-            break
-    os.close(outer)
-    assert process.returncode == 0
+    code, out, shown = stderr_on_terminal(tmp_path, "send", "-a", "large.bin", f"{server.host}:{server.port}")
+    assert code == 0
     assert re.fullmatch(r"sent 2\.7 MB to 127\.0\.0\.1:\d+: 250 2\.0\.0 Message accepted\n", out)
     assert b"sending" in shown
     assert b"100%" in shown

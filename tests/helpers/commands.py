@@ -1,10 +1,18 @@
-"""Commands of others, run to their end."""
+"""Commands, run to their end: of others, and ours on a terminal."""
 
 from __future__ import annotations
 
 import os
+import pty
+import select
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+FASTSMTP: Final = [sys.executable, "-m", "fastsmtp"]
+PATIENCE_S: Final = 60.0  # far more than a verb takes
 
 
 def run(command: Sequence[str], *, octets: bytes = b"", patience_s: float = 90, **environment: str) -> None:
@@ -12,3 +20,19 @@ def run(command: Sequence[str], *, octets: bytes = b"", patience_s: float = 90, 
     variables = {**os.environ, "LC_ALL": "C.UTF-8", **environment}
     ended = subprocess.run(command, input=octets, env=variables, capture_output=True, check=False, timeout=patience_s)
     assert ended.returncode == 0, (ended.stdout + ended.stderr).decode()
+
+
+def stderr_on_terminal(directory: Path, *arguments: str) -> tuple[int, str, bytes]:
+    """Run `fastsmtp` in `directory`; return its exit code, stdout, and what a terminal as stderr was shown."""
+    outer, inner = pty.openpty()
+    process = subprocess.Popen([*FASTSMTP, *arguments], cwd=directory, stdout=subprocess.PIPE, stderr=inner, text=True)
+    os.close(inner)
+    out, _ = process.communicate(timeout=PATIENCE_S)
+    shown = b""
+    while select.select([outer], [], [], 0)[0]:
+        try:
+            shown += os.read(outer, 65536)
+        except OSError:  # the end of a terminal
+            break
+    os.close(outer)
+    return process.returncode, out, shown
