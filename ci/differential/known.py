@@ -38,7 +38,7 @@ KNOWN: list[tuple[str, Judgement]] = [
         lambda it: it.aspect in ("subject", "names", *ADDRESSES) and _is_undecoded(it),
     ),
     (
-        "a line that is no field does not end the header while fields follow (RFC 7103 7.2); for others it does",
+        "a line that is not a field does not end the header while fields follow (RFC 7103 7.2); for others it does",
         _has("invalid-header-line", "mbox-from-line", "junk-before-header"),
     ),
     (
@@ -70,7 +70,7 @@ KNOWN: list[tuple[str, Judgement]] = [
         lambda it: it.aspect in TEXTS and re.search("[\x80-\x9f]", repr(it.theirs).replace("\\x", "")) is not None,
     ),
     (
-        "a Content-Type that is none is text/plain (RFC 2045 5.2); the others keep what it says",
+        "a malformed Content-Type is text/plain (RFC 2045 5.2); the others keep what it says",
         lambda it: it.aspect in IN_PARTS and "invalid-content-type" in it.defects,
     ),
     (
@@ -94,7 +94,7 @@ KNOWN: list[tuple[str, Judgement]] = [
         lambda it: it.aspect in ("text", "html") and it.peer == "postal-mime" and _contains(rb"text/html")(it),
     ),
     (
-        "an encoded word whose base64 is none is left as it is (RFC 2047 6.3); the others leave out characters",
+        "an encoded word with malformed base64 is left as it is (RFC 2047 6.3); the others leave out characters",
         lambda it: it.aspect in ("subject", *ADDRESSES) and _contains(rb"\?b\?[^?]*[^?a-z0-9+/= ]")(it),
     ),
     (
@@ -175,7 +175,7 @@ KNOWN: list[tuple[str, Judgement]] = [
         lambda it: it.aspect == "subject" and it.peer == "compat32" and bool(it.agreeing),
     ),
     (
-        "a word whose escapes are none is decoded with them as they stand; Python leaves the word",
+        "a word with malformed escapes is decoded with them as they stand; Python leaves the word",
         lambda it: it.aspect == "subject" and it.peer in PYTHON and bool(it.agreeing),
     ),
     (

@@ -30,7 +30,7 @@ class View:
     """What a parser makes of a message; None where it was not asked or has failed.
 
     `parts` are the numbers and types of all leaves; `names`, `contents` and `texts` run parallel to them, with None for
-    what the parser does not tell. `attached` are type, name and octets of what is no body.
+    what the parser does not tell. `attached` are type, name and octets of what is not a body.
     `text` and `html` are the bodies joined.
     """
 

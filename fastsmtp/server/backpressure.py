@@ -37,7 +37,7 @@ class Backpressure:
 
     Above the limit those that hold more than their `share` are paused, but for one, whose turn it is: the first that
     held so much. It can come to its end and set free what it holds. If its client only trickles, the turn goes to who
-    is paused longest and has sent something, so nobody is held up for ever; where half as much again as the limit is
+    is paused longest and has sent something, so none is held up for ever; where half as much again as the limit is
     held beside the shares, it gives up its mail, or all might bring as much in their turn and stop. Who is paused is
     read on when the limit is kept again, when it is its turn, or when it holds no more than its share.
     """

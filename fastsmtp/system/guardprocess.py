@@ -22,7 +22,7 @@ _READ_BYTES = 65536
 
 
 class Groups:
-    """Process groups in which somebody lives, as far as is known."""
+    """Process groups with a live member, as far as is known."""
 
     def __init__(self, poll: select.poll) -> None:
         self._poll = poll

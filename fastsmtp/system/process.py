@@ -137,7 +137,7 @@ class Process:
         self.pid = self._popen.pid
         _launched.add(self.pid)
         for told in _told:
-            with contextlib.suppress(OSError):  # full, or nobody reads
+            with contextlib.suppress(OSError):  # full, or without a reader
                 os.write(told, b"%d\n" % self.pid)
         self.returncode: int | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)

@@ -206,7 +206,7 @@ class TestTurns:
         backpressure.hold(readers[2], 1001)
         backpressure.look(17.5)
         backpressure.look(20.0)
-        assert paused(readers) == [False, True, True]  # the first keeps it, as nobody asks for it
+        assert paused(readers) == [False, True, True]  # the first keeps it, as no other asks for it
 
     @pytest.mark.parametrize(("held", "shed"), [(100_000, False), (1_000_000, True)])
     def test_who_stops_where_far_too_much_is_held_gives_up_its_mail(

@@ -7,7 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import InboxSettings, SMTPSettings
 from fastsmtp.inbox.api import contents, events, mails, namespaces, transfer, waiting
-from fastsmtp.inbox.api.guard import Guard
+from fastsmtp.inbox.api.guard import APIGuard
 from fastsmtp.inbox.api.requests import AUTH, INBOX, INTAKE, RELAY, SHAPE
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake
@@ -19,7 +19,7 @@ _MAX_BODY_BYTES = 1024 * 1024
 
 def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: FilteringBoundLogger) -> web.Application:
     """Return the application; `smtp` are the settings of those that mails come from."""
-    guard = Guard(settings.hosts, settings.auth, log)
+    guard = APIGuard(settings.hosts, settings.auth, log)
     app = web.Application(middlewares=[guard.problems, guard.origins, guard.logins], client_max_size=_MAX_BODY_BYTES)
     app[INBOX] = inbox
     app[AUTH] = settings.auth

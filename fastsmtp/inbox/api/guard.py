@@ -29,7 +29,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS = frozenset({"/livez", "/readyz"})  # for probes, which have no password
 
 
-class Guard:
+class APIGuard:
     """Middlewares of one inbox."""
 
     def __init__(self, hosts: Sequence[str], auth: InboxAuthSettings, log: FilteringBoundLogger) -> None:

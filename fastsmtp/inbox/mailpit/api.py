@@ -223,7 +223,7 @@ async def part(request: web.Request) -> web.StreamResponse:
 
 
 async def thumb(request: web.Request) -> web.StreamResponse:
-    """`GET /api/v1/message/{ID}/part/{PartID}/thumb`: the picture itself; a white one for what is no picture."""
+    """`GET /api/v1/message/{ID}/part/{PartID}/thumb`: the picture itself; a white one for what is not a picture."""
     _scope, mail = await _mail(request)
     number = request.match_info["part"]
     found = next((one for one in await mail.parts() if one.number == number), None)

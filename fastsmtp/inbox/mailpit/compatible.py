@@ -54,7 +54,7 @@ def compatible(handler: Handler) -> Handler:
 
 
 async def read_json(request: web.Request) -> Any:
-    """Return the document of a request, None where there is none. Raises Problem for what is no JSON."""
+    """Return the document of a request, None where there is none. Raises Problem for what is not JSON."""
     octets = await request.read()
     if not octets.strip():
         return None

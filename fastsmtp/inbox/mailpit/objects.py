@@ -25,7 +25,7 @@ def to_id(uuid: str) -> str:
 
 
 def to_uuid(ident: str) -> str:
-    """Return the uuid of an ID, or what was given where it is none."""
+    """Return the uuid of an ID, or what was given for anything else."""
     ident = ident.partition("@")[0].lower()
     if not _ID.fullmatch(ident):
         return ident
