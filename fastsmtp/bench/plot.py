@@ -5,6 +5,7 @@ Needs matplotlib, the extra `plot`.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from fastsmtp.text import pip_install
@@ -33,6 +34,8 @@ def require() -> None:
 def draw(path: str, title: str, measures: Measures) -> None:
     """Write the picture, in the format of the suffix. Raises MissingExtra and OSError."""
     require()
+    # The first time on a machine it looks for fonts, and says on stderr that this takes a moment.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")

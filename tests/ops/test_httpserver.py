@@ -19,7 +19,7 @@ from fastsmtp.system.clients import ClientLimits
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 LIMITS = usual_limits()
-SHORT = ClientLimits(connections=8, wait_s=0.05, backlog=64)
+SHORT = ClientLimits(connections=8, wait_s=0.5, backlog=64)  # for a client that does nothing; enough for one that does
 FEW = ClientLimits(connections=4, wait_s=60, backlog=64)
 HALF = b"GET /health HTTP/1.1\r\nHost: x\r\n"
 
