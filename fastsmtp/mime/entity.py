@@ -23,7 +23,7 @@ ENTITY_OCTETS: Final = 384  # of memory for an entity without what its header sa
 _MAX_TRANSFER_ENCODING: Final = 100  # characters that are looked at
 _USED_PARAMETERS: Final = ("charset", "start")  # of a media type, once the entity is read
 _MAX_PARAMETER: Final = 1000  # characters of them
-_MAX_SHARED: Final = 256  # octets of a header in which no parameters take much memory
+_MAX_SHARED: Final = 256  # characters of both fields in which no parameters take much memory
 _MAX_PARAMETERS: Final = 8  # that are kept whether they are asked for or not
 _PARAMETER_OCTETS: Final = 160  # of memory for one of them
 _READ: Final = frozenset({"content-type", "content-disposition", "content-transfer-encoding", "content-id"})
@@ -114,8 +114,11 @@ class Entity:
     def filename(self, filename: str | None) -> None:
         self._filename = None if filename is None else pack(filename)
 
-    def compact(self, block: bytes) -> None:
-        """The header `block` was read: keep in little memory what is still asked for, and count it."""
+    def compact(self, block: bytes, described: int) -> None:
+        """The header `block` was read: keep in little memory what is still asked for, and count it.
+
+        `described` characters are Content-Type and Content-Disposition.
+        """
         if self._fields:
             self._packed_fields = pack_fields(self._fields, block)
             if self._packed_fields is not None:
@@ -129,7 +132,7 @@ class Entity:
         if self.other_boundaries:
             self.octets += sum(map(len, self.other_boundaries))
         parameters = len(self.media_type.parameters)
-        if len(block) > _MAX_SHARED or parameters > _MAX_PARAMETERS:
+        if described > _MAX_SHARED or parameters > _MAX_PARAMETERS:
             self._forget_parameters()
         else:
             self.octets += _PARAMETER_OCTETS * parameters
@@ -190,7 +193,8 @@ def read_entity(block: bytes, number: str, parent: Entity | None, budget: Budget
         if parent.media_type.value == _RELATED and not parent.root:
             _look_for_root(parent, entity)
     entity.role = _role_of(entity, parent)
-    entity.compact(block)
+    described = len(first.get("content-type", "")) + len(first.get("content-disposition", "")) if first else 0
+    entity.compact(block, described)
     return entity, header.body_start
 
 

@@ -60,7 +60,7 @@ DAMAGE: dict[str, tuple[bytes, list[str], list[list[str]]]] = {
     "empty boundary": (crlf('Content-Type: multipart/mixed; boundary=""\n\n--\n\none\n'), [d.MISSING_BOUNDARY], []),
     "boundary of a megabyte": (
         crlf(f'Content-Type: multipart/mixed;\n boundary="{LONG[:900_000]}"\n\n--{LONG[:800_000]}\n'),
-        [d.MISSING_BOUNDARY],
+        [d.PARAMETER_LIMIT, d.INVALID_PARAMETER, d.MISSING_BOUNDARY],
         [],
     ),
     "boundary that never comes": (multipart("text\n"), [d.MISSING_CLOSING_DELIMITER], []),
