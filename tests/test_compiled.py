@@ -24,3 +24,22 @@ def test_no_coroutine_is_compiled(module: str) -> None:
     tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text())
     coroutines = [node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
     assert coroutines == []
+
+
+# Calls that change nothing and cost little.
+PURE = {"len", "max", "min", "start", "end", "match", "rfind", "rindex", "_octets_in"}
+
+
+@pytest.mark.parametrize("module", compiled_modules())
+def test_no_slice_calls_what_has_effects(module: str) -> None:
+    """Compiled, a call in the bounds of a slice is made twice."""
+    tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text())
+    bounds = [part for node in ast.walk(tree) if isinstance(node, ast.Slice) for part in (node.lower, node.upper)]
+    called = {
+        call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+        for part in bounds
+        if part is not None
+        for call in ast.walk(part)
+        if isinstance(call, ast.Call)
+    }
+    assert called <= PURE

@@ -7,7 +7,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.ops.counters import Histogram
-from fastsmtp.system.loopdelay import Delay, LoopDelay
+from fastsmtp.system.loopdelay import BUSY_S, Delay, LoopDelay
 
 LONG_S: Final = 0.25
 
@@ -25,8 +25,8 @@ def watch_loop(log: FilteringBoundLogger, histogram: Histogram | None) -> LoopDe
 
 
 def _tell(log: FilteringBoundLogger, delay: Delay) -> None:
-    # Without a mail, and without CPU used, the machine had no time for us.
-    ours = delay.mail or delay.cpu_s > LONG_S
+    # Where hardly any CPU was used, the machine had no time for us, or we were stopped: also in the midst of a mail.
+    ours = delay.cpu_s > (BUSY_S if delay.mail else LONG_S)
     mail = {"uuid": delay.mail} if delay.mail else {}
     (log.warning if ours else log.debug)(
         "the event loop was late", seconds=round(delay.late_s, 3), cpu=round(delay.cpu_s, 3), **mail

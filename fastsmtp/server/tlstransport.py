@@ -221,7 +221,8 @@ class TLSTransport(asyncio.BufferedProtocol):
     def _read_header(self, octets: bytearray) -> None:
         reader = self._reader
         assert reader is not None
-        rest = octets[reader.feed(octets, 0, len(octets)) :]
+        used = reader.feed(octets, 0, len(octets))  # QUIRK: in the slice, mypyc would call it twice
+        rest = octets[used:]
         if reader.malformed:
             self._protocol.on_malformed_header(bytes(reader.octets))
             self.abort()

@@ -429,7 +429,8 @@ class Pool:
                 self._spawner.fill()
             return
         # Those used longest ago: the memory of the others is warm.
-        leaving = self._idle[: allocator.shrink(now, len(self._idle))]
+        count = allocator.shrink(now, len(self._idle))  # QUIRK: in the slice, mypyc would call it twice
+        leaving = self._idle[:count]
         for worker in leaving:
             self._retire(worker)
         if leaving:

@@ -21,12 +21,13 @@ def check(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["check", *arguments])
 
 
-def test_defaults() -> None:
+def test_defaults(directory: Path) -> None:
     done = check()
     lines = done.stdout.splitlines()
     assert (done.exit_code, done.stderr) == (0, "")
     assert lines[:2] == [
-        "There is no .rr.yaml here; the default configuration is valid. With it, fastsmtp serve will do this:",
+        f"There is no .rr.yaml in {directory}; the default configuration is valid."
+        " With it, fastsmtp serve will do this:",
         "",
     ]
     assert lines[2].split()[0] == "listen"

@@ -207,6 +207,7 @@ def test_a_taken_port_is_told_and_nothing_is_left_running(tmp_path: Path, key: s
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         command = [sys.executable, "-m", "fastsmtp", "serve", "-o", "smtp.addr=127.0.0.1:0", "-o", f"{key}={address}"]
+        command += ["-o", "inbox.address="]  # whose port may be taken, too, which is told
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"fastsmtp: {key}: cannot listen on {address}: Address already in use\n"

@@ -364,7 +364,7 @@ def test_a_reset_by_rpc_replaces_the_workers_of_all(serve: Serve, tmp_path: Path
     assert call(server, "resetter.Reset", "smtp") is True
     after = worker_pids(server)
     assert (len(after), before & after) == (2, set())
-    assert len(logged(server, "workers were replaced by RPC")) == 1
+    assert len(wait_for_log(server, "workers were replaced by RPC")) == 1
     command.write_text("exit 3\n")
     fault = f'workers could not be replaced: worker "sh {command}" did not start: ended without a handshake; '
     with pytest.raises(CallError, match=f"^{re.escape(fault)}exit status 3$"):

@@ -22,15 +22,25 @@ def loop() -> Iterator[StoppedLoop]:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "mail", "told"),
+    ("seconds", "cpu", "mail", "told"),
     [
-        (0.2, "a-mail", []),
-        (0.3, "a-mail", [{"log_level": "warning", "uuid": "a-mail"}]),
-        (0.3, "", [{"log_level": "debug"}]),  # nothing of ours has taken it
+        (0.2, 0.2, "a-mail", []),
+        (0.3, 0.1, "a-mail", [{"log_level": "warning", "uuid": "a-mail"}]),
+        (0.3, 0.0, "a-mail", [{"log_level": "debug", "uuid": "a-mail"}]),  # we were stopped in the midst of it
+        (0.3, 0.0, "", [{"log_level": "debug"}]),  # nothing of ours has taken it
+        (0.3, 0.3, "", [{"log_level": "warning"}]),
     ],
-    ids=["short", "mail", "machine"],
+    ids=["short", "mail", "stopped", "machine", "ours"],
 )
-def test_a_delay(loop: StoppedLoop, seconds: float, mail: str, told: list[dict[str, str]]) -> None:
+def test_a_delay(
+    monkeypatch: pytest.MonkeyPatch,
+    loop: StoppedLoop,
+    seconds: float,
+    cpu: float,
+    mail: str,
+    told: list[dict[str, str]],
+) -> None:
+    monkeypatch.setattr("fastsmtp.system.loopdelay.thread_time", iter([0.0, cpu, cpu, cpu]).__next__)
     histogram = Histogram()
     watch = watch_loop(structlog.get_logger(), histogram)
     loop.call_soon(watch.start)
@@ -42,7 +52,7 @@ def test_a_delay(loop: StoppedLoop, seconds: float, mail: str, told: list[dict[s
     watch.stop()
     for record in logs:
         assert (record.pop("event"), record.pop("seconds")) == ("the event loop was late", seconds)
-        assert 0 <= record.pop("cpu") < 0.25
+        assert record.pop("cpu") == cpu
     assert logs == told
     assert (sum(histogram.counts), round(histogram.total, 3)) == (1, seconds)
 
