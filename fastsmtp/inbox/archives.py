@@ -34,7 +34,7 @@ CONTENT_TYPES: Final = {
 _FROM_LINE: Final = re.compile(rb"^(>*From )", re.MULTILINE)
 _QUOTED_FROM_LINE: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 _LINE_END: Final = re.compile(rb"\r?\n")
-_ANY_SIZE: Final = 1 << 40
+_ANY_SIZE: Final = 1024 * 1024 * 1024  # of a mail where there is no limit: a small archive may unpack to anything
 _LINE_BYTES: Final = 1024 * 1024  # read of a line at a time
 _UNSAFE: Final = re.compile(r"[^\w.@+-]+")
 

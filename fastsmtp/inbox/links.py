@@ -13,7 +13,7 @@ from typing import Any, Final
 from fastsmtp.mime.htmltokens import attribute, tokens
 
 MAX_FOUND: Final = 1000
-_TEXT_CHARS: Final = 256 * 1024  # of a text, looked through for links and codes
+_TEXT_CHARS: Final = 64 * 1024  # of a text, looked through for links and codes
 _LABEL_CHARS: Final = 200
 _URL: Final = re.compile(
     r"(?:https?|ftps?)://[^\s<>\"`{}|\\^\u00ab\u00bb]{1,2000}|mailto:[^\s<>\"]{3,500}", re.IGNORECASE
@@ -99,7 +99,7 @@ def _link(url: str, label: str, kind: str) -> Link:
 
 
 def text_pieces(text: str | None, markup: str | None) -> Iterator[str | None]:
-    """Yield the beginning of a mail's text, at most 256 Ki characters: plain, or that of its HTML."""
+    """Yield the beginning of a mail's text, at most 64 Ki characters: plain, or that of its HTML."""
     if text and text.strip():
         yield text[:_TEXT_CHARS]
         return

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import NamedTuple
 
+_MAX_ATTRIBUTES = 64 * 1024  # characters of one tag
 _UNSEEN = frozenset({"script", "style", "title"})  # where "<" begins nothing but the end
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 _IN_TAG = re.compile(r"""(>)|=\s*(["'])""")
@@ -62,7 +63,8 @@ def _end_of_tag(source: str, position: int) -> int:
 
 
 def attribute(attributes: str, wanted: str) -> str:
-    """The value of the first attribute of this name, "" without one."""
+    """The value of the first attribute of this name, "" without one; what is looked at of a tag has a limit."""
+    attributes = attributes[:_MAX_ATTRIBUTES]
     if wanted not in attributes.lower():
         return ""
     for name, *values in _ATTRIBUTE.findall(attributes):

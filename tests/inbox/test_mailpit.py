@@ -239,3 +239,26 @@ def test_mailhog(serving: Serve) -> None:
         assert (await call("GET", path))[0] == 404
 
     serving(work)
+
+
+HOSTILE = [
+    b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(600)),
+    b"Content-Type: message/rfc822\r\n\r\n" * 600,
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/plain; charset=nosuch\r\n\r\n\xff\r\n--b--",
+    b"Subject: \xff\xfe\r\n\r\n\xff",
+]
+
+
+@pytest.mark.parametrize("octets", HOSTILE, ids=["multiparts", "messages", "charset", "octets"])
+def test_mailhog_shows_any_mail(serving: Serve, octets: bytes) -> None:
+    async def work(call: Client) -> None:
+        await call.file_octets(octets)
+        status, found = await call("GET", "/api/v2/messages")
+        assert (status, found["items"][0]["Raw"]["Data"]) == (200, octets.decode("utf-8", "replace"))
+        status, latest = await call("GET", "/api/v1/message/latest")
+        assert (status, latest["Size"]) == (200, len(octets))
+        async with call.session.get(f"{call.url}/view/latest", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (302, f"/view/{latest['ID']}.html")
+
+    serving(work)

@@ -177,10 +177,11 @@ async def html(request: web.Request) -> web.StreamResponse:
         "Content-Security-Policy": policy(origin, place, remote=remote),
         hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
     }
-    return await send(request, _encoded(rewrite(markup, picture_of)), described)
+    return await send(request, encoded(rewrite(markup, picture_of)), described)
 
 
-async def _encoded(pieces: Iterable[str]) -> AsyncIterator[bytes]:
+async def encoded(pieces: Iterable[str]) -> AsyncIterator[bytes]:
+    """Yield the octets of a text in pieces; others have their turn in between."""
     for piece in pieces:
         yield piece.encode("utf-8", "replace")
         await asyncio.sleep(0)

@@ -140,7 +140,10 @@ async def _receive(request: web.Request, file: IO[bytes]) -> None:
         received += len(piece)
         if received > MAX_IMPORT:
             raise Problem(413, f"an archive has at most {MAX_IMPORT} octets")
-        await asyncio.to_thread(file.write, piece)
+        try:
+            await asyncio.to_thread(file.write, piece)
+        except OSError as error:
+            raise Problem(507, f"the archive cannot be kept while it is read: {error.strerror}") from None
     file.seek(0)
 
 

@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 
 from fastsmtp import __version__
 from fastsmtp.inbox.api.compose import compose
-from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, send, send_part
+from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, encoded, send, send_part
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INTAKE, RELAY
 from fastsmtp.inbox.intake import IntakeError, envelope_of
@@ -288,8 +288,7 @@ async def html(request: web.Request) -> web.StreamResponse:
         "Content-Security-Policy": policy(f"{request.scheme}://{request.host}", place, remote=False),
         hdrs.CONTENT_TYPE: "text/html; charset=utf-8",
     }
-    body = "".join(rewrite(markup, picture))
-    return web.Response(body=body.encode("utf-8", "replace"), headers=described)
+    return await send(request, encoded(rewrite(markup, picture)), described)
 
 
 async def text(request: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from email import message_from_bytes
+from email.errors import MessageError
 from email.message import Message
 from email.policy import compat32
 from typing import Any, Final
@@ -200,16 +201,26 @@ async def _message(mail: StoredMail) -> dict[str, Any]:
 def _described(octets: bytes, summary: dict[str, Any]) -> dict[str, Any]:
     envelope = summary["envelope"]
     text = octets.decode("utf-8", "replace")
-    message = message_from_bytes(octets, policy=compat32)
+    content, mime = _taken_apart(octets, text)
     return {
         "ID": f"{to_id(summary['uuid'])}{_HOST}",
         "From": _path(envelope["from"]),
         "To": [_path(address) for address in envelope["to"]],
-        "Content": {**_content(message, text), "MIME": None},
+        "Content": {**content, "MIME": None},
         "Created": summary["received_at"],
-        "MIME": {"Parts": [_part(part) for part in _parts(message)]} if message.is_multipart() else None,
+        "MIME": mime,
         "Raw": {"From": envelope["from"], "To": envelope["to"], "Data": text, "Helo": envelope["helo"]},
     }
+
+
+def _taken_apart(octets: bytes, text: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return what MailHog calls Content and MIME; a mail that the library cannot read has no parts."""
+    try:
+        message = message_from_bytes(octets, policy=compat32)
+        mime = {"Parts": [_part(part) for part in _parts(message)]} if message.is_multipart() else None
+        return _content(message, text), mime
+    except (RecursionError, LookupError, ValueError, TypeError, AttributeError, MessageError):
+        return {"Headers": {}, "Body": text, "Size": len(text)}, None
 
 
 def _path(address: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -163,8 +163,3 @@ def canonical_headers(raw_headers: Sequence[Sequence[str]]) -> dict[str, list[st
         spelled = "-".join(word[:1].upper() + word[1:].lower() for word in name.split("-"))
         found.setdefault(spelled, []).append(value.strip())
     return dict(sorted(found.items()))
-
-
-def now() -> str:
-    """Return the time in RFC 3339."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,6 +15,7 @@ from fastsmtp.inbox.where import Candidate
 Test = Callable[[Candidate], bool]
 
 _MAX_TOKENS: Final = 100
+_TEXT_CHARS: Final = 1024 * 1024  # of a text, in which words are looked for: one step holds the interpreter
 _TOKEN: Final = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _BLANKED: Final = str.maketrans(dict.fromkeys('\r\n\t<>",;()', " "))
 _SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kKmM]?)[bB]?")
@@ -78,9 +79,10 @@ def _search_text(mail: Candidate) -> str:
     if payload is not None:
         message = payload["message"]
         if message["html"]:
-            pieces += [strip_tags(message["html"]), *_LINKS.findall(message["html"])]
+            markup = message["html"][:_TEXT_CHARS]
+            pieces += [strip_tags(markup), *_LINKS.findall(markup)]
         elif message["text"]:
-            pieces.append(message["text"])
+            pieces.append(message["text"][:_TEXT_CHARS])
         pieces += [attachment["filename"] for attachment in payload["attachments"]]
     return " ".join(pieces).lower()
 
