@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
-from email.utils import formataddr
 from typing import Any, Final
 
 import orjson
 from aiohttp import hdrs, web
 
 from fastsmtp import __version__
-from fastsmtp.inbox.api.compose import compose
 from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, encoded, send, send_part
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INTAKE, RELAY
-from fastsmtp.inbox.intake import IntakeError, envelope_of
-from fastsmtp.inbox.mailpit import objects
-from fastsmtp.inbox.mailpit.compatible import Handler, as_json, compatible, done, not_found, read_json, refused
+from fastsmtp.inbox.mailpit import objects, sending, tags
+from fastsmtp.inbox.mailpit.compatible import (
+    Handler,
+    as_json,
+    compatible,
+    done,
+    not_found,
+    read_ids,
+    read_json,
+    refused,
+)
 from fastsmtp.inbox.mailpit.release import ReleaseError, release
 from fastsmtp.inbox.mailpit.scope import Scope, scope_of
 from fastsmtp.inbox.mailpit.search import MailpitQuery
@@ -32,8 +37,6 @@ NS: Final = "/ns/{ns:[^/]+(?:/(?!api/|view/|mailhog/|livez$|readyz$)[^/]+)?}"
 VERSION: Final = f"v{__version__}-fastsmtp"  # as Mailpit spells its own
 _LATEST: Final = "latest"
 _LIMIT: Final = 50
-_TAG: Final = re.compile(r"[^A-Za-z0-9 \-_.@]")
-_MAX_TAG: Final = 100
 # One white pixel, for what has no thumbnail.
 _PIXEL: Final = base64.b64decode(
     "/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDRENDg8QEBEQCgwSExIQEw8Q"
@@ -120,16 +123,6 @@ async def delete_search(request: web.Request) -> web.Response:
     return done()
 
 
-def _ids(document: Any) -> list[str]:
-    """Return the uuids that a document names. Raises Problem."""
-    ids = document.get("IDs") if isinstance(document, dict) else None
-    if ids is None:
-        return []
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise Problem(400, "IDs is a list of strings")
-    return [objects.to_uuid(one) for one in ids]
-
-
 async def mark(request: web.Request) -> web.Response:
     """`PUT /api/v1/messages`: those named by IDs or by a search, or all."""
     scope, document = await scope_of(request), await read_json(request)
@@ -137,7 +130,7 @@ async def mark(request: web.Request) -> web.Response:
         raise Problem(400, "EOF")
     if not isinstance(document, dict):
         raise Problem(400, "an object is wanted")
-    uuids, text, read = _ids(document), document.get("Search") or "", bool(document.get("Read"))
+    uuids, text, read = read_ids(document), document.get("Search") or "", bool(document.get("Read"))
     if uuids and text:
         raise Problem(400, "you may specify either IDs or a search query, not both")
     if uuids:
@@ -157,7 +150,7 @@ async def delete(request: web.Request) -> web.Response:
     scope = await scope_of(request)
     try:
         document = await read_json(request)
-        uuids = _ids(document)
+        uuids = read_ids(document)
     except Problem:
         document, uuids = {}, []
     if uuids:
@@ -305,129 +298,6 @@ async def view_latest(request: web.Request) -> web.StreamResponse:
     raise web.HTTPFound(f"{prefix}/view/{objects.to_id(mail.row.uuid)}.html")
 
 
-# sending
-
-
-async def send_message(request: web.Request) -> web.Response:
-    """`POST /api/v1/send`."""
-    scope = await scope_of(request)
-    try:
-        document = await read_json(request)
-        octets = await asyncio.to_thread(compose, _composed(document))
-        envelope = envelope_of(octets)
-        if not envelope.forward_paths:
-            raise Problem(400, "error building message: no recipients (to, cc, bcc) set")
-        name = scope.namespace.name if scope.namespace is not None else "default"
-        uuid = await request.app[INTAKE].file(name, octets, envelope, remote_addr=request.remote or "")
-        tags = document.get("Tags")
-        if isinstance(tags, list) and tags:
-            await scope.inbox.mark(await scope.rows_of([uuid]), tags=_clean(tags))
-    except Problem as problem:
-        return web.json_response({"Error": problem.detail}, status=400)
-    except IntakeError as error:
-        return web.json_response({"Error": str(error)}, status=413)
-    return as_json({"ID": objects.to_id(uuid)})
-
-
-def _composed(document: Any) -> dict[str, Any]:
-    """Return Mailpit's document as ours. Raises Problem."""
-    if not isinstance(document, dict):
-        raise Problem(400, "EOF")
-    attachments = document.get("Attachments") or []
-    if not isinstance(attachments, list) or not all(isinstance(one, dict) for one in attachments):
-        raise Problem(400, "Attachments is a list of objects")
-    bcc = document.get("Bcc") or []
-    return {
-        "from": _mailboxes([document.get("From")], "From"),
-        "to": _mailboxes(document.get("To") or [], "To"),
-        "cc": _mailboxes(document.get("Cc") or [], "Cc"),
-        "bcc": _mailboxes([{"Email": one} for one in bcc] if isinstance(bcc, list) else bcc, "Bcc"),
-        "reply_to": _mailboxes(document.get("ReplyTo") or [], "ReplyTo"),
-        "subject": document.get("Subject") or "",
-        "text": document.get("Text") or None,
-        "html": document.get("HTML") or None,
-        "headers": document.get("Headers") or {},
-        "attachments": [_attachment(one) for one in attachments],
-    }
-
-
-def _mailboxes(items: Any, name: str) -> list[str]:
-    if not isinstance(items, list):
-        raise Problem(400, f"{name} is a list")
-    found = []
-    for item in items:
-        email = item.get("Email", "") if isinstance(item, dict) else None
-        if not isinstance(email, str) or "@" not in email.strip("@"):
-            raise Problem(400, f"invalid {name} address: {email if isinstance(email, str) else item}")
-        found.append(formataddr((str(item.get("Name") or ""), email)))
-    return found
-
-
-def _attachment(item: Mapping[str, Any]) -> dict[str, Any]:
-    content = str(item.get("Content", "")).rpartition(",")[2]
-    found = {"content": content, "filename": str(item.get("Filename", ""))}
-    if item.get("ContentType"):
-        found["content_type"] = str(item["ContentType"])
-    if item.get("ContentID"):
-        found["content_id"] = str(item["ContentID"])
-    return found
-
-
-# tags
-
-
-def _clean(tags: Sequence[Any]) -> tuple[str, ...]:
-    """Return tags as Mailpit has them: other characters are blanks, case does not count, the first spelling stays."""
-    found: dict[str, str] = {}
-    for tag in tags:
-        name = " ".join(_TAG.sub(" ", str(tag)).split())[:_MAX_TAG]
-        if name:
-            found.setdefault(name.lower(), name)
-    return tuple(sorted(found.values()))
-
-
-async def tags(request: web.Request) -> web.Response:
-    """`GET /api/v1/tags`."""
-    return as_json(sorted((await (await scope_of(request)).counters()).tags))
-
-
-async def set_tags(request: web.Request) -> web.Response:
-    """`PUT /api/v1/tags`: those of the IDs are replaced."""
-    scope, document = await scope_of(request), await read_json(request)
-    wanted = document.get("Tags") if isinstance(document, dict) else None
-    if not isinstance(wanted, list):
-        raise Problem(400, "Tags is a list of strings")
-    await scope.inbox.mark(await scope.rows_of(_ids(document)), tags=_clean(wanted))
-    return done()
-
-
-async def _retag(request: web.Request, new: str | None) -> None:
-    scope, old = await scope_of(request), request.match_info["tag"].lower()
-    if old not in {tag.lower() for tag in (await scope.counters()).tags}:
-        raise Problem(400, f"tag not found: {request.match_info['tag']}")
-    condition = MailpitQuery(f'tag:"{old}"')
-    async for rows in scope.slices(condition):
-        for row in await scope.copies(rows):
-            left = [tag for tag in row.tags if tag.lower() != old]
-            await scope.inbox.mark([row], tags=_clean([*left, new] if new else left))
-
-
-async def rename_tag(request: web.Request) -> web.Response:
-    """`PUT /api/v1/tags/{Tag}`."""
-    document = await read_json(request)
-    name = document.get("Name") if isinstance(document, dict) else None
-    if not isinstance(name, str) or not name or _TAG.search(name):
-        raise Problem(400, "invalid tag name")
-    await _retag(request, name)
-    return done()
-
-
-async def delete_tag(request: web.Request) -> web.Response:
-    """`DELETE /api/v1/tags/{Tag}`: messages stay."""
-    await _retag(request, None)
-    return done()
-
-
 # about the server
 
 
@@ -523,11 +393,11 @@ _ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/api/v1/message/{id}/html-check", html_check),
     ("GET", "/api/v1/message/{id}/link-check", link_check),
     ("GET", "/api/v1/message/{id}/sa-check", spam_check),
-    ("POST", "/api/v1/send", send_message),
-    ("GET", "/api/v1/tags", tags),
-    ("PUT", "/api/v1/tags", set_tags),
-    ("PUT", "/api/v1/tags/{tag}", rename_tag),
-    ("DELETE", "/api/v1/tags/{tag}", delete_tag),
+    ("POST", "/api/v1/send", sending.send_message),
+    ("GET", "/api/v1/tags", tags.list_tags),
+    ("PUT", "/api/v1/tags", tags.set_tags),
+    ("PUT", "/api/v1/tags/{tag}", tags.rename_tag),
+    ("DELETE", "/api/v1/tags/{tag}", tags.delete_tag),
     ("GET", "/api/v1/info", info),
     ("GET", "/api/v1/webui", webui),
     ("GET", "/api/v1/chaos", chaos),

@@ -12,6 +12,7 @@ from aiohttp import web
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.inbox import GoneError
+from fastsmtp.inbox.mailpit.objects import to_uuid
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -62,3 +63,13 @@ async def read_json(request: web.Request) -> Any:
         return orjson.loads(octets)
     except orjson.JSONDecodeError as error:
         raise Problem(400, str(error)) from None
+
+
+def read_ids(document: Any) -> list[str]:
+    """Return the uuids that a document names. Raises Problem."""
+    ids = document.get("IDs") if isinstance(document, dict) else None
+    if ids is None:
+        return []
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise Problem(400, "IDs is a list of strings")
+    return [to_uuid(one) for one in ids]
