@@ -13,7 +13,7 @@ from wire import trusting
 
 HAPROXY = """
 global
-    maxconn 64
+    maxconn 2000  # HAProxy refuses descriptors above twice as many, and that of the test may be a high one
 defaults
     mode tcp
     timeout connect 60s
