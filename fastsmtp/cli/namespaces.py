@@ -125,7 +125,8 @@ def _ledger_lines(document: Mapping[str, Any]) -> list[str]:
         _equation("accepted", store, ("stored", "counted_only", "dropped")),
         _equation("stored", store, ("present", "deleted", "evicted", "expired")),
     ]
-    lines += [f"{name:<9}{count}" for name, count in sorted({**document["outcomes"], **document["other"]}.items())]
+    others = {**document["outcomes"], **document["other"]}
+    lines += [f"{name:<16}{count}" for name, count in sorted(others.items()) if name != "accepted"]
     return [*lines, "balanced" if document["balanced"] else "NOT BALANCED"]
 
 

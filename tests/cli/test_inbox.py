@@ -170,10 +170,12 @@ def test_ledger(serving: Serve) -> None:
                 "begun    3 = 3 accepted + 0 refused + 0 aborted + 0 in flight",
                 "accepted 3 = 3 stored + 0 counted only + 0 dropped",
                 "stored   3 = 3 present + 0 deleted + 0 evicted + 0 expired",
-                "accepted 3",
                 "balanced",
             ],
         )
+        await call.file(outcome="no-worker")
+        result = await run(call, "ledger")
+        assert result.output.splitlines()[3:] == ["no-worker       1", "balanced"]
         result = await run(call, "ledger", "-n", "default", "--json")
         assert json.loads(result.output)["balanced"] is True
 
