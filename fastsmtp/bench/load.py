@@ -200,6 +200,8 @@ class Load:
 
     def _dispatch(self) -> None:
         """Give the mails that are due to connections that are free, and to new ones."""
+        if self._over.done():  # a mail of a connection that was cut off at the end comes back
+            return
         now = perf_counter()
         while self._parked or self._places:
             mail = self._agenda.next(now)

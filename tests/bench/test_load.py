@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socketserver
 import threading
 import time
@@ -184,6 +186,19 @@ def test_silence(serve: Serve, verb: str) -> None:
     step = {"MAIL": "MAIL", ".": "end of data"}[verb]
     measures = measured(plan(serve({verb: SILENCE}), mails=1, timeout_s=0.5))
     assert counts(measures) == (0, 1, {f"{step}: timeout": 1})
+
+
+def test_interrupted_twice_no_mail_goes_to_a_new_connection(serve: Serve) -> None:
+    """The second mail's envelope has been sent ahead when the first is never answered: it must not be tried again."""
+    peer = serve({".": SILENCE})
+
+    def interrupt() -> None:
+        if "." in peer.heard:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(peer), Measures(), LoadLedger(None), interrupt)
+    assert (peer.sessions, peer.heard) == (1, ["", "EHLO", "MAIL", "RCPT", "DATA", "."])
 
 
 def test_no_goodbye_is_waited_for_so_long_only(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

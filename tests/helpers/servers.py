@@ -84,7 +84,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise
+            pytest.fail("the server did not end:\n" + "\n".join(self.lines))
         for reader in self._readers:
             reader.join(END_PATIENCE_S)  # a worker that outlives the server has its outputs, too
         return code

@@ -58,5 +58,6 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     yield start
     for server in started:
-        assert server.stop() == (-signal.SIGKILL if server.killed else server.exit_code)
+        code, expected = server.stop(), -signal.SIGKILL if server.killed else server.exit_code
+        assert code == expected, f"ended with {code}, not {expected}:\n" + "\n".join(server.lines)
         assert [line for line in server.lines if "Traceback" in line] == []
