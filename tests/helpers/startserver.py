@@ -60,4 +60,4 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     for server in started:
         code, expected = server.stop(), -signal.SIGKILL if server.killed else server.exit_code
         assert code == expected, f"ended with {code}, not {expected}:\n" + "\n".join(server.lines)
-        assert [line for line in server.lines if "Traceback" in line] == []
+        assert not any("Traceback" in line for line in server.lines), "\n".join(server.lines)
