@@ -8,6 +8,7 @@ the kernel gives back whatever happens (flock(2)). What is in doubt stays.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 _PREFIXES: Final = ("fastsmtp-", "fsmtp-")
+_TRIES: Final = 100
 _MARK: Final = "fastsmtp"
 _MARK_TEXT: Final = b"A private directory of a fastsmtp that runs, or was killed; then the next one removes it.\n"
 _MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -28,6 +30,15 @@ class RuntimeDirectory:
 
     def __init__(self, prefix: str = _PREFIXES[0], mode: int = 0o700) -> None:
         """Make it. Raises OSError."""
+        for _ in range(_TRIES):
+            try:
+                self._make(prefix, mode)
+            except BlockingIOError:  # another process looks at it at this moment, and will leave it alone
+                continue
+            return
+        raise BlockingIOError(errno.EAGAIN, "other processes lock every directory", tempfile.gettempdir())
+
+    def _make(self, prefix: str, mode: int) -> None:
         self.path = tempfile.mkdtemp(prefix=prefix)
         self._lock = -1
         try:

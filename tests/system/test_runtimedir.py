@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -57,6 +58,26 @@ def test_the_directory_of_a_killed_process_is_removed(home: Path) -> None:
     assert sweep(lambda path: seen.append(sorted(os.listdir(path)))) == [str(dead)]
     assert seen == [["below", "fastsmtp"]]
     assert list(home.iterdir()) == []
+
+
+def test_one_that_another_process_looks_at_is_not_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep may lock a directory between its making and our lock; it leaves one without a mark alone."""
+    make, looked_at = tempfile.mkdtemp, []
+
+    def make_and_look(prefix: str) -> str:
+        path = make(prefix=prefix)
+        if len(looked_at) < 2:
+            looked_at.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY))
+            fcntl.flock(looked_at[-1], fcntl.LOCK_EX)
+        return path
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_look)
+    ours = RuntimeDirectory()
+    assert len(looked_at) == 2
+    assert [str(path) for path in home.iterdir()] == [ours.path]
+    for descriptor in looked_at:
+        os.close(descriptor)
+    ours.remove()
 
 
 def test_who_shares_the_lock_keeps_it(home: Path) -> None:
