@@ -26,6 +26,7 @@ from fastsmtp.bench.measures import Measures
 from fastsmtp.bench.plan import Agenda, Plan
 from fastsmtp.client.mail import Failure, Mail
 from fastsmtp.system.addresses import UnixAddress
+from fastsmtp.system.signals import signal_handlers
 
 TICK_S = 0.25
 _OPENING_AT_ONCE = 64  # less than any server's backlog
@@ -57,8 +58,9 @@ def run(plan: Plan, measures: Measures, ledger: LoadLedger, on_tick: Callable[[]
     loop = uvloop.new_event_loop()
     try:
         load = Load(plan, measures, ledger, on_tick, loop)
-        loop.add_signal_handler(signal.SIGINT, load.interrupt)
-        loop.run_until_complete(load.run())
+        with signal_handlers(loop) as handle:
+            handle(signal.SIGINT, load.interrupt)
+            loop.run_until_complete(load.run())
     finally:
         loop.run_until_complete(asyncio.sleep(0))  # what was cancelled ends
         loop.close()

@@ -32,6 +32,7 @@ from fastsmtp.system.loop import run, unless
 from fastsmtp.system.pidfile import find_owner
 from fastsmtp.system.process import launched
 from fastsmtp.system.reaper import reaping
+from fastsmtp.system.signals import Handle, signal_handlers
 from fastsmtp.workers.launch import run_on_init
 
 if TYPE_CHECKING:
@@ -174,18 +175,22 @@ class _Service:
 
     async def run(self) -> int:
         """Start, serve, stop; return the exit code. Raises StartError."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._on_stop_signal, number)
-        # Until there are workers to replace; without a handler SIGHUP would kill.
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        with signal_handlers(asyncio.get_running_loop()) as handle:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handle(number, self._on_stop_signal, number)
+            # Until there are workers to replace; without a handler SIGHUP would kill.
+            handle(signal.SIGHUP, lambda: None)
+            handle(signal.SIGUSR1, self._reopen_logs)
+            await self._serve(handle)
+        return self.exit_code
+
+    async def _serve(self, handle: Handle) -> None:
         _refuse_if_owned(self.wishes.pid_file)
         with reaping(launched), guarded(self.log), _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
             if not await unless(self.stopping, self.server.start()):
                 self.server.abort()
-                return self.exit_code
-            loop.add_signal_handler(signal.SIGHUP, self.server.reset)
+                return
+            handle(signal.SIGHUP, self.server.reset)
             ready = json.dumps(self._listening()) + "\n"
             try:
                 with _standing(self.wishes.ready_file, "ready", ready):
@@ -196,7 +201,6 @@ class _Service:
                     self.server.abort()
                 if self.stopping.is_set():  # or a file that should stand could not be written
                     self.log.info("stopped")
-        return self.exit_code
 
     async def _until_stopping(self) -> None:
         """Wait for the first signal; meanwhile `server.after_init` runs, which does not outlive it."""

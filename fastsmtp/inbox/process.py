@@ -30,6 +30,7 @@ from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.system.clients import ClientLimits
 from fastsmtp.system.loop import run
 from fastsmtp.system.loopdelay import LoopDelay
+from fastsmtp.system.signals import signal_handlers
 from fastsmtp.system.sockets import inherited
 
 _PART = 2  # of all descriptors: the others are for links, segments and the store
@@ -74,13 +75,16 @@ class InboxProcess:
     async def run(self) -> int:
         """Serve; return the exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        loop.add_signal_handler(signal.SIGUSR1, self._reopen, None)
-        await loop.create_unix_connection(lambda: ControlConnection(self._rpc, self._stopping.set), sock=self._control)
-        await self._stopping.wait()
-        await self._leave()
+        with signal_handlers(loop) as handle:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handle(number, self._stopping.set)
+            handle(signal.SIGHUP, lambda: None)
+            handle(signal.SIGUSR1, self._reopen, None)
+            await loop.create_unix_connection(
+                lambda: ControlConnection(self._rpc, self._stopping.set), sock=self._control
+            )
+            await self._stopping.wait()
+            await self._leave()
         if self._output is not None:
             self._output.close()
         return 0

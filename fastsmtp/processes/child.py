@@ -27,6 +27,7 @@ from fastsmtp.system.loop import run, unless
 from fastsmtp.system.process import tell_launches
 from fastsmtp.system.runtimedir import leave, lock
 from fastsmtp.system.sharedcount import SharedCount
+from fastsmtp.system.signals import signal_handlers
 from fastsmtp.system.sockets import inherited
 
 _ORPHAN_GRACE_S = 5.0  # for sessions and workers, when the parent was killed
@@ -62,22 +63,26 @@ class Child:
     async def run(self) -> int:
         """Serve; return the exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._on_stop_signal, number)
-        loop.add_signal_handler(END_AT_ONCE, self._end)
-        loop.add_signal_handler(signal.SIGHUP, self._reset)
-        loop.add_signal_handler(signal.SIGUSR1, self._reopen, None)
+        with signal_handlers(loop) as handle:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handle(number, self._on_stop_signal, number)
+            handle(END_AT_ONCE, self._end)
+            handle(signal.SIGHUP, self._reset)
+            handle(signal.SIGUSR1, self._reopen, None)
+            await self._serve_to_the_end(loop)
+        if self._orphaned:
+            self._clear()
+        if self._output is not None:
+            self._output.close()
+        return 0
+
+    async def _serve_to_the_end(self, loop: asyncio.AbstractEventLoop) -> None:
         await loop.create_unix_connection(
             lambda: ControlConnection(self._rpc, self._on_parent_gone), sock=self._control
         )
         await self._stopping.wait()
         if not await unless(self._ending, self._leave()) and self._server is not None:
             self._server.abort()
-        if self._orphaned:
-            self._clear()
-        if self._output is not None:
-            self._output.close()
-        return 0
 
     async def _leave(self) -> None:
         if self._starting is None or self._server is None:
