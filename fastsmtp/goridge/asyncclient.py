@@ -39,7 +39,7 @@ class AsyncRPCClient(asyncio.Protocol):
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._transport is None or self._transport.is_closing():
-            answer.set_exception(ConnectionResetError("the connection is closed"))
+            _fail(answer, ConnectionResetError("the connection is closed"))
             return answer
         self._sequence = (self._sequence + 1) % _SEQUENCES
         self._calls[self._sequence] = _Call(answer, kind)
@@ -67,8 +67,7 @@ class AsyncRPCClient(asyncio.Protocol):
         self._transport = None
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            if not call.answer.done():
-                call.answer.set_exception(ConnectionResetError("the other side is gone"))
+            _fail(call.answer, ConnectionResetError("the other side is gone"))
         self._on_lost()
 
     def _take(self, frame: Frame) -> None:
@@ -79,4 +78,11 @@ class AsyncRPCClient(asyncio.Protocol):
         try:
             call.answer.set_result(decode_answer(frame, call.kind))
         except CallError as error:
-            call.answer.set_exception(error)
+            _fail(call.answer, error)
+
+
+def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
+    """It is no fault that asyncio should tell if the waiter is cancelled before it sees this."""
+    if not answer.done():
+        answer.set_exception(error)
+        answer.exception()

@@ -234,6 +234,7 @@ class Slot:
     async def work(self, method: str, argument: object = None) -> Any:
         """The same for what takes long: its answer is waited for as long as the child answers other calls."""
         working = asyncio.ensure_future(self.call(method, argument, timeout_s=None))
+        _forget(working)  # if we are cancelled, its fault is no one's
         try:
             while not (await asyncio.wait({working}, timeout=ANSWER_TIMEOUT_S))[0]:
                 with contextlib.suppress(ConnectionError):  # `working` says so, too
@@ -256,5 +257,5 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _forget(answer: asyncio.Future[Any]) -> None:
-    """Call a method without waiting for the answer; the call may fail."""
+    """The answer may never be waited for, and the call may fail."""
     answer.add_done_callback(lambda done: done.cancelled() or done.exception())

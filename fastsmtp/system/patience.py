@@ -140,6 +140,8 @@ async def wait_for(awaitable: Awaitable[_T], timeout_s: float | None) -> _T:
         cancelled = not task.done() and task.cancel()
         if cancelled:
             await asyncio.wait({task})
+        if task.done() and not task.cancelled():
+            task.exception()  # asyncio does not tell it as a fault if we are cancelled ourselves
     if cancelled and task.cancelled():
         raise asyncio.TimeoutError
     return task.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -104,6 +105,26 @@ def test_an_answer_that_nobody_waits_for_any_more_is_left_alone() -> None:
         given_up.cancel()
         await caller.call("release")
         assert await caller.call("echo", 1) == 1
+
+    assert with_caller(work) == ["lost"]
+
+
+def test_a_fault_that_nobody_waits_for_any_more_is_not_told() -> None:
+    """asyncio tells a fault that no one has looked at, with its traceback, when the future is collected."""
+
+    async def work(caller: AsyncRPCClient, connection: RPCConnection) -> None:
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        calls = [caller.call("no such method"), caller.call("wait")]
+        await asyncio.wait(calls[:1])
+        connection.abort()
+        await asyncio.wait(calls)
+        calls.append(caller.call("echo"))
+        assert [type(call.exception()) for call in calls[2:]] == [ConnectionResetError]
+        calls.append(caller.call("echo"))
+        calls.clear()
+        gc.collect()
+        assert told == []
 
     assert with_caller(work) == ["lost"]
 

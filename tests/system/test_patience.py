@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
 import socket
 from collections.abc import Iterator
@@ -211,6 +212,27 @@ def test_results_faults_and_cancellations_are_those_of_what_is_awaited(name: str
         assert (waiting.cancelled(), never.cancelled()) == (True, True)
 
     run(name, main())
+
+
+@both_loops
+def test_a_fault_that_comes_with_the_cancellation_is_not_told(name: str) -> None:
+    """asyncio tells a fault that no one has looked at, with its traceback, when the future is collected."""
+
+    async def main() -> list[object]:
+        loop, told = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        failing = loop.create_future()
+        waiting = asyncio.ensure_future(wait_for(failing, 10))
+        await asyncio.sleep(0)
+        failing.set_exception(ValueError("broken"))
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled()
+        del failing
+        gc.collect()
+        return told
+
+    assert run(name, main()) == []
 
 
 def test_the_usual_delay_of_a_timer_is_none() -> None:
