@@ -48,12 +48,20 @@ def relay(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty directory in the place of /tmp, for this process and those it starts; short, for paths of sockets."""
-    with tempfile.TemporaryDirectory(prefix="t") as directory:
-        monkeypatch.setattr(tempfile, "tempdir", directory)
-        monkeypatch.setenv("TMPDIR", directory)
+@pytest.fixture(autouse=True)
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty directory in the place of /tmp, for this process and those it starts; short, for paths of sockets.
+
+    Every test has its own: a server that starts removes what killed ones have left there, and says so.
+    """
+    tmp_path_factory.getbasetemp()  # stays where it is
+    # Not the fixture `monkeypatch`: tests undo that.
+    with (
+        tempfile.TemporaryDirectory(prefix="t", ignore_cleanup_errors=True) as directory,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(tempfile, "tempdir", directory)
+        patch.setenv("TMPDIR", directory)
         yield Path(directory)
 
 
