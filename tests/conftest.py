@@ -60,6 +60,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tempfile.TemporaryDirectory(prefix="t", ignore_cleanup_errors=True) as directory,
         pytest.MonkeyPatch.context() as patch,
     ):
+        os.chmod(directory, 0o1777)  # for workers of another user
         patch.setattr(tempfile, "tempdir", directory)
         patch.setenv("TMPDIR", directory)
         yield Path(directory)
