@@ -30,7 +30,8 @@ from fastsmtp.delivery.payload import (
     message_document,
     spell_address,
 )
-from fastsmtp.mime.address import Address, address_steps
+from fastsmtp.mime.address import Address
+from fastsmtp.mime.addresslist import address_steps
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.words import word_steps

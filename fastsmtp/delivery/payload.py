@@ -10,7 +10,8 @@ import pybase64
 
 from fastsmtp.capture.email import Attachment, Attachments, Email, Segment
 from fastsmtp.capture.texts import Text
-from fastsmtp.mime.address import Address, parse_addresses
+from fastsmtp.mime.address import Address
+from fastsmtp.mime.addresslist import parse_addresses
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.header import canonical_name
 from fastsmtp.mime.msgid import parse_message_id

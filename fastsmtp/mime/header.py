@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fastsmtp.mime._fields import skip_fields, skip_text, split_fields
-from fastsmtp.mime.address import Address, parse_addresses
+from fastsmtp.mime.address import Address
+from fastsmtp.mime.addresslist import parse_addresses
 from fastsmtp.mime.budget import MAX_DAMAGED, MAX_GUESSES
 from fastsmtp.mime.charset import decode_unencoded
 from fastsmtp.mime.defects import (

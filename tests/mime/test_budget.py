@@ -8,7 +8,7 @@ import pytest
 from captures import capture
 
 from fastsmtp.mime import budget, defects
-from fastsmtp.mime.address import parse_addresses
+from fastsmtp.mime.addresslist import parse_addresses
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.parameters import parse_disposition, parse_media_type
 from fastsmtp.mime.words import decode_words
