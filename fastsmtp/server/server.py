@@ -86,7 +86,8 @@ class Server:
         self.ask_inbox: Callable[[], Awaitable[Distribution]] | None = None  # how late its loop was; set with `inbox`
         self._inbox_delay: Distribution | None = None  # what it has answered last
         self._link: Link | None = None  # to the inbox
-        self._resolver = Resolver([] if config.inbox is None else config.inbox.namespace)
+        inbox = config.kept()
+        self._resolver = Resolver([] if inbox is None else inbox.namespace)
         self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
         self._connections: set[SMTPProtocol] = set()

@@ -55,6 +55,15 @@ def test_ten_mails_of_a_namespace(serve: Serve, processes: int) -> None:
     assert call(server, "GET", "/api/ns/run-1/w3/mails")[0] == 404
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_inbox_without_a_configuration_has_namespaces(serve: Serve, processes: int) -> None:
+    server = serve({"inbox": None, "smtp": {"processes": processes}}, worker=None)
+    send(server, "filed", "run-3")
+    status, listed = call(server, "GET", "/api/ns/run-3/mails")
+    assert (status, [(mail["subject"], mail["username"]) for mail in listed["mails"]]) == (200, [("filed", "run-3")])
+    assert call(server, "GET", "/api/ns/default/mails")[1]["mails"] == []
+
+
 def test_a_wait_that_is_in_vain_says_what_came_instead(serve: Serve) -> None:
     server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="echo.php")
     send(server, "Welcome back", "run-2")
