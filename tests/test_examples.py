@@ -10,6 +10,8 @@ import smtplib
 import subprocess
 import sys
 from collections.abc import Iterator
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
@@ -52,18 +54,28 @@ def served(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     assert server.stop() == 0
 
 
-def send(server: Server, subject: str, login: tuple[str, str] | None = None) -> None:
+def send(server: Server, subject: str | None, login: tuple[str, str] | None = None, attachments: int = 0) -> None:
+    message = EmailMessage()
+    if subject is not None:
+        message["Subject"] = subject
+    message.set_content("x\n")
+    for number in range(attachments):
+        message.add_attachment(b"%PDF-1.7", maintype="application", subtype="pdf", filename=f"{number}.pdf")
     with smtplib.SMTP(server.host, server.port) as client:
         if login is not None:
             client.login(*login)
-        client.sendmail("me@example.com", ["a@example.com", "b@example.com"], f"Subject: {subject}\r\n\r\nx\r\n")
+        client.sendmail("me@example.com", ["a@example.com", "b@example.com"], message.as_bytes(policy=SMTP))
 
 
 @pytest.mark.parametrize("served", [["php-plain"], ["python"]], ids="".join, indirect=True)
 def test_worker_logs_each_mail(served: Server) -> None:
-    for subject, login, told in (("one", None, ""), ("two", ("me", "secret"), ", me logged in with secret")):
-        send(served, subject, login)
-        line = f"me@example.com -> a@example.com, b@example.com: {subject}, 0 attachments{told}"
+    for subject, login, attachments, told in (
+        ("zero", None, 0, "0 attachments"),
+        ("one", ("me", "secret"), 1, "1 attachment, me logged in with secret"),
+        (None, None, 2, "2 attachments"),
+    ):
+        send(served, subject, login, attachments)
+        line = f"me@example.com -> a@example.com, b@example.com: {subject or '(no subject)'}, {told}"
         served.wait_for(lambda line=line: any(line in shown for shown in served.lines))  # type: ignore[misc]
     assert [shown for shown in served.lines if " ERROR " in shown or " WARN " in shown] == []
 

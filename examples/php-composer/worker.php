@@ -14,13 +14,15 @@ while ($payload = $worker->waitPayload()) {
     try {
         $email = json_decode($payload->header, true, flags: JSON_THROW_ON_ERROR);
         $login = $email['authentication'];
+        $attachments = count($email['attachments']);
         // What goes to stderr is logged by the server.
         error_log(sprintf(
-            '%s -> %s: %s, %d attachments%s',
+            '%s -> %s: %s, %d %s%s',
             $email['envelope']['from'],
             implode(', ', $email['envelope']['to']),
             $email['message']['subject'] ?? '(no subject)',
-            count($email['attachments']),
+            $attachments,
+            $attachments === 1 ? 'attachment' : 'attachments',
             $login['attempted'] ? ", {$login['username']} logged in with {$login['password']}" : '',
         ));
         $worker->respond(new Payload('', 'CONTINUE')); // or 'CLOSE', to end the SMTP session

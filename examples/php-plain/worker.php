@@ -11,12 +11,14 @@ const ERROR_FRAME = 0x40;
 function handle(array $email): string
 {
     $login = $email['authentication'];
+    $attachments = count($email['attachments']);
     error_log(sprintf(
-        '%s -> %s: %s, %d attachments%s',
+        '%s -> %s: %s, %d %s%s',
         $email['envelope']['from'],
         implode(', ', $email['envelope']['to']),
         $email['message']['subject'] ?? '(no subject)',
-        count($email['attachments']),
+        $attachments,
+        $attachments === 1 ? 'attachment' : 'attachments',
         $login['attempted'] ? ", {$login['username']} logged in with {$login['password']}" : '',
     ));
     return 'CONTINUE'; // or 'CLOSE', to end the SMTP session

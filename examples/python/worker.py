@@ -9,10 +9,12 @@ from fastsmtp.worker import Worker
 for email in Worker():
     envelope, message = email["envelope"], email["message"]
     recipients = ", ".join(envelope["to"])
-    attachments = len(email["attachments"])
+    count = len(email["attachments"])
+    attachments = "1 attachment" if count == 1 else f"{count} attachments"
     login = email["authentication"]
+    subject = "(no subject)" if message["subject"] is None else message["subject"]
     told = f", {login['username']} logged in with {login['password']}" if login["attempted"] else ""
     # What goes to stderr is logged by the server.
-    print(f"{envelope['from']} -> {recipients}: {message['subject']}, {attachments} attachments{told}", file=sys.stderr)
-    if message["subject"] == "close":
+    print(f"{envelope['from']} -> {recipients}: {subject}, {attachments}{told}", file=sys.stderr)
+    if subject == "close":
         email.close()  # accepted, then the SMTP session ends
