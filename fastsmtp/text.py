@@ -51,8 +51,8 @@ def counted(count: int, noun: str) -> str:
 
 
 def brief(text: str, most: int) -> str:
-    """`text` cut to at most `most` characters, and then as `printable` has it."""
-    return printable(text if len(text) <= most else text[: most - 1] + "…")
+    """`text` cut to at most `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def printable(text: str, *, prose: bool = False) -> str:

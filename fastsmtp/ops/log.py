@@ -292,9 +292,11 @@ def _now() -> str:
 
 
 def _quoted(text: str) -> str:
-    """A value that can be told from what follows it."""
-    text = printable(text)
-    return text if text and " " not in text and '"' not in text else json.dumps(text, ensure_ascii=False)
+    """A value that can be told from what follows it: as it is, or in quotes, where a backslash begins an escape."""
+    if text and text.isprintable() and " " not in text and '"' not in text:
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{printable(escaped)}"'
 
 
 def _listed(output: str | list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the log says of a mail: who sent it to whom, and its subject. Short, and in characters that print."""
+"""What the log says of a mail: who sent it to whom, and its subject. Short; the log escapes what does not print."""
 
 from __future__ import annotations
 

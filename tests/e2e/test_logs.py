@@ -169,7 +169,7 @@ def test_debug_shows_every_command_and_reply_with_the_connection(serve: Serve) -
         '"auth login"',
         LOGIN[0].decode(),
         LOGIN[1].decode(),
-        '"bogus \\\\x1b[2J"',
+        '"bogus \\x1b[2J"',
         "QUIT",
     ]
     assert [line.partition("line=")[2].strip('"')[:3] for line in talk if "  reply  " in line] == [

@@ -67,8 +67,31 @@ def test_control_characters_cannot_forge_a_line(outputs: Outputs, capfd: pytest.
     logger = outputs.configure(LogsSettings(output="stdout"))
     logger.info("a\nb\x1b[2J", helo="x\r\n\u202ey \udcff")
     assert without_stamps(capfd.readouterr().out) == (
-        'NOW  INFO   smtp  a\\nb\\x1b[2J  helo="x\\\\r\\\\n\\\\u202ey \\\\udcff"\n'
+        'NOW  INFO   smtp  a\\nb\\x1b[2J  helo="x\\r\\n\\u202ey \\udcff"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("", '""'),
+        ("plain", "plain"),
+        ("two words", '"two words"'),
+        ('"quoted"', '"\\"quoted\\""'),
+        ("DOMAIN\\user", "DOMAIN\\user"),
+        ("DOMAIN\\a user\\", '"DOMAIN\\\\a user\\\\"'),
+        ("\x1b[2J", '"\\x1b[2J"'),
+        ("\\x1b[2J", "\\x1b[2J"),
+        ('say "\x1b\\n"', '"say \\"\\x1b\\\\n\\""'),
+        ("a\u202eb c", '"a\\u202eb c"'),
+    ],
+)
+@pytest.mark.parametrize("logs", [{}, {"format": "%message%  %attrs%"}], ids=["console", "format"])
+def test_a_value_is_escaped_once_and_only_in_quotes(
+    outputs: Outputs, capfd: pytest.CaptureFixture[str], logs: dict[str, str], value: str, shown: str
+) -> None:
+    outputs.configure(LogsSettings(**logs)).info("x", value=value)
+    assert capfd.readouterr().err.rstrip("\n").endswith(f"x  value={shown}")
 
 
 def test_json(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
@@ -457,7 +480,7 @@ def test_a_record_in_a_format_cannot_forge_a_line_or_another_placeholder(
 ) -> None:
     logger = outputs.configure(LogsSettings(format="%message% | %attrs%"))
     logger.error("a\n%attrs%\x1b[2J", helo="x\ny", exc_info=ValueError("two\nlines"))
-    assert capfd.readouterr().err == "a\\n%attrs%\\x1b[2J: ValueError: two\\nlines | helo=x\\ny\n"
+    assert capfd.readouterr().err == 'a\\n%attrs%\\x1b[2J: ValueError: two\\nlines | helo="x\\ny"\n'
 
 
 def test_a_format_holds_for_the_file_logger_and_a_channel_may_have_another(outputs: Outputs, tmp_path: Path) -> None:
