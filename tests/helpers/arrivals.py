@@ -17,7 +17,7 @@ RECEIVED_AT = 1_800_000_000_000  # Unix time in milliseconds
 
 
 def payload(uuid: str, **changes: Any) -> dict[str, Any]:
-    """A payload of one text mail; `changes` are to, subject, text, html, headers, username, attachments."""
+    """A payload of one text mail; `changes` are to, subject, text, html, headers, session, username..."""
     to, subject = changes.get("to", "x@example.com"), changes.get("subject", "Welcome")
     headers = {"From": "a@example.com", "To": to, "Subject": subject, **changes.get("headers", {})}
     return {
@@ -41,7 +41,7 @@ def payload(uuid: str, **changes: Any) -> dict[str, Any]:
             "username": changes.get("username"),
             "password": None,
         },
-        "session": {"esmtp": True, "tls": None, "violations": []},
+        "session": {"esmtp": True, "tls": None, "violations": [], **changes.get("session", {})},
         "message": {
             "headers": headers,
             "raw_headers": [[name, f" {value}"] for name, value in headers.items()],

@@ -6,7 +6,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import InboxSettings, SMTPSettings
-from fastsmtp.inbox.api import contents, events, mails, namespaces, transfer, waiting
+from fastsmtp.inbox.api import contents, description, events, mails, namespaces, transfer, waiting
 from fastsmtp.inbox.api.guard import APIGuard
 from fastsmtp.inbox.api.requests import AUTH, INBOX, INTAKE, RELAY, SHAPE
 from fastsmtp.inbox.inbox import Inbox
@@ -27,6 +27,6 @@ def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: Fil
     app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
-    for module in (waiting, events, contents, transfer, mails, namespaces, api, websocket, mailhog):
+    for module in (waiting, events, contents, transfer, mails, namespaces, description, api, websocket, mailhog):
         app.add_routes(module.routes())
     return app

@@ -13,11 +13,13 @@ from fastsmtp.inbox.api.problems import bad
 from fastsmtp.inbox.api.requests import (
     INBOX,
     MAX_LIST,
+    MAX_PAYLOADS,
     NAMESPACE,
     answer,
     are_tags,
     namespace_of,
     read_document,
+    read_fields,
     read_flag,
     read_limit,
     read_outcomes,
@@ -31,7 +33,6 @@ from fastsmtp.inbox.search import Slice
 from fastsmtp.inbox.where import Where
 
 _LIST_KEYS: Final = ("after", "before", "limit", "order", "fields", "outcome", "unread")
-_MAX_PAYLOADS: Final = 16 * 1024 * 1024  # octets of payloads in one answer
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -61,7 +62,7 @@ async def list_mails(request: web.Request) -> web.Response:
         outcomes=read_outcomes(query.get("outcome")),
         unread=read_flag(query, "unread"),
     )
-    full = _read_fields(query)
+    full = read_fields(query.get("fields", "summary"))
     if full:
         found = _within_budget(found)
     mails = [await _shown(request, namespace, row, full=full) for row in found.rows]
@@ -84,7 +85,7 @@ def _within_budget(found: Slice) -> Slice:
     octets = 0
     for index, row in enumerate(found.rows):
         octets += row.place.document_length
-        if index and octets > _MAX_PAYLOADS:
+        if index and octets > MAX_PAYLOADS:
             return Slice(found.rows[:index], found.rows[index - 1].seq)
     return found
 
@@ -94,13 +95,6 @@ def _read_order(query: Mapping[str, str]) -> bool:
     if order not in ("asc", "desc"):
         raise bad("/order", "asc or desc")
     return order == "desc"
-
-
-def _read_fields(query: Mapping[str, str]) -> bool:
-    fields = query.get("fields", "summary")
-    if fields not in ("summary", "full"):
-        raise bad("/fields", "summary or full")
-    return fields == "full"
 
 
 async def _shown(request: web.Request, namespace: Namespace, row: Row, *, full: bool) -> dict[str, Any]:

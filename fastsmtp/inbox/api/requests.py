@@ -20,6 +20,7 @@ from fastsmtp.inbox.workerpayload import Shape
 
 MAX_LIST: Final = 1000
 MAX_WAIT_S: Final = 600.0
+MAX_PAYLOADS: Final = 16 * 1024 * 1024  # octets of payloads in one answer
 _LIST_LIMIT: Final = 50
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
@@ -139,6 +140,13 @@ def read_outcomes(text: str | None) -> tuple[str, ...] | None:
 def read_limit(query: Mapping[str, str]) -> int:
     """Return how many mails a list asks for. Raises Problem."""
     return read_number(query["limit"], "/limit", 1, MAX_LIST) if "limit" in query else _LIST_LIMIT
+
+
+def read_fields(fields: Any) -> bool:
+    """Whether mails are asked for with their payloads. Raises Problem."""
+    if fields not in ("summary", "full"):
+        raise bad("/fields", "summary or full")
+    return bool(fields == "full")
 
 
 def read_flag(query: Mapping[str, str], name: str) -> bool | None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
 from fastsmtp.inbox.api.requests import (
     INBOX,
     MAX_LIST,
+    MAX_PAYLOADS,
     NAMESPACE,
     answer,
     namespace_of,
     read_document,
+    read_fields,
     read_number,
     read_position,
     read_seconds,
     where_of_query,
 )
-from fastsmtp.inbox.expectation import Expectation, ExpectationState, make_expectation, make_item
+from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen, make_expectation, make_item
 from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, BEGUN, REFUSED
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.report import make_report, report_text
@@ -60,21 +63,37 @@ async def _wait(request: web.Request, spec: dict[str, Any], where: Any = None) -
     settle_s = read_seconds(spec.get("settle", "250ms"), "/settle")
     within_s = read_seconds(spec.get("timeout", _DEFAULT_WAIT), "/timeout")
     limit = read_number(spec.get("limit", 50), "/limit", 0, MAX_LIST)
+    full = read_fields(spec.get("fields", "summary"))
     expectation = Expectation([made], settle_s=settle_s)
     after = read_position(inbox, namespace, spec.get("after"), "/after")
     state, elapsed_s, report = await _observe(request, "wait", namespace, expectation, after, within_s)
     if state is not ExpectationState.MET:
         return _failed(request, state, report)
-    mails = [{**seen.mail.summary, "seq": seen.seq} for seen in made.seen[:limit]]
+    mails = await inbox.run(lambda _store: _shown(made.seen[:limit], full=full))
     return answer(
         {
             "matched": made.counted,
             "cursor": report["to"],
             "elapsed_ms": round(elapsed_s * 1000),
             "mails": mails,
-            "more": max(0, made.mails - limit),
+            "more": made.mails - len(mails),
         }
     )
+
+
+def _shown(matched: list[Seen], *, full: bool) -> list[dict[str, Any]]:
+    """With payloads as many as one answer carries, at least one; they are read from the store, in its thread."""
+    mails: list[dict[str, Any]] = []
+    octets = 0
+    for seen in matched:
+        shown = {**seen.mail.summary, "seq": seen.seq}
+        if full:
+            shown["payload"] = seen.mail.payload
+            octets += len(orjson.dumps(shown["payload"]))
+            if mails and octets > MAX_PAYLOADS:
+                break
+        mails.append(shown)
+    return mails
 
 
 async def expect(request: web.Request) -> web.Response:
