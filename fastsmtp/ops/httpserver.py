@@ -25,6 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _GRACE_S = 1.0  # for answers under way when it stops
 _LINGERING_S = 1.0  # for the rest of a request that is answered already
 _PART = 16  # of all descriptors
+_LINE_BYTES = 64 * 1024  # of a request's first line: queries may carry long conditions
 
 _LOG = logging.getLogger("fastsmtp.http")
 # What aiohttp logs with a traceback: a request that is not HTTP is the fault of the client, which is told so.
@@ -168,6 +169,7 @@ class HTTPServer:
             handler_cancellation=True,
             access_log=None,
             logger=_LOG,
+            max_line_size=_LINE_BYTES,
             keepalive_timeout=self._limits.wait_s,
             lingering_time=_LINGERING_S,
             shutdown_timeout=_GRACE_S,

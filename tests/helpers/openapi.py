@@ -156,7 +156,7 @@ def _number(holds: Callable[[Any, Any], bool]) -> Callable[..., Iterator[str]]:
     return _bound(lambda value, wanted: not isinstance(value, (int, float)) or holds(value, wanted))
 
 
-def _length(kind: type[str] | type[list[Any]], holds: Callable[[int, int], bool]) -> Callable[..., Iterator[str]]:
+def _length(kind: type[str | list[Any]], holds: Callable[[int, int], bool]) -> Callable[..., Iterator[str]]:
     return _bound(lambda value, wanted: not isinstance(value, kind) or holds(len(value), wanted))
 
 

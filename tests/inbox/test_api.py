@@ -72,6 +72,16 @@ def test_lists(serving: Serve) -> None:
     serving(work)
 
 
+def test_a_query_may_be_long(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        await call.file(subject="wanted")
+        others = "&".join(f"subject={'x' * 950}{number}" for number in range(60))
+        status, found = await call("GET", f"/api/ns/default/mails?{others}&subject=wanted")
+        assert (status, [mail["subject"] for mail in found["mails"]]) == (200, ["wanted"])
+
+    serving(work)
+
+
 def test_one_mail(serving: Serve) -> None:
     async def work(call: Client) -> None:
         assert (await call("GET", "/api/ns/default/mails/latest"))[0] == 404

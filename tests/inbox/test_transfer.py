@@ -179,10 +179,31 @@ def test_send_a_message_that_is_there(serving: Serve) -> None:
     serving(work, smtp=SMTPSettings(max_message_size=2000))
 
 
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/api/ns/default/send", {"from": {"name": 'J\u00f6rg "J"', "address": "j\u00f6rg@b\u00fccher.test"}}),
+        ("/api/v1/send", {"From": {"Name": 'J\u00f6rg "J"', "Email": "j\u00f6rg@b\u00fccher.test"}}),
+    ],
+)
+def test_addresses_may_be_in_any_script(serving: Serve, path: str, document: dict[str, Any]) -> None:
+    async def work(call: Client) -> None:
+        to = [{"address": "x@example.com"}] if "from" in document else [{"Email": "x@example.com"}]
+        status, _sent = await call("POST", path, {**document, "to" if "from" in document else "To": to})
+        assert status in (200, 201)
+        _status, mail = await call("GET", "/api/ns/default/mails/latest")
+        assert mail["from"] == {"name": 'J\u00f6rg "J"', "address": "j\u00f6rg@b\u00fccher.test"}
+        assert mail["envelope"]["to"] == ["x@example.com"]
+
+    serving(work)
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"form": "a@b"}, "/form"),
     ({"from": 5}, "/from/0"),
     ({"to": [{"name": "x"}]}, "/to/0"),
+    ({"to": [{"address": "a@b", "adress": "c@d"}]}, "/to/0"),
+    ({"cc": [{"address": "\u00fc\r\nX: y"}]}, "/cc"),
     ({"to": ["a@b"] * 1001}, "/to"),
     ({"subject": []}, "/subject"),
     ({"subject": "a\nb"}, "/subject"),
@@ -195,6 +216,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"attachments": [{"content": "QUJD", "content_type": "pdf"}]}, "/attachments/0/content_type"),
     ({"attachments": [{"content": "QUJD", "path": "/etc/passwd"}]}, "/attachments/0/path"),
     ({"envelope": {"from": "a@b", "to": "c@d"}}, "/envelope"),
+    ({"envelope": {"from": "a@b", "to": ["c@d"], "helo": "x"}}, "/envelope"),
 ]
 
 

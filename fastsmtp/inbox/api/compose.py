@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, formataddr, make_msgid
+from email.utils import format_datetime, make_msgid, quote
 from typing import Any, Final
 
 import pybase64
@@ -72,9 +72,16 @@ def _mailboxes(value: Any, pointer: str) -> list[str]:
 def _mailbox(item: Any, pointer: str) -> str:
     if isinstance(item, str) and item.strip():
         return item
-    if isinstance(item, dict) and isinstance(item.get("address"), str) and isinstance(item.get("name", ""), str):
-        return formataddr((item.get("name", ""), item["address"]))
+    if isinstance(item, dict) and item.keys() <= {"name", "address"}:
+        name, address = item.get("name", ""), item.get("address")
+        if isinstance(name, str) and isinstance(address, str):
+            return mailbox_of(name, address)
     raise bad(pointer, 'a mailbox: "Ann <ann@example.com>", or {"name": "Ann", "address": "ann@example.com"}')
+
+
+def mailbox_of(name: str, address: str) -> str:
+    """Return a mailbox as a header field has it; both may be any UTF-8 (RFC 6532)."""
+    return f'"{quote(name)}" <{address}>' if name else address
 
 
 def _add_fields(message: EmailMessage, fields: Any) -> None:

@@ -233,6 +233,10 @@ def _read_envelope(document: Mapping[str, Any], octets: bytes) -> Envelope:
     given = document.get("envelope")
     if given is None:
         return envelope_of(octets)
-    if not isinstance(given, dict) or not isinstance(given.get("from"), str) or not _are_strings(given.get("to")):
+    if (
+        not isinstance(given, dict)
+        or given.keys() != {"from", "to"}
+        or not (isinstance(given["from"], str) and _are_strings(given["to"]))
+    ):
         raise bad("/envelope", 'like {"from": "a@example.com", "to": ["b@example.com"]}')
     return make_envelope(given["from"], tuple(given["to"]))

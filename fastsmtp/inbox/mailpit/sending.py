@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from email.utils import formataddr
 from typing import Any
 
 from aiohttp import web
 
-from fastsmtp.inbox.api.compose import compose
+from fastsmtp.inbox.api.compose import compose, mailbox_of
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INTAKE
 from fastsmtp.inbox.intake import IntakeError, envelope_of
@@ -70,7 +69,7 @@ def _mailboxes(items: Any, name: str) -> list[str]:
         email = item.get("Email", "") if isinstance(item, dict) else None
         if not isinstance(email, str) or "@" not in email.strip("@"):
             raise Problem(400, f"invalid {name} address: {email if isinstance(email, str) else item}")
-        found.append(formataddr((str(item.get("Name") or ""), email)))
+        found.append(mailbox_of(str(item.get("Name") or ""), email))
     return found
 
 
