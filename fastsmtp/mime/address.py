@@ -12,6 +12,7 @@ from fastsmtp.mime.addresstokens import (
     TokenKind,
     ends_with_mailbox,
     extents_of,
+    is_around_dot,
     is_blank,
     is_comma,
     phrase_text,
@@ -31,6 +32,8 @@ _HIDDEN_MAILBOX: Final = re.compile(
     re.DOTALL,
 )
 _IN_DOMAIN: Final = re.compile(r"[0-9A-Za-z.-]+")
+# One `@`, and something on both sides of it. What stands in quotes or brackets is not looked into.
+_ONE_AT: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"@])+@(?:\[[^\[\]]*\]|[^\s"@\[\]]+)', re.DOTALL)
 _HAS_ADDRESS: Final = re.compile(r'[^\s<>@,";:]@[^\s<>@,";:]')
 
 
@@ -47,6 +50,7 @@ class AddressReader:
     __slots__ = (
         "_angle",
         "_behind",
+        "_blank",
         "_budget",
         "_comment",
         "_defects",
@@ -54,6 +58,7 @@ class AddressReader:
         "_has_address",
         "_has_text",
         "_in_angle",
+        "_in_route",
         "_is_decoded",
         "_phrase",
         "tokens",
@@ -72,6 +77,8 @@ class AddressReader:
         self._angle: list[str] | None = None  # inside them
         self._behind: list[Token] = []
         self._in_angle = False
+        self._blank = False  # the last token in brackets
+        self._in_route = False  # a comma of it was read, and no colon
         self._has_address = False  # an `@` in the phrase
         self._has_text = False  # anything but blanks in the phrase
         self._comment = ""  # the last one
@@ -118,6 +125,8 @@ class AddressReader:
             note(self._defects, INVALID_ENCODED_WORD)
             self.read_decoded(text)
             return True
+        if text.strip() == ";":  # QUIRK: or what Outlook separates them with
+            text = ","
         if "," not in text:
             return False
         if self._angle is None and not self._has_address:
@@ -202,24 +211,41 @@ class AddressReader:
 
     def _read_angle(self, token: Token) -> None:
         assert self._angle is not None
-        if token.kind is TokenKind.BLANK:
+        blank, self._blank = self._blank, token.kind is TokenKind.BLANK
+        if self._blank:
             return
         text = token.text
         if token.kind is not TokenKind.SPECIAL:
+            if blank and self._angle and not is_around_dot(self._angle[-1], text):
+                note(self._defects, INVALID_ADDRESS)
+                self._drop_route()
             self._angle.append(text)
         elif text == ">":
             self._in_angle = False
+            if self._in_route:
+                note(self._defects, INVALID_ADDRESS)
         elif text == ":":
             # Before it: a route (RFC 5322 section 4.4, obs-route). QUIRK: or `mailto`, from web forms.
             self._angle.clear()
+            self._in_route = False
         elif text == "<":
             if self._angle:
                 note(self._defects, INVALID_ADDRESS)
             self._angle.clear()
-        elif not (self._angle and self._angle[0].startswith("@")):  # a comma that is not in a route
+        elif self._drop_route():
+            self._in_route = True
+        else:  # a comma that is not in a route
             note(self._defects, INVALID_ADDRESS)
             self._in_angle = False
             self.end_mailbox()
+
+    def _drop_route(self) -> bool:
+        """Forget a domain of a route (RFC 5322 section 4.4, obs-domain-list) in the brackets; whether there was one."""
+        assert self._angle is not None
+        is_route = bool(self._angle) and self._angle[0].startswith("@")
+        if is_route:
+            self._angle.clear()
+        return is_route
 
     def end_mailbox(self) -> None:
         """Make an address of what was read since the last one."""
@@ -285,7 +311,10 @@ class AddressReader:
 
     def _address(self, text: str) -> str:
         """QUIRK: Exchange gateways encode parts of addresses: `=?utf-8?Q?joerg?=@example.com`."""
-        return decode_words(text, self._defects, self._budget)
+        address = decode_words(text, self._defects, self._budget)
+        if "@" in address and _ONE_AT.fullmatch(address) is None:
+            note(self._defects, INVALID_ADDRESS)
+        return address
 
     def _end_without_address(self, phrase: list[Token], words: list[list[Token]]) -> None:
         if len(words) == 1 and all(token.kind is TokenKind.ATOM for token in words[0]):

@@ -81,6 +81,11 @@ def _never(value: str, position: int) -> int:
     return -1
 
 
+def is_around_dot(before: str, behind: str) -> bool:
+    """Whether blanks between two pieces of an address stand around a dot or `@`, where they are obsolete."""
+    return before[-1] in ".@" or behind[0] in ".@"
+
+
 def is_comma(token: Token) -> bool:
     """Whether the token separates two mailboxes, if it is not in a name or a route."""
     return token.kind is TokenKind.SPECIAL and token.text == ","
@@ -144,7 +149,7 @@ def _begins(word: list[Token], following: list[Token]) -> bool:
 
 def _goes_on(word: list[Token], following: list[Token]) -> bool:
     """Whether an address that `word` belongs to goes on in `following`."""
-    return word[-1].text[-1] in ".@" or following[0].text[0] in ".@"
+    return is_around_dot(word[-1].text, following[0].text)
 
 
 def phrase_text(tokens: list[Token], defects: list[str], budget: Budget) -> str:
