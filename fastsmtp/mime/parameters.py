@@ -19,6 +19,8 @@ from fastsmtp.mime.parametervalues import BLANKS, Parameter, assemble
 
 _CACHED_LENGTH: Final = 160  # characters of the longest value that is cached; keys and results stay below about 1 MB
 _QUOTES: Final = "\"'"
+_OPENING: Final = ("'", "<")  # what a type may be put into besides quotes
+_AROUND: Final = BLANKS + _QUOTES + "<>"
 _IN_QUOTES: Final = re.compile(r"""[ \t]*(["'])([^"'\\]*)\1""")
 
 
@@ -165,13 +167,13 @@ def _regular_parameters(value: str, position: int, defects: list[str], budget: B
 
 def irregular_media_type(value: str, defects: list[str], budget: Budget) -> MediaType:
     """Read any value, sign by sign; `parse_media_type` has a shorter way for regular ones, with the same result."""
-    bare = _without_quotes(value)
+    bare = _without_quotes(_without_name(value))
     scanner = ParameterScanner(bare, defects, budget)
     head = scanner.take_head()
-    if bare is not value or '"' in head:
+    if bare is not value or '"' in head or head[:1] in _OPENING:
         note(defects, INVALID_CONTENT_TYPE)
     parameters = assemble(scanner.take_parameters(), defects, budget)
-    kind, _, subtype = [part.strip(BLANKS + _QUOTES) for part in head.partition("/")]
+    kind, _, subtype = [part.strip(_AROUND) for part in head.partition("/")]
     match = _DISPOSITION.match(subtype)
     if match is not None and _DISPOSITION.fullmatch(kind):
         if match.end() != len(subtype):
@@ -195,6 +197,12 @@ def irregular_disposition(value: str, defects: list[str], budget: Budget) -> Dis
         return Disposition(match[0].lower(), parameters)
     # QUIRK: CGI scripts send `Content-Disposition: filename="x"`; what has a file name is meant as a file.
     return Disposition("attachment" if "filename" in parameters else "", parameters)
+
+
+def _without_name(value: str) -> str:
+    """QUIRK: scripts put the name of the field before a value that has it: `Content-Type: text/html`."""
+    name, colon, rest = value.partition(":")
+    return rest.lstrip(BLANKS) if colon and name.strip(BLANKS).lower() == "content-type" else value
 
 
 def _without_quotes(value: str) -> str:

@@ -12,13 +12,14 @@ from fastsmtp.mime._quoted_printable import IdentityDecoder, QuotedPrintableDeco
 from fastsmtp.mime.defects import INVALID_UUENCODE, UNKNOWN_TRANSFER_ENCODING, note
 
 _COMMENT: Final = re.compile(r"\([^()]*\)")
-_SEPARATOR: Final = re.compile(r"[\s\"'_-]+")
+_SEPARATOR: Final = re.compile(r"[\s\"'<>_-]+")
 
 _MAX_NAME: Final = 100  # characters of an encoding's name that are looked at: the cache holds no more than that
 _BASE64: Final = "base64"
 _QUOTED_PRINTABLE: Final = "quotedprintable"
 _IDENTITY: Final = frozenset({"", "7bit", "8bit", "binary", "7bits", "8bits"})
 _UUENCODE: Final = frozenset({"xuuencode", "uuencode", "xuue", "uue"})
+_KNOWN: Final = _IDENTITY | _UUENCODE | {_BASE64, _QUOTED_PRINTABLE}
 
 
 class TransferDecoder(Protocol):
@@ -64,7 +65,9 @@ def _plain_name(encoding: str) -> str:
     if name in (_BASE64, "7bit"):
         return name
     name = _COMMENT.sub(" ", name).replace(",", ";").strip("; \t\r\n").partition(";")[0]
-    return _SEPARATOR.sub("", name)
+    plain = _SEPARATOR.sub("", name)
+    # QUIRK: scripts forget the line end behind it: `base64 MIME-Version: 1.0`.
+    return plain if plain in _KNOWN else _SEPARATOR.sub("", name.split(maxsplit=1)[0])
 
 
 # Octets of a line that are looked at; a line stands for 45 octets at most, in 1 + 60 characters, at times one more.
