@@ -219,7 +219,7 @@ def test_phpunit_example_shows_the_mail_when_it_fails(scratch: Path, programs: d
     copy_example("phpunit", tmp_path, "tests/RegistrationTest.php", "assertSame('Welcome'", "assertSame('Farewell'")
     status, shown, complaints = run_example("phpunit", PHPUNIT, programs, tmp_path)
     assert (status, shown.splitlines()[-1]) == (1, "Tests: 1, Assertions: 3, Failures: 1.")
-    assert told(complaints, "The mail server, during the test that failed:") == [
+    expected = [
         "━━ *",
         "  subject     Welcome",
         "  envelope    <shop@example.com> to <new@example.com>",
@@ -229,6 +229,9 @@ def test_phpunit_example_shows_the_mail_when_it_fails(scratch: Path, programs: d
         "",
         "  Thank you.",
     ]
+    shown_in_docs = re.sub(r"^ {4}", "", (TESTS.parent / "docs/testing.md").read_text(), flags=re.M)
+    heading = "The mail server, during the test that failed:"
+    assert [told(output, heading) for output in (complaints, shown_in_docs)] == [expected, expected]
     assert list(scratch.iterdir()) == []
 
 
