@@ -50,6 +50,10 @@ CYTHON = (
 # arguments, which Python 3.12 and later warn of; what is awaited is in modules that are not compiled.
 MYPYC = (
     "fastsmtp.server.protocol",
+    "fastsmtp.server.clienttimeouts",
+    "fastsmtp.server.connectionlog",
+    "fastsmtp.server.flowcontrol",
+    "fastsmtp.server.tlshandshake",
     "fastsmtp.server.tlstransport",
     "fastsmtp.server.listening",
     "fastsmtp.server.reception",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 256 * 1024  # of mail data
 SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to say before it is answered
 TINY_READ_BYTES: Final = 1024  # while memory is short: what is read may take sixty times as much of it
+# How many clients above max_connections may do the handshake of implicit TLS all the same, to be told 421 under it.
+TURNED_AWAY_UNDER_TLS: Final = 16
 
 
 class ReadBuffer:
@@ -63,3 +65,26 @@ class Listening:
     slices: Slices | None = None  # what takes long is done in; None: nothing else is served meanwhile
     loop_delay: LoopDelay | None = None  # is told which mail takes long
     shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
+
+    def enter(self, connection: SMTPProtocol) -> int:
+        """Count a connection, from its first moment on; return how many others are open."""
+        if self.shared is None:
+            others = len(self.connections)
+        else:
+            with self.shared.locked():
+                others = self.shared.total()
+                self.shared.set(len(self.connections) + 1)
+        self.connections.add(connection)
+        return others
+
+    def leave(self, connection: SMTPProtocol) -> None:
+        """The connection is over."""
+        self.connections.discard(connection)
+        if self.shared is not None:
+            self.shared.set(len(self.connections))
+
+    def may_shake_hands(self, others: int) -> bool:
+        """Whether a client, where so many others are open and they are too many, can be told so under TLS."""
+        policies = self.settings.policies
+        limit = 0 if policies is None else policies.max_connections
+        return not limit or others < limit + TURNED_AWAY_UNDER_TLS

@@ -13,11 +13,14 @@ from typing import Final, cast
 
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.goridge._queues import unread
+from fastsmtp.server.clienttimeouts import ClientTimeouts
+from fastsmtp.server.connectionlog import ConnectionLog
+from fastsmtp.server.flowcontrol import COMMANDS, INFLIGHT, LATE, NOT_THE_CLIENTS, OUTPUT, VERDICT, FlowControl
 from fastsmtp.server.listening import Listening
 from fastsmtp.server.reception import Reception
 from fastsmtp.server.tls import tls_info
-from fastsmtp.server.tlstransport import TLSTransport
-from fastsmtp.smtp.envelope import Credentials, TLSInfo
+from fastsmtp.server.tlshandshake import TLSHandshake
+from fastsmtp.smtp.envelope import TLSInfo
 from fastsmtp.smtp.events import (
     HEADROOM,
     ClientNamed,
@@ -31,14 +34,13 @@ from fastsmtp.smtp.events import (
     Replied,
     StartTLS,
     Verdict,
+    kept,
 )
 from fastsmtp.smtp.proxyheader import ProxyHeader
 from fastsmtp.smtp.session import Session
-from fastsmtp.smtp.transcript import CLIENT, SERVER, Transcript
-from fastsmtp.smtp.violations import LOWER_CASE_VERB
+from fastsmtp.smtp.transcript import CLIENT, SERVER
 from fastsmtp.system.addresses import format_peer
 from fastsmtp.system.loopdelay import BUSY_S
-from fastsmtp.system.patience import moved
 from fastsmtp.text import timestamp
 
 # Bytes of replies the kernel would not take, above which a client that never reads is waited for no longer than
@@ -47,34 +49,15 @@ _WRITE_HIGH_WATER: Final = 8 * 1024
 _UNCOUNTED_OCTETS: Final = 2048  # of commands, after which it is counted what they have left in memory
 _NEGLECTED_OCTETS: Final = 1024  # of memory that are not worth being counted
 
-# Why a connection is not read at the moment, a bit each. No enum.IntFlag: it is asked several times per mail, and
-# costs a microsecond each time.
-_NOTHING: Final = 0
-_VERDICT: Final = 1  # a worker has its mail: what the client sends on waits in the kernel
-_INFLIGHT: Final = 2  # too much mail in memory over all sessions
-_OUTPUT: Final = 4  # the client does not read our replies
-_TLS: Final = 8  # a handshake is under way, and nothing in the clear comes meanwhile
-_COMMANDS: Final = 16  # commands that were read wait for their turn
-_LATE: Final = 32  # events that were read wait for theirs
-_NOT_THE_CLIENTS: Final = _VERDICT | _INFLIGHT | _COMMANDS | _LATE  # no silence of the client's
-
-_HANDSHAKE_S: Final = 60.0  # for a TLS handshake, where there is no read_timeout
-# How many clients above max_connections may do the handshake of implicit TLS all the same, to be told 421 under it.
-_TURNED_AWAY_UNDER_TLS: Final = 16
-
 
 class SMTPProtocol(asyncio.BufferedProtocol):
     """One connection: feeds the session, carries out its events, writes its replies, one write per read."""
 
     __slots__ = (
-        "_blocked_since",
-        "_counted",
-        "_counters",
         "_fd",
+        "_flow",
         "_going_on",
         "_handshake",
-        "_header",
-        "_hold",
         "_late",
         "_listening",
         "_log",
@@ -86,37 +69,25 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_own_held",
         "_pumping",
         "_session",
-        "_since",
+        "_timeouts",
         "_tls_wanted",
-        "_transcript",
         "_transport",
         "_uncounted",
-        "_unwritten",
         "_wall_since",
-        "remote_addr",
-        "uuid",
     )
 
     def __init__(self, listening: Listening, loop: asyncio.AbstractEventLoop) -> None:
         # Server
         self._listening = listening
-        self._log = listening.services.log
-        self._counters = listening.counters
         self._loop = loop
         # Connection
-        self.uuid = ""
-        self.remote_addr = ""
+        self._log: Final = ConnectionLog(listening)
         self._mails = Reception(listening)
+        self._flow: Final = FlowControl()
+        self._timeouts: Final = ClientTimeouts(listening.read_timeout_s, listening.write_timeout_s)
         self._wall_since = 0.0  # Unix time at which the client connected
         self._transport: asyncio.Transport | None = None
-        self._header: ProxyHeader | None = None  # that came before the TLS handshake
         self._others = 0  # connections that were open when this one came
-        self._transcript: Transcript | None = None
-        self._counted: Credentials | None = None  # the login that is in the counters already
-        self._hold = _NOTHING
-        self._since = 0.0  # loop time from which read_timeout runs
-        self._blocked_since = 0.0  # loop time since which the client does not read, 0 = it does
-        self._unwritten = 0  # octets that then waited to be written
         self._own_held = 0  # octets in memory that are not of the mail, as they were counted last
         self._uncounted = 0  # octets of commands that were read since then
         self._fd = -1  # of the socket
@@ -125,7 +96,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._late: list[Event] = []  # what is still to be carried out, when it is our turn again
         self._lost = False  # the client is gone while events are late
         self._tls_wanted = False  # a handshake is to begin once the replies are written
-        self._handshake: TLSTransport | None = None  # under way, or a PROXY header is awaited before it
+        self._handshake: TLSHandshake | None = None  # under way, or a PROXY header is awaited before it
         self._mail_held = 0  # octets in memory of the mail
 
     # asyncio callbacks
@@ -139,86 +110,51 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if ours is not None:
             self._fd = ours.fileno()
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER)
-        self.remote_addr = format_peer(transport.get_extra_info("peername"))
-        self.uuid = uuid7()
-        self._since = self._loop.time()
+        self._log.uuid = uuid7()
+        self._log.peer = format_peer(transport.get_extra_info("peername"))
+        self._timeouts.since = self._loop.time()
         self._wall_since = time.time()
-        self._enter()
+        self._others = listening.enter(self)
         self._session = self._make_session(transport)
         if not listening.implicit_tls:
-            self._begin()
-        elif self._may_shake_hands():
+            self._begin(None)
+        elif listening.may_shake_hands(self._others):
             self._encrypt(transport, proxied=bool(listening.proxies))
         else:
-            self._leave()
-            self._log.warning("connection turned away", peer=self.remote_addr, reply="")
-            self._count_turned_away()
+            listening.leave(self)
+            self._log.turned_away(b"")
             transport.abort()
-
-    def _enter(self) -> None:
-        """Count this connection, from its first moment on."""
-        connections, shared = self._listening.connections, self._listening.shared
-        if shared is None:
-            self._others = len(connections)
-        else:
-            with shared.locked():
-                self._others = shared.total()
-                shared.set(len(connections) + 1)
-        connections.add(self)
-
-    def _leave(self) -> None:
-        connections, shared = self._listening.connections, self._listening.shared
-        connections.discard(self)
-        if shared is not None:
-            shared.set(len(connections))
-
-    def _may_shake_hands(self) -> bool:
-        """Whether a client, if there are too many, can be told so under TLS."""
-        policies = self._listening.settings.policies
-        limit = 0 if policies is None else policies.max_connections
-        return not limit or self._others < limit + _TURNED_AWAY_UNDER_TLS
 
     def _make_session(self, transport: asyncio.Transport, tls: TLSInfo | None = None) -> Session:
         listening = self._listening
         believed = listening.proxies.believes(transport.get_extra_info("peername"))
-        return Session(listening.settings, tls=tls, remote_addr=self.remote_addr, believed=believed)
+        return Session(listening.settings, tls=tls, remote_addr=self._log.peer, believed=believed)
 
-    def _begin(self) -> None:
-        """Greet, or turn away when there are too many."""
-        listening, transport = self._listening, self._transport
-        assert transport is not None
+    def _begin(self, header: ProxyHeader | None) -> None:
+        """Greet, or turn away when there are too many; a PROXY header may have come before TLS."""
         try:
             self._session.greet(self._others)
         except Exception:  # a fault of a policy
-            self._leave()
+            self._listening.leave(self)
             self._give_up()
             return
         if self._session.closing:
-            self._leave()
-            self._turn_away(transport)
+            self._turn_away()
             return
-        if self._counters is not None:
-            self._counters.connections += 1
-        if listening.include_transcript:
-            self._transcript = Transcript(monotonic())
-        (self._log.debug if listening.quiet else self._log.info)(
-            "connection", peer=self.remote_addr, connection=self.uuid
-        )
-        if self._header is not None:
-            self._session.take_header(self._header)
+        self._log.opened()
+        if header is not None:
+            self._session.take_header(header)
         self._pump()
 
-    def _turn_away(self, transport: asyncio.Transport) -> None:
+    def _turn_away(self) -> None:
         """The session refused the client before its greeting."""
+        transport = self._transport
+        assert transport is not None
+        self._listening.leave(self)
         output = self._session.take_output()
-        self._log.warning("connection turned away", peer=self.remote_addr, reply=output.decode().rstrip())
-        self._count_turned_away()
+        self._log.turned_away(output)
         transport.write(output)  # any kernel takes that much
         transport.close()
-
-    def _count_turned_away(self) -> None:
-        if self._counters is not None:
-            self._counters.turned_away += 1
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the loop reads to: the buffer shared by all connections, or the start of it."""
@@ -232,7 +168,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         session = self._session
         if session.waiting_for_decision:
             # The session keeps this one read. Stopping only now saves two system calls per mail: few clients go on.
-            self._pause(_VERDICT)
+            self._flow.pause(self._transport, VERDICT)
         try:
             session.receive(self._listening.buffer.octets, HEADROOM, HEADROOM + nbytes)
         except Exception:  # a fault of a policy, or of ours
@@ -240,7 +176,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return
         self._pump()
         if session.receiving_mail:
-            self._since = self._loop.time()
+            self._timeouts.since = self._loop.time()
         else:
             self._uncounted += nbytes
             if self._uncounted >= _UNCOUNTED_OCTETS:
@@ -252,7 +188,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         held = 0
         if self._transport is not None:
             held = self._session.held
-            transcript = self._transcript
+            transcript = self._log.transcript
             if transcript is not None:
                 if self._listening.backpressure.is_short:
                     transcript.shorten()
@@ -275,9 +211,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if self not in listening.connections:  # turned away
             return
         if self._handshake is not None:
-            self._end_handshake("the client is gone" if exc is None else str(exc) or type(exc).__name__)
+            self._fail_handshake("the client is gone" if exc is None else str(exc) or type(exc).__name__)
         if listening.implicit_tls and self._session.peer.tls is None:  # there was no session
-            self._leave()
+            listening.leave(self)
             listening.on_closed()
             return
         self._session.receive_eof()
@@ -289,42 +225,23 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _end(self) -> None:
         """All events are carried out, and no more come."""
-        listening = self._listening
-        self._leave()
+        listening, session, log = self._listening, self._session, self._log
+        listening.leave(self)
         self._count_held()
-        self._tell_violations()
-        self._count_login(self._session.peer.credentials)
-        # A client that has connected and sent no mail is worth a line in any case.
-        tell = self._log.debug if listening.quiet and self._mails.count else self._log.info
-        tell("connection closed", peer=self.remote_addr, connection=self.uuid, emails=self._mails.count)
+        log.tell_violations(session.violations.values())
+        log.count_login(session.peer.credentials)
+        log.closed(self._mails.count)
         listening.on_closed()
-
-    def _tell_violations(self) -> None:
-        """Once per session and code."""
-        for violation in self._session.violations.values():
-            # "Command verbs ... are not case sensitive" (RFC 5321 section 2.4): nothing to be warned of.
-            tell = self._log.debug if violation.code == LOWER_CASE_VERB else self._log.warning
-            tell(
-                "violation",
-                peer=self.remote_addr,
-                connection=self.uuid,
-                code=violation.code,
-                detail=violation.detail,
-                count=violation.count,
-            )
-            if self._counters is not None:
-                self._counters.violations[violation.code] += violation.count
 
     def pause_writing(self) -> None:
         """The client does not read its replies: do not read more of its commands."""
         self._await_client()
-        self._pause(_OUTPUT)
+        self._flow.pause(self._transport, OUTPUT)
 
     def resume_writing(self) -> None:
         """The client reads again."""
-        self._blocked_since = 0.0
-        self._since = self._loop.time()
-        self._resume(_OUTPUT)
+        self._timeouts.end_waiting(self._loop.time())
+        self._flow.resume(self._transport, OUTPUT)
         if self._session.has_more_to_say:
             self._go_on_soon()
 
@@ -332,40 +249,47 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def check_timeouts(self, now: float, stalled_s: float = 0.0) -> None:
         """Called about once a second by a `Sweep`: closes silently what took too long."""
-        transport, listening = self._transport, self._listening
+        transport, timeouts = self._transport, self._timeouts
         if transport is None:
             return
         if stalled_s:
-            self._since = moved(self._since, stalled_s, now)
-            self._blocked_since = self._blocked_since and moved(self._blocked_since, stalled_s, now)
-        if self._blocked_since:
-            if transport.get_write_buffer_size() < self._unwritten:
-                self._await_client()  # it reads, if slowly
-            timeout_s, since, waited_for = listening.write_timeout_s, self._blocked_since, "write timeout"
+            timeouts.stand_still(stalled_s, now)
+        if timeouts.awaits_reader:
+            if timeouts.reader_is_late(now, transport.get_write_buffer_size()):
+                self._time_out(transport, "write timeout")
         elif self._handshake is not None:
-            self._check_handshake(self._handshake, now)
-            return
-        elif self._is_awaited(now):
-            return
-        else:
-            timeout_s, since, waited_for = listening.read_timeout_s, self._since, "read timeout"
-        if timeout_s and now - since > timeout_s:
-            self._log.warning(waited_for, peer=self.remote_addr, connection=self.uuid)
-            transport.abort()
+            if timeouts.handshake_is_late(now):
+                handshake, self._handshake = self._handshake, None
+                handshake.time_out()
+        elif not self._is_awaited(now) and timeouts.sender_is_late(now):
+            self._time_out(transport, "read timeout")
+
+    def _time_out(self, transport: asyncio.Transport, waited_for: str) -> None:
+        self._log.timed_out(waited_for)
+        transport.abort()
 
     def _is_awaited(self, now: float) -> bool:
         """Whether it is not the client that something is awaited from."""
-        if self._hold == _INFLIGHT and not self._session.waiting_for_decision and not self.has_unread:
+        if self._flow.reasons == INFLIGHT and not self._session.waiting_for_decision and not self.has_unread:
             return False  # that we do not read makes no difference to a client that does not send
-        if self._hold & _INFLIGHT:
-            self._since = now
-        return bool(self._hold & _NOT_THE_CLIENTS) or self._session.waiting_for_decision
+        if self._flow.reasons & INFLIGHT:
+            self._timeouts.since = now
+        return bool(self._flow.reasons & NOT_THE_CLIENTS) or self._session.waiting_for_decision
 
     def _await_client(self) -> None:
-        """Replies wait to be written: write_timeout runs from now."""
-        self._blocked_since = self._loop.time()
-        if self._transport is not None:
-            self._unwritten = self._transport.get_write_buffer_size()
+        """Replies wait to be written."""
+        unread = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        self._timeouts.await_reader(self._loop.time(), unread)
+
+    @property
+    def uuid(self) -> str:
+        """Of the connection."""
+        return self._log.uuid
+
+    @property
+    def remote_addr(self) -> str:
+        """Of the client; of its proxy, until that says who it is."""
+        return self._log.peer
 
     @property
     def email_uuid(self) -> str:
@@ -419,7 +343,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def pause(self) -> None:
         """See `backpressure.Reader`."""
-        self._pause(_INFLIGHT)
+        self._flow.pause(self._transport, INFLIGHT)
 
     def shed(self) -> None:
         """See `backpressure.Reader`."""
@@ -429,20 +353,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     def resume(self) -> None:
         """See `backpressure.Reader`."""
         if self.has_unread:
-            self._since = self._loop.time()
-        self._resume(_INFLIGHT)
-
-    def _pause(self, reason: int) -> None:
-        if not self._hold and self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-        self._hold |= reason
-
-    def _resume(self, reason: int) -> None:
-        if not self._hold & reason:
-            return
-        self._hold &= ~reason
-        if not self._hold and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+            self._timeouts.since = self._loop.time()
+        self._flow.resume(self._transport, INFLIGHT)
 
     # Session -> world
 
@@ -458,7 +370,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         try:
             while events := session.take_events():
                 if self._late:
-                    self._late += map(_kept, events)
+                    self._late += map(kept, events)
                 else:
                     self._carry_out_all(events)
         except Exception:
@@ -470,12 +382,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if self._late:
             self._catch_up_later()
         elif session.has_more_to_say:
-            self._pause(_COMMANDS)
+            self._flow.pause(self._transport, COMMANDS)
             self._go_on_soon()
         if transport is None:
             return
         if output:
-            self._since = self._loop.time()
+            self._timeouts.since = self._loop.time()
             transport.write(output)
         if session.closing:
             # What is not yet written has as long as a client that does not read.
@@ -489,12 +401,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         for place, event in enumerate(events, 1):
             self._carry_out(event)
             if self._late:
-                self._late += map(_kept, events[place:])
+                self._late += map(kept, events[place:])
                 return
 
     def _catch_up_later(self) -> None:
-        if not self._hold & _LATE:
-            self._pause(_LATE)
+        if not self._flow.reasons & LATE:
+            self._flow.pause(self._transport, LATE)
             slices = self._listening.slices
             assert slices is not None
             slices.add(self._catch_up)
@@ -513,7 +425,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._tell_work(began)
         if self._late:
             return True
-        self._resume(_LATE)
+        self._flow.resume(self._transport, LATE)
         self._pump()
         if self._lost and not self._late:
             self._end()
@@ -527,7 +439,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         self._going_on = False
-        if self._late or (self._hold & _OUTPUT and self._transport is not None):
+        if self._late or (self._flow.reasons & OUTPUT and self._transport is not None):
             return  # `_catch_up` or `resume_writing` comes back to it
         try:
             self._session.go_on()
@@ -536,12 +448,12 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return
         self._pump()
         if not self._session.has_more_to_say:
-            self._resume(_COMMANDS)
+            self._flow.resume(self._transport, COMMANDS)
             self._count_held()
 
     def _give_up(self) -> None:
         """A fault of ours: one connection pays for it, and the mail it was sending is dropped."""
-        self._log.exception("connection given up", peer=self.remote_addr, connection=self.uuid)
+        self._log.given_up()
         self._late = []
         if self._transport is not None:
             self._transport.abort()
@@ -557,40 +469,36 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._on_mail_end()
             self._tell_work(began)
         elif isinstance(event, Command):
-            self._on_line("command", CLIENT, event.line)
+            self._log.add_line("command", CLIENT, event.line)
         elif isinstance(event, Replied):
-            self._on_line("reply", SERVER, event.line)
+            self._log.add_line("reply", SERVER, event.line)
         elif isinstance(event, MailAborted):
             self._on_mail_aborted(event)
         elif isinstance(event, StartTLS):
             self._on_start_tls()
         elif isinstance(event, ClientNamed):
-            self._on_client_named(event)
+            self._log.client_named(event.remote_addr)
         else:
             assert isinstance(event, Closed)  # `Session.closing` says the same, and for as long as it is true
 
-    def _on_client_named(self, event: ClientNamed) -> None:
-        proxy, self.remote_addr = self.remote_addr, event.remote_addr
-        self._log.info("client of a proxy", peer=self.remote_addr, connection=self.uuid, proxy=proxy)
-
     def _on_mail_begin(self, event: MailBegin) -> None:
-        self._mails.begin(event.envelope, self.uuid, self.remote_addr)
+        self._mails.begin(event.envelope, self._log.uuid, self._log.peer)
         if event.envelope.credentials is not None:
-            self._count_login(event.envelope.credentials)
+            self._log.count_login(event.envelope.credentials)
 
     def _on_mail_data(self, event: MailOctets) -> None:
         mails = self._mails
         start = mails.feed(event)
         late = event.end - start
         if late > 0:
-            self._late.append(_kept(MailOctets(event.buf, start, event.end)))
+            self._late.append(kept(MailOctets(event.buf, start, event.end)))
             self._mail_held = mails.held + late
         else:
             self._mail_held = mails.held
         self._listening.backpressure.hold(self, self._own_held + self._mail_held)
 
     def _on_mail_end(self) -> None:
-        verdict = self._mails.complete(self._session, self._transcript, self._on_verdict)
+        verdict = self._mails.complete(self._session, self._log.transcript, self._on_verdict)
         if verdict is not None:
             self._decide(verdict)
 
@@ -615,7 +523,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return
         self._pump()
         if not self._session.waiting_for_decision:
-            self._resume(_VERDICT)
+            self._flow.resume(self._transport, VERDICT)
 
     def _decide(self, verdict: Verdict) -> None:
         self._mail_held = 0
@@ -626,21 +534,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         else:
             self._listening.backpressure.hold(self, 0)
 
-    def _count_login(self, credentials: Credentials | None) -> None:
-        """Called with the first mail after a login, and at the latest when the login is forgotten."""
-        if credentials is not None and credentials is not self._counted:
-            self._counted = credentials
-            if self._counters is not None:
-                self._counters.logins[credentials.mechanism] += 1
-
     def _on_start_tls(self) -> None:
-        self._count_login(self._session.peer.credentials)  # STARTTLS makes the session forget them
+        self._log.count_login(self._session.peer.credentials)  # STARTTLS makes the session forget them
         self._tls_wanted = True
-
-    def _on_line(self, kind: str, speaker: str, line: str) -> None:
-        if self._transcript is not None:
-            self._transcript.add(monotonic(), speaker, line)
-        self._log.debug(kind, peer=self.remote_addr, connection=self.uuid, line=line)
 
     # TLS
 
@@ -649,70 +545,51 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         transport = self._transport
         assert transport is not None
         self._tls_wanted = False
-        self._since = self._loop.time()
-        if self._hold:
-            transport.resume_reading()
+        self._timeouts.since = self._loop.time()
         self._encrypt(transport)
 
     def _encrypt(self, plain: asyncio.Transport, *, proxied: bool = False) -> None:
-        context = self._listening.tls
+        listening = self._listening
+        context = listening.tls
         assert context is not None
-        self._hold |= _TLS
-        self._handshake = TLSTransport(self._loop, plain, self, context, proxied=proxied)
-        self._transport = cast(asyncio.Transport, self._handshake)
+        self._flow.begin_handshake(plain)
+        handshake = TLSHandshake(
+            self._loop, plain, self, context, self._log, implicit=listening.implicit_tls, proxied=proxied
+        )
+        self._handshake = handshake
+        self._transport = handshake.transport
 
     def on_proxy_header(self, header: ProxyHeader) -> None:
         """See `tlstransport.Encrypted`."""
-        self._header = header
+        assert self._handshake is not None
+        self._handshake.header = header
 
     def on_malformed_header(self, octets: bytes) -> None:
         """See `tlstransport.Encrypted`."""
         self._handshake = None
-        self._log.warning("malformed PROXY header", peer=self.remote_addr, header=octets.decode("latin-1"))
+        self._log.malformed_header(octets)
 
     def on_tls(self) -> None:
         """Go on over TLS: the handshake is done."""
-        transport = self._transport
+        transport, handshake = self._transport, self._handshake
         assert transport is not None
+        assert handshake is not None
         self._handshake = None
-        self._hold &= ~_TLS
-        if self._hold:
-            transport.pause_reading()
-        self._since = self._loop.time()
+        self._flow.end_handshake(transport)
+        self._timeouts.since = self._loop.time()
         info = tls_info(transport)
         if self._listening.implicit_tls:
             self._session = self._make_session(transport, info)
-            self._begin()
+            self._begin(handshake.header)
         else:
             self._session.tls_established(info)
             self._pump()
 
     def on_tls_failure(self, error: Exception) -> None:
         """See `tlstransport.Encrypted`."""
-        self._end_handshake(str(error))
+        self._fail_handshake(str(error))
 
-    def _check_handshake(self, handshake: TLSTransport, now: float) -> None:
-        if now - self._since <= (self._listening.read_timeout_s or _HANDSHAKE_S):
-            return
-        if handshake.awaits_header:
-            self._handshake = None
-            self._log.warning("read timeout", peer=self.remote_addr)
-        else:
-            self._end_handshake("it took too long")
-        handshake.abort()
-
-    def _end_handshake(self, reason: str) -> None:
+    def _fail_handshake(self, reason: str) -> None:
         handshake, self._handshake = self._handshake, None
-        # Who looks whether the port is open, and says nothing, is no reason for a warning.
-        silent = self._listening.implicit_tls and handshake is not None and handshake.silent
-        tell = self._log.debug if silent else self._log.warning
-        tell("TLS handshake failed", peer=self.remote_addr, connection=self.uuid, error=reason)
-
-
-def _kept(event: Event) -> Event:
-    """The event without the buffer of the next read."""
-    if not isinstance(event, MailOctets):
-        return event
-    octets = bytearray(HEADROOM)
-    octets += event.buf[event.start : event.end]
-    return MailOctets(octets, HEADROOM, len(octets))
+        assert handshake is not None
+        handshake.fail(reason)

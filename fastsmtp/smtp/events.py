@@ -105,3 +105,12 @@ class Replied:
 
 
 Event: TypeAlias = MailBegin | MailOctets | MailEnd | MailAborted | StartTLS | ClientNamed | Closed | Command | Replied
+
+
+def kept(event: Event) -> Event:
+    """The event with octets of its own: the buffer that it may have them in is read into again."""
+    if not isinstance(event, MailOctets):
+        return event
+    octets = bytearray(HEADROOM)
+    octets += event.buf[event.start : event.end]
+    return MailOctets(octets, HEADROOM, len(octets))

@@ -12,19 +12,17 @@ from typing import Any
 import pytest
 import structlog
 from destinations import Shelf
+from listenings import make_listening
 from transports import Transport
 
 from fastsmtp.capture.attachments import MemoryStorage, Sink
-from fastsmtp.capture.capture import Services
 from fastsmtp.delivery.deferred import blocks_of
 from fastsmtp.delivery.destination import Together
 from fastsmtp.delivery.workers import Workers
-from fastsmtp.server.backpressure import Backpressure
-from fastsmtp.server.listening import Listening, ReadBuffer
+from fastsmtp.server.listening import ReadBuffer
 from fastsmtp.server.protocol import SMTPProtocol
 from fastsmtp.smtp.events import HEADROOM, Verdict
 from fastsmtp.smtp.policy import Facts
-from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.system.sharedcount import SharedCount, shared_file
 from fastsmtp.system.timeslices import TimeSlices
 from fastsmtp.workers.queue import Job
@@ -93,27 +91,8 @@ class House:
         self.workers = Pool()
         self.lines: list[dict[str, Any]] = []
         self.closed = 0
-        log = structlog.wrap_logger(None, processors=[self._log])
-        self.listening = Listening(
-            server="default",
-            settings=SessionSettings(
-                hostname="mx.test", max_connections=changes.pop("max_connections", 0), **changes.pop("session", {})
-            ),
-            services=Services(changes.pop("storage", MemoryStorage()), False, log),
-            destination=changes.pop("destination", Workers(self.workers)),
-            counters=changes.pop("counters", None),
-            backpressure=Backpressure(changes.pop("inflight", 0), changes.pop("share", 0)),
-            buffer=ReadBuffer(),
-            connections=set(),
-            read_timeout_s=60.0,
-            write_timeout_s=10.0,
-            on_closed=self._on_closed,
-            **changes,
-        )
-
-    def _log(self, _logger: object, method: str, event: Any) -> Any:
-        self.lines.append({"level": method, **event})
-        raise structlog.DropEvent
+        destination = changes.pop("destination", Workers(self.workers))
+        self.listening = make_listening(self.lines, destination, on_closed=self._on_closed, **changes)
 
     def _on_closed(self) -> None:
         self.closed += 1
