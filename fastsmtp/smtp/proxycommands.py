@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import Final
 
 from fastsmtp.smtp import replies, violations
@@ -36,20 +37,22 @@ def take_header(gate: Gate, header: ProxyHeader) -> bool:
 
 def take_xclient(gate: Gate, argument: str) -> bool:
     """Take what XCLIENT says. False where it is refused: then the reply is queued."""
-    attributes = _read_attributes(gate, argument, XCLIENT_ATTRIBUTES)
-    if attributes is None:
+    if not _take(gate, argument, XCLIENT_ATTRIBUTES, gate.peer.take_xclient):
         return False
-    gate.peer.take_xclient(attributes)
     _name_client(gate)
     return True
 
 
 def take_xforward(gate: Gate, argument: str) -> bool:
     """Take what XFORWARD says about the next mail. False where it is refused: then the reply is queued."""
-    attributes = _read_attributes(gate, argument, XFORWARD_ATTRIBUTES)
+    return _take(gate, argument, XFORWARD_ATTRIBUTES, gate.peer.take_xforward)
+
+
+def _take(gate: Gate, argument: str, known: tuple[str, ...], take: Callable[[dict[str, str]], None]) -> bool:
+    attributes = _read_attributes(gate, argument, known)
     if attributes is None:
         return False
-    gate.peer.take_xforward(attributes)
+    take(attributes)
     return True
 
 

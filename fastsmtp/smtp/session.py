@@ -19,6 +19,7 @@ from typing import Final
 from fastsmtp._parse import DataDecoder
 from fastsmtp.smtp import command, policy, replies, violations
 from fastsmtp.smtp.authentication import Authentication
+from fastsmtp.smtp.chunkcommand import judge_chunk
 from fastsmtp.smtp.commandlines import CommandLines
 from fastsmtp.smtp.envelope import TLSInfo
 from fastsmtp.smtp.events import (
@@ -33,14 +34,12 @@ from fastsmtp.smtp.events import (
 )
 from fastsmtp.smtp.gate import Gate
 from fastsmtp.smtp.heldoctets import HeldOctets
-from fastsmtp.smtp.mailbox import is_helo
 from fastsmtp.smtp.maildata import MailData, MailDataDecoder
-from fastsmtp.smtp.memory import memory_of
 from fastsmtp.smtp.opening import SPECIAL_OCTETS, Opening
+from fastsmtp.smtp.openingcommands import ehlo_reply, may_start_tls, take_name
 from fastsmtp.smtp.outbox import ENOUGH, Outbox
 from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
 from fastsmtp.smtp.peer import Peer
-from fastsmtp.smtp.policy import Refusal
 from fastsmtp.smtp.proxycommands import take_header, take_xclient, take_xforward
 from fastsmtp.smtp.proxyheader import ProxyHeader
 from fastsmtp.smtp.sessionsettings import SessionSettings
@@ -377,32 +376,18 @@ class Session:
 
     def _on_ehlo(self, argument: str) -> None:
         if self._introduce(argument, esmtp=True):
-            settings = self._settings
-            offer_tls = settings.tls_available and self.peer.tls is None
-            size, mechanisms = settings.max_message_size, settings.auth_mechanisms
-            self._out.reply(replies.ehlo(settings.hostname, size, offer_tls, mechanisms, self.peer.believed))
+            self._out.reply(ehlo_reply(self._settings, self.peer))
 
     def _introduce(self, argument: str, *, esmtp: bool) -> bool:
-        name = argument.strip(" \t")  # QUIRK: power supplies and drives send none
-        if not is_helo(name) and not self._gate.forgive(violations.INVALID_HELO, name):
-            return False
-        if not self._gate.has_room(memory_of(name)) or not self._gate.lets(policy.EHLO, name):
+        name = take_name(self._gate, argument)
+        if name is None:
             return False
         self._abort(AbortReason.RESET)  # "exactly as if a RSET command had been issued" (RFC 5321 section 4.1.4)
         self.peer.introduce(name, esmtp)
         return True
 
     def _on_starttls(self, argument: str) -> None:
-        gate = self._gate
-        if not gate.forgive_argument(argument):
-            return
-        if self.peer.tls is not None:
-            self._out.reply(replies.TLS_ACTIVE)
-        elif not self._settings.tls_available:
-            self._out.reply(replies.NOT_IMPLEMENTED)
-        elif self._transaction is not None:
-            self._out.reply(replies.NOT_IN_TRANSACTION)
-        elif (self.peer.esmtp or gate.forgive(violations.STARTTLS_WITHOUT_EHLO)) and gate.lets(policy.STARTTLS, ""):
+        if may_start_tls(self._gate, self._settings, argument, in_transaction=self._transaction is not None):
             self._out.reply(replies.READY_FOR_TLS)
             self._reading = TLS
             self._out.events.append(StartTLS())
@@ -469,7 +454,9 @@ class Session:
                 self._abort(AbortReason.CHUNK)
             self._out.reply(replies.BDAT_SYNTAX)
             return
-        refusal = self._refuse_chunk(transaction, chunk)
+        refusal, reason = judge_chunk(self._gate, transaction, chunk)
+        if reason is not None:
+            self._abort(reason)
         if transaction is not None and refusal is None and not transaction.chunked:
             transaction.chunked = True
             self._data.begin(transaction)
@@ -482,27 +469,6 @@ class Session:
             self._reading = CHUNK
         else:
             self._on_chunk_end()
-
-    def _refuse_chunk(self, transaction: Transaction | None, chunk: command.ChunkArgument) -> Refusal | None:
-        """The refusal of a chunk. Without one of its chunks a mail is broken: the transaction is over."""
-        if transaction is None:
-            return Refusal(replies.MAIL_FIRST)
-        if not transaction.forward_paths:
-            return Refusal(replies.RCPT_FIRST)
-        if not chunk.well_formed:
-            self._abort(AbortReason.CHUNK)
-            return Refusal(replies.BDAT_SYNTAX)
-        policies, octets = self._settings.policies, transaction.octets + chunk.size
-        too_big = policies.limit_size(octets) if policies is not None else b""
-        if too_big:
-            self._abort(AbortReason.SIZE)
-            return Refusal(too_big)
-        refusal = None if transaction.chunked else self._gate.ask(policy.DATA, 0, transaction)
-        if refusal is None:
-            refusal = self._gate.ask(policy.BODY, octets, transaction)
-        if refusal is not None:
-            self._abort(AbortReason.POLICY)
-        return refusal
 
     # The rest
 

@@ -27,6 +27,7 @@ EHLO_PROXY = (
     ),
 )
 CONTENT: Step = (b"Subject: x\r\n\r\ny\r\n.\r\n", ACCEPTED)
+WHOLE_MAIL = (MAIL, RCPT, DATA, CONTENT)
 V1 = b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 25\r\n"
 V1_HEADER = ProxyHeader(1, "203.0.113.7:4711", "192.0.2.1:25", {})
 V2 = v2(0x21, 0x11, bytes([203, 0, 113, 7, 192, 0, 2, 1]) + b"\x12\x67\x00\x19", checksum=True)
@@ -37,7 +38,7 @@ def mail_behind(*steps: Step, believed: bool, strict: bool = False) -> Outcome:
     ehlo = EHLO_PROXY if believed else EHLO
     first, *others = steps
     joined = (first[0] + ehlo[0], first[1] + ehlo[1])
-    return converse(joined, *others, MAIL, RCPT, DATA, CONTENT, settings=settings(strict=strict), believed=believed)
+    return converse(joined, *others, *WHOLE_MAIL, settings=settings(strict=strict), believed=believed)
 
 
 @pytest.mark.parametrize(("octets", "header"), [(V1, V1_HEADER), (V2, V2_HEADER)], ids=["v1", "v2"])
@@ -136,7 +137,7 @@ XCLIENT_ATTRIBUTES = {
 
 
 def test_xclient() -> None:
-    outcome = converse(EHLO_PROXY, (XCLIENT, GREETING), MAIL, RCPT, DATA, CONTENT, believed=True)
+    outcome = converse(EHLO_PROXY, (XCLIENT, GREETING), *WHOLE_MAIL, believed=True)
     envelope = outcome.envelope()
     assert envelope.proxied == Proxied(PEER, True, None, XCLIENT_ATTRIBUTES)
     assert envelope.proxied.client_addr == "203.0.113.7:4711"
@@ -149,7 +150,7 @@ def test_xclient() -> None:
 
 
 def test_xclient_that_is_not_believed() -> None:
-    outcome = converse(EHLO, (XCLIENT, GREETING), MAIL, RCPT, DATA, CONTENT)
+    outcome = converse(EHLO, (XCLIENT, GREETING), *WHOLE_MAIL)
     envelope = outcome.envelope()
     assert envelope.proxied == Proxied(PEER, False, None, XCLIENT_ATTRIBUTES)
     assert envelope.proxied.client_addr == ""
@@ -161,7 +162,7 @@ def test_xclient_that_is_not_believed() -> None:
 @pytest.mark.parametrize("verb", ["XCLIENT", "XFORWARD"])
 def test_strict_refuses_a_client_that_is_no_proxy(verb: str) -> None:
     step = (f"{verb} ADDR=192.0.2.4\r\n".encode(), NO_PROXY)
-    outcome = converse(EHLO, step, MAIL, RCPT, DATA, CONTENT, settings=settings(strict=True))
+    outcome = converse(EHLO, step, *WHOLE_MAIL, settings=settings(strict=True))
     assert outcome.envelope().proxied is None
     assert outcome.violations == {"untrusted-proxy": ("ADDR=192.0.2.4", 1)}
 
@@ -184,7 +185,7 @@ ADDRESSES = {
 @pytest.mark.parametrize("verb", ["XCLIENT", "XFORWARD"])
 def test_address(verb: str, attributes: str) -> None:
     step = (f"{verb} {attributes}\r\n".encode(), GREETING if verb == "XCLIENT" else TAKEN)
-    outcome = converse(EHLO_PROXY, step, MAIL, RCPT, DATA, CONTENT, believed=True)
+    outcome = converse(EHLO_PROXY, step, *WHOLE_MAIL, believed=True)
     proxied = outcome.envelope().proxied
     assert proxied is not None
     assert (proxied.client_addr, outcome.violations) == (ADDRESSES[attributes], {})
@@ -196,10 +197,7 @@ def test_the_last_word_counts() -> None:
         (V1 + EHLO_PROXY[0], EHLO_PROXY[1]),
         (b"XCLIENT ADDR=192.0.2.4 LOGIN=joe\r\n", GREETING),
         (b"XCLIENT PORT=5 NAME=a LOGIN=[UNAVAILABLE]\r\n", GREETING),
-        MAIL,
-        RCPT,
-        DATA,
-        CONTENT,
+        *WHOLE_MAIL,
         believed=True,
     )
     attributes = {"ADDR": "192.0.2.4", "PORT": "5", "NAME": "a", "LOGIN": "[UNAVAILABLE]"}
@@ -213,9 +211,7 @@ def test_a_proxy_may_log_in_behind_the_login_of_its_client() -> None:
     """nginx with `proxy_smtp_auth on` does."""
     plain = (b"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n", b"235 2.7.0 Authentication accepted\r\n")
     again = (plain[0], b"503 5.5.1 Already authenticated\r\n")
-    outcome = converse(
-        EHLO_PROXY, (b"XCLIENT LOGIN=joe\r\n", GREETING), plain, again, MAIL, RCPT, DATA, CONTENT, believed=True
-    )
+    outcome = converse(EHLO_PROXY, (b"XCLIENT LOGIN=joe\r\n", GREETING), plain, again, *WHOLE_MAIL, believed=True)
     assert outcome.envelope().credentials == Credentials("PLAIN", "ann", "secret")
 
 
@@ -224,9 +220,7 @@ def test_a_proxy_may_log_in_behind_the_login_of_its_client() -> None:
 @pytest.mark.parametrize("believed", [False, True], ids=["not believed", "believed"])
 def test_no_attributes(verb: str, argument: str, believed: bool) -> None:
     ehlo = EHLO_PROXY if believed else EHLO
-    outcome = converse(
-        ehlo, (f"{verb} {argument}\r\n".encode(), BAD_ARGUMENT), MAIL, RCPT, DATA, CONTENT, believed=believed
-    )
+    outcome = converse(ehlo, (f"{verb} {argument}\r\n".encode(), BAD_ARGUMENT), *WHOLE_MAIL, believed=believed)
     assert (outcome.envelope().proxied, outcome.violations) == (None, {})
 
 
@@ -235,18 +229,16 @@ def test_no_attributes(verb: str, argument: str, believed: bool) -> None:
 )
 def test_invalid_attribute(word: str) -> None:
     step = f"XCLIENT NAME=a {word}\r\n".encode()
-    outcome = converse(EHLO_PROXY, (step, GREETING), MAIL, RCPT, DATA, CONTENT, believed=True)
+    outcome = converse(EHLO_PROXY, (step, GREETING), *WHOLE_MAIL, believed=True)
     assert outcome.envelope().proxied == Proxied(PEER, True, None, {"NAME": "a"})
     assert outcome.violations == {"invalid-parameter": (word, 1)}
-    strict = converse(
-        EHLO_PROXY, (step, BAD_ARGUMENT), MAIL, RCPT, DATA, CONTENT, believed=True, settings=settings(strict=True)
-    )
+    strict = converse(EHLO_PROXY, (step, BAD_ARGUMENT), *WHOLE_MAIL, believed=True, settings=settings(strict=True))
     assert (strict.envelope().proxied, strict.violations) == (None, {"invalid-parameter": (word, 1)})
 
 
 def test_xtext() -> None:
     step = (b"XCLIENT NAME=a+20b+2B+C3+BC HELO=+FF+\r\n", GREETING)
-    outcome = converse(EHLO_PROXY, step, MAIL, RCPT, DATA, CONTENT, believed=True)
+    outcome = converse(EHLO_PROXY, step, *WHOLE_MAIL, believed=True)
     assert outcome.envelope().proxied == Proxied(PEER, True, None, {"NAME": "a b+ü", "HELO": "ÿ+"})
 
 
@@ -265,20 +257,11 @@ def test_xforward() -> None:
         EHLO_PROXY,
         (b"XFORWARD NAME=a ADDR=192.0.2.4\r\n", TAKEN),
         (b"XFORWARD PORT=7 SOURCE=REMOTE IDENT=Q1 HELO=h PROTO=SMTP\r\n", TAKEN),
-        MAIL,
-        RCPT,
-        DATA,
-        CONTENT,
-        MAIL,
-        RCPT,
-        DATA,
-        CONTENT,
+        *WHOLE_MAIL,
+        *WHOLE_MAIL,
         (b"XFORWARD NAME=b\r\n", TAKEN),
         (b"RSET\r\n", b"250 2.0.0 Reset\r\n"),
-        MAIL,
-        RCPT,
-        DATA,
-        CONTENT,
+        *WHOLE_MAIL,
         believed=True,
     )
     first, second, third = (mail.envelope for mail in outcome.mails)
@@ -304,14 +287,8 @@ def test_the_client_is_what_it_was_behind_the_mail_of_xforward() -> None:
     outcome = converse(
         (V1 + EHLO_PROXY[0], EHLO_PROXY[1]),
         (b"XFORWARD ADDR=192.0.2.4\r\n", TAKEN),
-        MAIL,
-        RCPT,
-        DATA,
-        CONTENT,
-        MAIL,
-        RCPT,
-        DATA,
-        CONTENT,
+        *WHOLE_MAIL,
+        *WHOLE_MAIL,
         believed=True,
     )
     addresses = [mail.envelope.proxied.client_addr for mail in outcome.mails if mail.envelope and mail.envelope.proxied]
@@ -320,7 +297,7 @@ def test_the_client_is_what_it_was_behind_the_mail_of_xforward() -> None:
 
 def test_values_are_bounded() -> None:
     step = (b"XCLIENT NAME=" + b"x" * 9000 + b"\r\n", GREETING)
-    outcome = converse(EHLO_PROXY, step, MAIL, RCPT, DATA, CONTENT, believed=True)
+    outcome = converse(EHLO_PROXY, step, *WHOLE_MAIL, believed=True)
     assert outcome.envelope().proxied == Proxied(PEER, True, None, {"NAME": "x" * 1024})
 
 
