@@ -7,9 +7,9 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
@@ -284,13 +284,7 @@ def export(
     pieces = client.download(f"{namespace_path(namespace)}/export", query)
     written = 0
     first = next(pieces, b"")  # what is wrong is told before a file is made
-    with contextlib.ExitStack() as stack:
-        output: BinaryIO = sys.stdout.buffer
-        if file != _STANDARD:
-            try:
-                output = stack.enter_context(Path(file).open("wb"))
-            except OSError as error:
-                fail(f"cannot write {file}: {error.strerror}")
+    with _opened(file, "wb") as output:
         for piece in itertools.chain([first], pieces):
             _write(output, piece)
             written += len(piece)
@@ -306,6 +300,21 @@ def _format_of(file: str) -> str:
     if kind is None:
         fail(f"which format? --format, or a name that ends in {', '.join(_FORMATS)}", BAD_CONFIG)
     return kind
+
+
+@contextlib.contextmanager
+def _opened(file: str, mode: Literal["rb", "wb"]) -> Iterator[BinaryIO]:
+    """Yield FILE, open; for - that is standard input or output. Says so, and ends, where it cannot be opened."""
+    if file == _STANDARD:
+        yield sys.stdin.buffer if mode == "rb" else sys.stdout.buffer
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(Path(file).open(mode))
+        except OSError as error:
+            what, code = ("read", BAD_CONFIG) if mode == "rb" else ("write", FAILED)
+            fail(f"cannot {what} {file}: {error.strerror}", code)
+        yield opened
 
 
 def _write(output: BinaryIO, octets: bytes) -> None:
@@ -333,13 +342,7 @@ def import_mails(client: InboxClient, files: tuple[str, ...], namespace: str, ki
     imported = 0
     for file in files:
         query = {"format": kind or _format_of(file)}
-        with contextlib.ExitStack() as stack:
-            source: BinaryIO = sys.stdin.buffer
-            if file != _STANDARD:
-                try:
-                    source = stack.enter_context(Path(file).open("rb"))
-                except OSError as error:
-                    fail(f"cannot read {file}: {error.strerror}", BAD_CONFIG)
+        with _opened(file, "rb") as source:
             path = f"{namespace_path(namespace)}/import"
             answer = client.call(
                 "POST", path, query=query, body=source, content_type="application/octet-stream", wait_s=3600.0

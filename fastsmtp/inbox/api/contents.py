@@ -117,6 +117,10 @@ async def _stored(request: web.Request) -> StoredMail:
     return StoredMail(namespace, row, request)
 
 
+async def _message_of(request: web.Request) -> _Message:
+    return await (await _stored(request)).message()
+
+
 async def send(
     request: web.Request, pieces: AsyncIterator[bytes], headers: dict[str, str], length: int | None = None
 ) -> web.StreamResponse:
@@ -146,7 +150,7 @@ async def raw(request: web.Request) -> web.StreamResponse:
 
 async def text(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}/text`: the plain text body."""
-    message = await (await _stored(request)).message()
+    message = await _message_of(request)
     if message.text is None:
         raise Problem(404, "this mail has no plain text")
     return web.Response(text=message.text, headers=HARMLESS)
@@ -189,7 +193,7 @@ async def encoded(pieces: Iterable[str]) -> AsyncIterator[bytes]:
 
 async def headers(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}/headers`: decoded, and every field in order as it was sent."""
-    message = await (await _stored(request)).message()
+    message = await _message_of(request)
     return answer({"headers": message.headers, "raw_headers": message.raw_headers})
 
 
@@ -275,14 +279,14 @@ async def payload(request: web.Request) -> web.StreamResponse:
 
 async def links(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}/links`: what the mail refers to, and the hosts that its HTML would load something from."""
-    message = await (await _stored(request)).message()
+    message = await _message_of(request)
     found = await _spread(find_links(message.text, message.html))
     return answer({"links": found, "remote_hosts": await _spread(remote_hosts(message.html or ""))})
 
 
 async def codes(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}/codes`: what looks like a code to be entered, the likeliest first."""
-    message = await (await _stored(request)).message()
+    message = await _message_of(request)
     return answer({"codes": find_codes("".join(await _spread(text_pieces(message.text, message.html))))})
 
 

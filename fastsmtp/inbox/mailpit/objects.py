@@ -42,10 +42,6 @@ def addresses(mailboxes: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return [address(mailbox) for mailbox in mailboxes]
 
 
-def _blind(summary: Mapping[str, Any]) -> list[dict[str, str]]:
-    return addresses(summary["bcc"]) + [{"Name": "", "Address": one} for one in blind(summary)]
-
-
 def message_summary(row: Row) -> dict[str, Any]:
     """Return a MessageSummary, of lists and searches."""
     return summary_of(orjson.loads(row.summary), read=row.read, tags=row.tags)
@@ -54,19 +50,9 @@ def message_summary(row: Row) -> dict[str, Any]:
 def summary_of(summary: Mapping[str, Any], *, read: bool, tags: Sequence[str]) -> dict[str, Any]:
     """Return the MessageSummary of a mail with this summary of ours."""
     return {
-        "ID": to_id(summary["uuid"]),
-        "MessageID": summary["message_id"] or "",
+        **_shared(summary, tags),
         "Read": read,
-        "From": address(summary["from"]),
-        "To": addresses(summary["to"]),
-        "Cc": addresses(summary["cc"]),
-        "Bcc": _blind(summary),
-        "ReplyTo": addresses(summary["reply_to"]),
-        "Subject": summary["subject"] or "",
         "Created": summary["received_at"],
-        "Username": summary["username"] or "",
-        "Tags": list(tags),
-        "Size": summary["size"],
         "Attachments": summary["attachments"],
         "Snippet": summary["snippet"],
     }
@@ -75,28 +61,34 @@ def summary_of(summary: Mapping[str, Any], *, read: bool, tags: Sequence[str]) -
 def message(row: Row, payload: Mapping[str, Any], parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a Message; `parts` are its Attachment objects with `Inline` telling which list has them."""
     summary, said = orjson.loads(row.summary), payload["message"]
-    headers = said["headers"]
     return {
-        "ID": to_id(row.uuid),
-        "MessageID": said["id"] or "",
+        **_shared(summary, row.tags),
         # Mailpit's own has it no more; a client of 2023 wants it, and no other minds.
         "Read": True,
-        "From": address(summary["from"]),
-        "To": addresses(said["to"]),
-        "Cc": addresses(said["cc"]),
-        "Bcc": _blind(summary),
-        "ReplyTo": addresses(said["reply_to"]),
         "ReturnPath": summary["envelope"]["from"] or address(summary["from"])["Address"],
-        "Subject": said["subject"] or "",
-        "ListUnsubscribe": _list_unsubscribe(headers),
+        "ListUnsubscribe": _list_unsubscribe(said["headers"]),
         "Date": _date(said["date"]) or summary["received_at"],
-        "Tags": list(row.tags),
-        "Username": summary["username"] or "",
         "Text": said["text"] or "",
         "HTML": said["html"] or "",
-        "Size": summary["size"],
         "Inline": [_without_place(part) for part in parts if part["Inline"]],
         "Attachments": [_without_place(part) for part in parts if not part["Inline"]],
+    }
+
+
+def _shared(summary: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
+    """Return what a Message and a MessageSummary have in common."""
+    return {
+        "ID": to_id(summary["uuid"]),
+        "MessageID": summary["message_id"] or "",
+        "From": address(summary["from"]),
+        "To": addresses(summary["to"]),
+        "Cc": addresses(summary["cc"]),
+        "Bcc": addresses(summary["bcc"]) + [{"Name": "", "Address": one} for one in blind(summary)],
+        "ReplyTo": addresses(summary["reply_to"]),
+        "Subject": summary["subject"] or "",
+        "Username": summary["username"] or "",
+        "Tags": list(tags),
+        "Size": summary["size"],
     }
 
 
