@@ -4,6 +4,7 @@
 |----------|-------|----------------------------------------|----------------------------------------------------------|
 | mail     | SMTP  | lengths of context and head, number    | head and payload, both JSON: the context; then the raw   |
 | verdicts | inbox | none                                   | JSON: a list of [number, what was wrong], "" = committed |
+| ports    | inbox | number                                 | JSON: namespaces, and where each listens for itself      |
 | counts   | SMTP  | none                                   | JSON: a `Counts`                                         |
 
 Numbers say which mail a verdict is about; they are the sender's and recur after 2^32.
@@ -11,7 +12,7 @@ Numbers say which mail a verdict is about; they are the sender's and recur after
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -32,11 +33,20 @@ class Head(msgspec.Struct, frozen=True):
     spool: str = ""
 
 
+class ListeningReport(msgspec.Struct, frozen=True):
+    """Where a process listens: at the ports of the frame with this number, and at its own addresses."""
+
+    number: int
+    wrong: dict[str, str]  # by namespace: why it does not listen there
+    addresses: list[str]
+
+
 class Counts(msgspec.Struct, frozen=True):
     """What happened since the last such frame, by namespace and event; and mails that were refused after all."""
 
     events: dict[str, dict[str, int]] = {}
     withdrawn: list[str] = []
+    listening: ListeningReport | None = None  # where that has changed
 
 
 class MailFrame(msgspec.Struct, frozen=True):
@@ -51,6 +61,7 @@ class MailFrame(msgspec.Struct, frozen=True):
 _HEAD_DECODER: Final = msgspec.json.Decoder(Head)
 _COUNTS_DECODER: Final = msgspec.json.Decoder(Counts)
 _VERDICTS_DECODER: Final = msgspec.json.Decoder(list[tuple[int, str]])
+_PORTS_DECODER: Final = msgspec.json.Decoder(dict[str, str])
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -74,6 +85,11 @@ def verdicts_frame(verdicts: list[tuple[int, str]]) -> bytes:
     return encode_frame(CODEC_JSON, _ENCODER.encode(verdicts))
 
 
+def ports_frame(number: int, ports: Mapping[str, str]) -> bytes:
+    """Return the frame that says at which ports to listen."""
+    return encode_frame(CODEC_JSON, _ENCODER.encode(ports), (number,))
+
+
 def read_frame(frame: Frame) -> MailFrame | Counts:
     """Return what an SMTP process said. Raises FrameError."""
     payload = frame.payload
@@ -87,6 +103,16 @@ def read_frame(frame: Frame) -> MailFrame | Counts:
         return MailFrame(number, _HEAD_DECODER.decode(payload[:head]), payload[head:context], payload[context:])
     except (msgspec.MsgspecError, ValueError) as error:
         raise FrameError(f"no frame of an SMTP process: {error}") from None
+
+
+def read_ports(frame: Frame) -> tuple[int, dict[str, str]] | None:
+    """Return number and addresses of a frame of ports, None for another one. Raises FrameError."""
+    if not frame.options:
+        return None
+    try:
+        return frame.options[0], _PORTS_DECODER.decode(frame.payload)
+    except msgspec.MsgspecError as error:
+        raise FrameError(f"no ports: {error}") from None
 
 
 def read_verdicts(frame: Frame) -> list[tuple[int, str]]:

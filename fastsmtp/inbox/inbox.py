@@ -22,6 +22,7 @@ from fastsmtp.inbox.group import Arrival, Filed
 from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceSettings
+from fastsmtp.inbox.ports import Ports
 from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.search import Slice, load_mail, search, search_all
 from fastsmtp.inbox.store import Store
@@ -48,12 +49,20 @@ class Inbox:
         self.watchers: Final = Watchers()
         self.events: Final = Events()
         self.ledger: Final = Ledger()
+        self.ports: Final = Ports(log)
         self._withdrawing: asyncio.Future[None] | None = None
         # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
         self._told: dict[int, int] = {namespace.id: namespace.seq for namespace in store.namespaces.values()}
 
+    def restore_ports(self) -> None:
+        """Let namespaces have the ports that they had."""
+        for namespace in self._store.namespaces.values():
+            if namespace.settings.listen:
+                self.ports.restore(namespace.name, namespace.settings.listen)
+
     async def close(self) -> None:
         """End all watchers, commit what waits, close the store."""
+        self.ports.close_all()
         self.watchers.end_all()
         self.events.end_all()
         await self._thread.close()
@@ -133,6 +142,7 @@ class Inbox:
             self.ledger.forget(name)
             self.watchers.end(namespace.id)
             self.events.on_ended(namespace)
+            await self.ports.close(name)
         return namespace
 
     def cursor(self, namespace: Namespace) -> Cursor:

@@ -13,7 +13,16 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import FrameDecoder
-from fastsmtp.inbox.frames import MAX_NUMBER, Counts, Head, counts_frame, mail_frame, read_verdicts
+from fastsmtp.inbox.frames import (
+    MAX_NUMBER,
+    Counts,
+    Head,
+    ListeningReport,
+    counts_frame,
+    mail_frame,
+    read_ports,
+    read_verdicts,
+)
 from fastsmtp.inbox.ledger import BEGUN, ENDS
 from fastsmtp.system.backoff import Backoff
 
@@ -52,11 +61,18 @@ class Link:
         self._connecting: asyncio.Task[None] | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._closed = False
+        self._told = asyncio.Event()
+        self.ports: tuple[int, dict[str, str]] = (0, {})  # what the inbox has told last
+        self.on_ports: Callable[[], None] = lambda: None  # it has told something new
 
     async def start(self) -> None:
         """Connect. Raises OSError."""
         await self._connect()
         self._sweeping = self._loop.call_later(1.0, self._sweep)
+
+    async def first_ports(self) -> None:
+        """Wait until the inbox has told, once, at which ports of namespaces to listen."""
+        await self._told.wait()
 
     @property
     def connected(self) -> bool:
@@ -151,6 +167,17 @@ class Link:
             if sent is not None:
                 sent.answer(wrong)
 
+    def on_told_ports(self, number: int, ports: dict[str, str]) -> None:
+        """The inbox told at which ports of namespaces to listen."""
+        self.ports = number, ports
+        self._told.set()
+        self.on_ports()
+
+    def tell_listening(self, listening: ListeningReport) -> None:
+        """Tell the inbox where this process listens."""
+        if self._transport is not None:
+            self._transport.write(counts_frame(Counts(listening=listening)))
+
     def on_lost(self) -> None:
         """The connection is gone."""
         self._transport = None
@@ -185,7 +212,11 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         try:
             for frame in self._decoder.feed(data):
-                self._link.on_verdicts(read_verdicts(frame))
+                ports = read_ports(frame)
+                if ports is None:
+                    self._link.on_verdicts(read_verdicts(frame))
+                else:
+                    self._link.on_told_ports(*ports)
         except FrameError:  # it is no inbox
             self._transport.abort()
 

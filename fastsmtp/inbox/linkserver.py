@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
+from collections.abc import Mapping
 from time import monotonic
 from typing import Final, cast
 
@@ -13,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.errors import FrameError, StoreError
 from fastsmtp.goridge.frame import FrameDecoder
 from fastsmtp.inbox.arrival import make_arrival
-from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, read_frame, verdicts_frame
+from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, ports_frame, read_frame, verdicts_frame
 from fastsmtp.inbox.group import Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Reporter
@@ -70,6 +71,12 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server.add(self)
+        self._server.inbox.ports.add(self)
+
+    def tell_ports(self, number: int, ports: Mapping[str, str]) -> None:
+        """See `ports.PortProcess`."""
+        if self._transport is not None:
+            self._transport.write(ports_frame(number, ports))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -87,6 +94,7 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         self._reporter.end()
         self._server.remove(self)
+        self._server.inbox.ports.remove(self)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -94,6 +102,9 @@ class _Connection(asyncio.Protocol):
 
     def _on_counts(self, counts: Counts) -> None:
         self._reporter.report(counts.events)
+        if counts.listening is not None:
+            said = counts.listening
+            self._server.inbox.ports.on_listening(self, said.number, said.wrong, said.addresses)
         if counts.withdrawn:
             self._server.inbox.withdraw(counts.withdrawn)
 

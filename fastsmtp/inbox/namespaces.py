@@ -23,12 +23,16 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamespaceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `PUT /api/ns/{ns}` may say. `ttl` is in seconds, 0 = as the section `inbox` says."""
+    """What `PUT /api/ns/{ns}` may say. `ttl` is in seconds, 0 = as the section `inbox` says.
+
+    `listen` is where its own port is, `host:port`, "" without one.
+    """
 
     ttl: float = 0.0
     quota: Quota = Quota()
     on_quota: Literal["evict", "refuse", "count-only"] = "evict"
     keep: Literal["full", "summary", "count"] = "full"
+    listen: str = ""
 
 
 class NamespaceCounters(msgspec.Struct):

@@ -109,6 +109,7 @@ class InboxProcess:
             log.warning("mails without their octets were dropped", count=store.recovered)
         inbox = self._inbox = Inbox(store, log)
         await inbox.put("default")
+        inbox.restore_ports()
         self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())
         self._links = LinkServer(inbox, log, self._loop_delay)
         await self._links.start(inherited(assignment.link_fd))

@@ -316,6 +316,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             "username": "" if credentials is None else credentials.username or "",
         }
 
+    @property
+    def server(self) -> str:
+        """The name of its listener."""
+        return self._listening.server
+
     def shutdown(self) -> None:
         """The server stops: 421 now, or after the transaction that is under way; in a TLS handshake there is none."""
         if self._handshake is not None:

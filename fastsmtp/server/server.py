@@ -40,6 +40,7 @@ from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.listening import Listening, ReadBuffer
+from fastsmtp.server.namespaceports import NamespacePorts
 from fastsmtp.server.protocol import SMTPProtocol
 from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.tls import make_contexts
@@ -87,6 +88,7 @@ class Server:
         self._inbox_delay: Distribution | None = None  # what it has answered last
         self._link: Link | None = None  # to the inbox
         inbox = config.kept()
+        self._ports: NamespacePorts | None = None  # of namespaces
         self._resolver = Resolver([] if inbox is None else inbox.namespace)
         self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
@@ -174,8 +176,17 @@ class Server:
             self._listenings[name] = listening
             self._servers.append(await self._listen(bound[name], listening))
             self.addresses[name] = [format_address(bound[name])]
+        if self._link is not None:
+            await self._start_ports(self._link)
         self._sweep.start()
         self._loop_delay.start()
+
+    async def _start_ports(self, link: Link) -> None:
+        """Listen for namespaces, too, in the way of the first listener."""
+        first = next(iter(self._listenings.values()))
+        addresses = [address for listener in self.addresses.values() for address in listener]
+        self._ports = NamespacePorts(link, self._resolver, first, self._listen, addresses)
+        await self._ports.start()
 
     def _make_listening(
         self,
@@ -436,6 +447,8 @@ class Server:
             self._tempfiles.close()
 
     def _close_listeners(self) -> None:
+        if self._ports is not None:
+            self._ports.close()
         for missed in list(self._stood_in):
             self.stand_back(missed)
         for server in self._servers:

@@ -24,6 +24,16 @@ def bind(address: str) -> socket.socket:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
 
 
+def bind_shared(address: str) -> socket.socket:
+    """A bound socket for `host:port` beside others that are bound there by processes of ours. Raises StartError."""
+    parsed = parse_address(address)
+    assert isinstance(parsed, TCPAddress)
+    try:
+        return _bind_tcp(parsed, shared=True)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
 def listen_several(address: str, count: int) -> list[socket.socket]:
     """`count` sockets among which the kernel divides the clients of one address; one for all at a Unix path.
 
@@ -55,13 +65,13 @@ def format_address(bound: socket.socket) -> str:
     return f"unix:{name}" if bound.family == socket.AF_UNIX else format_peer(name)
 
 
-def _bind_tcp(address: TCPAddress) -> socket.socket:
+def _bind_tcp(address: TCPAddress, *, shared: bool = False) -> socket.socket:
     info = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # A name means its IPv4 address where it has one. All interfaces: one IPv6 socket that takes IPv4 too.
     info.sort(key=lambda item: item[0] != (socket.AF_INET if address.host else socket.AF_INET6))
     for index, (family, kind, protocol, _name, sockaddr) in enumerate(info, 1):
         try:
-            return _bound(socket.socket(family, kind, protocol), sockaddr, dual=not address.host)
+            return _bound(socket.socket(family, kind, protocol), sockaddr, dual=not address.host, shared=shared)
         except OSError as error:
             if index == len(info) or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                 raise

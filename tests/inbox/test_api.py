@@ -21,8 +21,9 @@ def test_a_namespace(serving: Serve) -> None:
             201,
             "run-1",
             0,
-            {"ttl": 3600.0, "quota": {"mails": 5, "bytes": 0}, "on_quota": "evict", "keep": "full"},
+            {"ttl": 3600.0, "quota": {"mails": 5, "bytes": 0}, "on_quota": "evict", "keep": "full", "listen": ""},
         )
+        assert (made["address"], made["smtp"]) == ("inbox+ns.run-1@example.com", None)  # no SMTP process is there
         assert made["urls"] == {
             "page": f"{call.url}/ui/ns/run-1",
             "api": f"{call.url}/api/ns/run-1",

@@ -205,6 +205,7 @@ async def _ask_about_namespaces(talk: Talk) -> None:
     for octets in (b"{", b'{"ttl": -1}', b"x" * 1_100_000):
         await talk("PUT", "/api/ns/run-1/w1", octets=octets)
     await talk("PUT", "/api/ns/A")
+    assert (await talk("PUT", "/api/ns/run-1/w1", {"listen": True}))[0] == 409  # no SMTP process is there
     for path in ("/api/ns?prefix=run", "/api/ledger"):
         assert (await talk("GET", path))[0] == 200
     for path in ("", "/cursor", "/ledger"):

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import smtplib
-import urllib.error
-import urllib.request
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
+from apicalls import call
 from servers import Serve, Server
-
-
-def call(server: Server, method: str, path: str, document: Any = None) -> tuple[int, Any]:
-    """Return status and document of an answer."""
-    octets = None if document is None else json.dumps(document).encode()
-    request = urllib.request.Request(f"{server.inbox}{path}", octets, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
 
 
 def send(server: Server, subject: str, namespace: str, to: str = "x@example.com") -> None:

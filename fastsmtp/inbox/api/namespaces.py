@@ -9,12 +9,15 @@ from aiohttp import web
 
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of, read_document, read_seconds
+from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import make_ledger
 from fastsmtp.inbox.namespaces import Namespace, NamespaceSettings
+from fastsmtp.inbox.ports import PortError
 from fastsmtp.inbox.summary import timestamp_ms
+from fastsmtp.system.addresses import TCPAddress, parse_address
 
 _MAX_TTL_S: Final = 366 * 86400.0
-_SETTINGS: Final = ("ttl", "quota", "on_quota", "keep")
+_SETTINGS: Final = ("ttl", "quota", "on_quota", "keep", "listen")
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -46,12 +49,27 @@ def shown(request: web.Request, namespace: Namespace) -> dict[str, Any]:
         "created_at": timestamp_ms(namespace.created_at),
         "used_at": timestamp_ms(namespace.used_at),
         "settings": msgspec.to_builtins(namespace.settings),
+        "address": f"inbox+ns.{namespace.name}@example.com",
+        "smtp": _smtp(request, namespace),
         "urls": {
             "page": f"{base}/ui/ns/{namespace.name}",
             "api": f"{base}/api/ns/{namespace.name}",
             "mailpit": f"{base}/ns/{namespace.name}",
         },
     }
+
+
+def _smtp(request: web.Request, namespace: Namespace) -> dict[str, Any] | None:
+    """Where an application sends mails, so that they come here."""
+    ports = request.app[INBOX].ports
+    address = ports.address(namespace.name) or ports.common
+    if not address:
+        return None
+    host, _colon, port = address.rpartition(":")
+    host = host.strip("[]")
+    if host in ("", "0.0.0.0", "::"):
+        host = request.url.host or ""
+    return {"host": host, "port": int(port), "username": namespace.name}
 
 
 async def list_namespaces(request: web.Request) -> web.Response:
@@ -78,14 +96,52 @@ async def put(request: web.Request) -> web.Response:
     document = await read_document(request, _SETTINGS)
     if "ttl" in document:
         document["ttl"] = read_seconds(document["ttl"], "/ttl", _MAX_TTL_S)
+    told = bool(document)
+    listen = _read_listen(request, name, document.pop("listen", False))
     try:
         settings = msgspec.convert(document, NamespaceSettings)
     except msgspec.ValidationError as error:
         raise Problem(422, str(error)) from None
     inbox = request.app[INBOX]
     new = inbox.namespace(name) is None
-    namespace = await inbox.put(name, settings if document or new else None)
+    if not (told or new):
+        return answer(shown(request, await inbox.put(name)))
+    address = await _listening(inbox, name, listen)
+    namespace = await inbox.put(name, msgspec.structs.replace(settings, listen=address))
     return answer(shown(request, namespace), 201 if new else 200)
+
+
+def _read_listen(request: web.Request, name: str, listen: Any) -> str:
+    """Return where a namespace is to listen, `host:port`, "" for nowhere. Raises Problem.
+
+    With `true` it stays where it is.
+    """
+    ports = request.app[INBOX].ports
+    if listen is True:
+        host = ports.common.rpartition(":")[0] or "127.0.0.1"
+        return ports.address(name) or f"{host}:0"
+    if listen is False:
+        return ""
+    try:
+        address = parse_address(listen) if isinstance(listen, str) else None
+    except ValueError as error:
+        raise bad("/listen", str(error)) from None
+    if not isinstance(address, TCPAddress):
+        raise bad("/listen", "true, false, or host:port")
+    return str(listen)
+
+
+async def _listening(inbox: Inbox, name: str, listen: str) -> str:
+    """Return where the namespace listens from now on. Raises Problem."""
+    if not listen:
+        await inbox.ports.close(name)
+        return ""
+    if listen == inbox.ports.address(name):
+        return listen
+    try:
+        return await inbox.ports.open(name, listen)
+    except PortError as error:
+        raise Problem(409, str(error), pointer="/listen") from None
 
 
 async def show(request: web.Request) -> web.Response:
