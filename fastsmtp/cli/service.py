@@ -23,7 +23,6 @@ from fastsmtp.cli.summary import banner, exposure, misunderstandings
 from fastsmtp.config.logs import LogsSettings
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import StartError
-from fastsmtp.ops.counters import Distribution
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.printer.archive import prepare
 from fastsmtp.processes.shares import process_count
@@ -37,6 +36,7 @@ from fastsmtp.workers.launch import run_on_init
 
 if TYPE_CHECKING:
     from fastsmtp.inbox.host import InboxHost
+    from fastsmtp.ops.snapshot import InboxSnapshot
 
 _CHANNEL = "smtp"
 
@@ -75,7 +75,7 @@ class _Server(Protocol):
 
     addresses: dict[str, list[str]]
     inbox: str  # path of the inbox's socket, to be set before `start`
-    ask_inbox: Callable[[], Awaitable[Distribution]] | None  # how late its loop was; set with `inbox`
+    ask_inbox: Callable[[], Awaitable[InboxSnapshot]] | None  # how it is; set with `inbox`
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -121,7 +121,7 @@ class WithInbox:
         self._server = server
         self._host = host
         self.inbox = ""
-        self.ask_inbox = host.loop_delays
+        self.ask_inbox = host.snapshot
 
     @property
     def addresses(self) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ import signal
 import socket
 from typing import Final
 
+import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger
 
@@ -19,7 +20,7 @@ from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
 from fastsmtp.inbox.process import InboxAssignment
-from fastsmtp.ops.counters import Distribution, Histogram
+from fastsmtp.ops.snapshot import InboxSnapshot
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.process import Identity, Process, own_command
 from fastsmtp.system.runtimedir import RuntimeDirectory
@@ -49,7 +50,7 @@ class InboxHost:
         self._caller: AsyncRPCClient | None = None
         self._exited = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
-        self._loop_delays: Distribution = (Histogram().counts, 0.0)
+        self._snapshot = InboxSnapshot()  # what was heard last
         self.path = ""  # of the socket for SMTP processes
         self.url = ""  # of the API
 
@@ -167,13 +168,14 @@ class InboxHost:
                 if self._process.returncode is not None:  # there is no new one whose end is waited for
                     self._exited.set()
 
-    async def loop_delays(self) -> Distribution:
-        """Return how late the loop of the process was since its start; without an answer, what was known before."""
+    async def snapshot(self) -> InboxSnapshot:
+        """Return how the process is; without an answer, what was known before, and that it is not up."""
+        self._snapshot = msgspec.structs.replace(self._snapshot, up=False)
         if self._caller is not None:
             with contextlib.suppress(CallError, ConnectionError, asyncio.TimeoutError):
-                asked = self._caller.call("inbox.LoopDelays", None, Distribution)
-                self._loop_delays = await asyncio.wait_for(asked, ANSWER_S)
-        return self._loop_delays
+                asked = self._caller.call("inbox.Snapshot", None, InboxSnapshot)
+                self._snapshot = await asyncio.wait_for(asked, ANSWER_S)
+        return self._snapshot
 
     def reopen_logs(self) -> None:
         """After our own were."""

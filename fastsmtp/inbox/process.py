@@ -22,11 +22,13 @@ from fastsmtp.inbox.api.app import make_app
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.retention import Retention
+from fastsmtp.inbox.snapshot import take_snapshot
 from fastsmtp.inbox.store import Store
 from fastsmtp.ops.counters import Histogram
 from fastsmtp.ops.httpserver import HTTPServer
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.ops.loopwatch import watch_loop
+from fastsmtp.ops.snapshot import InboxSnapshot
 from fastsmtp.system.clients import ClientLimits
 from fastsmtp.system.loop import run
 from fastsmtp.system.loopdelay import LoopDelay
@@ -61,7 +63,7 @@ class InboxProcess:
             "inbox.Start": Method(self._start, InboxAssignment),
             "inbox.Stop": Method(self._stop),
             "inbox.Reopen": Method(self._reopen),
-            "inbox.LoopDelays": Method(lambda _: (self._delays.counts, self._delays.total)),
+            "inbox.Snapshot": Method(self._snapshot),
         }
         self._delays = Histogram()  # of our event loop
         self._loop_delay: LoopDelay | None = None
@@ -119,6 +121,12 @@ class InboxProcess:
         self._http = HTTPServer("inbox.address", inherited(assignment.http_fd), limits)
         await self._http.serve(make_app(inbox, settings, assignment.config.smtp, log))
         return self._http.url
+
+    async def _snapshot(self, _: object) -> InboxSnapshot:
+        delays = (self._delays.counts, self._delays.total)
+        if self._inbox is None:
+            return InboxSnapshot(delays)
+        return await take_snapshot(self._inbox, delays)
 
     def _stop(self, _: object) -> bool:
         self._stopping.set()

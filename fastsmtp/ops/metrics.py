@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from fastsmtp.ops.appmetrics import AppMetric
 from fastsmtp.ops.counters import BOUNDS, Counters, Histogram
-from fastsmtp.ops.snapshot import Snapshot
+from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
 
 _UNTYPED = re.compile(rb"^(# TYPE \S+) untyped$", re.MULTILINE)
 
@@ -42,6 +42,8 @@ class MetricsCollector(Collector):
         yield from self._emails(snapshot, counters)
         yield from self._sessions(snapshot, counters)
         yield _loop_delay(counters)
+        if snapshot.inbox is not None:
+            yield from _inbox(snapshot.inbox)
 
     # As RoadRunner's plugins have them: https://docs.roadrunner.dev/docs/logging-and-observability/metrics
 
@@ -115,6 +117,23 @@ class MetricsCollector(Collector):
         yield _by_label(
             "rr_smtp_violations", "Violations; counted when their session ends.", "code", counters.violations
         )
+
+
+def _inbox(inbox: InboxSnapshot) -> Iterator[Metric]:
+    for name, text, value in (
+        ("up", "Whether the inbox process answers.", int(inbox.up)),
+        ("full", "1 while mails cannot be stored.", int(bool(inbox.trouble))),
+        ("namespaces", "Namespaces.", inbox.namespaces),
+        ("mails", "Accepted mails in the inbox.", inbox.mails),
+        ("unread", "Those of them that are unread.", inbox.unread),
+        ("bytes", "Octets of them.", inbox.octets),
+        ("waits", "Calls that wait for mails.", inbox.waits),
+        ("streams", "Streams of events.", inbox.streams),
+    ):
+        yield GaugeMetricFamily(f"rr_smtp_inbox_{name}", text, value)
+    yield _by_label("rr_smtp_inbox_arrivals", "Mails that came to the inbox.", "outcome", inbox.arrivals)
+    yield _by_label("rr_smtp_inbox_gone", "Accepted mails that are kept no longer.", "reason", inbox.gone)
+    yield CounterMetricFamily("rr_smtp_inbox_commits", "Groups of mails committed.", inbox.commits)
 
 
 def _loop_delay(counters: Counters) -> Metric:

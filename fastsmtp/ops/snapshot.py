@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fastsmtp.ops.counters import Counters, CountersSnapshot
+from fastsmtp.ops.counters import INBOX, Counters, CountersSnapshot, Distribution, Histogram
 
 if TYPE_CHECKING:
     from fastsmtp.ops.methods import ManagedPool
@@ -24,6 +24,23 @@ class ShownWorker(msgspec.Struct, frozen=True):
     pid: int
     status_text: str
     memory_bytes: int
+
+
+class InboxSnapshot(msgspec.Struct, frozen=True):
+    """The inbox process at one moment. Counters of its store only grow; those of the process begin with it."""
+
+    loop_delays: Distribution = (Histogram().counts, 0.0)  # since the process began
+    up: bool = False
+    namespaces: int = 0
+    mails: int = 0
+    unread: int = 0
+    octets: int = 0
+    arrivals: dict[str, int] = {}  # by outcome
+    gone: dict[str, int] = {}  # by what became of them: deleted, evicted, expired
+    commits: int = 0  # groups of mails
+    waits: int = 0
+    streams: int = 0
+    trouble: str = ""  # why mails cannot be stored
 
 
 class Snapshot(msgspec.Struct):
@@ -46,6 +63,7 @@ class Snapshot(msgspec.Struct):
     start_failures: int = 0
     shown: list[ShownWorker] = []
     counters: CountersSnapshot | None = None  # None: metrics are not served
+    inbox: InboxSnapshot | None = None  # None: there is no inbox, or it was not asked
 
     @classmethod
     def of(cls, pool: ManagedPool, connections: int, inflight_bytes: int, counters: Counters | None) -> Snapshot:
@@ -86,6 +104,11 @@ class Snapshot(msgspec.Struct):
         if self.counters is not None:
             delays = {**self.counters.loop_delays, process: (counts, total)}
             self.counters = msgspec.structs.replace(self.counters, loop_delays=delays)
+
+    def set_inbox(self, inbox: InboxSnapshot) -> None:
+        """Let this be what the inbox has answered."""
+        self.inbox = inbox
+        self.set_loop_delay(INBOX, *inbox.loop_delays)
 
     def all_counters(self) -> Counters:
         """The counters as metrics want them."""

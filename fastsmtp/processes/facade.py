@@ -15,10 +15,10 @@ from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, NoAnswerError
 from fastsmtp.goridge.rpc import Method
 from fastsmtp.ops.appmetrics import AppMetrics
-from fastsmtp.ops.counters import INBOX, PARENT, Distribution, Histogram
+from fastsmtp.ops.counters import PARENT, Histogram
 from fastsmtp.ops.endpoints import Watched
 from fastsmtp.ops.methods import common_methods, pool_stats
-from fastsmtp.ops.snapshot import Snapshot
+from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
 from fastsmtp.processes.slot import ANSWER_TIMEOUT_S, Slot
 from fastsmtp.text import timestamp
 
@@ -33,8 +33,8 @@ class Facade:
         self._slots = slots
         self._log = log
         self._started = time.time()
-        self.ask_inbox: Callable[[], Awaitable[Distribution]] | None = None  # how late its loop was, where there is one
-        self._inbox_delay: Distribution | None = None  # what it has answered last
+        self.ask_inbox: Callable[[], Awaitable[InboxSnapshot]] | None = None  # how it is, where there is one
+        self._inbox_snapshot: InboxSnapshot | None = None  # what it has answered last
         self.loop_delays = Histogram()  # of our own loop
         self._past = Snapshot()  # what remains of those that are gone
         self._app_metrics = AppMetrics(config.metrics)
@@ -58,10 +58,10 @@ class Facade:
     # what all of them did
 
     async def refresh(self) -> None:
-        """Ask each process for its snapshot, and the inbox how late its loop was."""
+        """Ask each process for its snapshot, and the inbox for its own."""
         await asyncio.gather(*(slot.refresh() for slot in self._slots))
         if self.ask_inbox is not None:
-            self._inbox_delay = await self.ask_inbox()
+            self._inbox_snapshot = await self.ask_inbox()
 
     async def look(self, idle_only: bool) -> None:
         """Ask each process for its snapshot, and wait until one of them can work, or all have answered in time."""
@@ -90,8 +90,8 @@ class Facade:
             if slot.snapshot is not None:
                 total.add(slot.snapshot)
         total.set_loop_delay(PARENT, self.loop_delays.counts, self.loop_delays.total)
-        if self._inbox_delay is not None:
-            total.set_loop_delay(INBOX, *self._inbox_delay)
+        if self._inbox_snapshot is not None:
+            total.set_inbox(self._inbox_snapshot)
         return total
 
     def pids(self) -> list[int]:

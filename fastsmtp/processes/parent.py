@@ -20,9 +20,9 @@ from fastsmtp.capture.undecided import sweep_leftovers
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import RPCServer
-from fastsmtp.ops.counters import Distribution
 from fastsmtp.ops.endpoints import Endpoints
 from fastsmtp.ops.loopwatch import watch_loop
+from fastsmtp.ops.snapshot import InboxSnapshot
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment, OwnFile
 from fastsmtp.processes.facade import Facade
 from fastsmtp.processes.orphans import Orphans, adopt_orphans
@@ -53,7 +53,7 @@ class Parent:
         self._count = count
         self._save = save
         self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
-        self.ask_inbox: Callable[[], Awaitable[Distribution]] | None = None  # how late its loop was; set with `inbox`
+        self.ask_inbox: Callable[[], Awaitable[InboxSnapshot]] | None = None  # how it is; set with `inbox`
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()
         self._home: RuntimeDirectory | None = None  # has one for each child
         self._listeners: dict[str, list[socket.socket]] = {}

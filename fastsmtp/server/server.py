@@ -34,7 +34,7 @@ from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.appmetrics import AppMetrics
-from fastsmtp.ops.counters import INBOX, SMTP, Counters, Distribution
+from fastsmtp.ops.counters import SMTP, Counters
 from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.ops.methods import Control
@@ -57,7 +57,7 @@ from fastsmtp.workers.pool import Pool
 from fastsmtp.workers.resetter import Resets
 
 if TYPE_CHECKING:
-    from fastsmtp.ops.snapshot import Snapshot
+    from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
 
 _BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
 _SPARE_DESCRIPTORS = 64  # kept for tempfiles, logs and new workers
@@ -84,8 +84,8 @@ class Server:
         self._save = save
         self._place = place
         self.inbox = ""  # path of the inbox's socket, to be set before `start`; "" = there is none
-        self.ask_inbox: Callable[[], Awaitable[Distribution]] | None = None  # how late its loop was; set with `inbox`
-        self._inbox_delay: Distribution | None = None  # what it has answered last
+        self.ask_inbox: Callable[[], Awaitable[InboxSnapshot]] | None = None  # how it is; set with `inbox`
+        self._inbox_snapshot: InboxSnapshot | None = None  # what it has answered last
         self._link: Link | None = None  # to the inbox
         inbox = config.kept()
         self._ports: NamespacePorts | None = None  # of namespaces
@@ -422,13 +422,13 @@ class Server:
 
         assert self._pool is not None
         snapshot = Snapshot.of(self._pool, len(self._connections), self._backpressure.held, self._counters)
-        if self._inbox_delay is not None:
-            snapshot.set_loop_delay(INBOX, *self._inbox_delay)
+        if self._inbox_snapshot is not None:
+            snapshot.set_inbox(self._inbox_snapshot)
         return snapshot
 
     async def _refresh(self) -> None:
         if self.ask_inbox is not None:
-            self._inbox_delay = await self.ask_inbox()
+            self._inbox_snapshot = await self.ask_inbox()
 
     def _abort_connections(self) -> None:
         for connection in list(self._connections):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import smtplib
 import socket
 import subprocess
@@ -13,7 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from apicalls import call
 from gates import Gate
+from procs import children_of
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Serve, Server
 from waits import wait_until
@@ -231,3 +235,53 @@ def test_signals_stay_ours_and_stdout_stays_empty(serve: Serve) -> None:
     assert server.stop() == 0
     assert server.printed == []
     assert logged(server, "aiohttp") == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_inbox_is_counted(serve: Serve, processes: int) -> None:
+    server = serve({**METRICS, "inbox": {"address": "127.0.0.1:0"}, "smtp": {"processes": processes}})
+    with smtplib.SMTP(server.host, server.port, timeout=30) as client:
+        for _ in range(3):
+            client.sendmail("a@example.com", ["b@example.com"], "Subject: x\r\n\r\nhello\r\n")
+    assert call(server, "DELETE", "/api/ns/default/mails/latest")[0] == 200
+    found = _inbox_samples(scrape(server))
+    assert found.pop("bytes") == 2 * call(server, "GET", "/api/ns/default/mails")[1]["mails"][0]["size"]
+    assert 1 <= found.pop("commits_total") <= 3
+    assert found == {
+        "up": 1,
+        "full": 0,
+        "namespaces": 1,
+        "mails": 2,
+        "unread": 2,
+        "waits": 0,
+        "streams": 0,
+        "arrivals_total": {"accepted": 3},
+        "gone_total": {"deleted": 1},
+    }
+
+
+def _inbox_samples(samples: dict[tuple[str, ...], float]) -> dict[str, Any]:
+    """Values by name; those with labels by label, without those that are 0."""
+    found: dict[str, Any] = {}
+    for (name, *labels), value in samples.items():
+        if name.startswith("inbox_") and not name.endswith("_created"):
+            if not labels:
+                found[name] = value
+            elif value:
+                found.setdefault(name, {})[labels[0]] = value
+    return {name.removeprefix("inbox_"): value for name, value in found.items()}
+
+
+def test_an_inbox_that_does_not_answer_is_shown(serve: Serve) -> None:
+    server = serve({**METRICS, "inbox": {"address": "127.0.0.1:0"}})
+    [inbox] = [pid for pid in children_of(server.process.pid) if b"inbox.process" in _command(pid)]
+    os.kill(inbox, signal.SIGSTOP)
+    try:
+        assert scrape(server)["inbox_up",] == 0
+    finally:
+        os.kill(inbox, signal.SIGCONT)
+    wait_until(lambda: scrape(server)["inbox_up",] == 1)
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from fastsmtp.ops.counters import BOUNDS, PROCESSES, Counters
 from fastsmtp.ops.metrics import Exposition, MetricsCollector, ProcessesCollector
-from fastsmtp.ops.snapshot import ShownWorker, Snapshot
+from fastsmtp.ops.snapshot import InboxSnapshot, ShownWorker, Snapshot
 from fastsmtp.smtp.events import AbortReason
 from fastsmtp.smtp.replies import MECHANISMS
 from fastsmtp.smtp.session import VERDICT_REPLIES
@@ -52,6 +52,9 @@ def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
         starts=6,
         start_failures=7,
         shown=list(workers),
+        inbox=InboxSnapshot(
+            up=True, mails=4, octets=4000, arrivals={"accepted": 6}, gone={"deleted": 2}, trouble="full"
+        ),
         counters=counters.snapshot(),
     )
 
@@ -211,6 +214,25 @@ def test_sessions() -> None:
         "inbox": 1,
     }
     assert delays["rr_smtp_loop_delay_seconds_sum", "inbox"] == 0.3
+
+
+def test_the_inbox() -> None:
+    found = scrape(Counters())
+    prefix = "rr_smtp_inbox_"
+    gauges = [family for name, family in found.items() if name.startswith(prefix) and family.type == "gauge"]
+    assert {family.name.removeprefix(prefix): family.samples[0].value for family in gauges} == {
+        "up": 1,
+        "full": 1,
+        "namespaces": 0,
+        "mails": 4,
+        "unread": 0,
+        "bytes": 4000,
+        "waits": 0,
+        "streams": 0,
+    }
+    assert counted(found["rr_smtp_inbox_arrivals"]) == {("accepted",): 6}
+    assert counted(found["rr_smtp_inbox_gone"]) == {("deleted",): 2}
+    assert values(found["rr_smtp_inbox_commits"]) == {("rr_smtp_inbox_commits_total",): 0}
 
 
 def all_samples() -> set[str]:
