@@ -82,6 +82,7 @@ class _Server(Protocol):
     def abort(self) -> None: ...
     def reset(self) -> None: ...
     def reopen_logs(self) -> None: ...
+    def tell_launches(self) -> None: ...
 
 
 def _make_server(config: Config, save: str) -> _Server:
@@ -158,6 +159,10 @@ class WithInbox:
         self._server.reopen_logs()
         self._host.reopen_logs()
 
+    def tell_launches(self) -> None:
+        """There is a new guard, which has to be told what there is."""
+        self._server.tell_launches()
+
 
 class _Service:
     """One run of a server between start and the last signal."""
@@ -186,7 +191,10 @@ class _Service:
 
     async def _serve(self, handle: Handle) -> None:
         _refuse_if_owned(self.wishes.pid_file)
-        with reaping(launched), guarded(self.log), _standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"):
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(reaping(launched))
+            await stack.enter_async_context(guarded(self.log, self.server.tell_launches))
+            stack.enter_context(_standing(self.wishes.pid_file, "pid", f"{os.getpid()}\n"))
             if not await unless(self.stopping, self.server.start()):
                 self.server.abort()
                 return

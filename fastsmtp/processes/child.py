@@ -24,7 +24,7 @@ from fastsmtp.ops.log import Logs, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
 from fastsmtp.server.server import Server, ServerPlace
 from fastsmtp.system.loop import run, unless
-from fastsmtp.system.process import tell_launches
+from fastsmtp.system.process import tell_launches, told_launches
 from fastsmtp.system.runtimedir import leave, lock
 from fastsmtp.system.sharedcount import SharedCount
 from fastsmtp.system.signals import signal_handlers
@@ -50,6 +50,7 @@ class Child:
             "process.Start": Method(self._start, Assignment),
             "process.Stop": Method(self._stop),
             "process.Reopen": Method(self._reopen),
+            "process.TellLaunches": Method(self._tell_launches),
         }
         self._output: Logs | None = None
         self._server: Server | None = None
@@ -147,6 +148,10 @@ class Child:
             "process.StandIn": Method(server.stand_in, int),
             "process.StandBack": Method(stand_back, int),
         }
+
+    def _tell_launches(self, _: object) -> bool:
+        tell_launches(told_launches())
+        return True
 
     def _reopen(self, _: object) -> bool:
         if self._output is not None:

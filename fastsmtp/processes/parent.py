@@ -264,6 +264,11 @@ class Parent:
         for slot in self._slots:
             slot.reopen_logs()
 
+    def tell_launches(self) -> None:
+        """There is a new guard: the children tell it what they have launched."""
+        for slot in self._slots:
+            slot.tell_launches()
+
     # the end
 
     async def stop(self) -> None:

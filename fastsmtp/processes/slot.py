@@ -199,6 +199,11 @@ class Slot:
         if self._caller is not None:
             _forget(self._caller.call("process.Reopen"))
 
+    def tell_launches(self) -> None:
+        """There is a new guard, which has to be told what there is."""
+        if self._caller is not None:
+            _forget(self._caller.call("process.TellLaunches"))
+
     def signal(self, number: int) -> None:
         """Send a signal to the child, if there is one."""
         if self.pid:

@@ -416,6 +416,9 @@ class Server:
     def reopen_logs(self) -> None:
         """Nothing: there is no other process that writes them."""
 
+    def tell_launches(self) -> None:
+        """Nothing: there is no other process that launches any."""
+
     def snapshot(self) -> Snapshot:
         """What it did and does, for metrics and for the parent of several."""
         from fastsmtp.ops.snapshot import Snapshot  # most servers are one process

@@ -1,8 +1,9 @@
 """Kills what a server leaves running when it is killed. A program of its own, which `guard.py` starts.
 
-Its arguments are two descriptors of pipes and a number of seconds. From the first come the pids of processes that lead
-a group of their own, a line each. Of the second the server alone holds the other end: that it is closed means that the
-server has ended, however. What is in the groups has the seconds then to leave by itself, and is killed.
+Its arguments are three descriptors of pipes, a number of seconds, and the pid of the server, which is there for people
+only. From the first come the pids of processes that lead a group of their own, a line each. Of the second the server
+alone holds the other end: that it is closed means that the server has ended, however. What is in the groups has the
+seconds then to leave by itself, and is killed. To the third our own pid is written when all is watched.
 
 A number that was a group's can become another process's, a pidfd cannot: one is held of each leader, and from the end
 of the server on of each process in its group. As long as one of them lives the number stands for that group.
@@ -37,8 +38,7 @@ class Groups:
         octets = os.read(source, _READ_BYTES)
         *lines, self._rest = (self._rest + octets).split(b"\n")
         for pid in map(int, lines):
-            if pid != os.getpid():
-                self._hold(pid, pid)
+            self._hold(pid, pid)
         return bool(octets)
 
     def hold_members(self) -> None:
@@ -73,15 +73,21 @@ class Groups:
 
 
 def main() -> None:
-    """Watch until the server has ended, and everything that it had started."""
-    source, life, grace_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    """Leave the server's children, then watch until it has ended, and everything that it had started."""
+    source, life, hello = map(int, sys.argv[1:4])
+    _leave_family()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the server, which ends us by its end
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
     poll = select.poll()
     poll.register(source, select.POLLIN)
     poll.register(life, select.POLLIN)
-    groups = Groups(poll)
+    os.write(hello, b"%d" % os.getpid())
+    os.close(hello)
+    _watch(source, life, float(sys.argv[4]), Groups(poll), poll)
+
+
+def _watch(source: int, life: int, grace_s: float, groups: Groups, poll: select.poll) -> None:
     deadline = 0.0  # 0.0: the server lives
     while not deadline or (groups and time.monotonic() < deadline):
         left_ms = max(0.0, deadline - time.monotonic()) * 1000 + 1 if deadline else None
@@ -97,6 +103,18 @@ def main() -> None:
             deadline = time.monotonic() + grace_s
             groups.hold_members()
     groups.kill()
+
+
+def _leave_family() -> None:
+    """Go on as a process whose parent has ended, in a group of its own: with that of the parent it would be killed."""
+    moved, ours = os.pipe()
+    if os.fork():
+        os.close(ours)
+        os.read(moved, 1)  # to the end of the pipe
+        os._exit(0)
+    os.setpgid(0, 0)
+    os.close(moved)
+    os.close(ours)
 
 
 def _group_of(pid: int) -> int:

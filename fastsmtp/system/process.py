@@ -65,8 +65,16 @@ def launched() -> Collection[int]:
 
 
 def tell_launches(descriptor: int) -> None:
-    """Write the pid of each process that is launched from now on to `descriptor`, a line each; -1 = nowhere."""
+    """Write the pids of what is `launched`, now and from now on, to `descriptor`, a line each; -1 = nowhere."""
     _told[:] = [descriptor] if descriptor >= 0 else []
+    for pid in _launched:
+        _tell(pid)
+
+
+def _tell(pid: int) -> None:
+    for told in _told:
+        with contextlib.suppress(OSError):  # full, or without a reader
+            os.write(told, b"%d\n" % pid)
 
 
 def told_launches() -> int:
@@ -136,9 +144,7 @@ class Process:
         self._popen = _popen(command, identity, env, pipes, inherit_output, pass_fds)
         self.pid = self._popen.pid
         _launched.add(self.pid)
-        for told in _told:
-            with contextlib.suppress(OSError):  # full, or without a reader
-                os.write(told, b"%d\n" % self.pid)
+        _tell(self.pid)
         self.returncode: int | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         outputs = [self._popen.stderr] if pipes else [self._popen.stdout, self._popen.stderr]

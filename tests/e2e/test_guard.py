@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from procs import all_children_of, children_of, descriptors, guard_of, wait_until_gone
+from procs import children_of, descriptors, guard_of, guards_of, wait_until_gone
 from servers import WORKERS, Serve, Server
 from startserver import merge
 from waits import wait_until
@@ -30,8 +30,13 @@ MODES: dict[str, dict[str, Any]] = {
 
 def descendants(pid: int) -> list[int]:
     """All processes below this one."""
-    children = all_children_of(pid)
+    children = children_of(pid)
     return [*children, *(below for child in children for below in descendants(child))]
+
+
+def family(server: Server) -> list[int]:
+    """All processes of a server but itself."""
+    return [guard_of(server.process.pid), *descendants(server.process.pid)]
 
 
 @contextlib.contextmanager
@@ -42,7 +47,7 @@ def hanging(server: Server) -> Iterator[list[int]]:
             wire = held.enter_context(Wire(server))
             wire.begin()
             wire.send(MAIL % b"x")
-        pids = descendants(server.process.pid)
+        pids = family(server)
         wait_until(lambda: all(is_asleep(pid) for pid in pids))
         yield pids
 
@@ -66,7 +71,7 @@ def test_a_worker_that_hangs_does_not_outlive_a_killed_server(serve: Serve, mode
 
 def test_a_worker_that_is_stopped_does_not_outlive_a_killed_server(serve: Serve) -> None:
     server = serve(ONE, worker="record.php")
-    pids = descendants(server.process.pid)
+    pids = family(server)
     for pid in children_of(server.process.pid):
         os.kill(pid, signal.SIGSTOP)
     server.kill()
@@ -101,7 +106,7 @@ def test_workers_do_not_outlive_a_killed_process_of_several(serve: Serve) -> Non
     server = serve(settings, worker="hangs.php")
     with hanging(server):
         killed, other = children_of(server.process.pid)
-        workers = all_children_of(killed)
+        workers = children_of(killed)
         os.kill(killed, signal.SIGKILL)
         wait_until_gone(*workers)
         wait_for_log(server, "process started again")
@@ -124,12 +129,36 @@ def test_the_guard_forgets_workers_that_have_ended_and_ends_with_the_server(serv
     wait_until_gone(guard)
 
 
-def test_a_guard_that_was_killed_is_told_and_waited_for(serve: Serve) -> None:
-    server = serve(TWO)
-    guard = guard_of(server.process.pid)
-    os.kill(guard, signal.SIGKILL)
+@pytest.mark.parametrize("settings", [ONE, TWO], ids=["one process", "two processes"])
+def test_the_guard_is_no_child_of_the_server(serve: Serve, settings: dict[str, Any]) -> None:
+    server = serve(settings)
+    assert guard_of(server.process.pid) not in descendants(server.process.pid)
+
+
+@pytest.mark.parametrize("settings", [ONE, TWO], ids=["one process", "two processes"])
+def test_a_guard_that_was_killed_is_started_again_and_told_what_there_is(
+    serve: Serve, settings: dict[str, Any]
+) -> None:
+    server = serve(settings, worker="hangs.php")
+    os.kill(guard_of(server.process.pid), signal.SIGKILL)
     wait_for_log(server, "no guard: workers that hang would outlive a server that is killed")
-    wait_until(lambda: guard not in all_children_of(server.process.pid))
+    wait_for_log(server, "guard started again")
+    with hanging(server) as pids:
+        server.kill()
+        wait_until_gone(*pids)
+
+
+def test_a_guard_that_is_killed_again_and_again_is_awaited_longer_each_time(serve: Serve) -> None:
+    server = serve(ONE)
+    for times in range(1, 4):
+        os.kill(guard_of(server.process.pid), signal.SIGKILL)
+        wait_for_log(server, "guard started again", times)
+    lost = wait_for_log(server, "no guard", 3)
+    assert [line.rpartition("delay=")[2] for line in lost] == ["0.1s", "0.2s", "0.4s"]
     with Wire(server) as wire:
         wire.begin()
         assert wire.ask(MAIL % b"x") == ACCEPTED
+    guard = guard_of(server.process.pid)
+    assert server.stop() == 0
+    wait_until_gone(guard)
+    assert guards_of(server.process.pid) == []

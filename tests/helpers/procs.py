@@ -7,7 +7,7 @@ import os
 import select
 from pathlib import Path
 
-from waits import PATIENCE_S
+from waits import PATIENCE_S, wait_until
 
 
 def alive(pid: int) -> bool:
@@ -30,24 +30,26 @@ def wait_until_gone(*pids: int) -> None:
 
 
 def guard_of(pid: int) -> int:
-    """The guard of a server."""
-    [guard] = [child for child in all_children_of(pid) if _is_guard(child)]
+    """The guard of a server, which is no child of it."""
+    wait_until(lambda: len(guards_of(pid)) == 1)  # what leaves the server's children is there twice for a moment
+    [guard] = guards_of(pid)
     return guard
 
 
-def children_of(pid: int) -> list[int]:
-    """Its children without the guard, those that have ended and are not reaped too."""
-    return [child for child in all_children_of(pid) if not _is_guard(child)]
+def guards_of(pid: int) -> list[int]:
+    """Those that say so in their command lines, and live."""
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_guard_of(entry, pid)]
 
 
-def _is_guard(pid: int) -> bool:
+def _is_guard_of(entry: Path, pid: int) -> bool:
     try:
-        return b"guardprocess.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
+        *command, argument, _end = (entry / "cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
         return False
+    return argument == b"%d" % pid and any(word.endswith(b"guardprocess.py") for word in command)
 
 
-def all_children_of(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     """Its children, those that have ended and are not reaped too."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
