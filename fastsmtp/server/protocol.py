@@ -375,7 +375,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         try:
             while events := session.take_events():
                 if self._late:
-                    self._late += map(kept, events)
+                    self._postpone(events)
                 else:
                     self._carry_out_all(events)
         except Exception:
@@ -408,6 +408,13 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             if self._late:
                 self._late += map(kept, events[place:])
                 return
+
+    def _postpone(self, events: list[Event]) -> None:
+        """Keep events behind those that are late; the mail data of a mail that is broken off is not looked at."""
+        for event in events:
+            if isinstance(event, MailAborted):
+                self._late = _without_last_mail(self._late)
+            self._late.append(kept(event))
 
     def _catch_up_later(self) -> None:
         if not self._flow.reasons & LATE:
@@ -598,3 +605,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         handshake, self._handshake = self._handshake, None
         assert handshake is not None
         handshake.fail(reason)
+
+
+def _without_last_mail(late: list[Event]) -> list[Event]:
+    """The events without the octets of the mail that is under way at their end."""
+    begins = len(late)
+    while begins and not isinstance(late[begins - 1], (MailBegin, MailEnd)):
+        begins -= 1
+    return [*late[:begins], *(event for event in late[begins:] if not isinstance(event, MailOctets))]
