@@ -1,6 +1,10 @@
 """The way from an SMTP process to the inbox: one connection with many mails in flight, made again where it breaks.
 
 A mail whose acknowledgement was lost is sent again after a reconnect; the inbox knows it by its uuid.
+
+What is written and not acknowledged has a limit: `window` octets, or one mail that is larger. Other mails wait here, at
+most `patience_s`, and their sessions with them: backpressure counts them. However many mails are refused while the
+inbox reads nothing, no more than the window stays in memory.
 """
 
 from __future__ import annotations
@@ -26,19 +30,22 @@ from fastsmtp.inbox.frames import (
 from fastsmtp.inbox.ledger import BEGUN, ENDS
 from fastsmtp.system.backoff import Backoff
 
+WINDOW: Final = 16 * 1024 * 1024  # octets: a group of mails is committed while the next one is on its way
 PATIENCE_S: Final = 10.0  # for an inbox that was killed, or whose disk is stuck; then the mail is refused
 
 
 class _Sent:
     """A mail that is not acknowledged yet."""
 
-    __slots__ = ("answer", "deadline", "segments", "uuid")
+    __slots__ = ("answer", "deadline", "octets", "segments", "uuid", "written")
 
     def __init__(
         self, uuid: str, segments: list[bytes | bytearray], deadline: float, answer: Callable[[str], None]
     ) -> None:
         self.uuid = uuid
         self.segments = segments
+        self.octets = sum(map(len, segments))
+        self.written = False  # to some connection: the inbox may have it
         self.deadline = deadline  # loop time
         self.answer = answer
 
@@ -46,7 +53,9 @@ class _Sent:
 class Link:
     """Sends mails to the inbox at a Unix socket, and tells what became of each."""
 
-    def __init__(self, path: str, log: FilteringBoundLogger, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, path: str, log: FilteringBoundLogger, *, patience_s: float = PATIENCE_S, window: int = WINDOW
+    ) -> None:
         self._path = path
         self._log = log
         self._patience_s = patience_s
@@ -54,6 +63,11 @@ class Link:
         self._transport: asyncio.Transport | None = None
         self._sent: dict[int, _Sent] = {}  # by number, the oldest first
         self._number = 0
+        self._window = window
+        self._waiting: dict[int, None] = {}  # numbers of mails that are not written, the oldest first
+        self._written: dict[int, int] = {}  # octets of what is written and not acknowledged, by number
+        self._in_flight = 0  # the sum of them
+        self._blocked = False  # the inbox reads nothing at the moment
         self._withdrawn: list[str] = []
         self._events: dict[str, dict[str, int]] = {}  # not told yet, by namespace
         self._open: dict[str, int] = {}  # mails that have begun and not ended, by namespace
@@ -94,9 +108,28 @@ class Link:
         self._number = (self._number + 1) % MAX_NUMBER
         segments = mail_frame(self._number, head, payload, raw)
         self._sent[self._number] = _Sent(uuid, segments, self._loop.time() + self._patience_s, answer)
-        if self._transport is not None:
-            self._flush_counts()
-            self._transport.writelines(segments)
+        self._waiting[self._number] = None
+        self._write_waiting()
+
+    @property
+    def in_flight(self) -> int:
+        """Octets of mails that are written and not acknowledged."""
+        return self._in_flight
+
+    def _write_waiting(self) -> None:
+        """Write the mails for which there is room, in the order in which they came."""
+        transport = self._transport
+        while self._waiting and transport is not None:
+            number = next(iter(self._waiting))
+            sent = self._sent[number]
+            if self._in_flight and self._in_flight + sent.octets > self._window:
+                return
+            del self._waiting[number]
+            self._written[number] = sent.octets
+            self._in_flight += sent.octets
+            sent.written = True
+            self._write_counts(transport)
+            transport.writelines(sent.segments)
 
     def count(self, namespace: str, event: str, step: int = 1) -> None:
         """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon."""
@@ -115,8 +148,12 @@ class Link:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        if self._transport is not None and (self._events or self._withdrawn):
-            self._transport.write(counts_frame(Counts(self._events, self._withdrawn)))
+        if self._transport is not None and not self._blocked:
+            self._write_counts(self._transport)
+
+    def _write_counts(self, transport: asyncio.Transport) -> None:
+        if self._events or self._withdrawn:
+            transport.write(counts_frame(Counts(self._events, self._withdrawn)))
             self._events, self._withdrawn = {}, []
 
     def close(self) -> None:
@@ -141,7 +178,9 @@ class Link:
     def _refuse(self, numbers: list[int], why: str) -> None:
         for number in numbers:
             sent = self._sent.pop(number)
-            self._withdrawn.append(sent.uuid)  # it may have been committed all the same
+            self._waiting.pop(number, None)
+            if sent.written:
+                self._withdrawn.append(sent.uuid)  # it may have been committed all the same
             self._loop.call_soon(sent.answer, why)
         self._flush_counts()
 
@@ -157,15 +196,22 @@ class Link:
             events = self._events.setdefault(namespace, {})
             events[BEGUN] = count + sum(events.get(event, 0) for event in ENDS)
         self._flush_counts()
-        for sent in self._sent.values():
-            transport.writelines(sent.segments)
+        self._waiting = dict.fromkeys(self._sent)
+        self._write_waiting()
 
     def on_verdicts(self, verdicts: list[tuple[int, str]]) -> None:
         """The inbox told what became of mails."""
         for number, wrong in verdicts:
+            self._in_flight -= self._written.pop(number, 0)
             sent = self._sent.pop(number, None)
             if sent is not None:
                 sent.answer(wrong)
+        self._write_waiting()
+
+    def on_blocked(self, blocked: bool) -> None:
+        """The inbox reads nothing, or reads on: counts of the ledger are added up meanwhile."""
+        self._blocked = blocked
+        self._flush_counts()
 
     def on_told_ports(self, number: int, ports: dict[str, str]) -> None:
         """The inbox told at which ports of namespaces to listen."""
@@ -179,8 +225,11 @@ class Link:
             self._transport.write(counts_frame(Counts(listening=listening)))
 
     def on_lost(self) -> None:
-        """The connection is gone."""
+        """The connection is gone, and what was written with it."""
         self._transport = None
+        self._blocked = False
+        self._written.clear()
+        self._in_flight = 0
         if not self._closed:
             self._log.warning("the inbox is gone, connecting again", mails=len(self._sent))
             self._connecting = self._loop.create_task(self._reconnect())
@@ -219,6 +268,12 @@ class _Connection(asyncio.Protocol):
                     self._link.on_told_ports(*ports)
         except FrameError:  # it is no inbox
             self._transport.abort()
+
+    def pause_writing(self) -> None:
+        self._link.on_blocked(True)
+
+    def resume_writing(self) -> None:
+        self._link.on_blocked(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._link.on_lost()

@@ -30,7 +30,7 @@ def wait_until_gone(*pids: int) -> None:
 
 
 def guard_of(pid: int) -> int:
-    """The guard of a server, which is no child of it."""
+    """The guard of a server. It is not among the children."""
     wait_until(lambda: len(guards_of(pid)) == 1)  # what leaves the server's children is there twice for a moment
     [guard] = guards_of(pid)
     return guard

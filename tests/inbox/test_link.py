@@ -167,6 +167,62 @@ def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path
     run_loop(go())
 
 
+def test_an_inbox_that_reads_nothing_is_written_no_more_than_the_window(
+    run_loop: Run, log: Log, tmp_path: Path
+) -> None:
+    """However many mails are refused meanwhile; when it reads again, the next ones are filed."""
+
+    async def go() -> None:
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, log.logger)
+        listener = listening(tmp_path / "s")
+        listener.listen()
+        link = Link(str(tmp_path / "s"), log.logger, patience_s=0.01, window=1_000_000)
+        await link.start()
+        answers: list[str] = []
+        for number in range(2):
+            for place in range(10):
+                link.send(f"{number}-{place}", HEAD, [octets("x")], bytes(300_000), answers.append)
+                link.count("default", "begun")
+            await until(lambda: len(answers) == 10 * (number + 1))  # noqa: B023
+            assert 600_000 < link.in_flight <= 1_000_000
+        assert set(answers) == {"the inbox does not answer"}
+        await server.start(listener)
+        await until(lambda: not link.in_flight)
+        link.send("a", HEAD, [octets("a")], bytes(300_000), answers.append)
+        await until(lambda: len(answers) == 21)
+        assert answers[-1] == ""
+        await until(lambda: inbox.ledger.of("default") == {"begun": 20})
+        link.close()
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+def test_mails_wait_for_room_in_their_order_and_one_larger_than_the_window_is_alone(
+    run_loop: Run, log: Log, tmp_path: Path
+) -> None:
+    async def go() -> None:
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, log.logger)
+        await server.start(listening(tmp_path / "s"))
+        link = Link(str(tmp_path / "s"), log.logger, window=1000)
+        await link.start()
+        answers: list[tuple[str, str]] = []
+        for uuid, size in (("a", 10), ("b", 5000), ("c", 10), ("d", 5000)):
+            link.send(uuid, HEAD, [octets(uuid)], bytes(size), lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
+        assert link.in_flight < 1000
+        await until(lambda: len(answers) == 4)
+        assert answers == [("a", ""), ("b", ""), ("c", ""), ("d", "")]
+        assert link.in_flight == 0
+        link.close()
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
 def test_a_link_that_is_closed_refuses_what_it_has(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def go() -> None:
         listener = listening(tmp_path / "s")

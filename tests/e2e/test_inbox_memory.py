@@ -1,0 +1,51 @@
+"""What a stopped inbox leaves in the memory of the server, which goes on taking and refusing mails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from procs import children_of, memory_kb
+from servers import Serve, Server
+from wire import MAIL, Wire
+
+pytestmark = pytest.mark.one_python
+
+CLIENTS = 8
+LARGE = b"Subject: large\r\n\r\n" + (b"x" * 98 + b"\r\n") * 20_000 + b".\r\n"
+ACCEPTED = b"250 2.0.0 Message accepted\r\n"
+
+
+def inbox_of(server: Server) -> int:
+    """The pid of its inbox process."""
+    pids = children_of(server.process.pid)
+    [inbox] = [pid for pid in pids if b"fastsmtp.inbox" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return inbox
+
+
+def memory_after_refusals(server: Server) -> int:
+    """Octets of resident memory when as many large mails were refused."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Wire(server)) for _ in range(CLIENTS)]
+        for client in clients:
+            client.begin()
+            client.send(LARGE)
+        assert {client.reply() for client in clients} == {b"451 4.3.0 Storage failed, try again later\r\n"}
+        return memory_kb(server.process.pid) * 1024
+
+
+def test_mails_that_a_stopped_inbox_does_not_take_do_not_gather_in_memory(serve: Serve) -> None:
+    server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="accepts.php")
+    inbox = inbox_of(server)
+    os.kill(inbox, signal.SIGSTOP)
+    try:
+        first, second = memory_after_refusals(server), memory_after_refusals(server)
+    finally:
+        os.kill(inbox, signal.SIGCONT)
+    assert second - first <= 2 * CLIENTS * len(LARGE)  # of frames that are three times as large
+    with Wire(server) as client:
+        client.begin()
+        assert client.ask(MAIL % b"next") == ACCEPTED
