@@ -25,6 +25,7 @@ _PREFIX = "smtp-att-"
 _UNDECODED_BYTES = 64 * 1024  # that a decoder of base64 holds at most
 _WRITE_BYTES = 64 * 1024  # decoded octets gathered before a write
 _LARGE_BYTES = 16 * 1024  # a block of this size is written at once: copying it costs more than the system call
+_SPARE_BYTES = 64 * 1024  # of text for which the room that is kept for more counts; behind more it is not touched
 _MAX_HINT = 32 * 1024 * 1024  # a client may announce what it never sends; beyond, text grows by half each time
 
 
@@ -87,26 +88,34 @@ class MemoryStorage:
         """See `Storage.delete`: there are no files."""
 
 
+def _with_room(octets: int) -> int:
+    """Octets of memory for so many octets of text, which grows by half."""
+    return octets + min(octets, _SPARE_BYTES) // 2
+
+
 class _Base64Sink:
     """base64 that stays base64: canonical text is passed on without encoding, and decoded for a checksum only."""
 
-    __slots__ = ("_decoder", "_found", "_sha256", "_text", "held")
+    __slots__ = ("_decoder", "_fed", "_found", "_sha256", "_text", "held")
 
     def __init__(self, found: list[str], size_hint: int, *, checksum: bool) -> None:
         self._text = Base64Text(quoted=True, size_hint=size_hint)
         self._found = found
         self._sha256 = hashlib.sha256()
         self._decoder = Base64Decoder([]) if checksum else None  # its defects are those that the text has
+        self._fed = 0
         self.held = 0
 
     def feed(self, buf: bytearray, start: int, end: int) -> None:
         self._text.feed(buf, start, end)
-        self.held += end - start
+        self._fed += end - start
+        self.held = _with_room(self._fed)
         if self._decoder is not None:
             self._sha256.update(self._decoder.feed(buf, start, end))
 
     def close(self) -> Stored:
         content, size, found = self._text.finish()
+        self.held = len(content)
         self._found += found
         if self._decoder is None:
             return Stored(size, content, None, None)
@@ -121,18 +130,20 @@ class _Base64Sink:
 class _EncodingSink:
     """Any other transfer encoding: undone, then encoded in base64."""
 
-    __slots__ = ("_decoder", "_encoder", "_sha256", "held")
+    __slots__ = ("_decoder", "_encoded", "_encoder", "_sha256", "held")
 
     def __init__(self, decoder: TransferDecoder, *, checksum: bool) -> None:
         self._decoder = decoder
         self._encoder = Base64Encoder(quoted=True)
         self._sha256 = hashlib.sha256() if checksum else None
+        self._encoded = 0
         self.held = 0
 
     def feed(self, buf: bytearray, start: int, end: int) -> None:
         decoded = self._decoder.feed(buf, start, end)
         self._store(decoded)
-        self.held += (len(decoded) + 2) // 3 * 4
+        self._encoded += (len(decoded) + 2) // 3 * 4
+        self.held = _with_room(self._encoded)
 
     def _store(self, octets: bytes) -> None:
         self._encoder.feed(octets, 0, len(octets))
@@ -142,6 +153,7 @@ class _EncodingSink:
     def close(self) -> Stored:
         self._store(self._decoder.close())
         content, size = self._encoder.finish()
+        self.held = len(content)
         return Stored(size, content, None, None if self._sha256 is None else self._sha256.hexdigest())
 
     def discard(self) -> None:

@@ -106,7 +106,7 @@ def test_a_hint_is_only_a_hint(hint: int) -> None:
 def test_what_is_held_is_counted(tempfiles: TempfileStorage) -> None:
     in_memory = MemoryStorage().open(UUID, 1, entity_of("base64"), [], 0)
     feed(in_memory, ENCODED["base64"], 1000)
-    assert in_memory.held == len(ENCODED["base64"])
+    assert in_memory.held == len(ENCODED["base64"]) + 32 * 1024  # with the room that is kept for more
     in_memory.discard()
     assert in_memory.held == 0
 
@@ -117,6 +117,18 @@ def test_what_is_held_is_counted(tempfiles: TempfileStorage) -> None:
     assert on_disk.held > 0
     on_disk.close()
     assert on_disk.held == 0
+
+
+@pytest.mark.parametrize("encoding", ["base64", "8bit"])
+@pytest.mark.parametrize("octets", [300, 30_000, 3_000_000])
+def test_the_room_that_is_kept_for_more_counts_while_it_is_kept(encoding: str, octets: int) -> None:
+    sink = MemoryStorage().open(UUID, 1, entity_of(encoding), [], 0)
+    text = base64.b64encode(bytes(octets))
+    feed(sink, text if encoding == "base64" else bytes(octets), 3000)
+    assert sink.held == len(text) + min(len(text), 64 * 1024) // 2
+    content = sink.close().content
+    assert content == b'"%s"' % text
+    assert sink.held == len(content)
 
 
 def test_files_and_their_directory_are_private(tempfiles: TempfileStorage, directory: Path) -> None:
