@@ -180,7 +180,7 @@ def irregular_media_type(value: str, defects: list[str], budget: Budget) -> Medi
             note(defects, INVALID_CONTENT_TYPE)
         return MediaType(f"{kind}/{match[0]}".lower(), parameters)
     note(defects, INVALID_CONTENT_TYPE)
-    if kind.lower() == "multipart" and not subtype and "boundary" in parameters:
+    if kind.lower() in ("", "multipart") and not subtype and "boundary" in parameters:
         return MediaType("multipart/mixed", parameters)  # its parts can be told apart, so they should be
     return MediaType("text/plain", parameters)
 

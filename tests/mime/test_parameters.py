@@ -91,6 +91,7 @@ TYPES = {
         {"boundary": "x"},
         [INVALID_CONTENT_TYPE],
     ),
+    "boundary without a type": ("; boundary=x", "multipart/mixed", {"boundary": "x"}, [INVALID_CONTENT_TYPE]),
     "multipart without all": ("multipart", "text/plain", {}, [INVALID_CONTENT_TYPE]),
     "garbage": ("this is not; a valid = content type", "text/plain", {}, [INVALID_PARAMETER, INVALID_CONTENT_TYPE]),
     "two slashes": ("text/html/x", "text/html", {}, [INVALID_CONTENT_TYPE]),

@@ -77,6 +77,11 @@ WORDS: dict[str, tuple[str, dict[str, Any]]] = {
         "From: \udce1\udcce\udcc1 <a@b.example>\nContent-type: text/plain; charset=koi8-r\n\n\udcf0",
         {"from": [("Ана", "a@b.example")], "text": "П", "defects": ["header-8bit"]},
     ),
+    "PHPMailer/PHPMailer#818": (  # a fold inside of a word
+        header("Subject: =?ISO-8859-1?Q?SUIVI_11,\n _proposition_d?=  =?ISO-8859-1?Q?'=E9change?="),
+        field("SUIVI 11,  proposition d'échange", defects=["invalid-encoded-word"]),
+    ),
+    "axllent/mailpit#389": (header("Subject: =?us-ascii?Q?Oracle=3F=3F?="), field("Oracle??")),  # lost by the sender
 }
 
 ADDRESSES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -134,6 +139,20 @@ ADDRESSES: dict[str, tuple[str, dict[str, Any]]] = {
     "GOVCERT-LU/eml_parser#58": (  # the next field behind the identifier
         header("Message-ID:  \n <some@x.example>MIME-Version: 1.0"), field(id="some@x.example"),
     ),
+    "jstedfast/MimeKit#503": (  # a whole mailbox encoded, its name in quotes
+        header("From: =?utf-8?B?IndhcnRhYiIgPHdhckB4LmV4YW1wbGU+?="),
+        field(**{"from": [("wartab", "war@x.example")]}, defects=["invalid-address"]),
+    ),
+    "IndySockets/Indy#123": (
+        header("From: abc <=?ISO8859-1?B?YWJjQHguZXhhbXBsZQ==?=>", "To: =?ISO8859-1?B?YWJjQHguZXhhbXBsZQ==?="),
+        field(**{"from": [("abc", "abc@x.example")]}, to=[("", "abc@x.example")],
+              defects=["invalid-address", "invalid-encoded-word"]),
+    ),
+    "jstedfast/MimeKit#668": (  # a name in the charset of the body that could be UTF-8, but is not
+        "From: \udccc\udcda\udcd1\udcb6 <a@x.example>\nContent-Type: text/plain; charset=gb2312\n\n\udccc\udcda",
+        {"from": [("腾讯", "a@x.example")], "text": "腾", "defects": ["header-8bit"]},
+    ),
+    "symfony/symfony#34324": (header("Message-ID: Message-ID: <ff@x.example>"), field(id="ff@x.example")),
 }
 
 NAMES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -214,6 +233,21 @@ NAMES: dict[str, tuple[str, dict[str, Any]]] = {
         beside("Content-Type: text/html",
                "Content-Disposition: =?utf-8?b?YXR0YWNobWVudDsgZmlsZW5hbWU9ICJWb2ljZS5odG0i?="),
         attached("Voice.htm", "text/html", defects=["invalid-encoded-word"]),
+    ),
+    "zbateson/mail-mime-parser#103": (  # a charset of what is no text
+        beside("Content-Type: application/pdf; charset=utf-8; name=a.pdf", "Content-Disposition: attachment",
+               body="/+7dzA=="),
+        attached("a.pdf", "application/pdf", b"\xff\xee\xdd\xcc"),
+    ),
+    "nodemailer/mailparser#371": (  # a message without a name
+        "Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\nContent-Type: message/rfc822\n"
+        "Content-Disposition: attachment\n\nSubject: t\n\nx\n--b--\n",
+        attached("part-2.eml", "message/rfc822", b"Subject: t\r\n\r\nx"),
+    ),
+    "jstedfast/MimeKit#1049": (  # an encoding that is not told
+        "Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\nContent-Transfer-Encoding:\n"
+        'Content-Type: message/rfc822; name=a.eml\n\nContent-Type: multipart/mixed; boundary="=o="\n\n--=o=\n--b--\n',
+        attached("a.eml", "message/rfc822", b'Content-Type: multipart/mixed; boundary="=o="\r\n\r\n--=o='),
     ),
 }
 
@@ -329,6 +363,46 @@ PARTS: dict[str, tuple[str, dict[str, Any]]] = {
         'Content-Type: application/x-rar-compressed; x-unix-mode=0600;\n name="a.zip"\n'
         "Content-Transfer-Encoding: base64\n\nSGVsbG8=\n--b--\n",
         {"text": "x", "attachments": [file("a.zip", "application/x-rar-compressed", disposition="inline")]},
+    ),
+    "jstedfast/MimeKit#278": (  # a line of a blank behind the boundary
+        "Content-Type: multipart/mixed;\n boundary=--boundary_0_8a\n \nSubject: s\n\n----boundary_0_8a\n\nin\n"
+        "----boundary_0_8a--\n",
+        {"subject": "s", "text": "in"},
+    ),
+    "jstedfast/MimeKit#737": (
+        'Content-Type: multipart/multipart/mixed; boundary="-b-"\n\n---b-\nContent-Type: text/html\n\n<p>x\n---b---\n',
+        {"html": "<p>x", "defects": ["invalid-content-type"]},
+    ),
+    "php-mime-mail-parser/php-mime-mail-parser#472": (  # a boundary and no type
+        'Content-Type: ; boundary="b"\n\n--b\n\nx\n--b\nContent-Disposition: attachment; filename="B.c"\n\nB\n--b--\n',
+        {"text": "x", "attachments": [file("B.c", "text/plain", b"B")], "defects": ["invalid-content-type"]},
+    ),
+    "spmfilter/libcmime#11": (  # a multipart in another one, with the same boundary
+        "Content-Type: multipart/mixed; boundary=q\n\n--q\nContent-Type: multipart/mixed; boundary=q\n\nbody\n--q--\n"
+        "--q\nContent-Disposition: attachment; filename=a.txt\n\nattached\n--q--\n",
+        {"text": "body", "attachments": [file("a.txt", "text/plain", b"attached")], "defects": ["duplicate-boundary"]},
+    ),
+    "nodemailer/mailparser#370": (  # Exchange names the charset in the HTML alone, cut by a soft line break
+        "Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n"
+        '<meta http-equiv=3D"Content-Type" content=3D"text/html; charset=\n=3Dwindows-1251">=C4=E0\n',
+        {
+            "html": '<meta http-equiv="Content-Type" content="text/html; charset=windows-1251">Да\r\n',
+            "defects": ["missing-charset"],
+        },
+    ),
+    "jstedfast/MimeKit#448": (  # the end of something else before the header
+        "uw9+/ab=\nReceived: from x\n by y\nSubject: s\n\nx\n",
+        {"subject": "s", "text": "x\r\n", "defects": ["invalid-header-line"]},
+    ),
+    "mailhog/MailHog#238": (  # an encoding of a multipart, which has none
+        "Content-Disposition: inline\nContent-Transfer-Encoding: quoted-printable\n"
+        'Content-Type: multipart/mixed; charset="utf-8"; boundary="=_8"\n\nThis is a message in Mime Format.\n\n--=_8\n'
+        "Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nPHA+w7w=\n--=_8--\n",
+        {"html": "<p>ü"},
+    ),
+    "mailhog/MailHog#457": (  # names of fields in lower case
+        "content-transfer-encoding: base64\ncontent-type: text/plain; charset=utf-8\nsubject: s\n\nU3lz\n \nDQo=\n",
+        {"subject": "s", "text": "Sys\r\n"},
     ),
 }
 # fmt: on

@@ -156,6 +156,9 @@ REPORTS: dict[str, Report] = {
         "EHLO _\r\n", EHLO[1], helo="_", violations={"invalid-helo": ("_", 1)}
     ),
     "james#5258, go-smtp-mock#54 a name without a dot": greeted("EHLO 7kO2OrE\r\n", EHLO[1], helo="7kO2OrE"),
+    "Mail-Toaster-6#202 the log of an Outlook 2013, which names its computer": greeted(
+        "EHLO DESKTOP3507CDS\r\n", EHLO[1], helo="DESKTOP3507CDS"
+    ),
     "OpenSMTPD#178 a scoped address": greeted(
         "EHLO [IPv6:fe80::1%en0]\r\n",
         EHLO[1],
@@ -179,7 +182,7 @@ REPORTS: dict[str, Report] = {
     "MailKit#216 an empty password": login(
         (b"AUTH LOGIN QmVu\r\n", PASSWORD), (b"\r\n", AUTH_OK), credentials=Credentials("LOGIN", "Ben", "")
     ),
-    "go-simple-mail#119, mox#223 LOGIN asks for the user by its name": login(
+    "go-simple-mail#119, mox#223, greenmail#370 LOGIN asks for the user by its name": login(
         (b"AUTH LOGIN\r\n", USERNAME),
         (b"YQ==\r\n", PASSWORD),
         (b"Yg==\r\n", AUTH_OK),
