@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from peers import ASPECTS, View
@@ -23,11 +23,17 @@ class Difference:
     defects: frozenset[str]
     agreeing: tuple[str, ...]  # other parsers that see what we see
     dissenting: tuple[str, ...]  # other parsers that see neither this nor what we see
+    differences: Callable[[bytes], list[Difference]] = field(compare=False, repr=False)  # of another message
 
     @property
     def kind(self) -> tuple[Any, ...]:
         """What differences of one kind have in common."""
         return (self.aspect, self.peer, self.agreeing, _relation(self.ours, self.theirs))
+
+    def left_of(self, octets: bytes) -> list[Difference]:
+        """What is left of this difference in `octets`, the message after a change."""
+        aspects = ("parts", self.aspect)
+        return [item for item in self.differences(octets) if item.peer == self.peer and item.aspect in aspects]
 
     @property
     def exact_kind(self) -> tuple[Any, ...]:
@@ -35,8 +41,14 @@ class Difference:
         return (*self.kind, tuple(sorted(self.defects)))
 
 
-def compare(octets: bytes, ours: View, defects: set[str], views: dict[str, View]) -> list[Difference]:
-    """All differences. Where parts differ, nothing is said of what is in them."""
+def compare(
+    octets: bytes,
+    ours: View,
+    defects: set[str],
+    views: dict[str, View],
+    differences: Callable[[bytes], list[Difference]],
+) -> list[Difference]:
+    """All differences. Where parts differ, nothing is said of what is in them. `differences` compares other octets."""
     found: list[Difference] = []
     for peer, view in views.items():
         for aspect in ASPECTS:
@@ -45,7 +57,8 @@ def compare(octets: bytes, ours: View, defects: set[str], views: dict[str, View]
                 continue
             agreeing = tuple(name for name, other in views.items() if _agrees(mine, getattr(other, aspect)))
             dissenting = tuple(name for name, other in views.items() if _dissents(mine, theirs, getattr(other, aspect)))
-            found.append(Difference(octets, aspect, peer, mine, theirs, frozenset(defects), agreeing, dissenting))
+            noted = frozenset(defects)
+            found.append(Difference(octets, aspect, peer, mine, theirs, noted, agreeing, dissenting, differences))
             if aspect == "parts":
                 break
     return found
