@@ -192,7 +192,7 @@ def _find_path(text: str, keyword: str, quirks: list[Quirk]) -> tuple[str, int]:
     end = _find_path_end(text, 1, ">") if bracketed else 0
     if bracketed and end < len(text):
         inner = text[1:end]
-        if _is_path(inner.strip(BLANKS), keyword) and not text[end + 1 :].lstrip(BLANKS).startswith(">"):
+        if _is_path(inner.strip(BLANKS), keyword) and not text[end + 1 :].lstrip(BLANKS).startswith((">", "(")):
             return inner, end + 1
     # QUIRK: "MAIL FROM:<Joe <a@b>>", "MAIL FROM:Joe <a@b>".
     named = find_named_path(text)

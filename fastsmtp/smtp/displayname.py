@@ -49,7 +49,7 @@ def _find(text: str, *, comments: bool) -> NamedPath | None:
     if stop < 0:
         return None
     opening = covered.rindex("<", first, stop)
-    end = _find_end(covered, first)
+    end = _skip_comments(text, plain, covered, _find_end(covered, first))
     address = plain[opening + 1 : stop].strip(BLANKS)
     if first == 0 == opening and end == stop + 1 and plain[:end] == text[:end]:
         return None
@@ -65,11 +65,7 @@ def _find_bare(text: str, plain: str, covered: str) -> NamedPath | None:
     address = plain[start:end].rstrip(">")
     if not address or "<" in address:
         return None
-    behind = _word(covered, end)
-    following = len(text) if behind is None else behind.start()
-    if plain[end:following] != text[end:following]:
-        end = following
-    end = _skip_surplus(covered, end)
+    end = _skip_surplus(covered, _skip_comments(text, plain, covered, end))
     return None if text[:end] == address else NamedPath(address, end, False)
 
 
@@ -93,6 +89,13 @@ def _find_end(covered: str, first: int) -> int:
             end = found.end()
             break
     return _skip_surplus(covered, end or covered.index(">", first) + 1)
+
+
+def _skip_comments(text: str, plain: str, covered: str, end: int) -> int:
+    """Where the comments behind `end` end."""
+    behind = _word(covered, end)
+    following = len(text) if behind is None else behind.start()
+    return end if plain[end:following] == text[end:following] else len(text[:following].rstrip(BLANKS))
 
 
 def _skip_surplus(covered: str, end: int) -> int:

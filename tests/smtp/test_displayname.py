@@ -30,7 +30,9 @@ WORDS = st.sampled_from(
 )
 NAMES = st.lists(WORDS, max_size=4).map(" ".join)
 PARAMETERS = st.sampled_from(["", " SIZE=3", " X=(y) AUTH=<>", ' X="a'])
-FORMS = st.sampled_from(["{name} <{address}>", "<{name} <{address}>>", "<{name}<<{address}> > >", "<{address}>>"])
+FORMS = st.sampled_from(
+    ["{name} <{address}>", "{name} <{address}> (c)", "<{name} <{address}>>", "<{name}<<{address}> > >", "<{address}>>"]
+)
 
 
 @given(NAMES, ADDRESSES, FORMS, PARAMETERS)
@@ -72,7 +74,12 @@ def test_nothing_is_found_in_a_path_of_the_grammar(address: str, words: str) -> 
     [
         ("<Joe <a@b>> X", NamedPath("a@b", 11, True)),
         ("Joe <a@b>", NamedPath("a@b", 9, True)),
-        ("a@b (Joe) X", NamedPath("a@b", 10, False)),
+        ("a@b (Joe) X", NamedPath("a@b", 9, False)),
+        ("<a@b> (Joe)", NamedPath("a@b", 11, True)),
+        ("<a@b>(Joe) (x) SIZE=3", NamedPath("a@b", 14, True)),
+        ("Ann <a@b> (Joe) X=(y)", NamedPath("a@b", 15, True)),
+        ("<a@b> X=(y)", None),
+        ("<a@b> (Joe", None),
         ("a@b X", None),
         ("a@b AUTH=<>", None),
         ("<a@b", None),
