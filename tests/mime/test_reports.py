@@ -234,7 +234,7 @@ NAMES: dict[str, tuple[str, dict[str, Any]]] = {
                "Content-Disposition: =?utf-8?b?YXR0YWNobWVudDsgZmlsZW5hbWU9ICJWb2ljZS5odG0i?="),
         attached("Voice.htm", "text/html", defects=["invalid-encoded-word"]),
     ),
-    "zbateson/mail-mime-parser#103": (  # a charset of what is no text
+    "zbateson/mail-mime-parser#103": (  # a charset of something that is not text
         beside("Content-Type: application/pdf; charset=utf-8; name=a.pdf", "Content-Disposition: attachment",
                body="/+7dzA=="),
         attached("a.pdf", "application/pdf", b"\xff\xee\xdd\xcc"),
