@@ -1,4 +1,5 @@
-"""Byte scanning on the shared read buffer: end of mail data, dot-unstuffing, delimiter lines, the end of a header.
+"""Byte scanning on the shared read buffer: end of mail data, dot-unstuffing, delimiter lines, the end of a header,
+and whether a path is a usual one.
 
 Strategy: bulk first. `memchr` looks for the one octet without which nothing can happen (the dot, the hyphen, the line
 feed), and only around a hit are single octets looked at. No pointer is kept between calls; what has to be remembered
@@ -279,6 +280,19 @@ def take_line(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
     text = PyUnicode_New(size, 127)
     memcpy(PyUnicode_1BYTE_DATA(text), line, <size_t> size)
     return (text, start + feed + 1)
+
+
+def is_usual_path(str path not None):
+    """Whether no dot or hyphen of a path stands where the grammar does not want it, or may not want it."""
+    cdef Py_UCS4 before = 0
+    cdef Py_UCS4 character
+    for character in path:
+        if before == u"." and (character == u"." or character == u"@" or character == u"-"):
+            return False
+        if before == u"-" and character == u".":
+            return False
+        before = character
+    return before != u"." and before != u"-"
 
 
 def find_delimiter(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import DataDecoder as ReferenceDecoder
 
-from fastsmtp._parse import DataDecoder, find_delimiter, find_header_end, take_line
+from fastsmtp._parse import DataDecoder, find_delimiter, find_header_end, is_usual_path, take_line
 
 HEADROOM = 3
 # The octets that mean something to mail data, and one that does not.
@@ -180,3 +180,8 @@ def test_take_line_agrees_with_the_oracle(octets: bytes, data: st.DataObject) ->
 def test_take_line_outside_of_the_buffer(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="chunk outside of the buffer"):
         take_line(bytearray(b"NOOP\r\n"), start, end)
+
+
+@given(st.lists(st.sampled_from("..--@aé😀"), min_size=1).map("".join))
+def test_a_usual_path_has_no_odd_dot_or_hyphen(path: str) -> None:
+    assert is_usual_path(path) == (re.search(r"\.[.@-]|-\.|[.-]\Z", path) is None)

@@ -1,4 +1,7 @@
-"""The ends of quoted strings and comments, and escapes in hexadecimal; `_quoting.pyi` says how they are used."""
+"""The ends of quoted strings and comments, plain identifiers, and escapes in hexadecimal.
+
+`_quoting.pyi` says how they are used.
+"""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcpy
@@ -52,6 +55,32 @@ def find_comment_end(str value not None, Py_ssize_t position):
             position += 1
         position += 1
     return -1
+
+
+cdef inline bint _is_plain(Py_UCS4 character) noexcept:
+    return (
+        u" " < character < u"\x7f"
+        and character != u"("
+        and character != u")"
+        and character != u'"'
+        and character != u";"
+        and character != u"<"
+        and character != u">"
+        and character != u"\\"
+    )
+
+
+def is_plain_identifier(str value not None):
+    cdef int kind = PyUnicode_KIND(value)
+    cdef void* data = PyUnicode_DATA(value)
+    cdef Py_ssize_t last = PyUnicode_GET_LENGTH(value) - 1
+    cdef Py_ssize_t position
+    if last < 2 or PyUnicode_READ(kind, data, 0) != u"<" or PyUnicode_READ(kind, data, last) != u">":
+        return False
+    for position in range(1, last):
+        if not _is_plain(PyUnicode_READ(kind, data, position)):
+            return False
+    return True
 
 
 def decode_hex(bytes octets not None, bytes mark not None):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+from fastsmtp._parse import is_usual_path
 from fastsmtp.smtp import violations
 from fastsmtp.smtp.displayname import BLANKS, find_named_path
 from fastsmtp.smtp.mailbox import ATEXT, NON_ASCII, find_route, is_mailbox, is_route
@@ -44,7 +45,7 @@ class ChunkArgument(NamedTuple):
 
 
 # The usual argument: no quoting, no route, nothing forgiven. The first group is None for the null path. What it lets
-# through and the grammar does not is looked for in `_is_usual`: that is faster than an exact expression.
+# through and the grammar does not is looked for in `is_usual_path`: that is faster than an exact expression.
 _USUAL: Final = rf":<({ATEXT}[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]*@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?"
 _usual_mail: Final = re.compile("(?i:FROM)" + _USUAL, re.DOTALL).fullmatch
 _usual_rcpt: Final = re.compile("(?i:TO)" + _USUAL, re.DOTALL).fullmatch
@@ -79,7 +80,7 @@ def parse_mail(argument: str) -> PathArgument:
     usual = _usual_mail(argument)
     if usual is not None:
         path, words = usual.groups()
-        if path is None or _is_usual(path):
+        if path is None or is_usual_path(path):
             if not words:
                 return path or "", {}, ()
             # SIZE alone: what smtplib and most others send.
@@ -96,7 +97,7 @@ def parse_rcpt(argument: str) -> PathArgument:
     usual = _usual_rcpt(argument)
     if usual is not None:
         path, words = usual.groups()
-        if path is not None and _is_usual(path):
+        if path is not None and is_usual_path(path):
             if not words:
                 return path, {}, ()
             if ">" not in words:
@@ -106,11 +107,6 @@ def parse_rcpt(argument: str) -> PathArgument:
     if not found[0]:
         raise ArgumentError("null forward-path")
     return found
-
-
-def _is_usual(path: str) -> bool:
-    """Whether no dot or hyphen of the path stands where the grammar does not want it, or may not want it."""
-    return not (".." in path or ".@" in path or ".-" in path or "-." in path or path[-1] in ".-")
 
 
 def parse_parameters(text: str, known: dict[str, re.Pattern[str] | None], quirks: list[Quirk]) -> dict[str, str | None]:

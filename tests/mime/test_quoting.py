@@ -1,4 +1,4 @@
-"""The ends of quoted strings and comments, and escapes in hexadecimal."""
+"""The ends of quoted strings and comments, plain identifiers, and escapes in hexadecimal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.mime._quoting import decode_hex, find_comment_end, find_quote_end
+from fastsmtp.mime._quoting import decode_hex, find_comment_end, find_quote_end, is_plain_identifier
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,10 @@ def test_ends_are_found_wherever_characters_are_wide(value: str, position: int) 
 def test_escapes_are_those_of_a_pattern(octets: bytes) -> None:
     expected = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes.fromhex(match[1].decode()), octets)
     assert decode_hex(octets, b"%") == expected
+
+
+@given(st.lists(st.sampled_from([*'<>() ";\\~!a\x1f\x7fé☃😀'])).map("".join))
+def test_plain_identifiers_are_those_of_a_pattern(text: str) -> None:
+    pattern = r"""<[^\0-\x20\x7f-\U0010ffff()";<>\\]+>"""
+    for value in (text, f"<{text}>"):
+        assert is_plain_identifier(value) == bool(re.fullmatch(pattern, value))
