@@ -373,7 +373,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._pumping = True
         session, transport = self._session, self._transport
         try:
-            while events := session.take_events():
+            while session.has_events:
+                events = session.take_events()
                 if self._late:
                     self._postpone(events)
                 else:
@@ -403,10 +404,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _carry_out_all(self, events: list[Event]) -> None:
         """Carry out events; what is `_late` then has to wait."""
-        for place, event in enumerate(events, 1):
-            self._carry_out(event)
+        for place in range(len(events)):
+            self._carry_out(events[place])
             if self._late:
-                self._late += map(kept, events[place:])
+                self._late += map(kept, events[place + 1 :])
                 return
 
     def _postpone(self, events: list[Event]) -> None:
@@ -477,9 +478,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         elif isinstance(event, MailBegin):
             self._on_mail_begin(event)
         elif isinstance(event, MailEnd):
-            began = monotonic()
             self._on_mail_end()
-            self._tell_work(began)
         elif isinstance(event, Command):
             self._log.add_line("command", CLIENT, event.line)
         elif isinstance(event, Replied):
@@ -510,15 +509,20 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._listening.backpressure.hold(self, self._own_held + self._mail_held)
 
     def _on_mail_end(self) -> None:
+        began = 0.0 if self._listening.loop_delay is None else monotonic()
         verdict = self._mails.complete(self._session, self._log.transcript, self._on_verdict)
         if verdict is not None:
             self._decide(verdict)
+        self._tell_work(began)
 
     def _tell_work(self, began: float) -> None:
         """Such a piece of work is over. One in a thousand is long."""
+        loop_delay = self._listening.loop_delay
+        if loop_delay is None:
+            return
         seconds = monotonic() - began
-        if seconds > BUSY_S and self._listening.loop_delay is not None:
-            self._listening.loop_delay.worked(self.email_uuid, seconds)
+        if seconds > BUSY_S:
+            loop_delay.worked(self.email_uuid, seconds)
 
     def _on_mail_aborted(self, event: MailAborted) -> None:
         self._mails.abort(event.reason)

@@ -15,6 +15,8 @@ from fastsmtp.smtp.gate import Gate
 from fastsmtp.smtp.otherprotocol import is_http_request
 from fastsmtp.smtp.partialline import MAX_COMMAND_LINE, PartialLine
 
+_take_line: Final = take_line  # what is imported is looked up in a dictionary each time, this is not
+
 
 class CommandLines:
     """Reads one line after the other; `text` is the last one without its end."""
@@ -37,7 +39,7 @@ class CommandLines:
 
     def read(self, buf: bytearray, start: int, end: int) -> int:
         """Take a line from `buf[start:end]`, and return where what follows it begins."""
-        self.text, next_line = take_line(buf, start, end)
+        self.text, next_line = _take_line(buf, start, end)
         if next_line < 0:
             self._begin().keep(buf, start, end)
             return end

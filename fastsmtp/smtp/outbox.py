@@ -13,37 +13,38 @@ ENOUGH: Final = 8 * 1024  # octets of replies that wait to be taken; further com
 class Outbox:
     """The queues of one session, emptied by the session's owner."""
 
-    __slots__ = ("_trace", "events", "octets", "output", "violations")
+    __slots__ = ("_first", "_further", "_trace", "events", "octets", "violations")
 
     def __init__(self, trace: bool) -> None:
         """With `trace` every line of a reply is an event, too."""
         self._trace = trace
         self.events: list[Event] = []
-        self.output: list[bytes] = []
-        self.octets = 0  # in `output`
+        # Replies: most are the only one when they are taken.
+        self._first = b""
+        self._further: list[bytes] = []
+        self.octets = 0  # of replies
         self.violations: dict[str, Violation] = {}  # by code; the codes are those of CLAUSES, so it cannot grow
 
     def take_events(self) -> list[Event]:
         """What happened since the last call, in order."""
-        events = self.events
-        if events:
-            self.events = []
-            return events
-        return []
+        events, self.events = self.events, []
+        return events
 
     def take_output(self) -> bytes:
         """All replies since the last call, in one piece."""
-        output = self.output
+        wire, self._first = self._first, b""
         self.octets = 0
-        if len(output) == 1:
-            return output.pop()
-        wire = b"".join(output)
-        output.clear()
+        if self._further:
+            wire += b"".join(self._further)
+            self._further = []
         return wire
 
     def reply(self, wire: bytes) -> None:
         """Queue a reply, its CRLF included."""
-        self.output.append(wire)
+        if self.octets:
+            self._further.append(wire)
+        else:
+            self._first = wire
         self.octets += len(wire)
         if self._trace:
             self.events.extend(Replied(line) for line in wire.decode().split("\r\n")[:-1])

@@ -240,6 +240,11 @@ class Session:
 
     # What the owner asks ----------------------------------------------------------------------------------------------
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `take_events` would return any."""
+        return bool(self._out.events)
+
     def take_events(self) -> list[Event]:
         """What happened since the last call, in order."""
         return self._out.take_events()
