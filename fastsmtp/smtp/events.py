@@ -14,6 +14,8 @@ HEADROOM: Final = 4096  # octets free before the first one of a read buffer; who
 class Verdict(enum.Enum):
     """The decision about one mail, given to `Session.decide`."""
 
+    __hash__ = object.__hash__  # that of Enum is a function in Python, which is called thrice for each mail
+
     ACCEPT = "accept"  # 250
     ACCEPT_AND_CLOSE = "accept-and-close"  # 250, then 221 and closed
     WORKER_FAILED = "worker-failed"  # 451 4.3.0
