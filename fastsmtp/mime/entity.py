@@ -177,6 +177,8 @@ def read_entity(block: bytes, number: str, parent: Entity | None, budget: Budget
     first: dict[str, str] = {}
     others: list[str] = []  # further Content-Types
     for name, value in header.fields:
+        if not name.startswith(("C", "c")):  # most fields: without one in lower case
+            continue
         key = name.lower()
         if key in _READ:
             if not first.get(key):  # QUIRK: scripts send a field of a template empty, and then theirs

@@ -7,8 +7,9 @@ values of structured fields are taken apart by `words`, `parameters` and `addres
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from fastsmtp.mime._fields import skip_fields, skip_text, split_fields
 from fastsmtp.mime.address import Address
@@ -68,7 +69,8 @@ MAX_FIELDS: Final = 10_000  # of one header; design limit, mail has some dozens
 _CACHED_LENGTH: Final = 64  # characters of the longest name whose spelling is cached
 
 
-class HeaderBlock(NamedTuple):
+@dataclass(init=False, slots=True)
+class HeaderBlock:
     """A header taken apart.
 
     `fields`: each field's name as sent and its value as sent, unfolded, without blanks around it. `body_start`: where
@@ -78,6 +80,11 @@ class HeaderBlock(NamedTuple):
     fields: list[tuple[str, str]]
     body_start: int
     defects: list[str]
+
+    def __init__(self, fields: list[tuple[str, str]], body_start: int, defects: list[str]) -> None:
+        self.fields = fields
+        self.body_start = body_start
+        self.defects = defects
 
 
 def parse_fields(block: bytes | bytearray) -> HeaderBlock:

@@ -264,9 +264,9 @@ def test_fields_above_the_limit_are_left_out(line: bytes) -> None:
 
 def test_the_charset_of_thousands_of_fields_is_not_guessed() -> None:
     """Above the limit they are read as Latin-1; the euro sign of windows-1252 tells which ones are."""
-    fields, _, found = parse_fields(b"X: \x80\r\n" * 501 + b"Y: \xe2\x82\xac\r\n\r\n")
-    assert [value for _, value in fields] == ["\u20ac"] * 500 + ["\x80", "\u20ac"]
-    assert found == [HEADER_8BIT]
+    parsed = parse_fields(b"X: \x80\r\n" * 501 + b"Y: \xe2\x82\xac\r\n\r\n")
+    assert [value for _, value in parsed.fields] == ["\u20ac"] * 500 + ["\x80", "\u20ac"]
+    assert parsed.defects == [HEADER_8BIT]
 
 
 def test_body_behind_fields_above_the_limit() -> None:
