@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import time
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -173,7 +173,7 @@ class Capture:
         return Email(
             self.uuid,
             self._origin,
-            int(time.time()),
+            int(time()),
             self._envelope,
             violations,
             transcript,

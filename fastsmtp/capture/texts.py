@@ -21,7 +21,7 @@ class Texts:
 
     __slots__ = ("_bodies", "_defects", "_html", "_is_joined", "_quoted", "_text", "_views", "octets")
 
-    def __init__(self, bodies: Sequence[Body], defects: list[str]) -> None:
+    def __init__(self, bodies: list[Body], defects: list[str]) -> None:
         """`defects` are those of the message as a whole; those of charsets are added to them."""
         self._bodies = bodies
         self._defects = defects
@@ -30,7 +30,9 @@ class Texts:
         self._text: Text | None = None
         self._html: Text | None = None
         self._quoted: QuotedTexts | None = None
-        self.octets = sum([body.held for body in bodies])
+        self.octets = 0
+        for body in bodies:
+            self.octets += body.held
 
     @property
     def text(self) -> Text | None:

@@ -22,6 +22,10 @@ from fastsmtp.text import timestamp
 
 Payload: TypeAlias = tuple[list[Segment], list[Segment]]  # context and body of one frame, in segments
 
+# A name of another module is looked up in its dictionary each time, these are not.
+_dumps: Final = orjson.dumps
+_fragment: Final = orjson.Fragment
+
 # Up to this size a content is copied into its segment: one larger write is cheaper than three small ones.
 _JOIN_BYTES: Final = 32 * 1024
 ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
@@ -45,7 +49,7 @@ def encode_outline(email: Email) -> bytes:
     """The same JSON without contents of attachments and without the octets of the mail."""
     document = email_document(email, read_message(email, include_raw=False))
     document["attachments"] = [attachment_document(attachment) for attachment in email.attachments]
-    return orjson.dumps(document)
+    return _dumps(document)
 
 
 def encode_document(
@@ -54,15 +58,15 @@ def encode_document(
     """`document`, with what `describe` makes of each attachment, and its content, under the key `attachments`."""
     if not attachments:
         document["attachments"] = ()
-        return [orjson.dumps(document)]
-    head = orjson.dumps(document)
+        return [_dumps(document)]
+    head = _dumps(document)
     segments: list[Segment] = []
     small = bytearray(head[:-1])
     small += b',"attachments":['
     for index, attachment in enumerate(attachments):
         if index:
             small += b","
-        small += orjson.dumps(describe(attachment))
+        small += _dumps(describe(attachment))
         content = attachment.content
         if content is None:
             continue
@@ -152,7 +156,8 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
 
 def read_message(email: Email, *, include_raw: bool = True) -> dict[str, Any]:
     """The JSON of the message; without its octets, where the email has them, if they are not wanted."""
-    text, html, body = _text(email.text), _text(email.html), _text(email.body)
+    text, html = _text(email.text), _text(email.html)
+    body = text if email.body is email.text else html
     found = email.defects
     budget = email.budget.copy()
     headers: dict[str, str] = {}
@@ -206,7 +211,7 @@ def message_document(
 
 
 def _text(text: Text | None) -> str | orjson.Fragment | None:
-    return orjson.Fragment(text) if isinstance(text, bytes) else text
+    return _fragment(text) if isinstance(text, bytes) else text
 
 
 def _addresses(value: str, found: list[str], budget: Budget) -> list[dict[str, str]]:

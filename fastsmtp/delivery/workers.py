@@ -47,16 +47,18 @@ class Workers:
         """`counters` are those of metrics, None without metrics. Without `slices` nothing else is served meanwhile."""
         self._pool: Final = pool
         self._slices: Final = slices
-        self._encoder: Final = encoder or Encoder()
+        encoder = encoder or Encoder()
+        self._encode: Final = encoder.at_once
+        self._encode_in_steps: Final = encoder.in_steps
         self._counters: Final = counters
 
     def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         """See `Destination.deliver`."""
-        job = _WorkerJob(email, self._encoder.at_once, self._counters, decided)
+        job = _WorkerJob(email, self._encode, self._counters, decided)
         if email.weight <= LIGHT:
             self._pool.exec(job)
             return
-        preparation = _Preparation(job, self._encoder.in_steps(email), self._pool)
+        preparation = _Preparation(job, self._encode_in_steps(email), self._pool)
         while preparation.step():
             if self._slices is not None:
                 self._slices.add(preparation.step)

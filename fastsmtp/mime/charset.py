@@ -16,6 +16,7 @@ from fastsmtp.mime.htmlcharset import declared_charset
 from fastsmtp.mime.labels import CODECS, codec_of
 from fastsmtp.mime.reading import CESU_8, EXTENDED, JIS, LATIN_1, VISCII, Octets, Reading, extended, read
 
+_UTF_8_BOM: Final = codecs.BOM_UTF8
 _UTF_16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UNICODE_BOMS: Final = (*_UTF_16_BOMS, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _STRICT: Final = {name: Reading(name) for name in CODECS}
@@ -125,7 +126,7 @@ def _labelled(octets: Octets, codec: str, is_html: bool) -> Iterator[Reading]:
 
 def is_utf8(octets: Octets, label: str | None, *, is_html: bool = False) -> bool:
     """Whether `decode_charset` would do no more than `octets.decode()`, if that works."""
-    if octets.startswith(codecs.BOM_UTF8):
+    if octets and octets[0] == _UTF_8_BOM[0] and octets.startswith(_UTF_8_BOM):
         return False
     if not label:
         return not (is_html and _ESCAPE in octets)

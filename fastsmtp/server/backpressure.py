@@ -64,11 +64,13 @@ class Backpressure:
 
     def hold(self, reader: Reader, octets: int) -> None:
         """The connection `reader` now holds `octets`, more or fewer than before; it, or others, may be paused."""
-        self.held += octets - self._holds.get(reader, 0)
-        if octets:
-            self._holds[reader] = octets
-        else:
-            self._holds.pop(reader, None)
+        before = self._holds.get(reader, 0)
+        if octets != before:
+            self.held += octets - before
+            if octets:
+                self._holds[reader] = octets
+            else:
+                del self._holds[reader]
         if octets > self._share or self._large:
             self._judge(reader, octets > self._share)
 

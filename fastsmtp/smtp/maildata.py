@@ -149,12 +149,11 @@ class MailData:
 def line_faults(lines: BodyLines) -> list[str]:
     """The codes of what was wrong with the lines of a mail, now that no more octets come."""
     lines.finish()
-    return [
-        code
-        for code, seen in (
-            (violations.BARE_CR_IN_BODY, lines.bare_cr),
-            (violations.BARE_LF_IN_BODY, lines.bare_lf),
-            (violations.LONG_BODY_LINE, lines.too_long),
-        )
-        if seen
-    ]
+    found = []
+    if lines.bare_cr:
+        found.append(violations.BARE_CR_IN_BODY)
+    if lines.bare_lf:
+        found.append(violations.BARE_LF_IN_BODY)
+    if lines.too_long:
+        found.append(violations.LONG_BODY_LINE)
+    return found
