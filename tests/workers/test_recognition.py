@@ -84,6 +84,7 @@ def test_tokens_are_secrets() -> None:
         ("tcp", OURS, False, False, True),
         ("tcp", ABSENT, False, False, False),
     ],
+    ids=["unix-ours", "unix-absent", "unix-absent-trusting", "tcp-ours", "tcp-absent"],  # a pid is another in each run
 )
 def test_before_any_answer(kind: str, pid: int, trusting: bool, hopeless: bool, proven: bool) -> None:
     recognition = make(pid, trusting=trusting)
