@@ -43,7 +43,7 @@ def email_of(attachments: Sequence[Attachment] = (), **changes: Any) -> Email:
         "violations": (),
         "transcript": None,
         "message": read_entity(b"\r\n", "", None)[0],
-        "texts": Texts((), []),
+        "texts": Texts([], []),
         "size": 2,
         "raw": None,
         "attachments": Attachments(list(attachments), MemoryStorage()),
