@@ -21,6 +21,7 @@ MAX_DEPTH = 100  # nested multiparts; Exim and Dovecot stop at 100
 MAX_PARTS = 10_000  # Dovecot stops at 10 000
 MAX_WORK: Final = 8 * 1024  # of one call of `feed`, in octets of headers: some milliseconds
 _ENTITY_WORK: Final = 64  # an entity takes as long as so many octets of its header
+_NEXT_HEADER_OCTETS: Final = 2048  # that are added to a header at a time: what is behind its end was copied in vain
 _CR: Final = 0x0D
 _DASH: Final = 0x2D
 _CONTENT_TYPE: Final = re.compile(rb"(?:\A|\n)content-type[ \t]*:", re.IGNORECASE)
@@ -174,6 +175,7 @@ class Splitter:
             header += buf[start:stop]
             self._header_search -= start
         else:
+            stop = min(stop, start + _NEXT_HEADER_OCTETS)
             header += buf[start:stop]
             # A line that comes octet by octet is searched once, not over and over.
             if buf.find(b"\n", start, stop) >= 0:
