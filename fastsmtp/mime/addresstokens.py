@@ -144,7 +144,7 @@ def extents_of(words: list[list[Token]]) -> list[tuple[int, int]]:
 
 def _begins(word: list[Token], following: list[Token]) -> bool:
     """Whether an address that `following` belongs to begins with `word` or before: the dot of `Dr.` ends a name."""
-    return word[-1].text[-1] == "@" or following[0].text[0] in ".@"
+    return word[-1].text[-1] == "@" or word[-1].text == "." or following[0].text[0] in ".@"
 
 
 def _goes_on(word: list[Token], following: list[Token]) -> bool:

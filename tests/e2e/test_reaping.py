@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from procs import children_of
+from procs import children_of, is_guard
 from servers import Serve, Server
 from waits import wait_until
 from wire import MAIL, Wire, wait_for_log
@@ -34,6 +34,11 @@ WRAPPERS = {"subreaper": SUBREAPER, "process 1": NAMESPACE, "process 1 of a user
 POSSIBLE = [name for name, wrapper in WRAPPERS.items() if possible(wrapper)]
 
 
+def own_children(pid: int) -> list[int]:
+    """Workers, or processes with a worker each. The guard leaves its parent, and is adopted like any orphan."""
+    return [child for child in children_of(pid) if not is_guard(child)]
+
+
 def real_pid(server: Server) -> int:
     """That of the server, which the wrapper may have as its child."""
     [command] = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().split(b"\0")[:1]
@@ -47,14 +52,14 @@ def test_what_workers_leave_behind_is_reaped(serve: Serve, tmp_path: Path, init:
     settings = {"server": {"env": {"HELPERS": str(helpers)}}, "smtp": {"processes": processes}}
     server = serve(settings, worker="leaves_helpers.php", wrapper=WRAPPERS[init])
     pid = real_pid(server)
-    own = children_of(pid)
-    assert len(own) == 2  # workers, or processes with a worker each
+    own = own_children(pid)
+    assert len(own) == 2
     for _ in range(MAILS):
         with Wire(server) as wire:
             wire.begin()
             assert wire.ask(MAIL % b"x")[:3] == b"250"
     wait_until(lambda: helpers.exists() and helpers.read_text().count("\n") == 3 * MAILS)
-    wait_until(lambda: children_of(pid) == own)
+    wait_until(lambda: own_children(pid) == own)
     # Its own it waits for itself, and knows how they ended.
     with Wire(server) as wire:
         wire.begin()
@@ -62,6 +67,6 @@ def test_what_workers_leave_behind_is_reaped(serve: Serve, tmp_path: Path, init:
     [ended] = wait_for_log(server, "worker has ended")
     assert re.findall(r'status="(.*?)"', ended) == ["exit status 3"]
     wait_until(lambda: helpers.read_text().count("\n") == 3 * (MAILS + 1))
-    wait_until(lambda: len(children_of(pid)) == 2)
+    wait_until(lambda: len(own_children(pid)) == 2)
     os.kill(pid, signal.SIGTERM)
     assert server.process.wait(60) == 0

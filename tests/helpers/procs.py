@@ -38,15 +38,21 @@ def guard_of(pid: int) -> int:
 
 def guards_of(pid: int) -> list[int]:
     """Those that say so in their command lines, and live."""
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_guard_of(entry, pid)]
+    processes = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [process for process in processes if is_guard(process) and _command(process)[-1] == str(pid)]
 
 
-def _is_guard_of(entry: Path, pid: int) -> bool:
+def is_guard(pid: int) -> bool:
+    """Whether it is the guard of some server."""
+    return any(word.endswith("guardprocess.py") for word in _command(pid))
+
+
+def _command(pid: int) -> list[str]:
+    """The command line; [""] of a process that has ended."""
     try:
-        *command, argument, _end = (entry / "cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        return False
-    return argument == b"%d" % pid and any(word.endswith(b"guardprocess.py") for word in command)
+        return Path(f"/proc/{pid}/cmdline").read_text().removesuffix("\0").split("\0")
+    except OSError:
+        return [""]
 
 
 def children_of(pid: int) -> list[int]:
