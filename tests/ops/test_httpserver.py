@@ -137,7 +137,12 @@ def test_requests_in_one_go_are_answered_in_turn(play: Play) -> None:
 
 @pytest.mark.parametrize(
     "octets",
-    [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"EHLO x\r\n\r\n", b"GET / HTTP/1.1\r\nA b\r\n\r\n", b"GET /" + b"x" * 70_000],
+    [
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        b"EHLO x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA b\r\n\r\n",
+        b"GET /" + b"x" * 70_000,
+    ],
     ids=["TLS", "SMTP", "header", "long"],
 )
 def test_what_is_no_request_is_refused_and_not_logged(
