@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.errors import FastSMTPError
+from fastsmtp.errors import FastSMTPError, StoreError
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen
 from fastsmtp.inbox.group import Arrival, Filed
@@ -73,11 +73,16 @@ class Inbox:
         return self._thread.commits
 
     async def trouble(self) -> str:
-        """Return why mails cannot be stored, "" where nothing is known against it. Raises StoreError."""
-        if self._thread.trouble:
-            has_room = await self.run(Store.has_room)
-            if has_room:
-                self._thread.trouble = ""
+        """Return why mails cannot be stored, "" where they can be.
+
+        It is tried: no mail may come any more while others are told that there is trouble.
+        """
+        try:
+            await self.run(Store.try_commit if self._thread.trouble else Store.try_room)
+        except StoreError as error:
+            self._thread.trouble = str(error)
+        else:
+            self._thread.trouble = ""
         return self._thread.trouble
 
     async def run(self, call: Callable[[Store], T]) -> T:

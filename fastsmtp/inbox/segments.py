@@ -27,6 +27,7 @@ SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _MAGIC: Final = b"FSM1"
 _HEADER: Final = Struct("<4sIQI")
 HEADER_BYTES: Final = _HEADER.size
+_TRIED_BYTES: Final = 1024 * 1024
 _OPEN_FILES: Final = 64  # segments kept open for reading
 _MAX_VECTORS: Final = 512  # buffers of one writev; IOV_MAX is 1024
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -104,6 +105,11 @@ class Segments:
     def total(self) -> int:
         """Octets of all segments."""
         return sum(self._sizes.values())
+
+    def try_room(self) -> None:
+        """Raises OSError where a mail of 1 MiB could not be appended: the disk, a quota or a limit of files is full."""
+        with tempfile.TemporaryFile(dir=self._directory or None, buffering=0) as file:
+            os.posix_fallocate(file.fileno(), 0, _TRIED_BYTES)
 
     def append(self, records: Sequence[Record]) -> list[RecordPlace]:
         """Write the records behind each other, all of them or none, and return their places in order.

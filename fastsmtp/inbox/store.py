@@ -27,7 +27,6 @@ from fastsmtp.inbox.summary import addresses
 
 T = TypeVar("T")
 
-_ROOM_BYTES: Final = 16 * 1024 * 1024
 _SLICE: Final = 500  # rows of one call
 _WITHDRAWN: Final = "storage-failed"
 
@@ -60,15 +59,17 @@ class Store:
         self.connection.close()
         self.segments.close()
 
-    def has_room(self) -> bool:
-        """Whether the disk has room for a segment more."""
-        if not self._path:
-            return True
-        try:
-            disk = os.statvfs(os.path.dirname(self._path))
-        except OSError:
-            return False
-        return disk.f_bavail * disk.f_frsize > _ROOM_BYTES
+    def try_room(self) -> None:
+        """Raises StoreError where a mail of 1 MiB could not be written."""
+        self._guarded(self.segments.try_room)
+
+    def try_commit(self) -> None:
+        """Commit what is there already. Raises StoreError where a mail could not be stored either."""
+        self.try_room()
+        ended = to_json(self.ended)
+        self._guarded(
+            lambda: self.transact(lambda: self.connection.execute("UPDATE counters SET counters = ?", (ended,)))
+        )
 
     # start
 
@@ -113,7 +114,7 @@ class Store:
             raise StoreError(f"mails cannot be stored: {_reason(error)}") from None
         return group.filed
 
-    def transact(self, work: Callable[[], None]) -> None:
+    def transact(self, work: Callable[[], object]) -> None:
         """Do the work in one transaction, with the counters that it changes. Raises sqlite3.Error."""
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")

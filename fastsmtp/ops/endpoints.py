@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from fastsmtp.ops.appmetrics import AppMetric
     from fastsmtp.ops.httpserver import HTTPServer
-    from fastsmtp.ops.snapshot import Snapshot
+    from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
 
 _POOL = "smtp"
+_INBOX = "inbox"
 
 
 async def _refresh_nothing() -> None:
@@ -44,6 +45,7 @@ class Watched:
     refresh: Callable[[], Awaitable[None]] = _refresh_nothing  # before metrics are told
     look: Callable[[bool], Awaitable[None]] = _look_at_nothing  # before `complaint`, which gets the same argument
     app_metrics: Iterable[AppMetric] = ()
+    ask_inbox: Callable[[], Awaitable[InboxSnapshot]] | None = None  # how it is, where there is one
 
 
 class Endpoints:
@@ -119,15 +121,22 @@ def _status_routes(watched: Watched, unavailable: int) -> list[web.RouteDef]:
 
     from fastsmtp.ops.health import HealthChecks, PluginChecks
 
-    checks = PluginChecks(lambda: watched.complaint(False), lambda: watched.complaint(True))
-    health_checks = HealthChecks({_POOL: checks}, watched.stopping, unavailable)
+    wrong = ""  # with the inbox, when it was asked last
+    plugins = {_POOL: PluginChecks(lambda: watched.complaint(False), lambda: watched.complaint(True))}
+    if watched.ask_inbox is not None:
+        # It is started again where it has ended, and a full disk is not freed by ending the server.
+        plugins[_INBOX] = PluginChecks(lambda: "", lambda: wrong)
+    health_checks = HealthChecks(plugins, watched.stopping, unavailable)
 
     async def health(request: web.Request) -> web.Response:
         await watched.look(False)
         return health_checks.health(request)
 
     async def ready(request: web.Request) -> web.Response:
+        nonlocal wrong
         await watched.look(True)
+        if watched.ask_inbox is not None:
+            wrong = (await watched.ask_inbox()).complaint
         return health_checks.ready(request)
 
     return [web.get("/health", health), web.get("/ready", ready)]

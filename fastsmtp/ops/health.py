@@ -1,7 +1,7 @@
 """Health and readiness over HTTP, in the JSON of RoadRunner's status plugin.
 
-`/health`: does it live, that is, is a worker in service? `/ready`: is a worker free at this moment? Both take
-`?plugin=smtp`, more than once too. Imported only where `status.address` asks for it.
+`/health`: does it live, that is, is a worker in service? `/ready`: is a worker free at this moment, and does the inbox
+take mails? Both take `?plugin=smtp`, more than once too. Imported only where `status.address` asks for it.
 """
 
 from __future__ import annotations

@@ -42,6 +42,11 @@ class InboxSnapshot(msgspec.Struct, frozen=True):
     streams: int = 0
     trouble: str = ""  # why mails cannot be stored
 
+    @property
+    def complaint(self) -> str:
+        """What keeps it from taking mails, "" = nothing."""
+        return self.trouble if self.up else "the inbox process does not answer"
+
 
 class Snapshot(msgspec.Struct):
     """One process at one moment, or the sum of several. The counters, and those in `counters`, only grow."""

@@ -225,7 +225,16 @@ class Facade:
 
     def watched(self, stopping: Callable[[], bool]) -> Watched:
         """All processes, as `Endpoints` show them."""
-        return Watched(self.total, self.pids, self._complaint, stopping, self.refresh, self.look, self._app_metrics)
+        return Watched(
+            self.total,
+            self.pids,
+            self._complaint,
+            stopping,
+            self.refresh,
+            self.look,
+            self._app_metrics,
+            self.ask_inbox,
+        )
 
     def _complaint(self, idle_only: bool) -> str:
         """What keeps all of them from their work; one that can do it is enough."""

@@ -168,6 +168,7 @@ class Server:
             lambda: self._stopping,
             self._refresh,
             app_metrics=self._app_metrics,
+            ask_inbox=self.ask_inbox,
         )
         await self._endpoints.start(watched)
         await pool.start()

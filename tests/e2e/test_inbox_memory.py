@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from pathlib import Path
 
 import pytest
-from procs import children_of, memory_kb
+from procs import inbox_of, memory_kb
 from servers import Serve, Server
 from wire import MAIL, Wire
 
@@ -17,13 +16,6 @@ pytestmark = pytest.mark.one_python
 CLIENTS = 8
 LARGE = b"Subject: large\r\n\r\n" + (b"x" * 98 + b"\r\n") * 20_000 + b".\r\n"
 ACCEPTED = b"250 2.0.0 Message accepted\r\n"
-
-
-def inbox_of(server: Server) -> int:
-    """The pid of its inbox process."""
-    pids = children_of(server.process.pid)
-    [inbox] = [pid for pid in pids if b"fastsmtp.inbox" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return inbox
 
 
 def memory_after_refusals(server: Server) -> int:
@@ -39,7 +31,7 @@ def memory_after_refusals(server: Server) -> int:
 
 def test_mails_that_a_stopped_inbox_does_not_take_do_not_gather_in_memory(serve: Serve) -> None:
     server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="accepts.php")
-    inbox = inbox_of(server)
+    inbox = inbox_of(server.process.pid)
     os.kill(inbox, signal.SIGSTOP)
     try:
         first, second = memory_after_refusals(server), memory_after_refusals(server)

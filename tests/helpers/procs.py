@@ -70,6 +70,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def inbox_of(pid: int) -> int:
+    """The inbox process of a server."""
+    [inbox] = [
+        child for child in children_of(pid) if any("from fastsmtp.inbox.process " in word for word in _command(child))
+    ]
+    return inbox
+
+
 def memory_kb(pid: int, name: str = "VmRSS") -> int:
     """One of the sizes in its status."""
     status = Path(f"/proc/{pid}/status").read_text()

@@ -21,7 +21,7 @@ from fastsmtp.config.settings import Config, MetricsSettings, StatusSettings
 from fastsmtp.errors import StartError
 from fastsmtp.ops.counters import Counters
 from fastsmtp.ops.endpoints import Endpoints, Watched
-from fastsmtp.ops.snapshot import ShownWorker, Snapshot
+from fastsmtp.ops.snapshot import InboxSnapshot, ShownWorker, Snapshot
 from fastsmtp.system.loop import run
 
 ADDRESS = "127.0.0.1:0"
@@ -35,6 +35,7 @@ class Place:
         self.taken = Snapshot(connections=3, shown=[ShownWorker(11, "ready", 100)], counters=Counters().snapshot())
         self.complaints = {True: "", False: ""}  # by whether a busy worker does not count
         self.stopping = False
+        self.inbox: InboxSnapshot | None = None  # None: there is no inbox
         self.refreshed: list[bool | None] = []  # None: before metrics; else what a look was for
 
     async def refresh(self) -> None:
@@ -42,6 +43,10 @@ class Place:
 
     async def look(self, idle_only: bool) -> None:
         self.refreshed.append(idle_only)
+
+    async def ask_inbox(self) -> InboxSnapshot:
+        assert self.inbox is not None
+        return self.inbox
 
     def watched(self) -> Watched:
         return Watched(
@@ -51,6 +56,7 @@ class Place:
             lambda: self.stopping,
             self.refresh,
             self.look,
+            ask_inbox=None if self.inbox is None else self.ask_inbox,
         )
 
 
@@ -189,3 +195,34 @@ def test_a_server_without_endpoints_imports_nothing_for_them(module: str) -> Non
 def _log() -> structlog.typing.FilteringBoundLogger:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return log
+
+
+@pytest.mark.parametrize(
+    ("inbox", "complaint"),
+    [
+        (InboxSnapshot(up=True), ""),
+        (InboxSnapshot(up=True, trouble="the store failed: No space left on device"), None),
+        (InboxSnapshot(up=False), "the inbox process does not answer"),
+        (InboxSnapshot(up=False, trouble="of a time before"), "the inbox process does not answer"),
+    ],
+    ids=["takes-mails", "full", "gone", "gone-with-trouble"],
+)
+def test_an_inbox_that_takes_no_mails_is_not_ready_and_lives(inbox: InboxSnapshot, complaint: str | None) -> None:
+    place = Place()
+    place.inbox = inbox
+    wrong = inbox.trouble if complaint is None else complaint
+
+    def report(error: str) -> list[dict[str, object]]:
+        fine = {"plugin_name": "smtp", "error_message": "", "status_code": 200}
+        return [fine, {"plugin_name": "inbox", "error_message": error, "status_code": 500 if error else 200}]
+
+    async def work(urls: dict[str, str]) -> None:
+        status = urls["status is served"]
+        answer = await ask(status, "/ready")
+        assert (answer.status, json.loads(answer.body)) == (500 if wrong else 200, report(wrong))
+        assert (await ask(status, "/ready?plugin=inbox")).status == answer.status
+        assert (await ask(status, "/ready?plugin=smtp")).status == 200
+        answer = await ask(status, "/health")
+        assert (answer.status, json.loads(answer.body)) == (200, report(""))
+
+    play(Config(status=BOTH.status), place, work)
