@@ -66,9 +66,8 @@ build: $(BIN)/python
 	@$(INSTALL) dev
 	ci/build $(BIN)
 
-wheels: $(BIN)/python
-	@$(INSTALL) dev
-	ci/wheels $(BIN) $(ARGS)
+wheels:
+	ci/wheels $(ARGS)
 
 test-pythons:
 	ci/pythons

@@ -174,6 +174,34 @@ def pack(checkout: object) -> None:
         wheel.writestr(f"{about}/RECORD", record + f"{about}/RECORD,,\n")
 
 
+def test_a_wheel_alone_is_built_once(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For `make wheels`: nothing is installed, and what another target has built is taken."""
+    built: list[object] = []
+
+    def build(checkout: object) -> None:
+        built.append(checkout)
+        pack(checkout)
+
+    monkeypatch.setattr(installer, "ROOT", root)
+    monkeypatch.setattr(installer, "build_wheel", build)
+    for _ in range(2):
+        wheels = tmp_path_factory.mktemp("wheels")
+        monkeypatch.setattr(sys, "argv", ["ci/install", "--wheel", str(wheels)])
+        installer.main()
+        assert [path.name for path in wheels.iterdir()] == ["fastsmtp_server-1-py3-none-any.whl"]
+    assert len(built) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--wheel"], ["test", "dev"], ["--wheel", "there", "test"]])
+def test_usage(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["ci/install", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        installer.main()
+    assert caught.value.code == installer.__doc__
+
+
 def test_what_is_installed_is_what_stands_here(
     root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
