@@ -76,6 +76,11 @@ def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:
 def _about_endpoints(config: Config) -> Iterator[tuple[str, str]]:
     if not config.metrics.address:
         yield "metrics.collect", "metrics.address is not set"
+    for name, settings in config.metrics.collect.items():
+        if settings.type != "histogram":
+            yield f"metrics.collect.{name}.buckets", "only a histogram has buckets"
+        if settings.type != "summary":
+            yield f"metrics.collect.{name}.objectives", "only a summary has objectives"
     if not config.status.address:
         for name in ("check_timeout", "unavailable_status_code"):
             yield f"status.{name}", "status.address is not set"

@@ -29,18 +29,23 @@ class CollectorSettings(Section, frozen=True):
     subsystem: rules.Text = ""
     help: rules.Text = ""
     labels: list[str] = []
+    # Both may stand in any type, as in RoadRunner, whose reference file long gave a histogram objectives above 1.
     buckets: list[rules.Number] = []  # upper bounds of a histogram; none: DEFAULT_BUCKETS
     # The quantiles that a summary shows; of the errors that RoadRunner allows for them nothing is needed.
     objectives: dict[str, rules.Number] | list[dict[str, rules.Number]] = {}
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """The buckets of a histogram, without the one that is always there."""
+        """The buckets of a histogram, without the one that is always there; none for another type."""
+        if self.type != "histogram":
+            return ()
         return tuple(bound for bound in self.buckets if bound != math.inf) or DEFAULT_BUCKETS
 
     @property
     def quantiles(self) -> list[float]:
-        """The quantiles of a summary. Raises ValueError for what is not a number."""
+        """The quantiles of a summary, none for another type. Raises ValueError for what is not a number."""
+        if self.type != "summary":
+            return []
         parts = self.objectives if isinstance(self.objectives, list) else [self.objectives]
         return [float(quantile) for part in parts for quantile in part]
 

@@ -116,8 +116,8 @@ class AppMetric:
             return None
         found = self.distributions.get(labels)
         if found is None:
-            bounds = settings.bounds if settings.type == "histogram" else ()
-            found = self.distributions[labels] = Distribution(bounds, keeps_values=bool(settings.quantiles))
+            keeps_values = bool(settings.quantiles)
+            found = self.distributions[labels] = Distribution(settings.bounds, keeps_values=keeps_values)
         return found
 
     def apply(self, operation: str, change: Change) -> None:

@@ -90,6 +90,16 @@ x-notes: {a: b}
         ),
         (WORKER + "metrics: {collect: {x: {type: gauge}}}\n", {"metrics.collect": "metrics.address is not set"}),
         (
+            WORKER
+            + "metrics: {address: ':2112', collect: {x: {type: histogram, buckets: [1], objectives: [1.4: 2.3]},"
+            " y: {type: summary, buckets: [2, 1], objectives: {0.5: 0.1}}, z: {type: gauge, buckets: []}}}\n",
+            {
+                "metrics.collect.x.objectives": "only a summary has objectives",
+                "metrics.collect.y.buckets": "only a histogram has buckets",
+                "metrics.collect.z.buckets": "only a histogram has buckets",
+            },
+        ),
+        (
             WORKER + "status: {check_timeout: 5, unavailable_status_code: 500}\n",
             {
                 "status.check_timeout": "status.address is not set",

@@ -40,6 +40,14 @@ def test_objectives_may_be_a_list_as_older_files_have_them() -> None:
     assert collect("{x: {type: summary, objectives: [0.5: 0.1, 0.9: 0.01]}}")["x"].quantiles == [0.5, 0.9]
 
 
+def test_a_type_takes_what_only_another_one_uses() -> None:
+    """RoadRunner's reference file had such a histogram from its version 2 to 2023."""
+    text = "{x: {type: histogram, objectives: [1.4: 2.3, 2.0: 1.4]}, y: {type: summary, buckets: [2, 1]}}"
+    found = collect(text)
+    assert (found["x"].bounds, found["x"].quantiles) == (DEFAULT_BUCKETS, [])
+    assert (found["y"].bounds, found["y"].quantiles) == ((), [])
+
+
 @pytest.mark.parametrize(
     ("text", "bounds"),
     [("", DEFAULT_BUCKETS), (", buckets: []", DEFAULT_BUCKETS), (", buckets: [0, 1, .inf]", (0.0, 1.0))],
