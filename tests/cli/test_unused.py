@@ -90,8 +90,7 @@ x-notes: {a: b}
         ),
         (WORKER + "metrics: {collect: {x: {type: gauge}}}\n", {"metrics.collect": "metrics.address is not set"}),
         (
-            WORKER
-            + "metrics: {address: ':2112', collect: {x: {type: histogram, buckets: [1], objectives: [1.4: 2.3]},"
+            WORKER + "metrics: {address: ':2112', collect: {x: {type: histogram, buckets: [1], objectives: [1.4: 2.3]},"
             " y: {type: summary, buckets: [2, 1], objectives: {0.5: 0.1}}, z: {type: gauge, buckets: []}}}\n",
             {
                 "metrics.collect.x.objectives": "only a summary has objectives",

@@ -64,7 +64,8 @@ SENDERS: dict[str, tuple[Send, str]] = {
     "Django": (by_script(sys.executable, str(CLIENTS / "django_mail.py")), "PLAIN"),
     "PHPMailer": (by_script("php", str(CLIENTS / "phpmailer_login.php")), "LOGIN"),
     "Symfony Mailer": (by_script("php", str(CLIENTS / "symfony_login.php")), "LOGIN"),
-    "Net::SMTP": (by_script("ruby", str(CLIENTS / "net_smtp.rb")), "PLAIN"),
+    "Net::SMTP of Ruby": (by_script("ruby", str(CLIENTS / "net_smtp.rb")), "PLAIN"),
+    "Net::SMTP of Perl": (by_script("perl", str(CLIENTS / "net_smtp.pl")), "PLAIN"),
     "git send-email": (by_git, "PLAIN"),
     "swaks": (by_swaks, "LOGIN"),
 }

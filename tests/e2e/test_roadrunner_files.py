@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import TESTS, WORKERS, Serve
+from commands import FASTSMTP, PATIENCE_S
+from servers import TESTS, WORKERS, Serve, Server
 from wire import MAIL, Wire, logged, wait_for_log
 
 CONFIGS = TESTS / "configs"
 ACCEPTED = b"250 2.0.0 Message accepted\r\n"
+OTHERS = ("# TYPE rr_smtp_", "# TYPE process_")
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +35,20 @@ def check(name: str, tmp_path: Path) -> dict[str, Any]:
     return answer
 
 
-def deliver(server: Any) -> None:
+def deliver(server: Server) -> None:
     with Wire(server) as wire:
         wire.begin()
         assert wire.ask(MAIL % b"x") == ACCEPTED
+
+
+def ask(server: Server, name: str) -> tuple[int, str]:
+    """Status and body of the endpoint that the log says is served."""
+    [line] = wait_for_log(server, f"{name} served")
+    try:
+        with urllib.request.urlopen(line.partition("url=")[2], timeout=PATIENCE_S) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 def test_the_reference_starts_and_takes_a_mail(serve: Serve, tmp_path: Path) -> None:
@@ -47,7 +61,22 @@ def test_the_reference_starts_and_takes_a_mail(serve: Serve, tmp_path: Path) -> 
     [failed] = logged(server, "on_init failed")
     assert json.loads(failed)["reason"] == 'cannot start "no-such-program --migrate": No such file or directory'
     assert len(logged(server, "  DEBUG  smtp  ")) > 0
+    status = [{"plugin_name": "smtp", "error_message": "", "status_code": 200}]
+    code, body = ask(server, "status is")
+    assert (code, json.loads(body)) == (200, status)
+    code, body = ask(server, "metrics are")
+    ours = [line for line in body.splitlines() if line.startswith("# TYPE") and not line.startswith(OTHERS)]
+    assert (code, ours) == (
+        200,
+        ["# TYPE waiting summary", "# TYPE sizes histogram", "# TYPE older histogram"],
+    )
+    [line] = wait_for_log(server, "RPC is listening")
+    command = [*FASTSMTP, "workers", "--json", "-o", f"rpc.listen={line.partition('address=')[2]}"]
+    workers = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout)
+    assert [worker["command"] for worker in workers["smtp"]] == ["php worker.php"] * 2
     assert server.stop() == 0
+    messages = [json.loads(line)["msg"] for line in server.lines if '"logger":"after_init"' in line]
+    assert messages[0].startswith("PHP 8")
 
 
 def test_the_reference_in_words(tmp_path: Path) -> None:
@@ -56,6 +85,7 @@ def test_the_reference_in_words(tmp_path: Path) -> None:
         "logs.channels.http": "nothing here logs in this channel",
         "logs.encoding": "file_logger_options writes JSON",
         "logs.output": "file_logger_options writes to its own file",
+        "metrics.collect.older.objectives": "only a summary has objectives",
         "smtp.pool.stream_timeout": "workers answer in one piece, not in streams",
         "status.check_timeout": "a server of one process says at once how it is",
         **dict.fromkeys(
