@@ -38,6 +38,10 @@ class StoreError(FastSMTPError):
     """The store of the inbox cannot be read or written: a full disk, a file that is not what was written."""
 
 
+class CrowdedError(StoreError):
+    """There are as many namespaces as there may be."""
+
+
 class CallError(FastSMTPError):
     """An RPC call cannot be done; the text is for the caller."""
 

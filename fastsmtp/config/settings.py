@@ -197,6 +197,7 @@ class RetentionSettings(Section, rename=seconds("max_age", "namespace_ttl"), fro
     max_bytes: rules.Size = 10 * 1000**3
     max_age_s: rules.Seconds = 0.0
     namespace_ttl_s: rules.Seconds = 86400.0  # after its last mail or call
+    max_namespaces: rules.Count = 10_000
 
 
 class InboxAuthSettings(Section, frozen=True):

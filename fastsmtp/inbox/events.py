@@ -15,6 +15,7 @@ from fastsmtp.inbox.rows import Row
 
 NEWEST: Final = 50  # mails of one frame
 _MAX_CHANGES: Final = 1000  # of mails, between two frames; beyond, the client has to read the list again
+_MAX_MAILS: Final = 1000  # new ones of all namespaces, likewise
 MAX_STREAMS: Final = 100
 
 
@@ -37,14 +38,20 @@ class Stream:
         self._mails: dict[int, list[tuple[int, dict[str, Any]]]] = {}  # by namespace, the newest last
         self._counts: dict[int, int] = {}
         self._spaces: dict[int, Namespace] = {}
+        self._held = 0  # mails of all namespaces
         self._changes: list[EventFrame] = []
-        self._overflown = False
+        self._overflow: EventFrame | None = None
 
     def on_mail(self, namespace: Namespace, seq: int, shown: dict[str, Any]) -> None:
+        if self._held >= _MAX_MAILS:
+            self._mails, self._counts, self._spaces, self._held = {}, {}, {}, 0
+            self._overflow = EventFrame("overflow", namespace, seq, {})
         mails = self._mails.setdefault(namespace.id, [])
         mails.append((seq, shown))
+        self._held += 1
         if len(mails) > 2 * NEWEST:
             del mails[:NEWEST]
+            self._held -= NEWEST
         self._counts[namespace.id] = self._counts.get(namespace.id, 0) + 1
         self._spaces[namespace.id] = namespace
         self.changed.set()
@@ -53,7 +60,7 @@ class Stream:
         if len(self._changes) < _MAX_CHANGES:
             self._changes.append(frame)
         else:
-            self._overflown = True
+            self._overflow = EventFrame("overflow", frame.namespace, frame.seq, {})
         self.changed.set()
 
     def end(self) -> None:
@@ -70,11 +77,10 @@ class Stream:
             content = {"count": self._counts[number], "mails": [shown for _seq, shown in newest]}
             frames.append(EventFrame("mail", namespace, newest[-1][0], content))
         frames += self._changes
-        if self._overflown and self._changes:
-            last = self._changes[-1]
-            frames.append(EventFrame("overflow", last.namespace, last.seq, {}))
-        self._mails, self._counts, self._spaces = {}, {}, {}
-        self._changes, self._overflown = [], False
+        if self._overflow is not None:
+            frames.append(self._overflow)
+        self._mails, self._counts, self._spaces, self._held = {}, {}, {}, 0
+        self._changes, self._overflow = [], None
         return frames
 
 

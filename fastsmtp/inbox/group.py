@@ -36,21 +36,22 @@ class Arrival(NamedTuple):
 class Filed(NamedTuple):
     """Where a mail has been filed.
 
-    `seq` is 0 where it was counted only; `known` says that it was there before, `full` that the namespace refuses it.
+    `seq` is 0 where it was counted only; `known` says that it was there before. `refusal` is why the namespace does not
+    take it, and `namespace` None where there is none, and can be none.
     """
 
-    namespace: Namespace
+    namespace: Namespace | None
     seq: int
     known: bool = False
-    full: bool = False
+    refusal: str = ""
 
 
 def reason_of(filed: list[Filed] | StoreError) -> str:
     """Return why a mail is refused, "" where it is not. In several namespaces, one that takes it is enough."""
     if isinstance(filed, StoreError):
         return str(filed)
-    if filed and all(place.full for place in filed):
-        return f"namespace {filed[0].namespace.name} is full"
+    if filed and all(place.refusal for place in filed):
+        return filed[0].refusal
     return ""
 
 
@@ -89,11 +90,14 @@ class Group:
         targets = addresses(mail.summary)
         for copy, name in enumerate(mail.namespaces):
             namespace = self._touch(name)
-            namespace.used_at = mail.received_at
+            if namespace is None:
+                filed.append(Filed(None, 0, refusal=self._store.limit.reason))
+                continue
+            namespace.used_at = max(namespace.used_at, mail.received_at)  # of an import, it may be years ago
             full = mail.outcome == ACCEPTED and not namespace.room_for(mail.size)
             if full and namespace.settings.on_quota == "refuse":
                 namespace.counters.count_arrival("refused")
-                filed.append(Filed(namespace, 0, full=True))
+                filed.append(Filed(namespace, 0, refusal=f"namespace {name} is full"))
                 continue
             namespace.counters.count_arrival(mail.outcome)
             if mail.outcome == ACCEPTED and (namespace.settings.keep == "count" or (full and not _evicts(namespace))):
@@ -115,9 +119,12 @@ class Group:
         rows = self._store.connection.execute(sql, (uuid,)).fetchall()
         return [Filed(by_id[number], seq, known=True) for number, seq in rows if number in by_id]
 
-    def _touch(self, name: str) -> Namespace:
+    def _touch(self, name: str) -> Namespace | None:
+        """The namespace of this name, made where there is none; None where there can be no more of them."""
         namespace = self._store.namespaces.get(name)
         if namespace is None:
+            if not self._store.limit.has_place(len(self._store.namespaces)):
+                return None
             namespace = self._store.make(name, NamespaceSettings())
             self._made.append(name)
         if namespace.id not in self._touched:

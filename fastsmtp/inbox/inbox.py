@@ -48,7 +48,7 @@ class Inbox:
         self._thread: Final = StoreThread(store, self._on_committed, log)
         self.watchers: Final = Watchers()
         self.events: Final = Events()
-        self.ledger: Final = Ledger()
+        self.ledger: Final = Ledger(store.namespaces.__contains__)
         self.ports: Final = Ports(log)
         self._withdrawing: asyncio.Future[None] | None = None
         # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
@@ -96,14 +96,14 @@ class Inbox:
         self._thread.commit(arrival, answer)
 
     def _on_committed(self, arrivals: list[Arrival], filed: list[list[Filed]]) -> None:
+        self._forget_evicted()
         for arrival, places in zip(arrivals, filed, strict=True):
             for place in places:
-                if place.seq and not place.known:
+                if place.namespace is not None and place.seq and not place.known:
                     self._told[place.namespace.id] = place.seq
-                    self._tell(arrival, place)
+                    self._tell(arrival, place.namespace, place)
 
-    def _tell(self, arrival: Arrival, place: Filed) -> None:
-        namespace = place.namespace
+    def _tell(self, arrival: Arrival, namespace: Namespace, place: Filed) -> None:
         self.events.on_mail(namespace, place.seq, arrival)
         if arrival.outcome == ACCEPTED and self.watchers.watches(namespace.id):
             mail = Candidate(arrival.summary, lambda: _loads(arrival.payload))
@@ -134,8 +134,9 @@ class Inbox:
         )
 
     async def put(self, name: str, settings: NamespaceSettings | None = None) -> Namespace:
-        """Return the namespace, made where there is none. Raises StoreError."""
+        """Return the namespace, made where there is none. Raises StoreError: CrowdedError where there are too many."""
         namespace = await self.run(lambda store: store.put(name, settings))
+        self._forget_evicted()
         self._told.setdefault(namespace.id, namespace.seq)
         return namespace
 
@@ -143,12 +144,20 @@ class Inbox:
         """Delete a namespace with all it holds; None where there is none. Raises StoreError."""
         namespace = await self.run(lambda store: store.end(name))
         if namespace is not None:
-            self._told.pop(namespace.id, None)
-            self.ledger.forget(name)
-            self.watchers.end(namespace.id)
-            self.events.on_ended(namespace)
+            self._forget(namespace)
             await self.ports.close(name)
         return namespace
+
+    def _forget(self, namespace: Namespace) -> None:
+        self._told.pop(namespace.id, None)
+        self.ledger.forget(namespace.name)
+        self.watchers.end(namespace.id)
+        self.events.on_ended(namespace)
+
+    def _forget_evicted(self) -> None:
+        """Some have made room for others."""
+        for namespace in self._store.take_evicted():
+            self._forget(namespace)
 
     def cursor(self, namespace: Namespace) -> Cursor:
         """Return the place behind the newest mail that is visible."""

@@ -9,7 +9,7 @@ along, but not what it has told: what was in flight in it then is aborted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fastsmtp.inbox.namespaces import NamespaceCounters
@@ -19,22 +19,41 @@ REFUSED: Final = "refused"
 ABORTED: Final = "aborted"
 ACCEPTED: Final = "accepted"
 ENDS: Final = (ACCEPTED, REFUSED, ABORTED)
+MAX_NAMES: Final = 1000  # of namespaces that do not exist, which clients have named all the same
 
 
 class Ledger:
     """What SMTP processes have told, by namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, exists: Callable[[str], bool] = lambda _name: True) -> None:
+        """`exists` tells namespaces from names that clients have given to mails which never came."""
+        self._exists = exists
         self._events: dict[str, dict[str, int]] = {}
+        self._strange: dict[str, None] = {}  # names that were no namespaces when they were new, the oldest first
+        self._others: dict[str, int] = {}  # events of such ones that are not known by name any more
 
     def add(self, namespace: str, event: str, step: int) -> None:
         """Count an event: begun, accepted, refused, aborted, or any other that is only shown."""
-        events = self._events.setdefault(namespace, {})
+        events = self._events.get(namespace)
+        if events is None:
+            events = self._events[namespace] = {}
+            if not self._exists(namespace):
+                self._bound(namespace)
         events[event] = events.get(event, 0) + step
+
+    def _bound(self, namespace: str) -> None:
+        """One more name of no namespace: the oldest of them is forgotten, but not what was counted for it."""
+        self._strange[namespace] = None
+        if len(self._strange) > MAX_NAMES:
+            oldest = next(iter(self._strange))
+            del self._strange[oldest]
+            if not self._exists(oldest):
+                _add_events(self._others, self._events.pop(oldest, {}))
 
     def forget(self, namespace: str) -> None:
         """The namespace was deleted."""
         self._events.pop(namespace, None)
+        self._strange.pop(namespace, None)
 
     def of(self, namespace: str) -> dict[str, int]:
         """Return the events of a namespace."""
@@ -42,11 +61,15 @@ class Ledger:
 
     def of_all(self) -> dict[str, int]:
         """Return the events of all namespaces."""
-        events: dict[str, int] = {}
+        events = dict(self._others)
         for counted in self._events.values():
-            for event, count in counted.items():
-                events[event] = events.get(event, 0) + count
+            _add_events(events, counted)
         return events
+
+
+def _add_events(events: dict[str, int], more: Mapping[str, int]) -> None:
+    for event, count in more.items():
+        events[event] = events.get(event, 0) + count
 
 
 class Reporter:

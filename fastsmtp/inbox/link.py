@@ -27,7 +27,7 @@ from fastsmtp.inbox.frames import (
     read_ports,
     read_verdicts,
 )
-from fastsmtp.inbox.ledger import BEGUN, ENDS
+from fastsmtp.inbox.ledger import BEGUN, ENDS, MAX_NAMES
 from fastsmtp.system.backoff import Backoff
 
 WINDOW: Final = 16 * 1024 * 1024  # octets: a group of mails is committed while the next one is on its way
@@ -132,8 +132,12 @@ class Link:
             transport.writelines(sent.segments)
 
     def count(self, namespace: str, event: str, step: int = 1) -> None:
-        """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon."""
-        events = self._events.setdefault(namespace, {})
+        """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon.
+
+        While the inbox reads nothing, what is beyond `MAX_NAMES` namespaces is counted for none of them.
+        """
+        known = namespace in self._events or len(self._events) < MAX_NAMES
+        events = self._events.setdefault(namespace if known else "", {})
         events[event] = events.get(event, 0) + step
         if event == BEGUN or event in ENDS:
             left = self._open.get(namespace, 0) + (step if event == BEGUN else -step)

@@ -106,7 +106,11 @@ class InboxProcess:
         self._loop_delay.start()
         settings = assignment.config.inbox
         assert settings is not None
-        store = Store(assignment.directory, durability=settings.durability)
+        store = Store(
+            assignment.directory,
+            durability=settings.durability,
+            max_namespaces=settings.retention.max_namespaces,
+        )
         if store.recovered:
             log.warning("mails without their octets were dropped", count=store.recovered)
         inbox = self._inbox = Inbox(store, log)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 import orjson
 
-from fastsmtp.errors import StoreError
+from fastsmtp.errors import CrowdedError, StoreError
 from fastsmtp.inbox.group import Arrival, Filed, Group
 from fastsmtp.inbox.names import new_epoch
+from fastsmtp.inbox.namespacelimit import NamespaceLimit
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings, now_ms, to_json
 from fastsmtp.inbox.recovery import recover
 from fastsmtp.inbox.rows import COLUMNS, NUMBERS, Row, read_row
@@ -34,9 +36,23 @@ _WITHDRAWN: Final = "storage-failed"
 class Store:
     """Mails by namespace. Every method may raise StoreError; then nothing of what it was asked is done."""
 
-    def __init__(self, directory: str, *, durability: str = "normal", segment_bytes: int = SEGMENT_BYTES) -> None:
-        """`directory` exists and is not used by another store; "" keeps everything in memory and anonymous files."""
+    def __init__(
+        self,
+        directory: str,
+        *,
+        durability: str = "normal",
+        segment_bytes: int = SEGMENT_BYTES,
+        max_namespaces: int = 0,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        """`directory` exists and is not used by another store; "" keeps everything in memory and anonymous files.
+
+        `max_namespaces` 0 = unlimited; `clock_ms` returns the Unix time in milliseconds.
+        """
         sync = durability == "full"
+        self.limit = NamespaceLimit(max_namespaces)
+        self._clock_ms = clock_ms
+        self._evicted: deque[Namespace] = deque()  # not told yet
         self._path = os.path.join(directory, "inbox.sqlite") if directory else ""
         self.connection = connect(self._path or ":memory:", sync=sync)
         try:
@@ -107,6 +123,7 @@ class Store:
         """
         group = Group(self, arrivals)
         try:
+            self._make_room({name for mail in arrivals for name in mail.namespaces if name not in self.namespaces})
             group.append()
             self.transact(group.insert)
         except (OSError, sqlite3.Error, OverflowError) as error:
@@ -142,12 +159,18 @@ class Store:
         return totals
 
     def put(self, name: str, settings: NamespaceSettings | None = None) -> Namespace:
-        """Return the namespace of this name, made where there is none; `settings` replace those it has."""
+        """Return the namespace of this name, made where there is none; `settings` replace those it has.
+
+        Raises CrowdedError, a StoreError, where there can be no more of them.
+        """
         return self._guarded(lambda: self._put(name, settings))
 
     def _put(self, name: str, settings: NamespaceSettings | None) -> Namespace:
         namespace = self.namespaces.get(name)
         if namespace is None:
+            self._make_room({name})
+            if not self.limit.has_place(len(self.namespaces)):
+                raise CrowdedError(self.limit.reason)
             return self.make(name, settings or NamespaceSettings())
         if settings is not None:
             self.connection.execute(
@@ -157,7 +180,7 @@ class Store:
         return namespace
 
     def make(self, name: str, settings: NamespaceSettings) -> Namespace:
-        now, epoch = now_ms(), new_epoch()
+        now, epoch = self._clock_ms(), new_epoch()
         cursor = self.connection.execute(
             "INSERT INTO namespaces (name, epoch, seq, emptied, created_at, used_at, settings, counters, ended)"
             " VALUES (?, ?, 0, 0, ?, ?, ?, ?, 0)",
@@ -171,19 +194,34 @@ class Store:
     def end(self, name: str) -> Namespace | None:
         """Delete a namespace at once, whatever it holds; its rows go later by `purge`. None where there is none."""
         namespace = self.namespaces.get(name)
-        if namespace is None:
-            return None
+        if namespace is not None:
+            self._end([namespace])
+        return namespace
 
+    def _end(self, namespaces: Sequence[Namespace]) -> None:
         def work() -> None:
-            self._count_emptied(namespace)
-            self.connection.execute("UPDATE namespaces SET ended = 1 WHERE id = ?", (namespace.id,))
-            self.write_counters([namespace])
-            self.ended.add(namespace.counters)
+            for namespace in namespaces:
+                self._count_emptied(namespace)
+                self.connection.execute("UPDATE namespaces SET ended = 1 WHERE id = ?", (namespace.id,))
+                self.ended.add(namespace.counters)
+            self.write_counters(namespaces)
             self.connection.execute("UPDATE counters SET counters = ?", (to_json(self.ended),))
 
-        self._counting([namespace], work)
-        del self.namespaces[name], self.by_id[namespace.id]
-        return namespace
+        self._counting(namespaces, work)
+        for namespace in namespaces:
+            del self.namespaces[namespace.name], self.by_id[namespace.id]
+
+    def _make_room(self, new: Collection[str]) -> None:
+        """Delete idle namespaces, so that there can be new ones of these names."""
+        idle = self.limit.idle(self.namespaces.values(), len(new), self._clock_ms()) if new else []
+        if idle:
+            self._end(idle)
+            self._evicted += idle
+
+    def take_evicted(self) -> Iterator[Namespace]:
+        """Yield the namespaces that have made room for others, each once. Of this class the one call for any thread."""
+        while self._evicted:
+            yield self._evicted.popleft()
 
     def empty(self, name: str) -> int:
         """Delete all mails of a namespace at once and return how many; their rows go later by `purge`."""
@@ -206,7 +244,7 @@ class Store:
         counters.forgotten += counters.refused_present
         counters.unread = counters.bytes = 0
         counters.tags.clear()
-        namespace.used_at = now_ms()
+        namespace.used_at = self._clock_ms()
 
     def _counting(self, namespaces: Sequence[Namespace], work: Callable[[], None]) -> None:
         """Do the work in a transaction; where it fails, the counters are what they were."""

@@ -24,10 +24,12 @@ def serving(run_loop: Run, log: Log) -> Serve:
 
     def do(work: Work, smtp: SMTPSettings = SMTP, **settings: Any) -> None:
         async def go() -> None:
-            inbox = Inbox(Store(""), log.logger)
+            inbox_settings = InboxSettings(**settings)
+            store = Store("", max_namespaces=inbox_settings.retention.max_namespaces)
+            inbox = Inbox(store, log.logger)
             await inbox.put("default")
             server = HTTPServer("inbox.address", "127.0.0.1:0")
-            await server.serve(make_app(inbox, InboxSettings(**settings), smtp, log.logger))
+            await server.serve(make_app(inbox, inbox_settings, smtp, log.logger))
             async with aiohttp.ClientSession() as session:
                 await work(Client(inbox, server.url, session))
             await inbox.close()

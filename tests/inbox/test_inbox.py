@@ -274,3 +274,14 @@ def test_a_stream_that_is_not_read_holds_no_more_than_so_much(with_inbox: Callab
         assert (len(frames), frames[-1].event) == (1001, "overflow")
 
     with_inbox(work)
+
+
+def test_a_stream_of_all_that_is_not_read_holds_no_more_than_so_much(with_inbox: Callable[[Work], None]) -> None:
+    async def work(inbox: Inbox) -> None:
+        stream = inbox.events.open()
+        await asyncio.gather(*(file(inbox, namespaces=(f"n{number}",)) for number in range(1300)))
+        *mails, overflow = stream.take()
+        assert [(frame.event, frame.content["count"]) for frame in mails] == [("mail", 1)] * 300
+        assert (overflow.event, stream.take()) == ("overflow", [])
+
+    with_inbox(work)

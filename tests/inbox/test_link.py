@@ -26,7 +26,7 @@ from fastsmtp.inbox.frames import (
     verdicts_frame,
 )
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import make_ledger
+from fastsmtp.inbox.ledger import MAX_NAMES, Ledger, make_ledger
 from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.namespaces import NamespaceCounters
@@ -257,6 +257,44 @@ def test_a_stranger_is_sent_away(run_loop: Run, log: Log, tmp_path: Path, sent: 
 
 
 # --- the ledger
+
+
+def test_a_ledger_knows_so_many_names_of_mails_that_never_came() -> None:
+    spaces = {"real"}
+    ledger = Ledger(spaces.__contains__)
+    for event in ("begun", "aborted"):
+        for number in range(MAX_NAMES + 500):
+            ledger.add(f"n{number}", event, 1)
+    ledger.add("real", "begun", 3)
+    spaces.add("n1400")
+    for number in range(MAX_NAMES + 500):
+        ledger.add(f"m{number}", "begun", 1)
+    assert ledger.of_all() == {"begun": 2 * (MAX_NAMES + 500) + 3, "aborted": MAX_NAMES + 500}
+    known = [name for name in ("n0", "n1400", "n1499", "m499", "m500", "real") if ledger.of(name)]
+    assert (known, ledger.of("real")) == (["n1400", "m500", "real"], {"begun": 3})
+
+
+def test_a_link_that_cannot_tell_knows_so_many_names(run_loop: Run, log: Log, tmp_path: Path) -> None:
+    async def go() -> None:
+        link = Link(str(tmp_path / "s"), log.logger)
+        for number in range(MAX_NAMES + 500):
+            link.count(f"n{number}", "begun")
+            link.count(f"n{number}", "aborted")
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, log.logger)
+        await server.start(listening(tmp_path / "s"))
+        await link.start()
+        everything = {"begun": MAX_NAMES + 500, "aborted": MAX_NAMES + 500}
+        await until(lambda: inbox.ledger.of_all() == everything)
+        assert inbox.ledger.of("") == {"begun": 500, "aborted": 500}
+        assert inbox.ledger.of(f"n{MAX_NAMES}") == {}
+        link.close()
+        await until(lambda: not len(server))
+        assert inbox.ledger.of_all() == everything
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
 
 
 def test_the_ledger_of_a_namespace() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from inboxclient import Client, Serve
 from openapi import Description, Operation
 
-from fastsmtp.config.settings import InboxSettings, SMTPSettings
+from fastsmtp.config.settings import InboxSettings, RetentionSettings, SMTPSettings
 from fastsmtp.inbox.api.app import make_app
 from fastsmtp.inbox.events import MAX_STREAMS
 from fastsmtp.inbox.inbox import Inbox
@@ -189,13 +189,23 @@ def test_every_answer_is_as_described(serving: Serve) -> None:
         await _wait_and_expect(talk)
         await _transfer(talk)
         await _delete_mails(talk)
+        await _name_too_many(talk)
         for operation in description.operations:
             status, _problem = await talk(operation.method, _path_of(operation), Host="evil.test")
             assert status == 421
         assert talk.faults == []
         assert talk.unseen() == {}
 
-    serving(work, smtp=SMTPSettings(max_message_size=2_000_000, include_transcript=True))
+    smtp = SMTPSettings(max_message_size=2_000_000, include_transcript=True)
+    serving(work, smtp=smtp, retention=RetentionSettings(max_namespaces=20))
+
+
+async def _name_too_many(talk: Talk) -> None:
+    for number in range(20):
+        await talk("PUT", f"/api/ns/n{number}")
+    assert (await talk("PUT", "/api/ns/n20"))[0] == 429
+    assert (await talk("POST", "/api/ns/n20/send", {"text": "Hello"}))[0] == 429
+    assert (await talk("POST", "/api/ns/n20/import?format=eml", octets=MAIL))[0] == 429
 
 
 async def _ask_about_namespaces(talk: Talk) -> None:

@@ -12,7 +12,7 @@ from arrivals import RECEIVED_AT, arrival
 from pools import Log, Run
 
 from fastsmtp.config.settings import RetentionSettings
-from fastsmtp.errors import StoreError
+from fastsmtp.errors import CrowdedError, StoreError
 from fastsmtp.inbox.group import Filed
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.namespaces import NamespaceSettings, Quota
@@ -20,6 +20,8 @@ from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
 
 MB = 1000**2
+MINUTES = 60_000
+CROWDED = "there are 5 namespaces already, and none of them is empty and idle"
 
 
 class Kept:
@@ -155,8 +157,8 @@ def test_a_quota_counts_only(keeping: Callable[..., None]) -> None:
 def test_a_quota_refuses(keeping: Callable[..., None]) -> None:
     async def work(kept: Kept) -> None:
         await kept.inbox.put("a", NamespaceSettings(quota=Quota(mails=1), on_quota="refuse"))
-        assert [place.full for place in await kept.file("a")] == [False]
-        assert [place.full for place in await kept.file("a", "b")] == [True, False]
+        assert [place.refusal for place in await kept.file("a")] == [""]
+        assert [place.refusal for place in await kept.file("a", "b")] == ["namespace a is full", ""]
         space = kept.inbox.namespace("a")
         assert space is not None
         assert (await kept.left("a"), space.counters.accepted, space.counters.by_outcome) == (
@@ -177,3 +179,64 @@ def test_what_was_emptied_is_deleted(keeping: Callable[..., None]) -> None:
         assert await kept.inbox.run(lambda store: store.rows_of_all(limit=10)) == ([], None)
 
     keeping(work)
+
+
+def test_idle_namespaces_make_room_the_least_recently_used_first(
+    run_loop: Run, log: Log, tmp_path: Path
+) -> None:
+    async def go() -> None:
+        now = RECEIVED_AT
+        kept = Kept(Store(str(tmp_path), max_namespaces=5, clock_ms=lambda: now), log)
+        inbox = kept.inbox
+        for name in ("default", "older", "old", "listens", "holds"):
+            now += 1
+            await inbox.put(name, NamespaceSettings(listen="127.0.0.1:1" if name == "listens" else ""))
+        await kept.file("holds")
+        stream = inbox.events.open(inbox.namespace("older"))
+        ledger = inbox.ledger
+        ledger.add("older", "begun", 1)
+        with pytest.raises(CrowdedError) as refused:
+            await inbox.put("early")
+        assert str(refused.value) == CROWDED
+        now += 11 * MINUTES
+        assert [place.refusal for place in await kept.file("new")] == [""]
+        assert [space.name for space in inbox.namespaces()] == ["default", "holds", "listens", "new", "old"]
+        assert (stream.ended, ledger.of("older")) == (True, {})
+        await inbox.put("newest")
+        assert [space.name for space in inbox.namespaces()] == ["default", "holds", "listens", "new", "newest"]
+        assert [place.refusal for place in await kept.file("x", "y")] == [CROWDED, CROWDED]
+        assert [place.refusal for place in await kept.file("x", "holds")] == [CROWDED, ""]
+        assert [space.name for space in inbox.namespaces()] == ["default", "holds", "listens", "new", "newest"]
+        now += 11 * MINUTES
+        assert [place.refusal for place in await kept.file("x", "y")] == ["", CROWDED]
+        await inbox.close()
+
+    run_loop(go())
+
+
+def test_namespaces_that_made_room_are_gone_after_a_restart(tmp_path: Path) -> None:
+    now = RECEIVED_AT
+    store = Store(str(tmp_path), max_namespaces=3, clock_ms=lambda: now)
+    for name in ("a", "b", "c"):
+        store.put(name)
+    now += 11 * MINUTES
+    store.commit([arrival("d"), arrival("e"), arrival("f"), arrival("g")])
+    assert sorted(store.namespaces) == ["d", "e", "f"]
+    assert [space.name for space in store.take_evicted()] == ["a", "b", "c"]
+    assert list(store.take_evicted()) == []
+    store.close()
+    again = Store(str(tmp_path), max_namespaces=2)
+    assert sorted(again.namespaces) == ["d", "e", "f"]
+    with pytest.raises(CrowdedError):
+        again.put("a")
+    assert again.put("d").name == "d"
+    again.close()
+
+
+def test_an_import_of_old_mails_is_not_unused(keeping: Callable[..., None]) -> None:
+    async def work(kept: Kept) -> None:
+        await kept.file("a")
+        await kept.file("a", at=-1_000_000)
+        assert await kept.left("a") == [1, 2]
+
+    keeping(work, namespace_ttl_s=10.0)

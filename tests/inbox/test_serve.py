@@ -8,6 +8,7 @@ from email.message import EmailMessage
 import pytest
 from apicalls import call
 from servers import Serve, Server
+from waits import wait_until
 
 
 def send(server: Server, subject: str, namespace: str, to: str = "x@example.com") -> None:
@@ -47,6 +48,24 @@ def test_the_inbox_without_a_configuration_has_namespaces(serve: Serve, processe
     status, listed = call(server, "GET", "/api/ns/run-3/mails")
     assert (status, [(mail["subject"], mail["username"]) for mail in listed["mails"]]) == (200, [("filed", "run-3")])
     assert call(server, "GET", "/api/ns/default/mails")[1]["mails"] == []
+
+
+def test_a_mail_for_one_namespace_too_many_gets_451(serve: Serve) -> None:
+    settings = {"inbox": {"address": "127.0.0.1:0", "retention": {"max_namespaces": 2}}}
+    server = serve(settings, worker="echo.php")
+    send(server, "filed", "run-1")
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        send(server, "refused", "run-2")
+    assert refused.value.args == (451, b"4.3.0 Storage failed, try again later")
+    send(server, "filed, too", "run-1")
+    status, found = call(server, "GET", "/api/ns")
+    assert (status, [(space["name"], space["mails"]) for space in found["namespaces"]]) == (
+        200,
+        [("default", 0), ("run-1", 2)],
+    )
+    assert call(server, "PUT", "/api/ns/run-2")[0] == 429
+    ended = {"begun": 3, "accepted": 2, "refused": 1, "aborted": 0, "in_flight": 0}
+    wait_until(lambda: call(server, "GET", "/api/ledger")[1]["sessions"] == ended)
 
 
 def test_a_wait_that_is_in_vain_says_what_came_instead(serve: Serve) -> None:

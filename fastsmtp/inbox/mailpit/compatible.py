@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from fastsmtp.errors import StoreError
+from fastsmtp.errors import CrowdedError, StoreError
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.inbox import GoneError
 from fastsmtp.inbox.mailpit.objects import to_uuid
@@ -48,6 +48,8 @@ def compatible(handler: Handler) -> Handler:
             return refused(problem.detail, 400 if problem.status == 422 else problem.status)
         except GoneError as error:
             return refused(str(error), 410)
+        except CrowdedError as error:
+            return refused(str(error), 429)
         except StoreError as error:
             return refused(str(error), 500)
 
