@@ -181,9 +181,7 @@ def test_what_was_emptied_is_deleted(keeping: Callable[..., None]) -> None:
     keeping(work)
 
 
-def test_idle_namespaces_make_room_the_least_recently_used_first(
-    run_loop: Run, log: Log, tmp_path: Path
-) -> None:
+def test_idle_namespaces_make_room_the_least_recently_used_first(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def go() -> None:
         now = RECEIVED_AT
         kept = Kept(Store(str(tmp_path), max_namespaces=5, clock_ms=lambda: now), log)
