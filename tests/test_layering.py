@@ -72,7 +72,15 @@ ONLY_HOME = {
     },
     "uvloop": {"system.loop", "bench.load"},
     "matplotlib": {"bench.plot"},
-    "aiohttp": {"inbox.api", "inbox.mailpit", "ops.httpserver", "ops.endpoints", "ops.health", "ops.metrics"},
+    "aiohttp": {
+        "inbox.api",
+        "inbox.mailpit",
+        "inbox.page",
+        "ops.httpserver",
+        "ops.endpoints",
+        "ops.health",
+        "ops.metrics",
+    },
     "prometheus_client": {"ops.metrics"},
 }
 

@@ -41,12 +41,22 @@ class ListeningReport(msgspec.Struct, frozen=True):
     addresses: list[str]
 
 
+class Gauges(msgspec.Struct, frozen=True):
+    """How an SMTP process is at the moment. `waiting` are mails for which no worker is free."""
+
+    connections: int = 0
+    workers: int = 0
+    busy: int = 0
+    waiting: int = 0
+
+
 class Counts(msgspec.Struct, frozen=True):
     """What happened since the last such frame, by namespace and event; and mails that were refused after all."""
 
     events: dict[str, dict[str, int]] = {}
     withdrawn: list[str] = []
     listening: ListeningReport | None = None  # where that has changed
+    gauges: Gauges | None = None  # likewise
 
 
 class MailFrame(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.errors import FastSMTPError, StoreError
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen
+from fastsmtp.inbox.frames import Gauges
 from fastsmtp.inbox.group import Arrival, Filed
 from fastsmtp.inbox.ledger import Ledger
 from fastsmtp.inbox.names import Cursor
@@ -50,6 +51,7 @@ class Inbox:
         self.events: Final = Events()
         self.ledger: Final = Ledger(store.namespaces.__contains__)
         self.ports: Final = Ports(log)
+        self.gauges: Final[dict[object, Gauges]] = {}  # of the SMTP processes that are connected
         self._withdrawing: asyncio.Future[None] | None = None
         # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
         self._told: dict[int, int] = {namespace.id: namespace.seq for namespace in store.namespaces.values()}
@@ -104,6 +106,7 @@ class Inbox:
                     self._tell(arrival, place.namespace, place)
 
     def _tell(self, arrival: Arrival, namespace: Namespace, place: Filed) -> None:
+        namespace.last_mail_at = arrival.received_at
         self.events.on_mail(namespace, place.seq, arrival)
         if arrival.outcome == ACCEPTED and self.watchers.watches(namespace.id):
             mail = Candidate(arrival.summary, lambda: _loads(arrival.payload))

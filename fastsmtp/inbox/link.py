@@ -20,6 +20,7 @@ from fastsmtp.goridge.frame import FrameDecoder
 from fastsmtp.inbox.frames import (
     MAX_NUMBER,
     Counts,
+    Gauges,
     Head,
     ListeningReport,
     counts_frame,
@@ -78,6 +79,8 @@ class Link:
         self._told = asyncio.Event()
         self.ports: tuple[int, dict[str, str]] = (0, {})  # what the inbox has told last
         self.on_ports: Callable[[], None] = lambda: None  # it has told something new
+        self.gauges: Callable[[], Gauges] = Gauges  # how this process is
+        self._gauges = Gauges()  # as the inbox was told
 
     async def start(self) -> None:
         """Connect. Raises OSError."""
@@ -173,11 +176,18 @@ class Link:
 
     def _sweep(self) -> None:
         self._sweeping = self._loop.call_later(1.0, self._sweep)
+        self._tell_gauges()
         now = self._loop.time()
         overdue = [number for number, sent in self._sent.items() if sent.deadline <= now]
         if overdue:
             self._log.error("the inbox does not take mails", mails=len(overdue))
             self._refuse(overdue, "the inbox does not answer")
+
+    def _tell_gauges(self) -> None:
+        gauges = self.gauges()
+        if self._transport is not None and not self._blocked and gauges != self._gauges:
+            self._gauges = gauges
+            self._transport.write(counts_frame(Counts(gauges=gauges)))
 
     def _refuse(self, numbers: list[int], why: str) -> None:
         for number in numbers:
@@ -196,6 +206,7 @@ class Link:
     def on_connected(self, transport: asyncio.Transport) -> None:
         """There is a connection: what is not acknowledged is sent again, and what is in flight begins again."""
         self._transport = transport
+        self._gauges = Gauges()
         for namespace, count in self._open.items():
             events = self._events.setdefault(namespace, {})
             events[BEGUN] = count + sum(events.get(event, 0) for event in ENDS)

@@ -93,6 +93,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._reporter.end()
+        self._server.inbox.gauges.pop(self, None)
         self._server.remove(self)
         self._server.inbox.ports.remove(self)
 
@@ -105,6 +106,8 @@ class _Connection(asyncio.Protocol):
         if counts.listening is not None:
             said = counts.listening
             self._server.inbox.ports.on_listening(self, said.number, said.wrong, said.addresses)
+        if counts.gauges is not None:
+            self._server.inbox.gauges[self] = counts.gauges
         if counts.withdrawn:
             self._server.inbox.withdraw(counts.withdrawn)
 

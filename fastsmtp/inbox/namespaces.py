@@ -116,9 +116,20 @@ class NamespaceCounters(msgspec.Struct):
 
 
 class Namespace:
-    """One live namespace. Times are Unix times in milliseconds."""
+    """One live namespace. Times are Unix times in milliseconds; `last_mail_at` is 0 where no mail is known."""
 
-    __slots__ = ("counters", "created_at", "emptied", "epoch", "id", "name", "seq", "settings", "used_at")
+    __slots__ = (
+        "counters",
+        "created_at",
+        "emptied",
+        "epoch",
+        "id",
+        "last_mail_at",
+        "name",
+        "seq",
+        "settings",
+        "used_at",
+    )
 
     def __init__(
         self,
@@ -140,6 +151,7 @@ class Namespace:
         self.emptied = emptied
         self.created_at = created_at
         self.used_at = used_at
+        self.last_mail_at = 0
         self.settings = settings or NamespaceSettings()
         self.counters = counters or NamespaceCounters()
 

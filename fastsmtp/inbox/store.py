@@ -108,6 +108,12 @@ class Store:
                     counters=msgspec.json.decode(counters, type=NamespaceCounters),
                 )
             )
+        newest = self.connection.execute(
+            "SELECT id, (SELECT received_at FROM mails WHERE namespace = namespaces.id ORDER BY seq DESC LIMIT 1)"
+            " FROM namespaces WHERE NOT ended"
+        )
+        for row_id, received_at in newest:
+            self.by_id[row_id].last_mail_at = received_at or 0
         (counters,) = self.connection.execute("SELECT counters FROM counters").fetchone()
         self.ended = msgspec.json.decode(counters, type=NamespaceCounters)
 

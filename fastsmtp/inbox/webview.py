@@ -1,8 +1,9 @@
 """The HTML of a mail made harmless to look at: what a browser may do with it is said by headers, not by cleaning.
 
 The policy lets nothing be loaded but pictures of the mail itself, runs no script, sends no form, and gives the document
-an origin of its own, also where its URL is opened directly. Three elements act past every policy, so they are taken
-out: `link` (a `preconnect` opens a connection), `meta` (`refresh` leaves the page) and `base`.
+an origin of its own, also where its URL is opened directly. Some elements act past every policy, so they are taken
+out: `link` (a `preconnect` opens a connection), `meta` (`refresh` leaves the page), `base`, and frames, whose `srcdoc`
+may have those in it, written so that they are not seen here. A link opens a page that knows nothing of the mail.
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ from urllib.parse import unquote, urlsplit
 MAX_HOSTS: Final = 100
 _SLICE: Final = 64 * 1024  # characters that are rewritten at a time
 # However a browser parses the text around it, an element of this name begins with these characters.
-_TAKEN_OUT: Final = re.compile(r"<(/?)(?=(?:link|meta|base)(?:[\s/>\x00]|\Z))", re.IGNORECASE)
+_TAKEN_OUT: Final = re.compile(
+    r"<(/?)(?=(?:link|meta|base|i?frame|frameset|object|embed|portal|fencedframe)(?:[\s/>\x00]|\Z))", re.IGNORECASE
+)
+_FOLLOWED: Final = re.compile(r"<(a|area)(?=[\s/>]|\Z)", re.IGNORECASE)
+# Of attributes that are there twice, a browser takes the first. No quotes: this may be inside of a value.
+_HARMLESS_LINK: Final = r"<\1 target=_blank rel=noopener&#32;noreferrer "
 _CID: Final = re.compile(r"((?:=\s{0,9}[\"']?|\(\s{0,9}[\"']?)\s{0,9})cid:([^\"'\s<>)]{1,998})", re.IGNORECASE)
 _OPENING: Final = '<!doctype html><meta charset="utf-8"><base target="_blank">'
 # An attribute or a function of CSS that loads something, and from where.
 _REMOTE: Final = re.compile(
     r"""(?:=\s{0,9}["']?|\(\s{0,9}["']?)\s{0,9}((?:https?:)?//[^"'\s<>)]{1,2000})""", re.IGNORECASE
+)
+# What a link leads to, or a form: nothing loads it.
+_TARGET: Final = re.compile(
+    r"""(<(?:a|area|form|link|base)[\s/][^<>]{0,4000}?\b(?:href|action|ping)\s{0,9}=\s{0,9}["']?)[^\s"'<>]{1,4000}""",
+    re.IGNORECASE,
 )
 
 HEADERS: Final = {
@@ -53,7 +64,7 @@ def rewrite(markup: str, picture: Callable[[str], str | None]) -> Iterator[str]:
 
     yield _OPENING
     for piece in _pieces(markup):
-        yield _CID.sub(url, _TAKEN_OUT.sub(r"<\1x-", piece))
+        yield _CID.sub(url, _FOLLOWED.sub(_HARMLESS_LINK, _TAKEN_OUT.sub(r"<\1x-", piece)))
 
 
 def remote_hosts(markup: str) -> Iterator[str | None]:
@@ -64,7 +75,7 @@ def remote_hosts(markup: str) -> Iterator[str | None]:
     hosts: set[str] = set()
     for piece in _pieces(markup):
         yield None
-        for match in _REMOTE.finditer(piece):
+        for match in _REMOTE.finditer(_TARGET.sub(r"\1", piece)):
             try:
                 host = urlsplit(html.unescape(match[1])).hostname
             except ValueError:

@@ -78,6 +78,21 @@ class Condition(Protocol):
         """Whether the mail meets the condition."""
 
 
+class Every:
+    """A condition that holds where both of two do."""
+
+    __slots__ = ("_first", "_second", "recipient")
+
+    def __init__(self, first: Condition, second: Condition) -> None:
+        self._first: Final = first
+        self._second: Final = second
+        self.recipient: Final = first.recipient or second.recipient
+
+    def __call__(self, mail: Candidate) -> bool:
+        """Whether the mail meets both."""
+        return self._first(mail) and self._second(mail)
+
+
 class Where:
     """A condition that can be asked of mails."""
 

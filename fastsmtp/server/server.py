@@ -30,6 +30,7 @@ from fastsmtp.delivery.workers import Encoder, Workers
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.destination import InboxDestination
+from fastsmtp.inbox.frames import Gauges
 from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.inbox.sessions import MailLedger
@@ -152,6 +153,7 @@ class Server:
         max_connections = smtp.max_connections or self._connections_that_fit()
         if self.inbox:
             self._link = await self._connect_inbox()
+            self._link.gauges = self._gauges
         services, destination = self._make_services(storage), self._make_destination(pool)
         if rpc_address or self._place is not None:
             pools, app_metrics = {"smtp": pool}, self._app_metrics
@@ -181,6 +183,12 @@ class Server:
             await self._start_ports(self._link)
         self._sweep.start()
         self._loop_delay.start()
+
+    def _gauges(self) -> Gauges:
+        """What the inbox shows of this process."""
+        pool = self._pool
+        assert pool is not None
+        return Gauges(len(self._connections), pool.num_workers, pool.busy, pool.waiting)
 
     async def _start_ports(self, link: Link) -> None:
         """Listen for namespaces, too, in the way of the first listener."""

@@ -78,7 +78,7 @@ def test_html(serving: Serve) -> None:
         assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert octets.decode() == (
             '<!doctype html><meta charset="utf-8"><base target="_blank"><x-meta http-equiv=refresh content=0>'
-            "<a href='https://x.test/go?a=1&amp;b=2'>Go <b>on</b></a>"
+            "<a target=_blank rel=noopener&#32;noreferrer  href='https://x.test/go?a=1&amp;b=2'>Go <b>on</b></a>"
             f"<img src=\"/ui/cid/default/{uuid}/p@x\"><img src=cid:q@x><img src='//evil.test/t.gif'>"
         )
         policy = headers["Content-Security-Policy"]

@@ -89,7 +89,7 @@ def test_every_route_is_described(serving: Serve) -> None:
         ours = {
             (method, path)
             for method, path in routes
-            if path.startswith(("/api/ns", "/api/ledger", "/api/openapi", "/ui/cid/"))
+            if path.startswith(("/api/ns", "/api/ledger", "/api/live", "/api/openapi", "/ui/cid/"))
         }
         description = await described(call)
         assert {(one.method, one.path) for one in description.operations} == ours
@@ -216,7 +216,7 @@ async def _ask_about_namespaces(talk: Talk) -> None:
         await talk("PUT", "/api/ns/run-1/w1", octets=octets)
     await talk("PUT", "/api/ns/A")
     assert (await talk("PUT", "/api/ns/run-1/w1", {"listen": True}))[0] == 409  # no SMTP process is there
-    for path in ("/api/ns?prefix=run", "/api/ledger"):
+    for path in ("/api/ns?prefix=run", "/api/ledger", "/api/live"):
         assert (await talk("GET", path))[0] == 200
     for path in ("", "/cursor", "/ledger"):
         assert (await talk("GET", f"/api/ns/run-1/w1{path}"))[0] == 200
@@ -320,6 +320,8 @@ async def _transfer(talk: Talk) -> None:
 async def _delete_mails(talk: Talk) -> None:
     for query, status in (("subject=x", 200), ("where={", 400), ("", 422), ("all=true", 200)):
         assert (await talk("DELETE", f"{N}/mails?{query}"))[0] == status
+    for octets, status in ((b"{", 400), (json.dumps(BIG).encode(), 413), (b'{"ids": ["x"]}', 200)):
+        assert (await talk("DELETE", f"{N}/mails", octets=octets))[0] == status
     await talk("DELETE", "/api/ns/none/mails")
     await talk("POST", f"{N}/send", {"text": "x"})
     for status in (200, 404):

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, SHAPE, answer, namespace_of, read_flag
+from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.links import find_codes, find_links, text_pieces
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.parts import Part, read_contents, read_parts
@@ -67,6 +68,12 @@ async def row_of(request: web.Request) -> tuple[Namespace, Row]:
     if row is None:
         raise Problem(404, f"there is no mail {uuid} in {namespace.name}")
     return namespace, row
+
+
+async def rows_of(inbox: Inbox, namespace: Namespace, uuids: Iterable[str]) -> list[Row]:
+    """Return the mails with these uuids that are there, each once, in this order."""
+    found = [await inbox.run(lambda store: store.find(uuid, namespace)) for uuid in dict.fromkeys(uuids)]  # noqa: B023
+    return [row for row in found if row is not None]
 
 
 class StoredMail(NamedTuple):

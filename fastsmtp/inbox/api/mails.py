@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from fastsmtp.inbox.api.contents import row_of
+from fastsmtp.inbox.api.contents import row_of, rows_of
 from fastsmtp.inbox.api.problems import bad
 from fastsmtp.inbox.api.requests import (
     INBOX,
@@ -17,6 +17,7 @@ from fastsmtp.inbox.api.requests import (
     NAMESPACE,
     answer,
     are_tags,
+    condition_of_query,
     namespace_of,
     read_document,
     read_fields,
@@ -24,7 +25,6 @@ from fastsmtp.inbox.api.requests import (
     read_limit,
     read_outcomes,
     read_position,
-    where_of_query,
 )
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
@@ -50,7 +50,7 @@ async def list_mails(request: web.Request) -> web.Response:
     """`GET …/mails`: the newest first, or the oldest with `order=asc`."""
     namespace, inbox, query = namespace_of(request), request.app[INBOX], request.query
     newest_first = _read_order(query)
-    where = where_of_query(request, _LIST_KEYS)
+    where = condition_of_query(request, _LIST_KEYS)
     before = read_position(inbox, namespace, query.get("before"), "/before")
     found = await inbox.find(
         namespace,
@@ -148,21 +148,32 @@ async def _chosen(request: web.Request, namespace: Namespace, document: Mapping[
     ids = document["ids"]
     if not isinstance(ids, list) or len(ids) > MAX_LIST or not all(isinstance(one, str) for one in ids):
         raise bad("/ids", f"a list of up to {MAX_LIST} uuids")
-    found = [await inbox.run(lambda store: store.find(uuid, namespace)) for uuid in ids]  # noqa: B023
-    yield [row for row in found if row is not None]
+    yield await rows_of(inbox, namespace, ids)
 
 
 async def delete(request: web.Request) -> web.Response:
-    """`DELETE …/mails?where…`: those that meet the condition, or all of them with `all=true`."""
+    """`DELETE …/mails?where…`: those of the document's ids or that meet the condition; all of them with `all=true`."""
     namespace, inbox = namespace_of(request), request.app[INBOX]
-    where = where_of_query(request, ("all", "outcome"))
-    if not where:
+    if document := await read_document(request, ("ids",)):
+        return await _delete_named(request, namespace, document)
+    where = condition_of_query(request, ("all", "outcome"))
+    if where is None:
         if not read_flag(request.query, "all"):
             raise bad("/all", "everything goes only with all=true")
-        return answer({"deleted": await inbox.empty(namespace), "cursor": str(inbox.cursor(namespace))})
+        if "outcome" not in request.query:
+            return answer({"deleted": await inbox.empty(namespace), "cursor": str(inbox.cursor(namespace))})
     outcomes = read_outcomes(request.query.get("outcome"))
     deleted = 0
     async for rows in inbox.slices(namespace, where, outcomes):
+        await inbox.delete(rows)
+        deleted += len(rows)
+    return answer({"deleted": deleted, "cursor": str(inbox.cursor(namespace))})
+
+
+async def _delete_named(request: web.Request, namespace: Namespace, document: Mapping[str, Any]) -> web.Response:
+    inbox = request.app[INBOX]
+    deleted = 0
+    async for rows in _chosen(request, namespace, document):
         await inbox.delete(rows)
         deleted += len(rows)
     return answer({"deleted": deleted, "cursor": str(inbox.cursor(namespace))})

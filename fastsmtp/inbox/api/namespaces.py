@@ -48,6 +48,7 @@ def shown(request: web.Request, namespace: Namespace) -> dict[str, Any]:
         "tags": dict(sorted(counters.tags.items())),
         "created_at": timestamp_ms(namespace.created_at),
         "used_at": timestamp_ms(namespace.used_at),
+        "last_mail_at": timestamp_ms(namespace.last_mail_at) if namespace.last_mail_at else None,
         "settings": msgspec.to_builtins(namespace.settings),
         "address": f"inbox+ns.{namespace.name}@example.com",
         "smtp": _smtp(request, namespace),

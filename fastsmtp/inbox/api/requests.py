@@ -13,9 +13,10 @@ from fastsmtp.config.settings import InboxAuthSettings
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake
+from fastsmtp.inbox.mailpit.search import MailpitQuery
 from fastsmtp.inbox.names import RESERVED, is_name
 from fastsmtp.inbox.namespaces import ACCEPTED, OUTCOMES, Namespace, now_ms
-from fastsmtp.inbox.where import KEYS, Where
+from fastsmtp.inbox.where import KEYS, Condition, Every, Where
 from fastsmtp.inbox.workerpayload import Shape
 
 MAX_LIST: Final = 1000
@@ -166,6 +167,16 @@ def are_tags(tags: Any) -> bool:
         and len(tags) <= 100
         and all(isinstance(tag, str) and tag and len(tag) <= 100 and "\n" not in tag for tag in tags)
     )
+
+
+def condition_of_query(request: web.Request, others: Iterable[str]) -> Condition | None:
+    """Return the condition of a query, with `q`, a search as Mailpit has it; None without any. Raises WhereError."""
+    where: Condition | None = where_of_query(request, (*others, "q")) or None
+    text = request.query.get("q", "").strip()
+    if not text:
+        return where
+    query = MailpitQuery(text, request.query.get("tz", ""))
+    return query if where is None else Every(where, query)
 
 
 def where_of_query(request: web.Request, others: Iterable[str]) -> Where:

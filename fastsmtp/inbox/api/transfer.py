@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import IO, Any, Final
 
@@ -13,20 +13,23 @@ from aiohttp import hdrs, web
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox import archives
 from fastsmtp.inbox.api.compose import compose
+from fastsmtp.inbox.api.contents import rows_of
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import (
     INBOX,
     INTAKE,
+    MAX_LIST,
     NAMESPACE,
     answer,
     are_tags,
+    condition_of_query,
     name_of,
     namespace_of,
     parse_document,
     read_outcomes,
-    where_of_query,
 )
 from fastsmtp.inbox.archives import Archived, ArchiveError, read_archive
+from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake, IntakeError, envelope_of, make_envelope
 from fastsmtp.inbox.namespaces import OUTCOMES, Namespace
 from fastsmtp.inbox.rows import Row
@@ -63,12 +66,11 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def export(request: web.Request) -> web.StreamResponse:
     """`GET …/export?format=eml.zip|mbox|jsonl`: the mails that meet the condition, all without one, oldest first."""
-    namespace, inbox, query = namespace_of(request), request.app[INBOX], request.query
+    namespace, query = namespace_of(request), request.query
     name = query.get("format", archives.ZIP)
     if name not in archives.WRITERS:
         raise bad("/format", f"one of {', '.join(archives.WRITERS)}")
-    where = where_of_query(request, ("format", "outcome"))
-    outcomes = read_outcomes(query.get("outcome"))
+    slices = _exported(request, namespace)
     writer = archives.WRITERS[name]()
     filename = f"{namespace.name.replace('/', '_')}.{name}"
     response = web.StreamResponse(
@@ -80,7 +82,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     )
     await response.prepare(request)
     if request.method != hdrs.METH_HEAD:
-        async for rows in inbox.slices(namespace, where, outcomes, newest_first=False):
+        async for rows in slices:
             for row in rows:
                 mail = await _archived(request, row)
                 if mail is not None:
@@ -88,6 +90,23 @@ async def export(request: web.Request) -> web.StreamResponse:
         await response.write(await asyncio.to_thread(writer.close))
     await response.write_eof()
     return response
+
+
+def _exported(request: web.Request, namespace: Namespace) -> AsyncIterator[list[Row]]:
+    """Return the mails of an archive, some at a time. Raises Problem and WhereError, at once."""
+    query, inbox = request.query, request.app[INBOX]
+    condition = condition_of_query(request, ("format", "outcome", "ids"))
+    outcomes = read_outcomes(query.get("outcome"))
+    uuids = [uuid for uuid in query.get("ids", "").split(",") if uuid]
+    if len(uuids) > MAX_LIST or (uuids and condition is not None):
+        raise bad("/ids", f"up to {MAX_LIST} uuids, and no condition beside them")
+    if uuids:
+        return _named(inbox, namespace, uuids)
+    return inbox.slices(namespace, condition, outcomes, newest_first=False)
+
+
+async def _named(inbox: Inbox, namespace: Namespace, uuids: Sequence[str]) -> AsyncIterator[list[Row]]:
+    yield sorted(await rows_of(inbox, namespace, uuids), key=lambda row: row.seq)
 
 
 async def _archived(request: web.Request, row: Row) -> Archived | None:

@@ -1,0 +1,35 @@
+"""How the server is at the moment, for people who look on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from fastsmtp.inbox.api.requests import INBOX, answer
+from fastsmtp.inbox.ledger import make_ledger
+
+_SUMMED: Final = ("connections", "workers", "busy", "waiting")
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes."""
+    return [web.get("/api/live", live)]
+
+
+async def live(request: web.Request) -> web.Response:
+    """`GET /api/live`: connections and workers of all SMTP processes, as they told last, and the ledger of all."""
+    inbox = request.app[INBOX]
+    gauges = list(inbox.gauges.values())
+    connections, workers, busy, waiting = (sum(getattr(one, name) for one in gauges) for name in _SUMMED)
+    events = inbox.ledger.of_all()
+    return answer(
+        {
+            "processes": len(gauges),
+            "connections": connections,
+            "workers": {"total": workers, "busy": busy, "waiting": waiting},
+            "streams": len(inbox.events),
+            "waits": len(inbox.watchers),
+            "ledger": await inbox.run(lambda store: make_ledger(events, store.totals())),
+        }
+    )

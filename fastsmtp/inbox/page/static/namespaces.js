@@ -1,0 +1,95 @@
+// The pane of namespaces, with the live figures below.
+
+import { html, useState } from './vendor/preact.js';
+import { encoded } from './route.js';
+import { ago, count, plural, precisely, rate, size } from './words.js';
+import { Button, Icon } from './widgets.js';
+
+const SHOWN = 200;
+
+export function Namespaces({ state, actions }) {
+  const [ending, setEnding] = useState('');
+  const found = (state.namespaces || []).filter((one) => one.name.includes(state.wanted.trim().toLowerCase()));
+  return html`<nav class="namespaces" aria-label="Namespaces" id="namespaces">
+    <header class="brand">
+      <a href="/ui/" class="brand-name"><img src=${new URL('./icon.svg', import.meta.url)} alt="" width="22" height="22" />fastsmtp</a>
+      <${Button} icon="close" label="Close" class="button narrow-only" onClick=${() => actions.dispatch({ type: 'set', drawer: false })} />
+    </header>
+    <div class="field">
+      <${Icon} name="search" />
+      <input type="search" id="wanted" placeholder="Find a namespace" aria-label="Find a namespace" value=${state.wanted}
+        onInput=${(event) => actions.dispatch({ type: 'set', wanted: event.target.value })} />
+    </div>
+    <ul class="spaces">
+      ${found.slice(0, SHOWN).map(
+        (one) => html`<${Namespace} key=${one.name} one=${one} rate=${state.rates[one.name]} actions=${actions}
+          current=${one.name === state.route.ns} ending=${ending === one.name} setEnding=${setEnding} />`,
+      )}
+    </ul>
+    ${found.length > SHOWN && html`<p class="hint">${count(found.length - SHOWN)} more: narrow the search.</p>`}
+    ${state.namespaces && !found.length && html`<p class="hint">No namespace has this in its name.</p>`}
+    <${Figures} state=${state} />
+  </nav>`;
+}
+
+function Namespace({ one, rate: perSecond, current, ending, setEnding, actions }) {
+  const open = (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    actions.go({ ns: one.name, uuid: '', tab: '', q: '', only: '' });
+    actions.dispatch({ type: 'set', drawer: false });
+  };
+  return html`<li class=${current ? 'space current' : 'space'}>
+    <a href=${`/ui/ns/${encoded(one.name)}`} onClick=${open} aria-current=${current ? 'true' : undefined}>
+      <span class="space-name">${one.name}</span>
+      <span class="space-count" title=${`${plural(one.mails, 'mail')}, ${count(one.unread)} unread`}>
+        ${one.unread > 0 && html`<b>${count(one.unread)}<span class="hidden"> unread of </span></b>`} ${count(one.mails)}
+      </span>
+      <span class="space-facts">
+        ${one.last_mail_at ? html`<span title=${`the last mail came ${precisely(one.last_mail_at)}`}>${ago(one.last_mail_at)}</span>` : 'no mail yet'}
+        ${one.bytes > 0 && html`<span>${size(one.bytes)}</span>`}
+        ${one.refused > 0 && html`<span class="bad" title="mails that were not accepted">${count(one.refused)} failed</span>`}
+        ${perSecond && html`<span class="rate">${rate(perSecond)}</span>`}
+      </span>
+      <${Quota} one=${one} />
+    </a>
+    ${ending
+      ? html`<div class="confirm" role="group" aria-label=${`Delete ${one.name}`}>
+          <span>Delete with all mails?</span>
+          <${Button} label=${`Delete ${one.name}`} class="button danger" onClick=${() => actions.removeNamespace(one.name)}>Delete<//>
+          <${Button} label="Keep it" onClick=${() => setEnding('')}>Keep<//>
+        </div>`
+      : html`<${Button} icon="trash" label=${`Delete namespace ${one.name}`} class="button quiet space-end" onClick=${() => setEnding(one.name)} />`}
+  </li>`;
+}
+
+function Quota({ one }) {
+  const { quota } = one.settings;
+  const [used, most, text] = quota.mails
+    ? [one.mails, quota.mails, `${count(one.mails)} of ${plural(quota.mails, 'mail')}`]
+    : [one.bytes, quota.bytes, `${size(one.bytes)} of ${size(quota.bytes)}`];
+  if (!most) return null;
+  return html`<span class="quota" title=${text}><meter min="0" max=${most} value=${Math.min(used, most)} aria-label=${`quota: ${text}`}></meter></span>`;
+}
+
+const STREAMS = { open: 'live', connecting: 'connecting', lost: 'connection lost', closed: 'not connected' };
+
+function Figures({ state }) {
+  const { figures, rates, stream } = state;
+  const total = Object.values(rates).reduce((sum, one) => sum + one, 0);
+  const sessions = figures && figures.ledger.sessions;
+  return html`<section class="figures" aria-label="Live figures">
+    <p class="stream ${stream}"><span class="dot"></span>${STREAMS[stream]}<span class="rate">${rate(total)}</span></p>
+    ${figures &&
+    html`<dl>
+      <div><dt>Connections</dt><dd>${count(figures.connections)}</dd></div>
+      ${figures.workers.total > 0 && html`<div><dt>Workers busy</dt><dd>${count(figures.workers.busy)} of ${count(figures.workers.total)}</dd></div>`}
+      <div><dt>Begun</dt><dd>${count(sessions.begun)}</dd></div>
+      <div><dt>Accepted</dt><dd>${count(sessions.accepted)}</dd></div>
+      ${sessions.refused > 0 && html`<div><dt>Refused</dt><dd>${count(sessions.refused)}</dd></div>`}
+      ${sessions.aborted > 0 && html`<div><dt>Aborted</dt><dd>${count(sessions.aborted)}</dd></div>`}
+      <div><dt>In flight</dt><dd>${count(sessions.in_flight)}</dd></div>
+      <div><dt>Ledger</dt><dd class=${figures.ledger.balanced ? 'good' : 'bad'}>${figures.ledger.balanced ? 'balanced' : 'not balanced'}</dd></div>
+    </dl>`}
+  </section>`;
+}
