@@ -32,8 +32,10 @@ _HIDDEN_MAILBOX: Final = re.compile(
     re.DOTALL,
 )
 _IN_DOMAIN: Final = re.compile(r"[0-9A-Za-z.-]+")
-# One `@`, and something on both sides of it. What stands in quotes or brackets is not looked into.
-_ONE_AT: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"@])+@(?:\[[^\[\]]*\]|[^\s"@\[\]]+)', re.DOTALL)
+# One `@`, something on both sides of it, and no other `specials` (RFC 5322 section 3.2.3). What stands in quotes or
+# brackets is not looked into.
+_PLAIN: Final = r'[^\s"(),:;<>@\[\]\\]'
+_ADDR_SPEC: Final = re.compile(rf'(?:"(?:[^"\\]|\\.)*"|{_PLAIN})+@(?:\[[^\[\]]*\]|{_PLAIN}+)', re.DOTALL)
 _HAS_ADDRESS: Final = re.compile(r'[^\s<>@,";:]@[^\s<>@,";:]')
 
 
@@ -312,7 +314,7 @@ class AddressReader:
     def _address(self, text: str) -> str:
         """QUIRK: Exchange gateways encode parts of addresses: `=?utf-8?Q?joerg?=@example.com`."""
         address = decode_words(text, self._defects, self._budget)
-        if "@" in address and _ONE_AT.fullmatch(address) is None:
+        if "@" in address and _ADDR_SPEC.fullmatch(address) is None:
             note(self._defects, INVALID_ADDRESS)
         return address
 
