@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fastsmtp.capture.capture import Services
 from fastsmtp.delivery.destination import Destination
@@ -13,14 +13,12 @@ from fastsmtp.delivery.workers import Slices
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.counters import Counters
 from fastsmtp.server.backpressure import Backpressure
+from fastsmtp.server.openconnection import OpenConnection
 from fastsmtp.server.proxies import Proxies
 from fastsmtp.smtp.events import HEADROOM
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.system.loopdelay import LoopDelay
 from fastsmtp.system.sharedcount import SharedCount
-
-if TYPE_CHECKING:
-    from fastsmtp.server.protocol import SMTPProtocol
 
 READ_BYTES: Final = 256 * 1024  # of mail data
 SMALL_READ_BYTES: Final = 16 * 1024  # of anything else: a client has little to say before it is answered
@@ -52,7 +50,7 @@ class Listening:
     counters: Counters | None  # for metrics; None without
     backpressure: Backpressure
     buffer: ReadBuffer
-    connections: set[SMTPProtocol]
+    connections: set[OpenConnection]
     read_timeout_s: float
     write_timeout_s: float
     tls: ssl.SSLContext | None = None
@@ -66,7 +64,7 @@ class Listening:
     loop_delay: LoopDelay | None = None  # is told which mail takes long
     shared: SharedCount | None = None  # the connections of several processes; None: ours are all there are
 
-    def enter(self, connection: SMTPProtocol) -> int:
+    def enter(self, connection: OpenConnection) -> int:
         """Count a connection, from its first moment on; return how many others are open."""
         if self.shared is None:
             others = len(self.connections)
@@ -77,7 +75,7 @@ class Listening:
         self.connections.add(connection)
         return others
 
-    def leave(self, connection: SMTPProtocol) -> None:
+    def leave(self, connection: OpenConnection) -> None:
         """The connection is over."""
         self.connections.discard(connection)
         if self.shared is not None:

@@ -42,6 +42,7 @@ from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
 from fastsmtp.server.listening import Listening, ReadBuffer
 from fastsmtp.server.namespaceports import NamespacePorts
+from fastsmtp.server.openconnection import OpenConnection
 from fastsmtp.server.protocol import SMTPProtocol
 from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.tls import make_contexts
@@ -93,7 +94,7 @@ class Server:
         self._resolver = Resolver([] if inbox is None else inbox.namespace)
         self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
         self._log: FilteringBoundLogger = structlog.get_logger(channel="smtp").bind()  # binds now, not per record
-        self._connections: set[SMTPProtocol] = set()
+        self._connections: set[OpenConnection] = set()
         self._pool: Pool | None = None
         self._rpc = RPCServer(self._log)
         # Counters are kept only where metrics are asked for.
