@@ -50,7 +50,7 @@ export function phpunit(origin, path, found) {
   const where = Object.entries(found.where).map(([key, one]) => `${php(key)} => ${php(one)}`);
   const list = (texts) => `[${texts.map(php).join(', ')}]`;
   const lines = [
-    '<?php',
+    `<?php // ${title}Test.php`,
     '',
     'use PHPUnit\\Framework\\TestCase;',
     '',

@@ -103,6 +103,10 @@ function Rows({ state, actions }) {
     const top = element.scrollTop < 4 && !state.newer;
     if (top !== state.top) actions.dispatch({ type: 'scrolled', top });
     if (top && state.pending) actions.loadList();
+    more();
+  };
+  const more = () => {
+    const element = box.current;
     if (element.scrollHeight - element.scrollTop - element.clientHeight < NEAR) actions.loadOlder();
     else if (element.scrollTop < NEAR) actions.loadNewer();
   };
@@ -116,6 +120,7 @@ function Rows({ state, actions }) {
       if (row) element.scrollTop = row.offsetTop - anchor.current.from;
     }
     note();
+    more();
   }, [rows]);
   useEffect(() => {
     const row = state.focused && box.current.querySelector(`[data-uuid="${CSS.escape(state.focused)}"]`);

@@ -210,7 +210,7 @@ function AssertView({ mail, ns, actions }) {
       </div><span class="space-between"></span>
       <${Button} icon="copy" label="Copy as assertion" onClick=${() => actions.copy(code, 'Test')}>Copy<//>
     </div>
-    <${Code} text=${code} wrap=${false} label="A test that asserts this mail" />`;
+    <${Code} text=${code} label="A test that asserts this mail" />`;
 }
 
 export const VIEWS = {

@@ -13,7 +13,7 @@ export function size(octets) {
 }
 
 export function count(number) {
-  return String(number).replace(/\B(?=(\d{3})+$)/g, ' ');
+  return String(number).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
 export function plural(number, one, many = `${one}s`) {

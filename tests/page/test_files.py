@@ -1,0 +1,136 @@
+"""The files of the page: what a browser gets, what they weigh, what is vendored, and their pure modules in node."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import Mailbox, fetch
+from playwright.sync_api import Page, expect
+from servers import Server
+
+from fastsmtp.inbox import page
+from fastsmtp.inbox.namespaces import OUTCOMES
+from fastsmtp.inbox.page.files import PageFiles
+from fastsmtp.inbox.page.site import HEADERS
+from fastsmtp.mime.defects import MEANINGS
+from fastsmtp.smtp.violations import CLAUSES
+
+pytestmark = pytest.mark.one_python
+
+STATIC = Path(page.__file__).with_name("static")
+MODULES = Path(__file__).with_name("js")
+
+
+def test_all_of_it_is_small() -> None:
+    assert PageFiles().compressed_size < 60_000
+
+
+def test_what_is_vendored_is_what_was_published() -> None:
+    vendor = STATIC / "vendor"
+    described = json.loads((vendor / "vendor.json").read_text())
+    assert list(described) == [path.name for path in vendor.glob("*.js")]
+    for name, about in described.items():
+        digest = base64.b64encode(hashlib.sha256((vendor / name).read_bytes()).digest()).decode()
+        assert about["integrity"] == f"sha256-{digest}"
+        assert all((vendor / licence).exists() for licence in about["licences"].values())
+
+
+def test_every_address_answers_with_the_document(server: Server) -> None:
+    status, headers, octets = fetch(server.inbox, "/ui/")
+    assert (status, headers["Cache-Control"]) == (200, "no-cache")
+    assert {name: headers[name] for name in HEADERS} == HEADERS
+    for path in ("/ui/ns/a", "/ui/ns/a/b/m/x/html?q=1", "/ui/ns/m/m/m"):
+        assert fetch(server.inbox, path)[::2] == (200, octets)
+    assert fetch(server.inbox, "/ui/", headers={"If-None-Match": headers["ETag"]})[::2] == (304, b"")
+    for path in ("/", "/ui"):
+        status, headers, _octets = fetch(server.inbox, path)
+        assert (status, headers["Location"], headers.get("Set-Cookie")) == (302, "/ui/", None)
+
+
+def test_files_are_kept_for_ever(server: Server) -> None:
+    document = fetch(server.inbox, "/ui/")[2].decode()
+    places = re.findall(r'(?:href|src)="(/ui/[0-9a-f]{16}/[^"]+)"', document)
+    named = {place.split("/", 3)[3] for place in places}
+    assert {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")} <= named
+    for place in places:
+        status, headers, octets = fetch(server.inbox, place)
+        assert (status, headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+        packed = fetch(server.inbox, place, headers={"Accept-Encoding": "gzip"})
+        assert (packed[1]["Content-Encoding"], gzip.decompress(packed[2])) == ("gzip", octets)
+        assert fetch(server.inbox, place, headers={"If-None-Match": headers["ETag"]})[0] == 304
+    for place in ("/ui/0123456789abcdef/main.js", f"{places[0].rpartition('/')[0]}/../site.py", f"{places[0]}x"):
+        assert fetch(server.inbox, place)[0] == 404
+
+
+def _in_node(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run node beside the files of the page, which are modules there."""
+    shutil.copytree(STATIC, tmp_path / "static")
+    shutil.copytree(MODULES, tmp_path / "js")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    return subprocess.run(["node", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+
+def test_pure_modules(tmp_path: Path) -> None:
+    files = sorted(str(path.relative_to(MODULES.parent)) for path in MODULES.glob("*.test.mjs"))
+    done = _in_node(tmp_path, "--test", *files)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^# fail 0$", done.stdout, re.M), done.stdout
+
+
+def test_every_code_is_explained(tmp_path: Path) -> None:
+    script = "import * as all from './static/explain.js'; console.log(JSON.stringify(all))"
+    done = _in_node(tmp_path, "--input-type=module", "-e", script)
+    explained: dict[str, Any] = json.loads(done.stdout)
+    assert {code: section for code, (section, _text) in explained["VIOLATIONS"].items()} == {
+        code: clause.section for code, clause in CLAUSES.items()
+    }
+    assert explained["DEFECTS"] == {code: f"{meaning[0].upper()}{meaning[1:]}." for code, meaning in MEANINGS.items()}
+    assert sorted(explained["OUTCOMES"]) == sorted(OUTCOMES)
+
+
+RUN = {
+    "pytest": ("test_mail.py", [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mail.py"]),
+    "PHPUnit": ("MailTest.php", ["phpunit", "--no-configuration", "MailTest.php"]),
+    "JavaScript": ("mail.test.mjs", ["node", "--test", "mail.test.mjs"]),
+}
+
+
+@pytest.mark.parametrize("language", RUN)
+def test_an_assertion_runs_as_it_is_pasted(
+    open_page: Callable[..., Page], mailbox: Mailbox, tmp_path: Path, language: str
+) -> None:
+    """Also where the mail has what is special in the language; with another mail in its place it fails."""
+    subject = 'It\'s "5 * 3" \\n $x Grüße ${y} %s?'
+    mailbox.put(
+        f"From: Ann <a@example.com>\r\nTo: o'neil@example.com\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\nhello\r\n--o\r\n"
+        "Content-Disposition: attachment; filename*=utf-8''%C3%9C%27b.csv\r\n\r\na\r\n--o--\r\n".encode()
+    )
+    page = open_page(mailbox.url)
+    page.locator(".row").get_by_role("link").click()
+    page.get_by_role("tab", name="Test").click()
+    page.get_by_role("button", name=language).click()
+    code = page.get_by_label("A test that asserts this mail")
+    expect(code).to_contain_text("/wait")
+    name, command = RUN[language]
+    if language == "PHPUnit":  # it wants a file that is called as its class
+        named = re.search(r"^final class (\w+)", code.text_content() or "", re.M)
+        assert named is not None
+        name = f"{named[1]}.php"
+        command = [*command[:-1], name]
+    (tmp_path / name).write_text(code.text_content() or "")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / name).write_text((code.text_content() or "").replace("a@example.com", "other@example.com"))
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60).returncode == 1

@@ -1,0 +1,331 @@
+"""The page as people use it, each behaviour once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from browsing import Mailbox
+from npm import npm_package
+from playwright.sync_api import Page, expect
+from servers import Serve, Server
+
+pytestmark = pytest.mark.one_python
+
+OpenPage = Callable[..., Page]
+PHONE = {"width": 390, "height": 800}
+
+
+def rows(page: Page) -> list[str]:
+    """Subjects of the rows in the document."""
+    return page.locator(".row .subject").all_text_contents()
+
+
+def with_attachment() -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "Ann <a@example.com>", "b@example.com", "Invoice"
+    message.set_content("Your code is 482913: https://x.test/pay\n")
+    message.add_alternative("<p>Please <a href='https://x.test/pay'>pay</a>.</p>", subtype="html")
+    message.add_attachment(b"a;b\n", maintype="text", subtype="csv", filename="Übersicht 2026.csv")
+    return message
+
+
+def test_mails_arrive_while_one_looks(open_page: OpenPage, mailbox: Mailbox, server: Server) -> None:
+    page = open_page(mailbox.url)
+    expect(page.get_by_text("No mail yet.")).to_be_visible()
+    expect(page.locator(".stream")).to_contain_text("live")
+    with mailbox.smtp() as client:
+        client.send_message(with_attachment())
+    row = page.locator(".row")
+    expect(row.locator(".subject")).to_have_text("Invoice")
+    expect(row.locator(".from")).to_have_text("Ann")
+    expect(row.locator(".to")).to_have_text("b@example.com")
+    expect(row.get_by_role("img", name="1 attachment")).to_be_visible()
+    expect(page.locator(".space.current .space-name")).to_have_text(mailbox.name)
+    expect(page.locator(".space.current .space-count")).to_contain_text("1 unread of")
+    expect(page.locator(".figures")).to_contain_text("balanced")
+    assert page.url == mailbox.url
+
+
+def test_a_scrolled_list_does_not_jump(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(60)
+    page = open_page(mailbox.url)
+    expect(page.locator(".stream")).to_contain_text("live")
+    page.locator(".rows").evaluate("element => element.scrollTo(0, 400)")
+    seen = page.locator(".row").nth(8)
+    before = seen.bounding_box()
+    mailbox.fill(2)
+    pill = page.locator(".pill")
+    expect(pill).to_have_text("2 new")
+    assert seen.bounding_box() == before
+    pill.click()
+    expect(page.locator(".row .subject").first).to_have_text("mail 1")
+    expect(page.locator(".row .subject").nth(2)).to_have_text("mail 59")
+    expect(pill).to_have_count(0)
+
+
+def test_the_document_has_two_hundred_rows_at_most(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(420)
+    page = open_page(mailbox.url)
+    box = page.locator(".rows")
+    expect(page.locator(".row")).to_have_count(50)
+    last = page.locator(".row .subject").last
+    shown, oldest = {"mail 419"}, "mail 370"
+    while "mail 0" not in shown:
+        box.evaluate("element => element.scrollTo(0, element.scrollHeight)")
+        expect(last).not_to_have_text(oldest)
+        shown, oldest = set(rows(page)), rows(page)[-1]
+        assert len(shown) <= 200
+    assert "mail 419" not in shown
+    while "mail 419" not in shown:
+        first = rows(page)[0]
+        box.evaluate("element => element.scrollTo(0, 0)")
+        expect(page.locator(".row .subject").first).not_to_have_text(first)
+        shown = set(rows(page))
+        assert len(shown) <= 200
+    assert rows(page) == [f"mail {number}" for number in range(419, 219, -1)]
+
+
+def test_search(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(5)
+    mailbox.put(b"From: zoe@example.com\r\nTo: b@example.com\r\nSubject: Hello\r\n\r\nThe word is swordfish.\r\n")
+    page = open_page(mailbox.url)
+    page.get_by_label("Search mails").fill("from:zoe swordfish")
+    expect(page.locator(".row .subject")).to_have_text(["Hello"])
+    assert page.url == f"{mailbox.url}?q=from%3Azoe+swordfish"
+    mailbox.put(b"From: zoe@example.com\r\nSubject: More\r\n\r\nAnother swordfish.\r\n")
+    expect(page.locator(".row .subject")).to_have_text(["More", "Hello"])
+    page.get_by_label("Search mails").fill("subject:nothing")
+    expect(page.get_by_text("Nothing is found.")).to_be_visible()
+    page.get_by_label("Search mails").fill("")
+    expect(page.locator(".row")).to_have_count(7)
+    page.locator(".row").first.get_by_role("link").click()
+    expect(page.locator(".row.unread")).to_have_count(6)
+    page.get_by_role("button", name="Unread", exact=True).click()
+    expect(page.locator(".row")).to_have_count(6)
+
+
+def test_ranges_are_selected_marked_and_deleted(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(6)
+    page = open_page(mailbox.url)
+    boxes = page.locator(".row input")
+    boxes.nth(1).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    page.get_by_role("button", name="Mark as read").click()
+    expect(page.locator(".row.unread .subject")).to_have_text(["mail 5", "mail 1", "mail 0"])
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Export what is selected").click()
+    assert saved.value.suggested_filename == f"{mailbox.name.replace('/', '_')}.eml.zip"
+    page.get_by_role("button", name="Delete what is selected").click()
+    expect(page.locator(".row .subject")).to_have_text(["mail 5", "mail 1", "mail 0"])
+    assert mailbox.subjects == ["mail 5", "mail 1", "mail 0"]
+    page.get_by_role("button", name="Delete all mails").click()
+    page.get_by_role("button", name="Delete all", exact=True).click()
+    expect(page.get_by_text("No mail yet.")).to_be_visible()
+    assert mailbox.subjects == []
+
+
+def test_every_view_of_a_mail(open_page: OpenPage, mailbox: Mailbox) -> None:
+    with mailbox.smtp() as client:
+        client.sendmail("bounce@example.com", ["b@example.com", "hidden@example.com"], with_attachment().as_bytes())
+    page = open_page(mailbox.url)
+    page.locator(".row").get_by_role("link").click()
+    envelope = page.get_by_label("Envelope")
+    expect(envelope).to_contain_text("bounce@example.com")
+    expect(envelope).to_contain_text("hidden@example.com not in header")
+    expect(envelope).to_contain_text("as client.test")
+    expect(page.frame_locator("iframe").locator("p")).to_have_text("Please pay.")
+    page.get_by_role("button", name="Phone").click()
+    expect(page.locator("iframe")).to_have_css("width", "390px")
+    views = {
+        "Text": "Your code is 482913: https://x.test/pay",
+        "HTML source": "<p>Please <a href='https://x.test/pay'>pay</a>.</p>",
+        "Headers": "From\\s*Ann <a@example.com>",
+        "Parts": "multipart/mixed.*text/plain.*text/html.*Übersicht 2026.csv",
+        "SMTP": "MAIL FROM:<bounce@example.com>|mail FROM:<bounce@example.com>",
+        "Notes": "lower-case-verb",
+        "Worker": 'Accepted: every destination has it.*"event": "EMAIL_RECEIVED"',
+        "Raw": "From: Ann <a@example.com>",
+        "Links": "482913.*https://x.test/pay",
+        "Test": "def test_invoice",
+    }
+    for name, text in views.items():
+        page.get_by_role("tab", name=name, exact=name != "Notes").click()
+        expect(page.get_by_role("tabpanel")).to_have_text(re.compile(text, re.DOTALL))
+    page.get_by_role("tab", name="Headers").click()
+    page.get_by_role("button", name="As they came").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("MIME-Version")
+    attachment = page.get_by_label("1 attachment", exact=True).get_by_role("link")
+    with page.expect_download() as saved:
+        attachment.click()
+    assert (saved.value.suggested_filename, Path(saved.value.path()).read_bytes()) == ("Übersicht 2026.csv", b"a;b\n")
+
+
+def test_what_is_wrong_is_explained(open_page: OpenPage, mailbox: Mailbox) -> None:
+    with mailbox.smtp() as client:
+        client.docmd("MAIL FROM: <a@example.com>")
+        client.docmd("RCPT TO:<b@example.com>")
+        client.docmd("DATA")
+        client.send("Subject: Broken\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nhello\r\n.\r\n")
+        client.getreply()
+    page = open_page(mailbox.url)
+    expect(page.locator(".row").get_by_role("img", name=re.compile("bare-lf-in-body"))).to_be_visible()
+    page.locator(".row").get_by_role("link").click()
+    page.get_by_role("tab", name="Notes").click()
+    notes = page.get_by_role("tabpanel")
+    expect(notes).to_contain_text("There was a blank where none may be, such as behind FROM: or inside the brackets.")
+    expect(notes).to_contain_text("RFC 5321 section 3.3")
+    expect(notes).to_contain_text("A multipart without its closing delimiter.")
+
+
+def test_mails_that_were_not_accepted(open_page: OpenPage, serve: Serve) -> None:
+    server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="crashes.php")
+    mailbox = Mailbox(server, "default")
+    with mailbox.smtp() as client:
+        client.ehlo_or_helo_if_needed()
+        client.docmd("MAIL FROM:<a@example.com>")
+        client.docmd("RCPT TO:<b@example.com>")
+        client.docmd("DATA")
+        client.send("Subject: Lost\r\n\r\nhello\r\n.\r\n")
+        assert client.getreply()[0] == 451
+    page = open_page(mailbox.url)
+    page.get_by_role("button", name="Not accepted").click()
+    expect(page.locator(".row .subject")).to_have_text(["Lost"])
+    page.locator(".row").get_by_role("link").click()
+    expect(page.locator(".banner")).to_contain_text("Answered with 451: the worker died")
+
+
+def test_keys_alone(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(4)
+    page = open_page(mailbox.url)
+    expect(page.locator(".row")).to_have_count(4)
+    for key in "jjk":
+        page.keyboard.press(key)
+    expect(page.locator(".row.focused .subject")).to_have_text("mail 3")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2)).to_have_text("mail 2")
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", level=2)).to_have_text("mail 1")
+    page.keyboard.press("4")
+    expect(page.get_by_role("tab", name="Headers")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Headers").press("ArrowRight")
+    expect(page.get_by_role("tab", name="Parts")).to_be_focused()
+    page.keyboard.press("d")
+    expect(page.locator(".row .subject")).to_have_text(["mail 3", "mail 2", "mail 0"])
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("No mail is open.")).to_be_visible()
+    page.keyboard.press("x")
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".row.unread")).to_have_count(1)
+    page.keyboard.press("r")
+    expect(page.locator(".row.unread")).to_have_count(2)
+    page.keyboard.press("/")
+    page.keyboard.type("mail 2")
+    expect(page.locator(".row .subject")).to_have_text(["mail 2"])
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("To the newest")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("n")
+    expect(page.get_by_label("Find a namespace")).to_be_focused()
+
+
+def test_an_address_leads_to_a_view(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(3)
+    uuid = mailbox.call("GET", "/mails")["mails"][1]["uuid"]
+    page = open_page(f"{mailbox.url}/m/{uuid}/raw?q=mail")
+    expect(page.get_by_role("tab", name="Raw")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tabpanel")).to_contain_text("Subject: mail 1")
+    expect(page.get_by_label("Search mails")).to_have_value("mail")
+    page.locator(".row").first.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("mail 2")
+    page.go_back()
+    expect(page.get_by_role("heading", level=2)).to_have_text("mail 1")
+    page.goto(f"{mailbox.url}/m/none")
+    expect(page.get_by_label("Mail", exact=True)).to_contain_text("there is no mail none")
+
+
+def test_the_root_leads_to_where_mail_came(open_page: OpenPage, mailbox: Mailbox, server: Server) -> None:
+    mailbox.fill(1)
+    page = open_page(server.inbox)
+    expect(page.locator(".space.current")).to_have_count(1)
+    page.get_by_label("Find a namespace").fill(mailbox.name)
+    page.locator(".space").get_by_role("link").click()
+    expect(page.locator(".row .subject")).to_have_text(["mail 0"])
+    page.get_by_role("button", name=f"Delete namespace {mailbox.name}").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("No namespace has this in its name.")).to_be_visible()
+
+
+def test_a_restart_loses_nothing(open_page: OpenPage, serve: Serve, tmp_path: Path) -> None:
+    settings = {"inbox": {"address": "127.0.0.1:0", "path": str(tmp_path / "store")}}
+    server = serve(settings, worker=None)
+    mailbox = Mailbox(server, "default")
+    mailbox.fill(2)
+    page = open_page(mailbox.url)
+    expect(page.locator(".stream")).to_contain_text("live")
+    address = server.inbox.removeprefix("http://")
+    assert server.stop() == 0
+    expect(page.locator(".stream")).to_contain_text("connection lost")
+    settings["inbox"]["address"] = address
+    Mailbox(serve(settings, worker=None), "default").fill(3)
+    expect(page.locator(".row .subject")).to_have_text(["mail 2", "mail 1", "mail 0", "mail 1", "mail 0"])
+    expect(page.locator(".stream")).to_contain_text("live")
+
+
+def test_a_phone_shows_one_pane(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(2)
+    page = open_page(mailbox.url, viewport=PHONE)
+    expect(page.get_by_label("Mail", exact=True)).to_be_hidden()
+    expect(page.get_by_label("Namespaces", exact=True).locator("ul")).to_be_hidden()
+    page.locator(".row").first.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("mail 1")
+    expect(page.get_by_label("Mails", exact=True)).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.get_by_role("button", name="Back to the list").click()
+    page.get_by_role("button", name="Namespaces").click()
+    expect(page.get_by_label("Find a namespace")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility(open_page: OpenPage, mailbox: Mailbox, scheme: str) -> None:
+    """axe-core, by the rules of WCAG 2.2 AA."""
+    axe = (npm_package("axe-core@4.14.1") / "node_modules/axe-core/axe.min.js").read_text()
+    with mailbox.smtp() as client:
+        client.sendmail("bounce@example.com", ["b@example.com", "hidden@example.com"], with_attachment().as_bytes())
+    mailbox.html("<img src='https://x.test/a'>")
+    uuid = mailbox.call("GET", "/mails")["mails"][1]["uuid"]
+    page = open_page(mailbox.url, color_scheme=scheme)
+    found: dict[str, object] = {}
+    page.evaluate(axe)
+
+    def look(what: str) -> None:
+        answer = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
+        found[what] = [(one["id"], [node["target"] for node in one["nodes"]]) for one in answer["violations"]]
+
+    expect(page.locator(".row")).to_have_count(2)
+    assert (
+        page.evaluate("getComputedStyle(document.body).backgroundColor")
+        == {
+            "light": "rgb(241, 239, 233)",
+            "dark": "rgb(21, 21, 20)",
+        }[scheme]
+    )
+    look("list")
+    page.locator(f"[data-uuid='{uuid}']").get_by_role("link").click()
+    for tab in ("HTML source", "Text", "Headers", "Parts", "SMTP", "Notes", "Worker", "Links", "Test"):
+        page.get_by_role("tab", name=tab, exact=tab != "Notes").click()
+        expect(page.get_by_text("Loading…")).to_have_count(0)
+        look(tab)
+    page.locator(".row input").first.check()
+    look("selected")
+    page.keyboard.press("?")
+    look("keys")
+    assert found == {what: [] for what in found}
