@@ -35,27 +35,31 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Exit codes:
   0    every mail was answered with 250, and nothing else went wrong
-  1    some were not, or more than --max-failed; a limit was not kept; the ledger does not balance
+  1    some were not, or more than --max-failed; a limit was not kept;
+       the ledger does not balance
   2    bad configuration or usage
   3    no server answers at ADDRESS
-  130  ended at once by a second SIGINT; the first ends the load early, with a report
+  130  ended at once by a second SIGINT; the first ends the load early,
+       with a report
 
 \b
 Examples:
-  fastsmtp bench                                       1000 mails of 1 KB over 10 connections
-  fastsmtp bench --duration 30s --connections 100 --mix 1KB:90,100KB:9,10MB:1 127.0.0.1:2525
+  fastsmtp bench                       1000 mails of 1 KB over 10 connections
+  fastsmtp bench --per-connection 1    a connection for each mail
+  fastsmtp bench --duration 30s --mix 1KB:90,100KB:9,10MB:1 127.0.0.1:2525
   fastsmtp bench --rate 500 --duration 1m --plot load.svg
-  fastsmtp bench --per-connection 1 --no-pipelining    a connection for each mail, step by step
-  fastsmtp bench --rate 50 --max-p99 100 --min-rate 49 --max-failed 0    for CI
+  fastsmtp bench --rate 50 --max-p99 100 --min-rate 49    for CI
   fastsmtp bench --ledger sent.jsonl
   fastsmtp bench --ledger sent.jsonl --ledger-check received.txt
 
 \b
 What the times mean:
-  mail         from when it was due (--rate) or its connection was free for it, to the 250;
-               opening a connection counts where the mail had to wait for that
+  mail         from when it was due (--rate) or its connection was free for
+               it, to the 250; opening a connection counts where the mail had
+               to wait for that
   end of data  from the last octet of mail data to the 250
-  opening      of a connection, from connect to the end of EHLO, STARTTLS and AUTH
+  opening      of a connection, from connect to the end of EHLO, STARTTLS and
+               AUTH
 
 With --rate the mails are due at fixed times, however long the server takes: a mail that finds no free connection waits,
 and the wait counts. Without it each connection sends as fast as it is answered.

@@ -37,8 +37,10 @@ _AGAIN_S = 1.0
 _CONDITIONS = """\b
 Conditions are like
   to=x@example.com  from=*@example.com  subject="Welcome*"  header.X-Run=7
-  rcpt= cc= text= html= body= tag= username= helo= ip= size=">1MB" attachment= has_attachment=true
-All of them must hold; a key that comes twice is "any of"; * and ? are wildcards.
+  rcpt= cc= text= html= body= tag= username= helo= ip= attachment=
+  size=">1MB"  has_attachment=true
+All of them must hold; a key that comes twice is "any of"; * and ? are
+wildcards.
 
 """
 
@@ -51,7 +53,9 @@ def inbox() -> None:
 @inbox.command(name="ls", epilog=_CONDITIONS + EXIT_CODES)
 @click.argument("conditions", nargs=-1)
 @namespace_option
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="The most mails.")
+@click.option(
+    "--limit", metavar="COUNT", type=click.IntRange(1, 1000), default=50, show_default=True, help="The most mails."
+)
 @click.option("--oldest-first", is_flag=True, help="The oldest first.")
 @click.option(
     "--outcome", metavar="OUTCOME", help="Those whose client was told no, too: any, or worker-failed and others."
@@ -144,8 +148,8 @@ def _shown(mail: Mapping[str, Any]) -> list[str]:
 @inbox.command(epilog=_CONDITIONS + EXIT_CODES, short_help="Wait until mails are there.")
 @click.argument("conditions", nargs=-1)
 @namespace_option
-@click.option("--count", type=click.IntRange(0), help="How many at least.  [default: 1]")
-@click.option("--exactly", type=click.IntRange(0), help="How many, and no more for a moment.")
+@click.option("--count", metavar="COUNT", type=click.IntRange(0), help="How many at least.  [default: 1]")
+@click.option("--exactly", metavar="COUNT", type=click.IntRange(0), help="How many, and no more for a moment.")
 @click.option("--timeout", default="10s", show_default=True, metavar="TIME", help="How long at most, like 5s.")
 @click.option("--after", metavar="CURSOR", help="Only mails behind this cursor.")
 @inbox_options
@@ -179,9 +183,9 @@ def wait(
     shell_complete=complete_file,
     help="The whole picture, in JSON; - is standard input.",
 )
-@click.option("--exactly", type=click.IntRange(0), help="How many.")
-@click.option("--at-least", type=click.IntRange(0), help="How many at least.")
-@click.option("--at-most", type=click.IntRange(0), help="How many at most.")
+@click.option("--exactly", metavar="COUNT", type=click.IntRange(0), help="How many.")
+@click.option("--at-least", metavar="COUNT", type=click.IntRange(0), help="How many at least.")
+@click.option("--at-most", metavar="COUNT", type=click.IntRange(0), help="How many at most.")
 @click.option("--none", is_flag=True, help="That none comes.")
 @click.option("--for", "for_", metavar="TIME", help="How long it has to hold, like 2s.")
 @click.option("--within", metavar="TIME", help="How long it may take.  [default: 5s]")

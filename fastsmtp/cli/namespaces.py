@@ -45,7 +45,7 @@ def _row(space: Mapping[str, Any]) -> tuple[object, ...]:
 @ns.command(epilog=EXIT_CODES)
 @click.argument("name")
 @click.option("--ttl", metavar="TIME", help="Deleted so long after its last mail or call, like 1h.")
-@click.option("--max-mails", type=click.IntRange(1), help="The most mails that are kept.")
+@click.option("--max-mails", metavar="COUNT", type=click.IntRange(1), help="The most mails that are kept.")
 @click.option("--max-bytes", metavar="SIZE", help="The most octets that are kept, like 10MB.")
 @click.option("--on-quota", type=click.Choice(["evict", "refuse", "count-only"]), help="What happens above.")
 @click.option("--keep", type=click.Choice(["full", "summary", "count"]), help="What is kept of a mail.")

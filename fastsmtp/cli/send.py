@@ -36,10 +36,10 @@ Exit codes:
 \b
 Examples:
   fastsmtp send --to you@example.com --subject Hello --text 'It works.'
-  fastsmtp send -a invoice.pdf -a logo.png --html '<b>Hello</b>' 127.0.0.1:2525
-  fastsmtp send -v --user me --password secret --auth LOGIN --starttls --insecure
+  fastsmtp send -a invoice.pdf --html '<b>Hello</b>' 127.0.0.1:2525
+  fastsmtp send -v --user me --auth LOGIN --starttls --insecure
   fastsmtp send --eml mail.eml
-  fastsmtp send --eml mail.eml --from bounces@example.com --to a@example.com --to b@example.com
+  fastsmtp send --eml mail.eml --from '' --to a@example.com --to b@example.com
   cat mail.eml | fastsmtp send --eml - mail.example.com:25
 
 The password is better in the environment: FASTSMTP_PASSWORD. `-v` shows it, as everything else that is said.

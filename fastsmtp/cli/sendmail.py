@@ -29,8 +29,10 @@ _USAGE, _NO_DATA, _UNAVAILABLE = 64, 65, 69
 _EPILOG = f"""\b
 Examples:
   sendmail_path = "fastsmtp sendmail -t -i"             in php.ini
-  git config sendemail.smtpserver /usr/sbin/sendmail    with a link of that name to fastsmtp
-  fastsmtp sendmail -S 127.0.0.1:2525 -f me@example.com you@example.com < message
+  git config sendemail.smtpserver /usr/sbin/sendmail    see below
+  fastsmtp sendmail -S 127.0.0.1:2525 you@example.com < message
+
+Under the name sendmail, as a link for example, the program is this verb alone.
 
 The server is that of -S, --host or --socket, else {_ADDRESS_VARIABLE}, else
 {DEFAULT_ADDRESS}. What a message lacks of From, Date and Message-ID is added, and Bcc is
@@ -64,7 +66,7 @@ class _Sendmail(click.Command):
 @click.option("-t", "--read-recipients", is_flag=True, help="Recipients are those in To, Cc and Bcc, too.")
 @click.option("-i", is_flag=True, help="A line with a single dot does not end the message; also as -oi.")
 @click.option("-f", "-r", "--from", metavar="ADDRESS", help="Who it is from; <> is allowed.  [default: user@host]")
-@click.option("--read-envelope-from", is_flag=True, help="Who it is from says the field From.")
+@click.option("--read-envelope-from", is_flag=True, help="The field From says who it is from.")
 @click.option("-F", metavar="NAME", help="The name in From, where a message lacks it.")
 @click.option("-S", "--smtp-addr", metavar="ADDRESS", help="The server: host:port or unix:/path.")
 @click.option("--host", metavar="NAME", help="The same, as with msmtp.")

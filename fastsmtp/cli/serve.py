@@ -19,9 +19,9 @@ from fastsmtp.errors import StartError
 
 _EPILOG = """\b
 Exit codes:
-  0    stopped gracefully
-  1    cannot start: a taken port, a missing worker command, ...
-  2    bad configuration or usage, one line per fault
+  0         stopped gracefully
+  1         cannot start: a taken port, a missing worker command, ...
+  2         bad configuration or usage, one line per fault
   130, 143  ended at once by a second SIGINT or SIGTERM
 
 \b

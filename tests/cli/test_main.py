@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from fastsmtp import __version__
+from fastsmtp.cli.main import main
 
 PATIENCE_S = 30  # far more than anything here takes
 FASTSMTP = [sys.executable, "-m", "fastsmtp"]
@@ -122,9 +124,9 @@ def test_help_tells_the_exit_codes(command: Command) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("""\
   Exit codes:
-    0    stopped gracefully
-    1    cannot start: a taken port, a missing worker command, ...
-    2    bad configuration or usage, one line per fault
+    0         stopped gracefully
+    1         cannot start: a taken port, a missing worker command, ...
+    2         bad configuration or usage, one line per fault
     130, 143  ended at once by a second SIGINT or SIGTERM
 
   Signals:
@@ -132,6 +134,21 @@ def test_help_tells_the_exit_codes(command: Command) -> None:
     SIGHUP           replace the workers one by one
     SIGUSR1          reopen the log files
 """)
+
+
+def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """A command and all below it, each by its words."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for word, below in command.commands.items():
+            yield from commands(below, f"{name} {word}")
+
+
+@pytest.mark.parametrize(("name", "verb"), list(commands(main, "fastsmtp")))
+def test_help_fits_80_columns_and_names_its_values(name: str, verb: click.Command) -> None:
+    text = verb.get_help(click.Context(verb, info_name=name, terminal_width=80))
+    assert text.startswith(f"Usage: {name}")
+    assert [line for line in text.splitlines() if len(line) > 80 or re.search("INTEGER|FLOAT|RANGE", line)] == []
 
 
 # --- cannot start
