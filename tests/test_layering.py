@@ -68,6 +68,7 @@ ONLY_HOME = {
         "cli.sendmail",
         "cli.serve",
         "cli.bench",
+        "cli.completion",
         "cli.source",
     },
     "uvloop": {"system.loop", "bench.load"},

@@ -47,6 +47,10 @@ class _Program(click.Group):
         """Run it; without `args` they are those of the process."""
         if args is None and os.path.basename(sys.argv[0]) == NAME:
             return sendmail.main(sys.argv[1:], NAME)
+        if "_FASTSMTP_COMPLETE" in os.environ:
+            from fastsmtp.cli import completion  # only here: it takes a while
+
+            completion.register()
         return super().main(args, *arguments, **options)
 
 

@@ -30,10 +30,11 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def command(tmp_path: Path) -> Command:
     """Run `fastsmtp` with the given arguments in an empty directory to its end."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*FASTSMTP, *arguments],
             cwd=tmp_path,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -429,3 +430,11 @@ def test_bash_completes(tmp_path: Path, words: list[str], completions: list[str]
         check=True,
     )
     assert (done.stdout.splitlines(), done.stderr) == (completions, "")
+
+
+def test_fish_keeps_commas_of_descriptions(command: Command) -> None:
+    """Fish shows what stands behind the tab of each line; its script cuts the type off at the first comma."""
+    script = command(_FASTSMTP_COMPLETE="fish_source").stdout
+    assert re.findall("string split .*completion", script) == ['string split --max 1 "," $completion']
+    done = command(_FASTSMTP_COMPLETE="fish_complete", COMP_WORDS="fastsmtp st", COMP_CWORD="st")
+    assert done.stdout == "plain,stop\tStop a server gracefully, and wait for its...\n"
