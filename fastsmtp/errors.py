@@ -42,6 +42,10 @@ class CrowdedError(StoreError):
     """There are as many namespaces as there may be."""
 
 
+class DamagedStoreError(StoreError):
+    """The database of the store is not what was written."""
+
+
 class CallError(FastSMTPError):
     """An RPC call cannot be done; the text is for the caller."""
 

@@ -130,13 +130,21 @@ class WithInbox:
         return self._server.addresses
 
     async def start(self) -> None:
-        """Start both. Raises StartError, with nothing left running."""
-        await self._host.start()
+        """Start both at once: each imports much. Raises StartError, with nothing left running."""
+        await self._host.prepare()
         self.inbox = self._server.inbox = self._host.path
         self._server.ask_inbox = self.ask_inbox
+        host, server = (asyncio.ensure_future(one.start()) for one in (self._host, self._server))
         try:
-            await self._server.start()
+            done, _pending = await asyncio.wait([host, server], return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
         except BaseException:
+            host.cancel()
+            server.cancel()
+            await asyncio.gather(host, server, return_exceptions=True)
+            if server.cancelled() or server.exception() is None:
+                self._server.abort()
             self._host.abort()
             raise
 

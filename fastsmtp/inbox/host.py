@@ -19,7 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
-from fastsmtp.inbox.process import InboxAssignment
+from fastsmtp.inbox.assignment import InboxAssignment
 from fastsmtp.ops.snapshot import InboxSnapshot
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.process import Identity, Process, own_command
@@ -28,6 +28,8 @@ from fastsmtp.system.sockets import bind, format_address, listen
 
 _BACKLOG: Final = 64
 ANSWER_S: Final = 2.0  # for what metrics show
+LEFT_S: Final = 5.0  # for the inbox process of a server that was killed, to end
+_LOOK_EVERY_S: Final = 0.05
 STOP_S: Final = 30.0  # for what waits to be committed; then it is killed
 
 
@@ -54,10 +56,19 @@ class InboxHost:
         self.path = ""  # of the socket for SMTP processes
         self.url = ""  # of the API
 
-    async def start(self) -> None:
-        """Bind, start the process, wait until it serves. Raises StartError, with nothing left behind."""
+    async def prepare(self) -> None:
+        """Bind and listen: clients wait until the process serves them. Raises StartError, with nothing left behind."""
         try:
             self._prepare()
+            if self._lock_fd >= 0:
+                await self._lock_store()
+        except BaseException:
+            self.abort()
+            raise
+
+    async def start(self) -> None:
+        """Start the process, wait until it serves. Raises StartError, with nothing left behind."""
+        try:
             await self._launch()
         except BaseException:
             self.abort()
@@ -73,6 +84,7 @@ class InboxHost:
             self._link = socket.socket(socket.AF_UNIX)
             self._link.bind(self.path)
             os.chmod(self.path, 0o600)
+            self._link.listen(_BACKLOG)
         except OSError as error:
             raise StartError(f"cannot prepare the inbox: {error.strerror}") from None
         if self._settings.durability == "memory":
@@ -93,19 +105,33 @@ class InboxHost:
             return _listening(f"{address.rpartition(':')[0]}:0")
 
     def _open_store(self) -> None:
-        """Make the directory, and keep others out of it. Raises StartError."""
-        import fcntl
-
+        """Make the directory of the store. Raises StartError."""
         try:
             os.makedirs(self._store, mode=0o700, exist_ok=True)
             self._lock_fd = os.open(
                 os.path.join(self._store, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
             )
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartError(f"inbox.path: another server keeps its mails in {self._store}") from None
         except OSError as error:
             raise StartError(f"inbox.path: cannot keep mails in {self._store}: {error.strerror}") from None
+
+    async def _lock_store(self) -> None:
+        """Keep others out of the store. Raises StartError.
+
+        The inbox process has the lock, too: that of a server which was killed commits what it has before it ends.
+        """
+        import fcntl
+
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LEFT_S
+        while True:
+            try:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if loop.time() >= deadline:
+                    raise StartError(f"inbox.path: another server keeps its mails in {self._store}") from None
+                await asyncio.sleep(_LOOK_EVERY_S)
+            else:
+                return
 
     async def _launch(self) -> None:
         """Raises StartError."""
@@ -115,6 +141,8 @@ class InboxHost:
         http_fd = -1 if self._http is None else self._http.fileno()
         if http_fd >= 0:
             fds.append(http_fd)
+        if self._lock_fd >= 0:
+            fds.append(self._lock_fd)
         self._exited.clear()
         with theirs:
             try:

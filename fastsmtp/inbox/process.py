@@ -11,19 +11,18 @@ import signal
 import socket
 import sys
 
-import msgspec
 import structlog
 
-from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError, StoreError
 from fastsmtp.goridge.control import ControlConnection
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.api.app import make_app
+from fastsmtp.inbox.assignment import InboxAssignment
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
+from fastsmtp.inbox.opening import open_store
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.snapshot import take_snapshot
-from fastsmtp.inbox.store import Store
 from fastsmtp.ops.counters import Histogram
 from fastsmtp.ops.httpserver import HTTPServer
 from fastsmtp.ops.log import Logs, configure
@@ -36,15 +35,6 @@ from fastsmtp.system.signals import signal_handlers
 from fastsmtp.system.sockets import inherited
 
 _PART = 2  # of all descriptors: the others are for links, segments and the store
-
-
-class InboxAssignment(msgspec.Struct, frozen=True):
-    """The argument of `inbox.Start`."""
-
-    config: Config
-    directory: str  # of the store, "" = in memory
-    link_fd: int  # bound Unix socket for SMTP processes
-    http_fd: int  # bound socket of the API, -1 = none
 
 
 def main() -> None:
@@ -106,13 +96,7 @@ class InboxProcess:
         self._loop_delay.start()
         settings = assignment.config.inbox
         assert settings is not None
-        store = Store(
-            assignment.directory,
-            durability=settings.durability,
-            max_namespaces=settings.retention.max_namespaces,
-        )
-        if store.recovered:
-            log.warning("mails without their octets were dropped", count=store.recovered)
+        store = open_store(assignment.directory, log, settings.durability, settings.retention.max_namespaces)
         inbox = self._inbox = Inbox(store, log)
         await inbox.put("default")
         inbox.restore_ports()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from fastsmtp.errors import StoreError
+from fastsmtp.errors import DamagedStoreError, StoreError
 
 VERSION: Final = 1
 
@@ -62,7 +62,7 @@ INSERT INTO counters VALUES (0, '{}');
 def connect(path: str, *, sync: bool) -> sqlite3.Connection:
     """Open the database at `path`, ":memory:" for one that is never written, and make its tables where it has none.
 
-    Raises StoreError for one that is damaged, of a newer version, or no store at all.
+    Raises DamagedStoreError, and StoreError for one of a newer version, one that is no store, and a disk that is full.
     """
     try:
         # Used by one thread at a time, but not always by the one that opened it.
@@ -70,27 +70,34 @@ def connect(path: str, *, sync: bool) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}") from None
     try:
+        known = _is_known(connection, path)  # before anything is written
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
         connection.execute("PRAGMA busy_timeout=1000")
         connection.execute("PRAGMA cache_size=-16384")
-        _make_tables(connection, path)
-    except sqlite3.Error as error:
+        if not known:
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT")
+    except BaseException as error:
         connection.close()
-        raise StoreError(f"{path} is damaged, or no store: {error}") from None
-    except StoreError:
-        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise unusable(path, error) from None
         raise
     return connection
 
 
-def _make_tables(connection: sqlite3.Connection, path: str) -> None:
+def unusable(path: str, error: sqlite3.Error) -> StoreError:
+    """Return what is raised for a store that cannot be opened: damaged, or out of reach."""
+    if isinstance(error, sqlite3.OperationalError):  # a full disk, a directory without permission, a lock
+        return StoreError(f"{path} cannot be used: {error}")
+    return DamagedStoreError(f"{path} is damaged: {error}")
+
+
+def _is_known(connection: sqlite3.Connection, path: str) -> bool:
+    """Whether it has our tables; it is empty where not. Raises StoreError for any other, and sqlite3.Error."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise StoreError(f"{path} was written by a newer fastsmtp (store version {version}, ours is {VERSION})")
-    if version == VERSION:
-        return
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if version != VERSION and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StoreError(f"{path} is no store of fastsmtp")
-    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT")
+    return bool(version == VERSION)

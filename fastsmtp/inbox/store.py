@@ -23,7 +23,7 @@ from fastsmtp.inbox.namespacelimit import NamespaceLimit
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings, now_ms, to_json
 from fastsmtp.inbox.recovery import recover
 from fastsmtp.inbox.rows import COLUMNS, NUMBERS, Row, read_row
-from fastsmtp.inbox.schema import connect
+from fastsmtp.inbox.schema import connect, unusable
 from fastsmtp.inbox.segments import SEGMENT_BYTES, Segments
 from fastsmtp.inbox.summary import addresses
 
@@ -64,6 +64,8 @@ class Store:
             self.recovered = recover(self)  # mails that were dropped because their octets were not there
         except (OSError, sqlite3.Error) as error:
             self.connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise unusable(self._path, error) from None
             raise StoreError(f"the store in {directory} cannot be used: {error}") from None
 
     def close(self) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from arrivals import arrival
+from pools import Log
 
-from fastsmtp.errors import StoreError
+from fastsmtp.errors import DamagedStoreError, StoreError
 from fastsmtp.inbox.namespaces import NamespaceSettings
+from fastsmtp.inbox.opening import open_store
 from fastsmtp.inbox.store import Store
 
 Open = Callable[..., Store]
@@ -236,8 +238,53 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
         Store(str(tmp_path))
 
 
-@pytest.mark.parametrize("octets", [b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 4080])
+DAMAGED = pytest.mark.parametrize("octets", [b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 4080])
+
+
+@DAMAGED
 def test_a_damaged_database_is_named(tmp_path: Path, octets: bytes) -> None:
     (tmp_path / "inbox.sqlite").write_bytes(octets)
-    with pytest.raises(StoreError, match=r"inbox\.sqlite is damaged, or no store: "):
+    with pytest.raises(DamagedStoreError, match=r"inbox\.sqlite is damaged: "):
         Store(str(tmp_path))
+
+
+@DAMAGED
+def test_a_damaged_store_is_kept_aside(tmp_path: Path, log: Log, octets: bytes) -> None:
+    store = Store(str(tmp_path))
+    store.commit([arrival()])
+    store.close()
+    segment = (tmp_path / "0000000001.segment").read_bytes()
+    (tmp_path / "inbox.sqlite").write_bytes(octets)
+    (tmp_path / "lock").touch()
+    for times in (1, 2):  # the second one may be damaged in the same second
+        store = open_store(str(tmp_path), log.logger, "normal", 100)
+        store.commit([arrival(subject="next")])
+        assert subjects(store) == ["next"]
+        store.close()
+        kept = sorted(tmp_path.glob("damaged-*"))
+        assert len(kept) == times
+        assert [record["event"] for record in log.records] == [
+            "the store is damaged: it is kept aside, and an empty one is begun"
+        ] * times
+        (tmp_path / "inbox.sqlite").write_bytes(octets)
+    assert ((kept[0] / "inbox.sqlite").read_bytes(), (kept[0] / "0000000001.segment").read_bytes()) == (octets, segment)
+    assert str(kept[0]) == log.records[0]["kept"]
+    assert (tmp_path / "lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("PRAGMA user_version=99", r"was written by a newer fastsmtp \(store version 99, ours is 1\)$"),
+        ("CREATE TABLE mine (a)", r"inbox\.sqlite is no store of fastsmtp$"),
+    ],
+    ids=["newer", "another"],
+)
+def test_what_is_not_damaged_is_left_where_it_is(tmp_path: Path, log: Log, sql: str, reason: str) -> None:
+    connection = sqlite3.connect(tmp_path / "inbox.sqlite")
+    connection.execute(sql)
+    connection.close()
+    before = (tmp_path / "inbox.sqlite").read_bytes()
+    with pytest.raises(StoreError, match=reason):
+        open_store(str(tmp_path), log.logger, "normal", 100)
+    assert ((tmp_path / "inbox.sqlite").read_bytes(), list(tmp_path.glob("damaged-*"))) == (before, [])
