@@ -62,7 +62,7 @@ INSERT INTO counters VALUES (0, '{}');
 def connect(path: str, *, sync: bool) -> sqlite3.Connection:
     """Open the database at `path`, ":memory:" for one that is never written, and make its tables where it has none.
 
-    Raises DamagedStoreError, and StoreError for one of a newer version, one that is no store, and a disk that is full.
+    Raises DamagedStoreError, and StoreError for a newer version, another database, and a full disk.
     """
     try:
         # Used by one thread at a time, but not always by the one that opened it.
