@@ -15,7 +15,7 @@ from fastsmtp.delivery.large import outline_steps
 from fastsmtp.delivery.payload import encode_outline
 from fastsmtp.delivery.workers import Slices
 from fastsmtp.inbox import namespaces
-from fastsmtp.inbox.frames import Head
+from fastsmtp.inbox.frames import Counted, Head
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.smtp.events import Verdict
 
@@ -32,6 +32,8 @@ _OUTCOMES: Final = {
 
 class Sender(Protocol):
     """Sends mails to the inbox: a `link.Link`."""
+
+    counting: frozenset[str]  # see `frames.Orders`
 
     def send(
         self, uuid: str, head: Head, payload: Sequence[Segment], raw: Segment, answer: Callable[[str], None]
@@ -53,16 +55,16 @@ class InboxDestination:
 
     def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         """See `Destination.deliver`."""
-        if email.weight <= LIGHT or self._slices is None:
-            self._send(email, [encode_outline(email)], decided)
-            return
-        self._slices.add(_Filing(self, email, decided).step)
-
-    def _send(self, email: Email, payload: Sequence[Segment], decided: Callable[[Verdict], None]) -> None:
         verdict = Verdict.ACCEPT if email.verdict is None else email.verdict
-        head = Head(self._resolve(email), time.time_ns() // 1_000_000, _OUTCOMES[verdict])
+        names, outcome, now_ms = self._resolve(email), _OUTCOMES[verdict], time.time_ns() // 1_000_000
         answer = functools.partial(self._on_answer, email.uuid, verdict, decided)
-        self._link.send(email.uuid, head, payload, email.raw or b"", answer)
+        if outcome == namespaces.ACCEPTED and self._link.counting.issuperset(names):
+            head = Head(names, now_ms, outcome, counted=Counted(email.uuid, email.size))
+            self._link.send(email.uuid, head, (), b"", answer)
+        elif email.weight <= LIGHT or self._slices is None:
+            self._link.send(email.uuid, Head(names, now_ms, outcome), [encode_outline(email)], email.raw or b"", answer)
+        else:
+            self._slices.add(_Filing(self._link, self._log, email, Head(names, now_ms, outcome), answer).step)
 
     def _on_answer(self, uuid: str, verdict: Verdict, decided: Callable[[Verdict], None], wrong: str) -> None:
         if wrong:
@@ -75,24 +77,28 @@ class InboxDestination:
 class _Filing:
     """A large email on its way to the inbox."""
 
-    __slots__ = ("_decided", "_destination", "_email", "_steps")
+    __slots__ = ("_answer", "_email", "_head", "_link", "_log", "_steps")
 
-    def __init__(self, destination: InboxDestination, email: Email, decided: Callable[[Verdict], None]) -> None:
-        self._destination = destination
+    def __init__(
+        self, link: Sender, log: FilteringBoundLogger, email: Email, head: Head, answer: Callable[[str], None]
+    ) -> None:
+        self._link = link
+        self._log = log
         self._email = email
-        self._decided = decided
+        self._head = head
+        self._answer = answer
         self._steps = outline_steps(email)
 
     def step(self) -> bool:
         """Go on; whether there is more to do."""
-        destination = self._destination
+        email = self._email
         try:
             next(self._steps)
         except StopIteration as end:
-            destination._send(self._email, end.value, self._decided)
+            self._link.send(email.uuid, self._head, end.value, email.raw or b"", self._answer)
             return False
         except Exception:
-            destination._log.exception("mail cannot be filed", uuid=self._email.uuid)
-            self._decided(Verdict.STORAGE_FAILED)
+            self._log.exception("mail cannot be filed", uuid=email.uuid)
+            self._answer("it cannot be encoded")
             return False
         return True

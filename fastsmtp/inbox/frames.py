@@ -4,7 +4,7 @@
 |----------|-------|----------------------------------------|----------------------------------------------------------|
 | mail     | SMTP  | lengths of context and head, number    | head and payload, both JSON: the context; then the raw   |
 | verdicts | inbox | none                                   | JSON: a list of [number, what was wrong], "" = committed |
-| ports    | inbox | number                                 | JSON: namespaces, and where each listens for itself      |
+| orders   | inbox | number                                 | JSON: an `Orders`                                        |
 | counts   | SMTP  | none                                   | JSON: a `Counts`                                         |
 
 Numbers say which mail a verdict is about; they are the sender's and recur after 2^32.
@@ -12,7 +12,7 @@ Numbers say which mail a verdict is about; they are the sender's and recur after
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -25,12 +25,30 @@ MAX_NUMBER: Final = 1 << 32
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What is said of a mail beside its payload. `spool` is the path of a file that has the raw mail, "" = the body."""
+    """What is said of a mail beside its payload. `spool` is the path of a file that has the raw mail, "" = the body.
+
+    A mail that has a `counted` is counted only, and has neither payload nor body.
+    """
 
     namespaces: list[str]
     received_at: int  # Unix time in milliseconds
     outcome: str
     spool: str = ""
+    counted: Counted | None = None
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """All that is known of a mail that is counted only."""
+
+    uuid: str
+    size: int  # octets
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What the inbox wants of each SMTP process."""
+
+    ports: dict[str, str] = {}  # where a namespace listens for itself, by its name
+    counting: frozenset[str] = frozenset()  # namespaces of which mails are counted only
 
 
 class ListeningReport(msgspec.Struct, frozen=True):
@@ -71,7 +89,7 @@ class MailFrame(msgspec.Struct, frozen=True):
 _HEAD_DECODER: Final = msgspec.json.Decoder(Head)
 _COUNTS_DECODER: Final = msgspec.json.Decoder(Counts)
 _VERDICTS_DECODER: Final = msgspec.json.Decoder(list[tuple[int, str]])
-_PORTS_DECODER: Final = msgspec.json.Decoder(dict[str, str])
+_ORDERS_DECODER: Final = msgspec.json.Decoder(Orders)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -95,9 +113,9 @@ def verdicts_frame(verdicts: list[tuple[int, str]]) -> bytes:
     return encode_frame(CODEC_JSON, _ENCODER.encode(verdicts))
 
 
-def ports_frame(number: int, ports: Mapping[str, str]) -> bytes:
-    """Return the frame that says at which ports to listen."""
-    return encode_frame(CODEC_JSON, _ENCODER.encode(ports), (number,))
+def orders_frame(number: int, orders: Orders) -> bytes:
+    """Return the frame that says what is wanted; answers name its number."""
+    return encode_frame(CODEC_JSON, _ENCODER.encode(orders), (number,))
 
 
 def read_frame(frame: Frame) -> MailFrame | Counts:
@@ -115,14 +133,14 @@ def read_frame(frame: Frame) -> MailFrame | Counts:
         raise FrameError(f"no frame of an SMTP process: {error}") from None
 
 
-def read_ports(frame: Frame) -> tuple[int, dict[str, str]] | None:
-    """Return number and addresses of a frame of ports, None for another one. Raises FrameError."""
+def read_orders(frame: Frame) -> tuple[int, Orders] | None:
+    """Return number and orders of such a frame, None for another one. Raises FrameError."""
     if not frame.options:
         return None
     try:
-        return frame.options[0], _PORTS_DECODER.decode(frame.payload)
+        return frame.options[0], _ORDERS_DECODER.decode(frame.payload)
     except msgspec.MsgspecError as error:
-        raise FrameError(f"no ports: {error}") from None
+        raise FrameError(f"no orders: {error}") from None
 
 
 def read_verdicts(frame: Frame) -> list[tuple[int, str]]:

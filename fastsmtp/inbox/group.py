@@ -31,6 +31,14 @@ class Arrival(NamedTuple):
     raw: bytes | str
     size: int
     summary: dict[str, Any]
+    counted: bool = False  # it is counted only, whatever its namespaces keep
+
+    @classmethod
+    def to_be_counted(
+        cls, uuid: str, namespaces: tuple[str, ...], received_at: int, outcome: str, octets: int
+    ) -> Arrival:
+        """Return a mail of which nothing but its size is known."""
+        return cls(uuid, namespaces, received_at, outcome, b"", b"", octets, {}, counted=True)
 
 
 class Filed(NamedTuple):
@@ -70,37 +78,56 @@ class Group:
 
     def append(self) -> None:
         """Raises OSError."""
-        self._places = self._store.segments.append([Record(mail.payload, mail.raw) for mail in self._arrivals])
+        records = [Record(mail.payload, mail.raw) for mail in self._arrivals if not mail.counted]
+        self._places = self._store.segments.append(records) if records else []
 
     def insert(self) -> None:
         """Raises sqlite3.Error."""
-        for mail, place in zip(self._arrivals, self._places, strict=True):
-            self.filed.append(self._file(mail, place))
-        connection = self._store.connection
-        connection.executemany(f"INSERT INTO mails VALUES (NULL{', ?' * 15})", self._rows)
-        connection.executemany("INSERT OR IGNORE INTO recipients VALUES (?, ?, ?)", self._recipients)
+        known, places = self._find_known(), iter(self._places)
+        for mail in self._arrivals:
+            if mail.counted:
+                self.filed.append([self._count(mail, name) for name in mail.namespaces])
+                continue
+            place, filed = next(places), known.get(mail.uuid)
+            if filed is None:
+                filed = self._file(mail, place)
+                known[mail.uuid] = [one._replace(known=True) for one in filed]  # it may come again in this group
+            self.filed.append(filed)
+        if self._rows:
+            connection = self._store.connection
+            connection.executemany(f"INSERT INTO mails VALUES (NULL{', ?' * 15})", self._rows)
+            connection.executemany("INSERT OR IGNORE INTO recipients VALUES (?, ?, ?)", self._recipients)
         self._store.write_counters(space for space, _seq, _counters in self._touched.values())
 
+    def _find_known(self) -> dict[str, list[Filed]]:
+        """Where mails are already, by uuid: one comes again where its first acknowledgement was lost."""
+        uuids = [mail.uuid for mail in self._arrivals if not mail.counted]
+        sql = "SELECT uuid, namespace, seq FROM mails WHERE uuid IN (SELECT value FROM json_each(?))"
+        by_id, known = self._store.by_id, dict[str, list[Filed]]()
+        if uuids:
+            for uuid, number, seq in self._store.connection.execute(sql, (orjson.dumps(uuids).decode(),)):
+                if number in by_id:
+                    known.setdefault(uuid, []).append(Filed(by_id[number], seq, known=True))
+        return known
+
+    def _count(self, mail: Arrival, name: str) -> Filed:
+        """Count a mail in a namespace, unless that refuses it."""
+        namespace, refusal = self._enter(mail, name)
+        if namespace is None or refusal:
+            return Filed(namespace, 0, refusal=refusal)
+        namespace.counters.counted_only += 1
+        return Filed(namespace, 0)
+
     def _file(self, mail: Arrival, place: RecordPlace) -> list[Filed]:
-        known = self._known(mail.uuid)
-        if known:
-            return known
         filed: list[Filed] = []
         summary = orjson.dumps(mail.summary)
         targets = addresses(mail.summary)
         for copy, name in enumerate(mail.namespaces):
-            namespace = self._touch(name)
-            if namespace is None:
-                filed.append(Filed(None, 0, refusal=self._store.limit.reason))
+            namespace, refusal = self._enter(mail, name)
+            if namespace is None or refusal:
+                filed.append(Filed(namespace, 0, refusal=refusal))
                 continue
-            namespace.used_at = max(namespace.used_at, mail.received_at)  # of an import, it may be years ago
-            full = mail.outcome == ACCEPTED and not namespace.room_for(mail.size)
-            if full and namespace.settings.on_quota == "refuse":
-                namespace.counters.count_arrival("refused")
-                filed.append(Filed(namespace, 0, refusal=f"namespace {name} is full"))
-                continue
-            namespace.counters.count_arrival(mail.outcome)
-            if mail.outcome == ACCEPTED and (namespace.settings.keep == "count" or (full and not _evicts(namespace))):
+            if mail.outcome == ACCEPTED and _counts_only(namespace, mail.size):
                 namespace.counters.counted_only += 1
                 filed.append(Filed(namespace, 0))
                 continue
@@ -112,12 +139,17 @@ class Group:
             filed.append(Filed(namespace, namespace.seq))
         return filed
 
-    def _known(self, uuid: str) -> list[Filed]:
-        """Where the mail is already: it comes again where its first acknowledgement was lost."""
-        sql = "SELECT namespace, seq FROM mails WHERE uuid = ?"
-        by_id = self._store.by_id
-        rows = self._store.connection.execute(sql, (uuid,)).fetchall()
-        return [Filed(by_id[number], seq, known=True) for number, seq in rows if number in by_id]
+    def _enter(self, mail: Arrival, name: str) -> tuple[Namespace | None, str]:
+        """Count the arrival of a mail in a namespace; return that, and why the mail is refused, "" where it is not."""
+        namespace = self._touch(name)
+        if namespace is None:
+            return None, self._store.limit.reason
+        namespace.used_at = max(namespace.used_at, mail.received_at)  # of an import, it may be years ago
+        if mail.outcome == ACCEPTED and namespace.settings.on_quota == "refuse" and not namespace.room_for(mail.size):
+            namespace.counters.count_arrival("refused")
+            return namespace, f"namespace {name} is full"
+        namespace.counters.count_arrival(mail.outcome)
+        return namespace, ""
 
     def _touch(self, name: str) -> Namespace | None:
         """The namespace of this name, made where there is none; None where there can be no more of them."""
@@ -143,9 +175,10 @@ class Group:
         self.filed = []
 
 
-def _evicts(namespace: Namespace) -> bool:
-    """Whether older mails make room for new ones."""
-    return namespace.settings.on_quota == "evict"
+def _counts_only(namespace: Namespace, octets: int) -> bool:
+    """Whether a mail of this size is counted and dropped."""
+    settings = namespace.settings
+    return settings.keep == "count" or (settings.on_quota == "count-only" and not namespace.room_for(octets))
 
 
 def _values(mail: Arrival, namespace: Namespace, copy: int, place: RecordPlace, summary: bytes) -> tuple[Any, ...]:

@@ -59,8 +59,8 @@ class Inbox:
     def restore_ports(self) -> None:
         """Let namespaces have the ports that they had."""
         for namespace in self._store.namespaces.values():
-            if namespace.settings.listen:
-                self.ports.restore(namespace.name, namespace.settings.listen)
+            settings = namespace.settings
+            self.ports.restore(namespace.name, settings.listen, counting=settings.keep == "count")
 
     async def close(self) -> None:
         """End all watchers, commit what waits, close the store."""
@@ -141,6 +141,7 @@ class Inbox:
         namespace = await self.run(lambda store: store.put(name, settings))
         self._forget_evicted()
         self._told.setdefault(namespace.id, namespace.seq)
+        await self.ports.count_only(name, wanted=namespace.settings.keep == "count")
         return namespace
 
     async def end(self, name: str) -> Namespace | None:
@@ -156,6 +157,7 @@ class Inbox:
         self.ledger.forget(namespace.name)
         self.watchers.end(namespace.id)
         self.events.on_ended(namespace)
+        self.ports.forget(namespace.name)
 
     def _forget_evicted(self) -> None:
         """Some have made room for others."""

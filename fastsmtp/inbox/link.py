@@ -23,9 +23,10 @@ from fastsmtp.inbox.frames import (
     Gauges,
     Head,
     ListeningReport,
+    Orders,
     counts_frame,
     mail_frame,
-    read_ports,
+    read_orders,
     read_verdicts,
 )
 from fastsmtp.inbox.ledger import BEGUN, ENDS, MAX_NAMES
@@ -68,6 +69,7 @@ class Link:
         self._waiting: dict[int, None] = {}  # numbers of mails that are not written, the oldest first
         self._written: dict[int, int] = {}  # octets of what is written and not acknowledged, by number
         self._in_flight = 0  # the sum of them
+        self._writing: asyncio.Handle | None = None  # of what waits
         self._blocked = False  # the inbox reads nothing at the moment
         self._withdrawn: list[str] = []
         self._events: dict[str, dict[str, int]] = {}  # not told yet, by namespace
@@ -78,6 +80,7 @@ class Link:
         self._closed = False
         self._told = asyncio.Event()
         self.ports: tuple[int, dict[str, str]] = (0, {})  # what the inbox has told last
+        self.counting: frozenset[str] = frozenset()  # namespaces whose accepted mails the inbox only counts
         self.on_ports: Callable[[], None] = lambda: None  # it has told something new
         self.gauges: Callable[[], Gauges] = Gauges  # how this process is
         self._gauges = Gauges()  # as the inbox was told
@@ -112,7 +115,8 @@ class Link:
         segments = mail_frame(self._number, head, payload, raw)
         self._sent[self._number] = _Sent(uuid, segments, self._loop.time() + self._patience_s, answer)
         self._waiting[self._number] = None
-        self._write_waiting()
+        if self._writing is None:  # with what else comes before the loop looks at its sockets again
+            self._writing = self._loop.call_soon(self._write_waiting)
 
     @property
     def in_flight(self) -> int:
@@ -121,18 +125,23 @@ class Link:
 
     def _write_waiting(self) -> None:
         """Write the mails for which there is room, in the order in which they came."""
-        transport = self._transport
-        while self._waiting and transport is not None:
+        self._writing = None
+        if self._transport is None:
+            return
+        segments: list[bytes | bytearray] = []
+        while self._waiting:
             number = next(iter(self._waiting))
             sent = self._sent[number]
             if self._in_flight and self._in_flight + sent.octets > self._window:
-                return
+                break
             del self._waiting[number]
             self._written[number] = sent.octets
             self._in_flight += sent.octets
             sent.written = True
-            self._write_counts(transport)
-            transport.writelines(sent.segments)
+            segments += sent.segments
+        if segments:
+            self._write_counts(self._transport)
+            self._transport.writelines(segments)
 
     def count(self, namespace: str, event: str, step: int = 1) -> None:
         """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon.
@@ -228,9 +237,10 @@ class Link:
         self._blocked = blocked
         self._flush_counts()
 
-    def on_told_ports(self, number: int, ports: dict[str, str]) -> None:
-        """The inbox told at which ports of namespaces to listen."""
-        self.ports = number, ports
+    def on_orders(self, number: int, orders: Orders) -> None:
+        """The inbox told at which ports of namespaces to listen, and of which mails nothing is to be sent."""
+        self.ports = number, orders.ports
+        self.counting = orders.counting
         self._told.set()
         self.on_ports()
 
@@ -276,11 +286,11 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         try:
             for frame in self._decoder.feed(data):
-                ports = read_ports(frame)
-                if ports is None:
+                orders = read_orders(frame)
+                if orders is None:
                     self._link.on_verdicts(read_verdicts(frame))
                 else:
-                    self._link.on_told_ports(*ports)
+                    self._link.on_orders(*orders)
         except FrameError:  # it is no inbox
             self._transport.abort()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections.abc import Mapping
 from time import monotonic
 from typing import Final, cast
 
@@ -14,8 +13,8 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.errors import FrameError, StoreError
 from fastsmtp.goridge.frame import FrameDecoder
 from fastsmtp.inbox.arrival import make_arrival
-from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, ports_frame, read_frame, verdicts_frame
-from fastsmtp.inbox.group import Filed, reason_of
+from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, Orders, orders_frame, read_frame, verdicts_frame
+from fastsmtp.inbox.group import Arrival, Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Reporter
 from fastsmtp.system.loopdelay import BUSY_S, LoopDelay
@@ -73,10 +72,10 @@ class _Connection(asyncio.Protocol):
         self._server.add(self)
         self._server.inbox.ports.add(self)
 
-    def tell_ports(self, number: int, ports: Mapping[str, str]) -> None:
+    def order(self, number: int, orders: Orders) -> None:
         """See `ports.PortProcess`."""
         if self._transport is not None:
-            self._transport.write(ports_frame(number, ports))
+            self._transport.write(orders_frame(number, orders))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -113,9 +112,14 @@ class _Connection(asyncio.Protocol):
 
     def _on_mail(self, mail: MailFrame) -> None:
         head, began = mail.head, monotonic()
-        arrival = make_arrival(
-            mail.payload, head.spool or mail.raw, tuple(head.namespaces), head.received_at, head.outcome
-        )
+        if head.counted is None:
+            arrival = make_arrival(
+                mail.payload, head.spool or mail.raw, tuple(head.namespaces), head.received_at, head.outcome
+            )
+        else:
+            arrival = Arrival.to_be_counted(
+                head.counted.uuid, tuple(head.namespaces), head.received_at, head.outcome, head.counted.size
+            )
         self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
         seconds, loop_delay = monotonic() - began, self._server.loop_delay
         if seconds > BUSY_S and loop_delay is not None:

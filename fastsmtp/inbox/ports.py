@@ -1,4 +1,4 @@
-"""Ports that namespaces have for themselves: which there are, and that every SMTP process listens at them.
+"""What SMTP processes know of namespaces: the ports that they have for themselves, and whether mails are only counted.
 
 A port is bound here first, so that no other program gets it; the SMTP processes bind it, too, and listen, and the
 kernel divides its clients among them.
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FastSMTPError, StartError
+from fastsmtp.inbox.frames import Orders
 from fastsmtp.system.sockets import bind, bind_shared, format_address
 
 _PATIENCE_S: Final = 5.0  # for an SMTP process that has to listen
@@ -27,8 +28,8 @@ class PortError(FastSMTPError):
 class PortProcess(Protocol):
     """An SMTP process that is connected."""
 
-    def tell_ports(self, number: int, ports: Mapping[str, str]) -> None:
-        """Let it listen at these and no other ones; it answers with the number, see `Ports.on_listening`."""
+    def order(self, number: int, orders: Orders) -> None:
+        """Let it listen at these ports and no other ones; it answers with the number, see `Ports.on_listening`."""
 
 
 class Ports:
@@ -38,6 +39,7 @@ class Ports:
         self._log: Final = log
         self._bound: dict[str, socket.socket] = {}  # by namespace; they do not listen
         self._processes: dict[PortProcess, _Answered] = {}
+        self._counting: frozenset[str] = frozenset()  # namespaces of which mails are counted only
         self._number = 0  # of what was told last
         self._changed = asyncio.Event()
 
@@ -79,12 +81,28 @@ class Ports:
         if self._release(namespace):
             await self._tell()
 
-    def restore(self, namespace: str, address: str) -> None:
-        """Let a namespace have the port that it had before a restart; SMTP processes may listen there still."""
+    def restore(self, namespace: str, address: str, *, counting: bool) -> None:
+        """Let a namespace be what it was before a restart; SMTP processes may listen at its port still."""
+        if counting:
+            self._counting |= {namespace}
+        if not address:
+            return
         try:
             self._bound[namespace] = _bind(address, again=True)
         except StartError as error:
             self._log.error("a namespace lost its port", namespace=namespace, reason=str(error))
+
+    async def count_only(self, namespace: str, *, wanted: bool) -> None:
+        """Let SMTP processes send nothing of mails for this namespace but their number, or all of them again."""
+        if (namespace in self._counting) is not wanted:
+            self._counting ^= {namespace}
+            await self._tell()
+
+    def forget(self, namespace: str) -> None:
+        """The namespace was deleted, and had no port: SMTP processes do not have to say that they know."""
+        if namespace in self._counting:
+            self._counting -= {namespace}
+            self._order()
 
     def close_all(self) -> None:
         """The inbox ends: SMTP processes keep what they have."""
@@ -103,7 +121,7 @@ class Ports:
     def add(self, process: PortProcess) -> None:
         """A process has connected."""
         self._processes[process] = _Answered()
-        process.tell_ports(self._number, self._addresses())
+        process.order(self._number, self._orders())
 
     def remove(self, process: PortProcess) -> None:
         """A process is gone."""
@@ -117,22 +135,26 @@ class Ports:
             listening.number, listening.wrong, listening.addresses = number, wrong, addresses
             self._changed.set()
 
-    def _addresses(self) -> dict[str, str]:
-        return {name: format_address(bound) for name, bound in self._bound.items()}
+    def _orders(self) -> Orders:
+        return Orders({name: format_address(bound) for name, bound in self._bound.items()}, self._counting)
 
     async def _tell(self) -> Mapping[str, str]:
         """Tell all processes, and return what they could not do, by namespace."""
-        self._number += 1
-        number, addresses = self._number, self._addresses()
-        for process in list(self._processes):
-            process.tell_ports(number, addresses)
+        number, orders = self._order()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._until_known(number), _PATIENCE_S)
         wrong: dict[str, str] = {}
         for listening in self._processes.values():
-            late = dict.fromkeys(addresses, "an SMTP process does not answer") if listening.number < number else {}
+            late = dict.fromkeys(orders.ports, "an SMTP process does not answer") if listening.number < number else {}
             wrong = {**wrong, **listening.wrong, **late}
         return wrong
+
+    def _order(self) -> tuple[int, Orders]:
+        self._number += 1
+        orders = self._orders()
+        for process in list(self._processes):
+            process.order(self._number, orders)
+        return self._number, orders
 
     async def _until_known(self, number: int) -> None:
         while any(listening.number < number for listening in self._processes.values()):

@@ -1,7 +1,8 @@
 """The one thread that works with the store, and the groups in which mails are committed.
 
-The event loop hands over arrivals and questions; what comes while a group is committed makes the next one. So a mail
-that comes alone is committed at once, and under load hundreds share a commit.
+The event loop hands over arrivals and questions; what comes while a group is committed makes the next one. A mail that
+comes alone is committed at once. Where mails come together, the next group waits for more until 5 ms after its first
+mail: a commit costs as much as ten mails, so that they cost half as much in groups of 20 as in groups of 4.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fastsmtp.inbox.store import Store
 
 _GROUP: Final = 500  # mails of one commit
 _GROUP_BYTES: Final = 32 * 1024 * 1024  # octets of one commit, so that a large mail is not waited for by many
+_GATHER_S: Final = 0.005  # for which a group waits for more mails
 _MAX_WAL_BYTES: Final = 64 * 1024 * 1024
 
 P = ParamSpec("P")
@@ -43,6 +45,9 @@ class StoreThread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._waiting: list[tuple[Arrival, Answer]] = []
         self._committing: asyncio.Future[Any] | None = None
+        self._gathering: asyncio.TimerHandle | None = None  # the group that is waited for
+        self._together = False  # whether the last group had several mails
+        self._closing = False
         self.commits = 0
         self.trouble = ""  # why the last mails could not be committed
 
@@ -55,14 +60,24 @@ class StoreThread:
         """Commit a mail with others; `answer` is called in the event loop, never from within this call."""
         self._waiting.append((arrival, answer))
         if self._committing is None:
-            self._start()
+            self._begin()
 
     @property
     def waiting(self) -> int:
         """How many mails are not committed yet, those under way not counted."""
         return len(self._waiting)
 
+    def _begin(self) -> None:
+        """Commit what waits, now or when there may be more of it."""
+        if not self._together or self._closing or len(self._waiting) >= _GROUP:
+            self._start()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(_GATHER_S, self._start)
+
     def _start(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         group, octets = [], 0
         for arrival, answer in self._waiting[:_GROUP]:
             group.append((arrival, answer))
@@ -70,6 +85,7 @@ class StoreThread:
             if octets >= _GROUP_BYTES:
                 break
         del self._waiting[: len(group)]
+        self._together = len(group) > 1
         arrivals = [arrival for arrival, _answer in group]
         loop = asyncio.get_running_loop()
         self._committing = loop.run_in_executor(self._executor, self._commit, arrivals)
@@ -99,10 +115,13 @@ class StoreThread:
             for (_arrival, answer), places in zip(group, filed, strict=True):
                 answer(places)
         if self._waiting and self._committing is None:
-            self._start()
+            self._begin()
 
     async def close(self) -> None:
         """Commit what waits, then close the store."""
+        self._closing = True
+        if self._gathering is not None:
+            self._start()
         while self._committing is not None:
             await asyncio.wait([self._committing])
             await asyncio.sleep(0)  # its callback starts the next

@@ -18,9 +18,10 @@ from fastsmtp.inbox.frames import (
     Counts,
     Head,
     MailFrame,
+    Orders,
     counts_frame,
     mail_frame,
-    ports_frame,
+    orders_frame,
     read_frame,
     read_verdicts,
     verdicts_frame,
@@ -247,7 +248,7 @@ def test_a_stranger_is_sent_away(run_loop: Run, log: Log, tmp_path: Path, sent: 
         await server.start(listening(tmp_path / "s"))
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
         writer.write(sent)
-        assert await reader.read() == ports_frame(0, {})  # what it greets SMTP processes with
+        assert await reader.read() == orders_frame(0, Orders())  # what it greets SMTP processes with
         writer.close()
         await until(lambda: not len(server))
         await server.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import smtplib
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 from apicalls import call
+from procs import inbox_of
 from servers import Serve, Server
 from waits import wait_until
 
@@ -76,3 +80,42 @@ def test_a_wait_that_is_in_vain_says_what_came_instead(serve: Serve) -> None:
     item = problem["report"]["items"][0]
     assert (status, item["wanted"], item["got"]) == (408, 'at least 1 to x@example.com, subject "Welcome"', 0)
     assert [(mail["seq"], mail["has"]) for mail in item["near"]] == [(1, 'subject "Welcome back"')]
+
+
+def counted(server: Server) -> tuple[int, int, int]:
+    """How many mails of the namespace were accepted, counted only, and are there."""
+    store = call(server, "GET", "/api/ns/load/ledger")[1]["store"]
+    return store["accepted"], store["counted_only"], store["present"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_mails_are_counted_only_as_long_as_the_namespace_says_so(serve: Serve, tmp_path: Path, processes: int) -> None:
+    settings = {"inbox": {"address": "127.0.0.1:0", "path": str(tmp_path / "store")}, "smtp": {"processes": processes}}
+    server = serve(settings, worker="echo.php")
+    assert call(server, "PUT", "/api/ns/load", {"keep": "count"})[0] == 201
+    for number in range(5):
+        send(server, f"mail {number}", "load")
+    assert counted(server) == (5, 5, 0)
+
+    inbox = inbox_of(server.process.pid)
+    os.kill(inbox, signal.SIGKILL)
+    send(server, "to the next process", "load")
+    assert counted(server) == (6, 6, 0)
+
+    assert call(server, "PUT", "/api/ns/load", {"keep": "full"})[0] == 200
+    send(server, "kept", "load")
+    assert counted(server) == (7, 6, 1)
+    assert call(server, "PUT", "/api/ns/load", {"keep": "count"})[0] == 200
+    assert call(server, "DELETE", "/api/ns/load")[0] == 200
+    send(server, "of another one", "load")
+    assert counted(server) == (1, 0, 1)
+    assert [mail["subject"] for mail in call(server, "GET", "/api/ns/load/mails")[1]["mails"]] == ["of another one"]
+
+
+def test_a_mail_that_is_refused_is_kept_where_others_are_counted(serve: Serve) -> None:
+    server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="crashes.php")
+    assert call(server, "PUT", "/api/ns/load", {"keep": "count"})[0] == 201
+    with pytest.raises(smtplib.SMTPDataError):
+        send(server, "broken", "load")
+    status, listed = call(server, "GET", "/api/ns/load/mails?outcome=any")
+    assert (status, [mail["subject"] for mail in listed["mails"]], counted(server)) == (200, ["broken"], (0, 0, 0))

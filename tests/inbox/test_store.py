@@ -13,6 +13,7 @@ from arrivals import arrival
 from pools import Log
 
 from fastsmtp.errors import DamagedStoreError, StoreError
+from fastsmtp.inbox.group import Arrival
 from fastsmtp.inbox.namespaces import NamespaceSettings
 from fastsmtp.inbox.opening import open_store
 from fastsmtp.inbox.store import Store
@@ -65,6 +66,24 @@ def test_a_mail_that_comes_again_is_filed_once(store: Store) -> None:
     store.commit([arrival(uuid="same")])
     ((again,),) = store.commit([arrival(uuid="same")])
     assert (again.seq, again.known, store.namespaces["default"].counters.accepted) == (1, True, 1)
+
+
+def test_a_mail_that_comes_twice_in_one_group_is_filed_once(store: Store) -> None:
+    first, second = store.commit([arrival("a", "b", uuid="again"), arrival("a", "b", uuid="again")])
+    assert [(place.seq, place.known) for place in (*first, *second)] == [(1, False), (1, False), (1, True), (1, True)]
+    assert [store.namespaces[name].counters.accepted for name in "ab"] == [1, 1]
+
+
+def test_mails_that_are_counted_leave_no_octets(store: Store) -> None:
+    store.put("load", NamespaceSettings(keep="count"))
+    made = [
+        Arrival.to_be_counted(f"mail-{number}", ("load",), 1_800_000_000_000, "accepted", 10) for number in range(3)
+    ]
+    assert [place.seq for (place,) in store.commit(made)] == [0, 0, 0]
+    ((counted,), (kept,)) = store.commit([made[0], arrival("a", subject="kept")])
+    assert (counted.seq, kept.seq, subjects(store, "a")) == (0, 1, ["kept"])
+    counters = store.namespaces["load"].counters
+    assert (counters.accepted, counters.counted_only, counters.present, counters.bytes) == (4, 4, 0, 0)
 
 
 def test_counters(store: Store) -> None:
