@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp import __version__
-from fastsmtp.cli.summary import banner, exposure, misunderstandings
+from fastsmtp.cli.summary import banner, exposure, inbox_exposure, misunderstandings
 from fastsmtp.config.logs import LogsSettings
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import StartError
@@ -254,8 +254,10 @@ class _Service:
         self.log.info("listening", addresses=", ".join(addresses), pid=os.getpid(), version=__version__)
         if self.inbox is not None:
             self.log.info("the inbox is open", url=self.inbox.url)
-        if warning := exposure(addresses):
-            self.log.warning(warning)
+        url = "" if self.inbox is None else self.inbox.url
+        for warning in (exposure(addresses), inbox_exposure(self.config, url.partition("//")[2])):
+            if warning:
+                self.log.warning(warning)
 
     def _reopen_logs(self) -> None:
         self.output.reopen()

@@ -45,8 +45,8 @@ def banner(
         ("config", os.path.abspath(path) if path else "defaults, there is no .rr.yaml here"),
     ]
     lines = [f"fastsmtp {__version__}", *(f"  {name:<11}  {value}" for name, value in rows)]
-    if warning := exposure(listening):
-        lines.append(f"  WARNING      {warning}")
+    exposed = exposure(listening), inbox_exposure(config, inbox.partition("//")[2])
+    lines += [f"  WARNING      {warning}" for warning in exposed if warning]
     return "\n".join(lines)
 
 
@@ -66,6 +66,14 @@ def exposure(addresses: list[str]) -> str:
     """Which of the addresses of listeners others can reach, and what that means; "" where they are all local."""
     reachable = [address for address in addresses if not is_local(address)]
     return f"{', '.join(reachable)} {_EXPOSED}: {_OPEN}" if reachable else ""
+
+
+def inbox_exposure(config: Config, address: str) -> str:
+    """What others can do with the inbox at this address, "" where they cannot reach it, or are asked for a password."""
+    settings = config.kept()
+    if not address or settings is None or settings.auth.username or settings.auth.token or is_local(address):
+        return ""
+    return f"inbox.address: {address} {_EXPOSED}, which may read and delete every mail; inbox.auth asks for a password"
 
 
 def is_local(address: str) -> bool:
@@ -96,6 +104,9 @@ def warnings(config: Config) -> list[str]:
     found = [warning for listener in smtp.listeners().values() if (warning := exposure([listener.addr]))]
     if config.rpc.listen and not is_local(config.rpc.listen):
         found.append(f"rpc.listen: {config.rpc.listen} {_EXPOSED}, and RPC asks for no password")
+    kept = config.kept()
+    if kept is not None and (warning := inbox_exposure(config, kept.address)):
+        found.append(warning)
     found += [
         f"{key}: {address} {_EXPOSED}"
         for key, address in (("metrics.address", config.metrics.address), ("status.address", config.status.address))

@@ -141,15 +141,39 @@ def test_warnings() -> None:
     config = load(
         None,
         ["smtp.addr=:1025", "rpc.listen=tcp://0.0.0.0:6001", "metrics.address=10.0.0.1:2112", "smtp.max_message_size=0",
-         "smtp.pool.supervisor.exec_ttl=0"],
+         "smtp.pool.supervisor.exec_ttl=0", "inbox.address=0.0.0.0:8025"],
     )  # fmt: skip
     assert summary.warnings(config) == [
         ":1025 can be reached from other machines: every mail and every login is accepted, keep it off the internet",
         "rpc.listen: tcp://0.0.0.0:6001 can be reached from other machines, and RPC asks for no password",
+        "inbox.address: 0.0.0.0:8025 can be reached from other machines, which may read and delete every mail;"
+        " inbox.auth asks for a password",
         "metrics.address: 10.0.0.1:2112 can be reached from other machines",
         "smtp.max_message_size: 0 means no limit, and whole mails are held in memory",
         "smtp.pool.supervisor.exec_ttl: 0s means that a worker that hangs holds its client for ever",
     ]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "inbox.auth={username: a, password: b}",
+        "inbox.auth={token: t}",
+        "inbox.address=127.0.0.1:8025",
+        "inbox.address=",
+    ],
+)
+def test_an_inbox_that_asks_or_is_local_is_no_danger(override: str) -> None:
+    config = load(None, ["inbox.address=0.0.0.0:8025", override])
+    assert summary.inbox_exposure(config, config.inbox.address if config.inbox else "") == ""
+
+
+def test_the_banner_warns_of_an_open_inbox() -> None:
+    shown = summary.banner(load(None), "", {"default": ["127.0.0.1:1025"]}, "http://0.0.0.0:8025")
+    assert shown.splitlines()[-1] == (
+        "  WARNING      inbox.address: 0.0.0.0:8025 can be reached from other machines, which may read and delete every"
+        " mail; inbox.auth asks for a password"
+    )
 
 
 def test_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
