@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,11 @@ from pools import LOOPS, RELAYS, Log, Run, run
 # No limits of time: on a busy machine an example takes as long as it takes. pytest ends a test that goes on for ever.
 settings.register_profile("fastsmtp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fastsmtp")
+
+
+# A shell that runs the tests in the background has SIGINT ignored, and programs inherit that: Ctrl-C would end none.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
