@@ -48,7 +48,12 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-background-networking"],
+            args=[
+                "--no-sandbox",
+                "--disable-dev-shm-usage",  # in containers there is little of it
+                "--host-resolver-rules=MAP evil.test 127.0.0.1",
+                "--disable-background-networking",
+            ],
         )
         yield started
         started.close()
