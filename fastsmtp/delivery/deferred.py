@@ -199,6 +199,11 @@ def blocks_of(stretches: Sequence[Stretch]) -> Iterator[Segment]:
             yield from stretch.blocks()
 
 
+def octets_of(stretches: Sequence[Stretch]) -> int:
+    """How many octets they have."""
+    return sum([len(one) if isinstance(one, (bytes, bytearray)) else one.size for one in stretches])
+
+
 def at_once(steps: Generator[None, None, _T]) -> _T:
     """Take all steps, and return what they lead to."""
     while True:

@@ -17,7 +17,6 @@ from fastsmtp.delivery.deferred import (
     Made,
     QuotedOctets,
     Stretch,
-    blocks_of,
     json_array,
     json_object,
     json_pairs,
@@ -95,8 +94,8 @@ class LargeHeader:
         self.headers[name] = "".join(pieces)
 
 
-def outline_steps(email: Email) -> Generator[None, None, list[Segment]]:
-    """What `payload.encode_outline` does, some milliseconds at a time."""
+def outline_steps(email: Email) -> Steps:
+    """What `payload.encode_outline` does, some milliseconds at a time; what is large is made while it is written."""
     deferrals = Deferrals()
     document, header = yield from document_steps(email, deferrals, include_raw=False)
     message = document["message"]
@@ -105,11 +104,7 @@ def outline_steps(email: Email) -> Generator[None, None, list[Segment]]:
     document["attachments"] = yield from _made(
         lambda: json_array(map(attachment_document, email.attachments)), deferrals
     )
-    made: list[Segment] = []
-    for block in blocks_of(deferrals.cut(orjson.dumps(document))):
-        made.append(block)
-        yield
-    return made
+    return deferrals.cut(orjson.dumps(document))
 
 
 def document_steps(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.email import LIGHT, Email, Segment
+from fastsmtp.delivery.deferred import Stretch
 from fastsmtp.delivery.destination import ACCEPTED
 from fastsmtp.delivery.large import outline_steps
 from fastsmtp.delivery.payload import encode_outline
@@ -30,14 +31,15 @@ _OUTCOMES: Final = {
 }
 
 
+Encode: TypeAlias = Callable[[], Sequence[Stretch]]  # makes a payload, each time it is written
+
+
 class Sender(Protocol):
     """Sends mails to the inbox: a `link.Link`."""
 
     counting: frozenset[str]  # see `frames.Orders`
 
-    def send(
-        self, uuid: str, head: Head, payload: Sequence[Segment], raw: Segment, answer: Callable[[str], None]
-    ) -> None:
+    def send(self, uuid: str, head: Head, payload: Encode, raw: Segment, answer: Callable[[str], None]) -> None:
         """See `Link.send`."""
 
 
@@ -60,9 +62,10 @@ class InboxDestination:
         answer = functools.partial(self._on_answer, email.uuid, verdict, decided)
         if outcome == namespaces.ACCEPTED and self._link.counting.issuperset(names):
             head = Head(names, now_ms, outcome, counted=Counted(email.uuid, email.size))
-            self._link.send(email.uuid, head, (), b"", answer)
+            self._link.send(email.uuid, head, lambda: (), b"", answer)
         elif email.weight <= LIGHT or self._slices is None:
-            self._link.send(email.uuid, Head(names, now_ms, outcome), [encode_outline(email)], email.raw or b"", answer)
+            head = Head(names, now_ms, outcome)
+            self._link.send(email.uuid, head, lambda: [encode_outline(email)], email.raw or b"", answer)
         else:
             self._slices.add(_Filing(self._link, self._log, email, Head(names, now_ms, outcome), answer).step)
 
@@ -95,7 +98,8 @@ class _Filing:
         try:
             next(self._steps)
         except StopIteration as end:
-            self._link.send(email.uuid, self._head, end.value, email.raw or b"", self._answer)
+            stretches: Sequence[Stretch] = end.value
+            self._link.send(email.uuid, self._head, lambda: stretches, email.raw or b"", self._answer)
             return False
         except Exception:
             self._log.exception("mail cannot be filed", uuid=email.uuid)

@@ -17,6 +17,8 @@ from typing import Final
 
 import msgspec
 
+from fastsmtp.capture.email import Segment
+from fastsmtp.delivery.deferred import Stretch, octets_of
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import CODEC_JSON, Frame, encode_frame, frame_header
 
@@ -93,12 +95,10 @@ _ORDERS_DECODER: Final = msgspec.json.Decoder(Orders)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def mail_frame(
-    number: int, head: Head, payload: Sequence[bytes | bytearray], raw: bytes | bytearray
-) -> list[bytes | bytearray]:
-    """Return the segments of a mail's frame, to be written one after the other."""
+def mail_frame(number: int, head: Head, payload: Sequence[Stretch], raw: Segment) -> list[Stretch]:
+    """Return the stretches of a mail's frame, to be written one after the other."""
     shown = _ENCODER.encode(head)
-    context = len(shown) + sum(map(len, payload))
+    context = len(shown) + octets_of(payload)
     header = frame_header(CODEC_JSON, (context, len(shown), number), context + len(raw))
     return [header + shown, *payload, raw] if raw else [header + shown, *payload]
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Generator
-from typing import Final, TypeVar
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.attachments import MemoryStorage
 from fastsmtp.capture.capture import Capture, Services
-from fastsmtp.capture.email import Email, Origin
+from fastsmtp.capture.email import Email, Origin, Segment
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.client.submission import FROM, RETURN_PATH, SENDER, Submission
+from fastsmtp.delivery.deferred import blocks_of
 from fastsmtp.delivery.large import outline_steps
 from fastsmtp.errors import FastSMTPError, StoreError
 from fastsmtp.inbox.arrival import make_arrival
@@ -22,11 +23,9 @@ from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import ACCEPTED, BEGUN
 from fastsmtp.inbox.namespaces import ACCEPTED as OUTCOME
 from fastsmtp.smtp.envelope import Envelope
-
-T = TypeVar("T")
+from fastsmtp.system.timeslices import in_slices
 
 _PIECE: Final = 16 * 1024  # octets that are taken apart at a time
-_SLICE_S: Final = 0.005  # after which others have their turn
 _SERVER: Final = "api"
 
 
@@ -79,7 +78,7 @@ class Intake:
         if self.max_size and len(octets) > self.max_size:
             raise IntakeError(f"the mail has {len(octets)} octets, smtp.max_message_size is {self.max_size}")
         email = await self._captured(octets, envelope, remote_addr)
-        document = b"".join(await _in_slices(outline_steps(email)))
+        document = b"".join(await in_slices(_document_steps(email)))
         at_ms = received_at_ms or time.time_ns() // 1_000_000
         answered: asyncio.Future[list[Filed] | StoreError] = asyncio.get_running_loop().create_future()
         self.inbox.file(make_arrival(document, octets, (namespace,), at_ms, outcome), answered.set_result)
@@ -105,14 +104,9 @@ class Intake:
         return email
 
 
-async def _in_slices(steps: Generator[None, None, T]) -> T:
-    """Return what the steps come to; others have their turn in between."""
-    while True:
-        ends_at = time.monotonic() + _SLICE_S
-        while time.monotonic() < ends_at:
-            try:
-                next(steps)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-        await asyncio.sleep(0)
+def _document_steps(email: Email) -> Generator[None, None, list[Segment]]:
+    made: list[Segment] = []
+    for block in blocks_of((yield from outline_steps(email))):
+        made.append(block)
+        yield
+    return made

@@ -2,19 +2,24 @@
 
 A mail whose acknowledgement was lost is sent again after a reconnect; the inbox knows it by its uuid.
 
-What is written and not acknowledged has a limit: `window` octets, or one mail that is larger. Other mails wait here, at
+What is written and not acknowledged has a limit: `window` octets, and one mail more. Other mails wait here, at
 most `patience_s`, and their sessions with them: backpressure counts them. However many mails are refused while the
 inbox reads nothing, no more than the window stays in memory.
+
+The JSON of a mail is made when it is written, and that of a large one in blocks, as the inbox takes them: mails that
+wait, and large ones, have none. What there is of it is told to `on_json`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.capture.email import Segment
+from fastsmtp.delivery.deferred import Stretch, blocks_of, octets_of
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import FrameDecoder
 from fastsmtp.inbox.frames import (
@@ -31,6 +36,7 @@ from fastsmtp.inbox.frames import (
 )
 from fastsmtp.inbox.ledger import BEGUN, ENDS, MAX_NAMES
 from fastsmtp.system.backoff import Backoff
+from fastsmtp.system.timeslices import SLICE_S
 
 WINDOW: Final = 16 * 1024 * 1024  # octets: a group of mails is committed while the next one is on its way
 PATIENCE_S: Final = 10.0  # for an inbox that was killed, or whose disk is stuck; then the mail is refused
@@ -39,14 +45,21 @@ PATIENCE_S: Final = 10.0  # for an inbox that was killed, or whose disk is stuck
 class _Sent:
     """A mail that is not acknowledged yet."""
 
-    __slots__ = ("answer", "deadline", "octets", "segments", "uuid", "written")
+    __slots__ = ("answer", "deadline", "head", "payload", "raw", "uuid", "written")
 
     def __init__(
-        self, uuid: str, segments: list[bytes | bytearray], deadline: float, answer: Callable[[str], None]
+        self,
+        uuid: str,
+        head: Head,
+        payload: Callable[[], Sequence[Stretch]],
+        raw: Segment,
+        deadline: float,
+        answer: Callable[[str], None],
     ) -> None:
         self.uuid = uuid
-        self.segments = segments
-        self.octets = sum(map(len, segments))
+        self.head = head
+        self.payload = payload
+        self.raw = raw
         self.written = False  # to some connection: the inbox may have it
         self.deadline = deadline  # loop time
         self.answer = answer
@@ -56,8 +69,15 @@ class Link:
     """Sends mails to the inbox at a Unix socket, and tells what became of each."""
 
     def __init__(
-        self, path: str, log: FilteringBoundLogger, *, patience_s: float = PATIENCE_S, window: int = WINDOW
+        self,
+        path: str,
+        log: FilteringBoundLogger,
+        *,
+        patience_s: float = PATIENCE_S,
+        window: int = WINDOW,
+        on_json: Callable[[int], None] = lambda _octets: None,
     ) -> None:
+        """`on_json` is told how many octets of JSON are written and not acknowledged, whenever that changes."""
         self._path = path
         self._log = log
         self._patience_s = patience_s
@@ -67,8 +87,14 @@ class Link:
         self._number = 0
         self._window = window
         self._waiting: dict[int, None] = {}  # numbers of mails that are not written, the oldest first
-        self._written: dict[int, int] = {}  # octets of what is written and not acknowledged, by number
-        self._in_flight = 0  # the sum of them
+        # Octets of what is written and not acknowledged, and of JSON that is kept for it, by number.
+        self._written: dict[int, tuple[int, int]] = {}
+        self._in_flight = 0  # the sums of them
+        self._json = 0
+        self._on_json = on_json
+        self._blocks: Iterator[Segment] | None = None  # what is left of a large mail that is being written
+        self._blocks_of = 0  # its number
+        self._listening: ListeningReport | None = None  # not told yet
         self._writing: asyncio.Handle | None = None  # of what waits
         self._blocked = False  # the inbox reads nothing at the moment
         self._withdrawn: list[str] = []
@@ -103,17 +129,16 @@ class Link:
         self,
         uuid: str,
         head: Head,
-        payload: Sequence[bytes | bytearray],
-        raw: bytes | bytearray,
+        payload: Callable[[], Sequence[Stretch]],
+        raw: Segment,
         answer: Callable[[str], None],
     ) -> None:
         """Send a mail; `answer` gets "" once it is committed, else what was wrong, and never from within this call.
 
-        Nothing of it may be changed before that.
+        `payload` makes its JSON, each time it is written. Nothing of it may be changed before the answer.
         """
         self._number = (self._number + 1) % MAX_NUMBER
-        segments = mail_frame(self._number, head, payload, raw)
-        self._sent[self._number] = _Sent(uuid, segments, self._loop.time() + self._patience_s, answer)
+        self._sent[self._number] = _Sent(uuid, head, payload, raw, self._loop.time() + self._patience_s, answer)
         self._waiting[self._number] = None
         if self._writing is None:  # with what else comes before the loop looks at its sockets again
             self._writing = self._loop.call_soon(self._write_waiting)
@@ -126,22 +151,71 @@ class Link:
     def _write_waiting(self) -> None:
         """Write the mails for which there is room, in the order in which they came."""
         self._writing = None
-        if self._transport is None:
+        transport = self._transport
+        if transport is None or self._blocks is not None:
             return
-        segments: list[bytes | bytearray] = []
-        while self._waiting:
+        plain: list[Segment] = []
+        while self._waiting and self._blocks is None:
             number = next(iter(self._waiting))
             sent = self._sent[number]
-            if self._in_flight and self._in_flight + sent.octets > self._window:
+            if self._in_flight and self._in_flight + len(sent.raw) >= self._window:
                 break
             del self._waiting[number]
-            self._written[number] = sent.octets
-            self._in_flight += sent.octets
+            try:
+                stretches = mail_frame(number, sent.head, sent.payload(), sent.raw)
+            except Exception:
+                self._fail(number)
+                continue
             sent.written = True
-            segments += sent.segments
-        if segments:
-            self._write_counts(self._transport)
-            self._transport.writelines(segments)
+            plain += self._written_of(number, stretches, len(sent.raw))
+        if plain or self._blocks is not None:
+            self._write_counts(transport)
+            if plain:
+                transport.writelines(plain)
+            self._write_blocks()
+
+    def _fail(self, number: int) -> None:
+        """A fault of ours: the mail has no JSON."""
+        self._log.exception("mail cannot be filed")
+        if number in self._sent:
+            self._refuse([number], "the mail cannot be encoded; the log says why")
+
+    def _written_of(self, number: int, stretches: list[Stretch], raw_octets: int) -> list[Segment]:
+        """Count a mail that is written. Returns its segments; those of a large one are written by `_write_blocks`."""
+        octets = octets_of(stretches)
+        plain = [one for one in stretches if isinstance(one, (bytes, bytearray))]
+        json = octets_of(plain) - raw_octets
+        self._written[number] = octets, json
+        self._in_flight += octets
+        self._json += json
+        self._on_json(self._json)
+        if len(plain) == len(stretches):
+            return plain
+        self._blocks = blocks_of(stretches)
+        self._blocks_of = number
+        return []
+
+    def _write_blocks(self) -> None:
+        """Go on with a large mail as far as the inbox takes it, but not for long; nothing else is written meanwhile."""
+        ends = self._loop.time() + SLICE_S
+        while self._blocks is not None and self._transport is not None and not self._blocked:
+            if self._loop.time() > ends:
+                self._loop.call_soon(self._write_blocks)
+                return
+            try:
+                block = next(self._blocks, None)
+            except Exception:
+                self._fail(self._blocks_of)
+                self._transport.abort()  # half of a frame is written
+                return
+            if block is not None:
+                self._transport.write(block)
+                continue
+            self._blocks = None
+            self._flush_counts()
+            if self._listening is not None:
+                self.tell_listening(self._listening)
+            self._loop.call_soon(self._write_waiting)
 
     def count(self, namespace: str, event: str, step: int = 1) -> None:
         """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon.
@@ -164,7 +238,7 @@ class Link:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        if self._transport is not None and not self._blocked:
+        if self._transport is not None and not self._blocked and self._blocks is None:
             self._write_counts(self._transport)
 
     def _write_counts(self, transport: asyncio.Transport) -> None:
@@ -194,7 +268,7 @@ class Link:
 
     def _tell_gauges(self) -> None:
         gauges = self.gauges()
-        if self._transport is not None and not self._blocked and gauges != self._gauges:
+        if self._transport is not None and not self._blocked and self._blocks is None and gauges != self._gauges:
             self._gauges = gauges
             self._transport.write(counts_frame(Counts(gauges=gauges)))
 
@@ -226,16 +300,20 @@ class Link:
     def on_verdicts(self, verdicts: list[tuple[int, str]]) -> None:
         """The inbox told what became of mails."""
         for number, wrong in verdicts:
-            self._in_flight -= self._written.pop(number, 0)
+            octets, json = self._written.pop(number, (0, 0))
+            self._in_flight -= octets
+            self._json -= json
             sent = self._sent.pop(number, None)
             if sent is not None:
                 sent.answer(wrong)
+        self._on_json(self._json)
         self._write_waiting()
 
     def on_blocked(self, blocked: bool) -> None:
         """The inbox reads nothing, or reads on: counts of the ledger are added up meanwhile."""
         self._blocked = blocked
         self._flush_counts()
+        self._write_blocks()
 
     def on_orders(self, number: int, orders: Orders) -> None:
         """The inbox told at which ports of namespaces to listen, and of which mails nothing is to be sent."""
@@ -246,15 +324,19 @@ class Link:
 
     def tell_listening(self, listening: ListeningReport) -> None:
         """Tell the inbox where this process listens."""
-        if self._transport is not None:
+        self._listening = listening
+        if self._transport is not None and self._blocks is None:
             self._transport.write(counts_frame(Counts(listening=listening)))
+            self._listening = None
 
     def on_lost(self) -> None:
         """The connection is gone, and what was written with it."""
         self._transport = None
         self._blocked = False
+        self._blocks = None
         self._written.clear()
-        self._in_flight = 0
+        self._in_flight = self._json = 0
+        self._on_json(0)
         if not self._closed:
             self._log.warning("the inbox is gone, connecting again", mails=len(self._sent))
             self._connecting = self._loop.create_task(self._reconnect())

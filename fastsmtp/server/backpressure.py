@@ -45,6 +45,7 @@ class Backpressure:
     def __init__(self, limit: int, share: int = SHARE) -> None:
         self.limit = limit
         self.held = 0  # octets, over all connections
+        self._beside = 0  # of them, what is held beside the connections
         self._share = share
         self._holds: dict[Reader, int] = {}  # octets by connection
         self._large: dict[Reader, None] = {}  # those above their share, in the order in which they came to be
@@ -73,6 +74,13 @@ class Backpressure:
                 del self._holds[reader]
         if octets > self._share or self._large:
             self._judge(reader, octets > self._share)
+
+    def hold_beside(self, octets: int) -> None:
+        """Beside what connections hold there are now `octets`, more or fewer than before."""
+        self.held += octets - self._beside
+        self._beside = octets
+        if not self.is_short:
+            self._resume_all()
 
     def _judge(self, reader: Reader, is_large: bool) -> None:
         if is_large:

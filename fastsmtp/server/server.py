@@ -31,7 +31,7 @@ from fastsmtp.errors import StartError
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.destination import InboxDestination
 from fastsmtp.inbox.frames import Gauges
-from fastsmtp.inbox.link import Link
+from fastsmtp.inbox.link import WINDOW, Link
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.appmetrics import AppMetrics
@@ -300,7 +300,9 @@ class Server:
         return Services(storage, smtp.include_raw or self._jobs or bool(self._save or self.inbox), self._log)
 
     async def _connect_inbox(self) -> Link:
-        link = Link(self.inbox, self._log)
+        limit = self._config.smtp.max_inflight_bytes
+        window = min(WINDOW, limit // 4) if limit else WINDOW
+        link = Link(self.inbox, self._log, window=window, on_json=self._backpressure.hold_beside)
         try:
             await link.start()
         except OSError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
+T = TypeVar("T")
 Step: TypeAlias = Callable[[], bool]  # does some milliseconds of work; whether there is more. Does not raise.
 
 SLICE_S: Final = 0.005  # of each turn of the loop
@@ -42,3 +43,16 @@ class TimeSlices:
             self._loop.call_soon(self._run)
         else:
             self._scheduled = False
+
+
+async def in_slices(steps: Generator[None, None, T]) -> T:
+    """Return what the steps lead to, taken a slice in each turn of the loop."""
+    while True:
+        ends = monotonic() + SLICE_S
+        while monotonic() < ends:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+        await asyncio.sleep(0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -17,6 +19,7 @@ from fastsmtp.goridge.frame import CODEC_JSON, FrameDecoder, encode_frame
 from fastsmtp.inbox.frames import (
     Counts,
     Head,
+    ListeningReport,
     MailFrame,
     Orders,
     counts_frame,
@@ -44,6 +47,10 @@ def listening(path: Path) -> socket.socket:
 
 def octets(uuid: str) -> bytes:
     return orjson.dumps(payload(uuid))
+
+
+def encode(uuid: str) -> Callable[[], list[bytes]]:
+    return lambda: [octets(uuid)]
 
 
 # --- frames
@@ -98,7 +105,7 @@ def test_a_mail_is_answered_when_it_is_committed(run_loop: Run, log: Log, tmp_pa
         answers: list[tuple[str, str]] = []
         link.count("default", "begun", 3)
         for uuid in ("a", "b", "c"):
-            link.send(uuid, HEAD, [octets(uuid)], b"raw", lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
+            link.send(uuid, HEAD, encode(uuid), b"raw", lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
         link.count("default", "accepted", 2)
         assert answers == []
         await until(lambda: len(answers) == 3)
@@ -125,11 +132,11 @@ def test_what_was_not_acknowledged_is_sent_again(run_loop: Run, log: Log, tmp_pa
         link = Link(str(tmp_path / "s"), log.logger)
         await link.start()
         answers: list[str] = []
-        link.send("a", HEAD, [octets("a")], b"raw", answers.append)
+        link.send("a", HEAD, encode("a"), b"raw", answers.append)
         killed.close()
         (tmp_path / "s").unlink()
         await until(lambda: not link.connected)
-        link.send("b", HEAD, [octets("b")], b"raw", answers.append)
+        link.send("b", HEAD, encode("b"), b"raw", answers.append)
         inbox = Inbox(Store(""), log.logger)
         server = LinkServer(inbox, log.logger)
         await server.start(listening(tmp_path / "s"))
@@ -155,7 +162,7 @@ def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path
         link = Link(str(tmp_path / "s"), log.logger, patience_s=0.01)
         await link.start()
         answers: list[str] = []
-        link.send("a", HEAD, [octets("a")], b"raw", answers.append)
+        link.send("a", HEAD, encode("a"), b"raw", answers.append)
         await until(lambda: answers == ["the inbox does not answer"])
         await server.start(listener)  # it has waited in the socket
         space = await inbox.put("default")
@@ -183,14 +190,14 @@ def test_an_inbox_that_reads_nothing_is_written_no_more_than_the_window(
         answers: list[str] = []
         for number in range(2):
             for place in range(10):
-                link.send(f"{number}-{place}", HEAD, [octets("x")], bytes(300_000), answers.append)
+                link.send(f"{number}-{place}", HEAD, encode("x"), bytes(300_000), answers.append)
                 link.count("default", "begun")
             await until(lambda: len(answers) == 10 * (number + 1))  # noqa: B023
             assert 600_000 < link.in_flight <= 1_000_000
         assert set(answers) == {"the inbox does not answer"}
         await server.start(listener)
         await until(lambda: not link.in_flight)
-        link.send("a", HEAD, [octets("a")], bytes(300_000), answers.append)
+        link.send("a", HEAD, encode("a"), bytes(300_000), answers.append)
         await until(lambda: len(answers) == 21)
         assert answers[-1] == ""
         await until(lambda: inbox.ledger.of("default") == {"begun": 20})
@@ -212,11 +219,90 @@ def test_mails_wait_for_room_in_their_order_and_one_larger_than_the_window_is_al
         await link.start()
         answers: list[tuple[str, str]] = []
         for uuid, size in (("a", 10), ("b", 5000), ("c", 10), ("d", 5000)):
-            link.send(uuid, HEAD, [octets(uuid)], bytes(size), lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
+            link.send(uuid, HEAD, encode(uuid), bytes(size), lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
         assert link.in_flight < 1000
         await until(lambda: len(answers) == 4)
         assert answers == [("a", ""), ("b", ""), ("c", ""), ("d", "")]
         assert link.in_flight == 0
+        link.close()
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+class Text:
+    """A stretch of JSON that is made while it is written."""
+
+    def __init__(self, octets: int, *, broken: bool = False) -> None:
+        self.size = octets
+        self._broken = broken
+
+    def blocks(self) -> Iterator[bytes]:
+        for start in range(0, self.size, 10_000):
+            yield b"x" * min(10_000, self.size - start)
+            if self._broken:
+                raise ZeroDivisionError
+
+
+def large(uuid: str, *, broken: bool = False) -> Callable[[], list[Any]]:
+    """A payload whose text of 5 MB is never in memory."""
+    text = Text(5_000_000, broken=broken)
+    head, tail = orjson.dumps(payload(uuid, text="?TEXT?", size=5_000_000)).split(b"?TEXT?", 1)
+    return lambda: [head, text, tail.replace(b"?TEXT?", b"")]
+
+
+def test_a_large_mail_is_made_while_it_is_written_and_nothing_comes_in_between(
+    run_loop: Run, log: Log, tmp_path: Path
+) -> None:
+    async def go() -> None:
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, log.logger)
+        await server.start(listening(tmp_path / "s"))
+        kept: list[int] = []
+        link = Link(str(tmp_path / "s"), log.logger, on_json=kept.append)
+        await link.start()
+        answers: list[tuple[str, str]] = []
+        for uuid, made in (("a", large("a")), ("b", encode("b")), ("c", large("c")), ("d", encode("d"))):
+            link.send(uuid, HEAD, made, b"raw", lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
+            link.count("default", "begun")
+            link.tell_listening(ListeningReport(0, {}, ["127.0.0.1:2525"]))
+        await until(lambda: len(answers) == 4)
+        assert sorted(answers) == [("a", ""), ("b", ""), ("c", ""), ("d", "")]
+        await until(lambda: inbox.ledger.of("default") == {"begun": 4})
+        await until(lambda: inbox.ports.common == "127.0.0.1:2525")
+        assert (max(kept) < 10_000, kept[-1]) == (True, 0)
+        space = inbox.namespace("default")
+        assert space is not None
+        rows = {row.uuid: row for row in (await inbox.find(space)).rows}
+        document = await inbox.run(lambda store: store.document(rows["c"]))
+        assert orjson.loads(document)["message"]["body"] == "x" * 5_000_000
+        link.close()
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+def broken() -> list[bytes]:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("made", [broken, large("a", broken=True)], ids=["at once", "while it is written"])
+def test_a_mail_whose_json_cannot_be_made_is_refused_and_others_are_filed(
+    run_loop: Run, log: Log, tmp_path: Path, made: Callable[[], list[Any]]
+) -> None:
+    async def go() -> None:
+        inbox = Inbox(Store(""), log.logger)
+        server = LinkServer(inbox, log.logger)
+        await server.start(listening(tmp_path / "s"))
+        link = Link(str(tmp_path / "s"), log.logger)
+        await link.start()
+        answers: list[tuple[str, str]] = []
+        for uuid, encoded in (("a", made), ("b", encode("b"))):
+            link.send(uuid, HEAD, encoded, b"raw", lambda wrong, uuid=uuid: answers.append((uuid, wrong)))  # type: ignore[misc]
+        await until(lambda: len(answers) == 2)
+        assert sorted(answers) == [("a", "the mail cannot be encoded; the log says why"), ("b", "")]
         link.close()
         await server.close()
         await inbox.close()
@@ -231,7 +317,7 @@ def test_a_link_that_is_closed_refuses_what_it_has(run_loop: Run, log: Log, tmp_
         link = Link(str(tmp_path / "s"), log.logger)
         await link.start()
         answers: list[str] = []
-        link.send("a", HEAD, [octets("a")], b"raw", answers.append)
+        link.send("a", HEAD, encode("a"), b"raw", answers.append)
         link.close()
         assert answers == []
         await until(lambda: answers == ["the server stops"])

@@ -56,6 +56,19 @@ def test_above_the_limit_only_the_oldest_is_read(readers: list[Reader]) -> None:
     assert backpressure.held == 1090
 
 
+def test_what_is_held_beside_connections_counts_and_pauses_none_by_itself(readers: list[Reader]) -> None:
+    backpressure = begun(100, readers)
+    backpressure.hold(readers[0], 30)
+    backpressure.hold_beside(90)
+    assert (backpressure.held, backpressure.is_short, paused(readers)) == (122, True, [False, False, False])
+    backpressure.hold(readers[1], 30)
+    assert paused(readers) == [False, True, False]
+    backpressure.hold_beside(20)
+    assert (backpressure.held, paused(readers)) == (81, [False, False, False])
+    backpressure.hold_beside(0)
+    assert backpressure.held == 61
+
+
 def test_the_next_oldest_is_read_when_the_oldest_has_ended(readers: list[Reader]) -> None:
     backpressure = begun(100, readers)
     for reader in reversed(readers):
