@@ -97,6 +97,17 @@ class FrameDecoder:
         """Whether bytes of an unfinished frame are held."""
         return bool(self._pending)
 
+    @property
+    def missing(self) -> int:
+        """How many octets of the unfinished frame are not there yet, as far as its header tells."""
+        return self._need - len(self._pending) if self._pending else 0
+
+    def take_unfinished(self) -> bytearray:
+        """Return what is there of the unfinished frame; its owner collects the rest, and feeds what comes behind it."""
+        unfinished, self._pending = self._pending, bytearray()
+        self._need = _HEADER_BYTES
+        return unfinished
+
     def feed(self, chunk: bytes | bytearray) -> list[Frame]:
         """Take the next bytes and return the frames they complete, often none.
 

@@ -12,7 +12,8 @@ Numbers say which mail a verdict is about; they are the sender's and recur after
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -20,10 +21,12 @@ import msgspec
 from fastsmtp.capture.email import Segment
 from fastsmtp.delivery.deferred import Stretch, octets_of
 from fastsmtp.errors import FrameError
-from fastsmtp.goridge.frame import CODEC_JSON, Frame, encode_frame, frame_header
+from fastsmtp.goridge.frame import CODEC_JSON, Frame, FrameDecoder, encode_frame, frame_header
+from fastsmtp.inbox.documents import LARGE, Octets
 
 MAX_FRAME_BYTES: Final = 1 << 31  # of a mail with its payload; the size of mail data has its own limit
 MAX_NUMBER: Final = 1 << 32
+_HEADER_WORDS: Final = 3  # of a Goridge frame without options
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -84,8 +87,39 @@ class MailFrame(msgspec.Struct, frozen=True):
 
     number: int
     head: Head
-    payload: bytes
-    raw: bytes
+    payload: Octets
+    raw: Octets
+
+
+class LinkDecoder:
+    """Cuts what an SMTP process sends into frames; a large one is not copied, however large it is."""
+
+    def __init__(self) -> None:
+        self._decoder: Final = FrameDecoder(MAX_FRAME_BYTES)
+        self._large = bytearray()  # what is there of a large frame
+        self._missing = 0  # octets of it
+
+    def feed(self, chunk: bytes) -> Iterator[MailFrame | Counts]:
+        """Yield what the next octets complete. Raises FrameError."""
+        if self._missing:
+            self._large += memoryview(chunk)[: self._missing]
+            rest, self._missing = chunk[self._missing :], max(0, self._missing - len(chunk))
+            if self._missing:
+                return
+            large, self._large = self._large, bytearray()
+            yield _read_large(large)
+            chunk = rest
+        for frame in self._decoder.feed(chunk):
+            yield read_frame(frame.options, frame.payload)
+        if self._decoder.missing > LARGE:
+            self._missing = self._decoder.missing
+            self._large = self._decoder.take_unfinished()
+
+
+def _read_large(frame: bytearray) -> MailFrame | Counts:
+    words = frame[0] & 0x0F
+    options = struct.unpack_from(f"<{words - _HEADER_WORDS}I", frame, 4 * _HEADER_WORDS)
+    return read_frame(options, memoryview(frame)[4 * words :])
 
 
 _HEAD_DECODER: Final = msgspec.json.Decoder(Head)
@@ -118,16 +152,14 @@ def orders_frame(number: int, orders: Orders) -> bytes:
     return encode_frame(CODEC_JSON, _ENCODER.encode(orders), (number,))
 
 
-def read_frame(frame: Frame) -> MailFrame | Counts:
+def read_frame(options: Sequence[int], payload: Octets) -> MailFrame | Counts:
     """Return what an SMTP process said. Raises FrameError."""
-    payload = frame.payload
     try:
-        if not frame.options:
+        if not options:
             return _COUNTS_DECODER.decode(payload)
-        context, head, number = frame.options
+        context, head, number = options
         if head > context or context > len(payload):
             raise FrameError("lengths that cannot be")
-        # Two copies: what stays in memory is the mail, not the whole frame.
         return MailFrame(number, _HEAD_DECODER.decode(payload[:head]), payload[head:context], payload[context:])
     except (msgspec.MsgspecError, ValueError) as error:
         raise FrameError(f"no frame of an SMTP process: {error}") from None

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from fastsmtp.errors import StoreError
+from fastsmtp.inbox.documents import Octets
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
 from fastsmtp.inbox.rows import NUMBERS
 from fastsmtp.inbox.segments import Record, RecordPlace
@@ -27,11 +28,12 @@ class Arrival(NamedTuple):
     namespaces: tuple[str, ...]
     received_at: int  # Unix time in milliseconds
     outcome: str
-    payload: bytes  # the JSON a worker gets, without contents of attachments
-    raw: bytes | str
+    payload: Octets  # the JSON a worker gets, without contents of attachments
+    raw: Octets | str
     size: int
     summary: dict[str, Any]
     counted: bool = False  # it is counted only, whatever its namespaces keep
+    loaded: dict[str, Any] | None = None  # the payload read, where that takes long
 
     @classmethod
     def to_be_counted(

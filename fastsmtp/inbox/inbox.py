@@ -109,7 +109,7 @@ class Inbox:
         namespace.last_mail_at = arrival.received_at
         self.events.on_mail(namespace, place.seq, arrival)
         if arrival.outcome == ACCEPTED and self.watchers.watches(namespace.id):
-            mail = Candidate(arrival.summary, lambda: _loads(arrival.payload))
+            mail = Candidate(arrival.summary, lambda: arrival.loaded or orjson.loads(arrival.payload))
             committed = Committed(place.seq, arrival.received_at, mail)
             self.watchers.tell(namespace.id, committed, addresses(arrival.summary))
 
@@ -118,6 +118,7 @@ class Inbox:
         self._withdrawing = asyncio.ensure_future(self._withdraw(uuids))
 
     async def _withdraw(self, uuids: Sequence[str]) -> None:
+        await self._thread.settle()  # one of them may wait to be committed
         for row in await self.run(lambda store: store.withdraw(uuids)):
             namespace = self._store.by_id.get(row.namespace)
             if namespace is not None:
@@ -370,7 +371,3 @@ class _Observation:
             await asyncio.wait_for(self._changed.wait(), max(0.0, until_s - now_s))
         except asyncio.TimeoutError:
             pass
-
-
-def _loads(payload: bytes) -> Any:
-    return orjson.loads(payload)

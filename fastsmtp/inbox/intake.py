@@ -17,7 +17,7 @@ from fastsmtp.client.submission import FROM, RETURN_PATH, SENDER, Submission
 from fastsmtp.delivery.deferred import blocks_of
 from fastsmtp.delivery.large import outline_steps
 from fastsmtp.errors import FastSMTPError, StoreError
-from fastsmtp.inbox.arrival import make_arrival
+from fastsmtp.inbox.arrival import arrival_steps
 from fastsmtp.inbox.group import Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import ACCEPTED, BEGUN
@@ -81,7 +81,8 @@ class Intake:
         document = b"".join(await in_slices(_document_steps(email)))
         at_ms = received_at_ms or time.time_ns() // 1_000_000
         answered: asyncio.Future[list[Filed] | StoreError] = asyncio.get_running_loop().create_future()
-        self.inbox.file(make_arrival(document, octets, (namespace,), at_ms, outcome), answered.set_result)
+        arrival = await in_slices(arrival_steps(document, octets, (namespace,), at_ms, outcome))
+        self.inbox.file(arrival, answered.set_result)
         wrong = reason_of(await asyncio.shield(answered))
         if wrong:
             raise StoreError(wrong)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
+from collections.abc import Generator
 from time import monotonic
 from typing import Final, cast
 
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FrameError, StoreError
-from fastsmtp.goridge.frame import FrameDecoder
-from fastsmtp.inbox.arrival import make_arrival
-from fastsmtp.inbox.frames import MAX_FRAME_BYTES, Counts, MailFrame, Orders, orders_frame, read_frame, verdicts_frame
+from fastsmtp.inbox.arrival import arrival_steps
+from fastsmtp.inbox.frames import Counts, LinkDecoder, MailFrame, Orders, orders_frame, verdicts_frame
 from fastsmtp.inbox.group import Arrival, Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Reporter
 from fastsmtp.system.loopdelay import BUSY_S, LoopDelay
+from fastsmtp.system.timeslices import TimeSlices
 
 _BACKLOG: Final = 256
 
@@ -30,6 +31,7 @@ class LinkServer:
         self.inbox: Final = inbox
         self.log: Final = log
         self.loop_delay: Final = loop_delay
+        self.slices: Final = TimeSlices(asyncio.get_running_loop())
         self._connections: set[_Connection] = set()
         self._server: asyncio.AbstractServer | None = None
 
@@ -62,7 +64,9 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, server: LinkServer) -> None:
         self._server = server
-        self._decoder = FrameDecoder(MAX_FRAME_BYTES)
+        self._decoder = LinkDecoder()
+        self._reading = 0  # large mails that are not filed yet
+        self._withdrawn: list[str] = []  # perhaps one of them
         self._transport: asyncio.Transport | None = None
         self._reporter = Reporter(server.inbox.ledger)
         self._verdicts: list[tuple[int, str]] = []
@@ -79,8 +83,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            for frame in self._decoder.feed(data):
-                said = read_frame(frame)
+            for said in self._decoder.feed(data):
                 if isinstance(said, Counts):
                     self._on_counts(said)
                 else:
@@ -107,23 +110,47 @@ class _Connection(asyncio.Protocol):
             self._server.inbox.ports.on_listening(self, said.number, said.wrong, said.addresses)
         if counts.gauges is not None:
             self._server.inbox.gauges[self] = counts.gauges
-        if counts.withdrawn:
-            self._server.inbox.withdraw(counts.withdrawn)
+        self._withdrawn += counts.withdrawn
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        if self._withdrawn and not self._reading:
+            self._server.inbox.withdraw(self._withdrawn)
+            self._withdrawn = []
 
     def _on_mail(self, mail: MailFrame) -> None:
-        head, began = mail.head, monotonic()
-        if head.counted is None:
-            arrival = make_arrival(
-                mail.payload, head.spool or mail.raw, tuple(head.namespaces), head.received_at, head.outcome
-            )
-        else:
-            arrival = Arrival.to_be_counted(
-                head.counted.uuid, tuple(head.namespaces), head.received_at, head.outcome, head.counted.size
-            )
-        self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
-        seconds, loop_delay = monotonic() - began, self._server.loop_delay
+        head = mail.head
+        names = tuple(head.namespaces)
+        if head.counted is not None:
+            counted = head.counted
+            arrival = Arrival.to_be_counted(counted.uuid, names, head.received_at, head.outcome, counted.size)
+            self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
+            return
+        made = arrival_steps(mail.payload, head.spool or mail.raw, names, head.received_at, head.outcome)
+        step = functools.partial(self._read_on, mail.number, made)
+        self._reading += 1
+        if step():
+            self._server.slices.add(step)
+
+    def _read_on(self, number: int, steps: Generator[None, None, Arrival]) -> bool:
+        """Read a mail on; whether there is more of it to read."""
+        began, loop_delay = monotonic(), self._server.loop_delay
+        try:
+            next(steps)
+            return True
+        except StopIteration as end:
+            arrival: Arrival = end.value
+        except Exception:  # a fault of ours: the mail is refused when its time is over
+            self._server.log.exception("a mail cannot be read")
+            self._reading -= 1
+            return False
+        self._reading -= 1
+        self._server.inbox.file(arrival, functools.partial(self._on_filed, number))
+        self._withdraw()
+        seconds = monotonic() - began
         if seconds > BUSY_S and loop_delay is not None:
             loop_delay.worked(arrival.uuid, seconds)
+        return False
 
     def _on_filed(self, number: int, filed: list[Filed] | StoreError) -> None:
         if not self._verdicts:

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from fastsmtp.errors import StoreError
+from fastsmtp.inbox.documents import Octets
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _MAGIC: Final = b"FSM1"
@@ -29,10 +30,9 @@ _HEADER: Final = Struct("<4sIQI")
 HEADER_BYTES: Final = _HEADER.size
 _TRIED_BYTES: Final = 1024 * 1024
 _OPEN_FILES: Final = 64  # segments kept open for reading
+_NOTHING: Final[Octets] = b""
 _MAX_VECTORS: Final = 512  # buffers of one writev; IOV_MAX is 1024
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-
-Octets = bytes | bytearray | memoryview
 
 
 class RecordPlace(NamedTuple):
@@ -56,8 +56,8 @@ class RecordPlace(NamedTuple):
 class Record(NamedTuple):
     """What is to be appended: `raw` is the mail, or the path of a file in the directory that has it."""
 
-    document: bytes
-    raw: bytes | str
+    document: Octets
+    raw: Octets | str
 
 
 class Segments:
@@ -143,7 +143,7 @@ class Segments:
         if isinstance(raw, str):
             spool = self._adopt(raw)
             adopted.append((spool, raw))
-            length, inner = self._sizes[spool], b""
+            length, inner = self._sizes[spool], _NOTHING
         else:
             length, inner = len(raw), raw
         header = _HEADER.pack(_MAGIC, len(document), len(inner), crc32(inner, crc32(document)))

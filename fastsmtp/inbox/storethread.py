@@ -48,6 +48,7 @@ class StoreThread:
         self._gathering: asyncio.TimerHandle | None = None  # the group that is waited for
         self._together = False  # whether the last group had several mails
         self._closing = False
+        self._come = self._decided = 0  # mails
         self.commits = 0
         self.trouble = ""  # why the last mails could not be committed
 
@@ -59,6 +60,7 @@ class StoreThread:
     def commit(self, arrival: Arrival, answer: Answer) -> None:
         """Commit a mail with others; `answer` is called in the event loop, never from within this call."""
         self._waiting.append((arrival, answer))
+        self._come += 1
         if self._committing is None:
             self._begin()
 
@@ -66,6 +68,16 @@ class StoreThread:
     def waiting(self) -> int:
         """How many mails are not committed yet, those under way not counted."""
         return len(self._waiting)
+
+    async def settle(self) -> None:
+        """Wait until all mails are committed, or refused, that have come until now."""
+        come = self._come
+        while self._decided < come:
+            if self._committing is None:
+                self._start()
+            assert self._committing is not None
+            await asyncio.wait([self._committing])
+            await asyncio.sleep(0)  # its callback starts the next
 
     def _begin(self) -> None:
         """Commit what waits, now or when there may be more of it."""
@@ -81,7 +93,7 @@ class StoreThread:
         group, octets = [], 0
         for arrival, answer in self._waiting[:_GROUP]:
             group.append((arrival, answer))
-            octets += len(arrival.payload) + (len(arrival.raw) if isinstance(arrival.raw, bytes) else 0)
+            octets += len(arrival.payload) + (0 if isinstance(arrival.raw, str) else len(arrival.raw))
             if octets >= _GROUP_BYTES:
                 break
         del self._waiting[: len(group)]
@@ -99,6 +111,7 @@ class StoreThread:
 
     def _on_done(self, group: list[tuple[Arrival, Answer]], done: asyncio.Future[list[list[Filed]]]) -> None:
         self._committing = None
+        self._decided += len(group)
         error = done.exception()
         if error is not None:
             if not isinstance(error, StoreError):  # a fault of ours; the senders wait for an answer all the same

@@ -9,6 +9,7 @@ from fastsmtp.goridge.frame import CODEC_JSON, Frame, FrameDecoder
 from fastsmtp.inbox.frames import (
     Counts,
     Head,
+    LinkDecoder,
     MailFrame,
     counts_frame,
     mail_frame,
@@ -28,12 +29,33 @@ def test_mail(raw: bytes) -> None:
     head = Head(["default", "run/1"], 1_793_000_000_123, "accepted", "" if raw else "/spool/1")
     segments = mail_frame(2**32 - 1, head, [b'{"uuid":', bytearray(b'"u"}')], raw)
     frame = sent(b"".join(segments))
-    assert read_frame(frame) == MailFrame(2**32 - 1, head, b'{"uuid":"u"}', raw)
+    assert read_frame(frame.options, frame.payload) == MailFrame(2**32 - 1, head, b'{"uuid":"u"}', raw)
 
 
 def test_counts() -> None:
     counts = Counts({"default": {"aborted": 2}}, ["uuid-of-a-mail"])
-    assert read_frame(sent(counts_frame(counts))) == counts
+    frame = sent(counts_frame(counts))
+    assert read_frame(frame.options, frame.payload) == counts
+
+
+@pytest.mark.parametrize("piece", [1 << 30, 200_000, 65_536, 4_099])
+def test_frames_of_any_size_are_read_however_they_are_cut(piece: int) -> None:
+    """A large mail is a view of what was collected: it is never copied as a whole."""
+    head, counts = Head(["default"], 1, "accepted"), Counts({"a": {"begun": 1}})
+    written = [
+        MailFrame(number, head, b'{"n":%d}' % number + b" " * spaces, bytes(octets))
+        for number, (spaces, octets) in enumerate(
+            [(10, 10), (900_000, 3), (3, 800_000), (400_000, 0), (600_000, 600_000)]
+        )
+    ]
+    stream = b"".join(
+        b"".join(mail_frame(mail.number, head, [mail.payload], mail.raw)) + counts_frame(counts) for mail in written
+    )
+    decoder = LinkDecoder()
+    read = [said for at in range(0, len(stream), piece) for said in decoder.feed(stream[at : at + piece])]
+    assert read == [said for mail in written for said in (mail, counts)]
+    views = [isinstance(said.payload, memoryview) for said in read if isinstance(said, MailFrame)]
+    assert views == [False, piece < 1 << 30, piece < 1 << 30, piece < 1 << 30, piece < 1 << 30]
 
 
 def test_verdicts() -> None:
@@ -55,7 +77,7 @@ def test_verdicts() -> None:
 )
 def test_what_no_smtp_process_sends(options: tuple[int, ...], payload: bytes) -> None:
     with pytest.raises(FrameError):
-        read_frame(Frame(CODEC_JSON, 0, options, payload))
+        read_frame(options, payload)
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b'[["1", ""]]'])

@@ -58,11 +58,11 @@ def encode(uuid: str) -> Callable[[], list[bytes]]:
 
 def test_frames() -> None:
     (mail,) = FrameDecoder().feed(b"".join(mail_frame(7, HEAD, [b'{"uuid":', b'"u"}'], b"Subject: x\r\n\r\n")))
-    assert read_frame(mail) == MailFrame(7, HEAD, b'{"uuid":"u"}', b"Subject: x\r\n\r\n")
+    assert read_frame(mail.options, mail.payload) == MailFrame(7, HEAD, b'{"uuid":"u"}', b"Subject: x\r\n\r\n")
     (bare,) = FrameDecoder().feed(b"".join(mail_frame(0, HEAD, [b"{}"], b"")))
-    assert read_frame(bare) == MailFrame(0, HEAD, b"{}", b"")
+    assert read_frame(bare.options, bare.payload) == MailFrame(0, HEAD, b"{}", b"")
     (counts,) = FrameDecoder().feed(counts_frame(Counts({"a": {"begun": 1}}, ["u"])))
-    assert read_frame(counts) == Counts({"a": {"begun": 1}}, ["u"])
+    assert read_frame(counts.options, counts.payload) == Counts({"a": {"begun": 1}}, ["u"])
     (verdicts,) = FrameDecoder().feed(verdicts_frame([(1, ""), (2, "disk full")]))
     assert read_verdicts(verdicts) == [(1, ""), (2, "disk full")]
 
@@ -82,7 +82,7 @@ def test_frames() -> None:
 def test_what_is_no_frame_of_a_mail(options: tuple[int, ...], octets: bytes) -> None:
     (frame,) = FrameDecoder().feed(encode_frame(CODEC_JSON, octets, options))
     with pytest.raises(FrameError):
-        read_frame(frame)
+        read_frame(frame.options, frame.payload)
 
 
 def test_what_are_no_verdicts() -> None:
@@ -278,6 +278,27 @@ def test_a_large_mail_is_made_while_it_is_written_and_nothing_comes_in_between(
         document = await inbox.run(lambda store: store.document(rows["c"]))
         assert orjson.loads(document)["message"]["body"] == "x" * 5_000_000
         link.close()
+        await server.close()
+        await inbox.close()
+
+    run_loop(go())
+
+
+def test_a_large_mail_that_is_refused_while_it_is_read_is_withdrawn(run_loop: Run, log: Log, tmp_path: Path) -> None:
+    async def go() -> None:
+        inbox = Inbox(Store(""), log.logger)
+        space = await inbox.put("default")
+        server = LinkServer(inbox, log.logger)
+        await server.start(listening(tmp_path / "s"))
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        document = orjson.dumps(payload("a", text="\0" * 2_000_000))
+        writer.writelines([*mail_frame(1, HEAD, [document], b"raw"), counts_frame(Counts({}, ["a"]))])
+        await until(lambda: space.counters.refused == 1)
+        assert space.counters.by_outcome == {"accepted": 0, "storage-failed": 1}
+        greeting = orders_frame(0, Orders())
+        assert await reader.readexactly(len(greeting)) == greeting
+        writer.close()
+        await until(lambda: not len(server))
         await server.close()
         await inbox.close()
 
