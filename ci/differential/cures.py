@@ -8,20 +8,22 @@ from fastsmtp.mime.parameters import parse_disposition, parse_media_type
 from fastsmtp.mime.words import decode_words
 
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_BOUNDARY = re.compile(rb"boundary[ \t]*=[ \t]*\"?([^\"\r\n;]+)", re.IGNORECASE)
 _SCAN = re.compile(rb"(?m)^(content-(?:type|disposition)[ \t]*:)((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE)
 
 
 def only_fields(octets: bytes) -> bytes:
     """The message without lines in headers that are not fields; an empty line stands where the body begins."""
     lines, kept, in_header = octets.split(b"\n"), list[bytes](), True
+    delimiters = tuple(b"--" + boundary.strip() for boundary in _BOUNDARY.findall(octets))
     for at, line in enumerate(lines):
         bare = line.strip(b"\r")
-        if line.startswith(b"--"):
+        if line.startswith(delimiters):
             in_header = True
         elif in_header and not bare:
             in_header = False
         elif in_header and not (_FIELD.match(line) or (line[:1] in b" \t" and kept and _FIELD.match(kept[-1]))):
-            if any(map(_FIELD.match, lines[at : _end_of_header(lines, at)])):
+            if any(map(_FIELD.match, lines[at : _end_of_header(lines, at, delimiters)])):
                 continue
             kept.append(b"\r")
             in_header = False
@@ -29,8 +31,8 @@ def only_fields(octets: bytes) -> bytes:
     return b"\n".join(kept)
 
 
-def _end_of_header(lines: list[bytes], at: int) -> int:
-    while at < len(lines) and lines[at].strip(b"\r") and not lines[at].startswith(b"--"):
+def _end_of_header(lines: list[bytes], at: int, delimiters: tuple[bytes, ...]) -> int:
+    while at < len(lines) and lines[at].strip(b"\r") and not lines[at].startswith(delimiters):
         at += 1
     return at
 
