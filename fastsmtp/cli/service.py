@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -199,6 +200,7 @@ class _Service:
 
     async def _serve(self, handle: Handle) -> None:
         _refuse_if_owned(self.wishes.pid_file)
+        _refuse_if_unwritable(self.wishes.ready_file)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(reaping(launched))
             await stack.enter_async_context(guarded(self.log, self.server.tell_launches))
@@ -300,13 +302,31 @@ def _refuse_if_owned(pid_file: str) -> None:
         )
 
 
+def _refuse_if_unwritable(ready_file: str) -> None:
+    """Raises StartError where the file cannot be written once there is something to tell: now nothing runs yet."""
+    if not ready_file:
+        return
+    try:
+        if os.path.isdir(ready_file):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        probe = _unfinished(ready_file)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StartError(f"cannot write the ready file {ready_file}: {error.strerror}") from error
+
+
+def _unfinished(path: str) -> Path:
+    return Path(f"{path}.{os.getpid()}")
+
+
 @contextlib.contextmanager
 def _standing(path: str, kind: str, text: str) -> Iterator[None]:
     """Keep the file `path`, never half written, for as long as the block runs; "" = none. Raises StartError."""
     if not path:
         yield
         return
-    unfinished = Path(f"{path}.{os.getpid()}")
+    unfinished = _unfinished(path)
     try:
         unfinished.write_text(text)
         unfinished.replace(path)

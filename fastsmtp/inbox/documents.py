@@ -12,6 +12,8 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from fastsmtp.system.timeslices import in_slices
+
 Octets: TypeAlias = bytes | bytearray | memoryview
 Steps: TypeAlias = Generator[None, None, Any]
 
@@ -25,6 +27,11 @@ _SCALAR: Final = re.compile(rb"[^,\]}]+")
 # As much of a string as is whole: no half of an escape.
 _WHOLE: Final = re.compile(rb'(?:[^"\\]+|\\u....|\\[^u])*', re.DOTALL)
 _CLOSING: Final = {b"[": b"]", b"{": b"}"}
+
+
+async def load(document: bytes) -> Any:
+    """Return a document; while a large one is read, others have their turn."""
+    return orjson.loads(document) if len(document) <= LARGE else await in_slices(load_steps(document))
 
 
 def load_steps(document: Octets) -> Steps:

@@ -9,13 +9,14 @@ import codecs
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import orjson
 import pybase64
 
 from fastsmtp.delivery.jobs import reshape, reshape_attachment
+from fastsmtp.inbox.documents import load
 from fastsmtp.inbox.parts import read_contents, read_parts
 
+_ATTACHMENTS: Final = b'"attachments":'
 ReadRaw = Callable[[], AsyncIterator[bytes]]
 
 
@@ -26,16 +27,13 @@ class Shape(NamedTuple):
     include_raw: bool = False
 
 
-class _Attachments(msgspec.Struct):
-    attachments: list[dict[str, Any]] = []
-
-
 async def worker_payload(document: bytes, read_raw: ReadRaw, shape: Shape) -> AsyncIterator[bytes]:
     """Yield the JSON in pieces. `document` is the payload without contents; `read_raw` begins to read the mail."""
-    attachments = msgspec.json.decode(document, type=_Attachments).attachments
-    head = document[: -len(orjson.dumps(attachments)) - 1]  # up to `"attachments":`
+    end = document.rindex(_ATTACHMENTS) + len(_ATTACHMENTS)  # quotes of a text are escaped: it is the key
+    attachments = orjson.loads(document[end:-1])
+    head = document[:end]
     if shape.jobs:
-        head = _job(document)
+        head = await _job(document)
         for attachment in attachments:
             reshape_attachment(attachment)
     end = len(head)
@@ -51,8 +49,8 @@ async def worker_payload(document: bytes, read_raw: ReadRaw, shape: Shape) -> As
     yield b"]}"
 
 
-def _job(document: bytes) -> bytes:
-    job = orjson.loads(document)
+async def _job(document: bytes) -> bytes:
+    job = await load(document)
     del job["attachments"]
     reshape(job)
     return orjson.dumps(job)[:-1] + b',"attachments":'

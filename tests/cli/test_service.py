@@ -217,11 +217,29 @@ def test_a_file_that_another_server_has_put_there_stays(
     assert pid.read_text() == "1\n"
 
 
-def test_a_file_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, output: Output) -> None:
+@pytest.mark.parametrize("kind", ["pid", "ready"])
+@pytest.mark.parametrize(
+    ("place", "why"), [("/nowhere/x", "No such file or directory"), ("/dev/null/x", "Not a directory")]
+)
+def test_a_file_that_cannot_be_written_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, output: Output, kind: str, place: str, why: str
+) -> None:
     server = Server()
-    with pytest.raises(StartError, match=r"^cannot write the pid file /nowhere/pid: No such file or directory$"):
-        run(server, monkeypatch, Wishes(pid_file="/nowhere/pid"))
+    wishes = Wishes(pid_file=place) if kind == "pid" else Wishes(ready_file=place)
+    with pytest.raises(StartError) as refused:
+        run(server, monkeypatch, wishes)
+    told = {f"cannot write the {kind} file {place}: {why}", f"cannot read the {kind} file {place}: {why}"}
+    assert str(refused.value) in told
     assert (server.did, output.did) == ([], ["close"])
+
+
+def test_a_ready_file_that_is_a_directory_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, output: Output, tmp_path: Path
+) -> None:
+    server = Server()
+    with pytest.raises(StartError, match=f"^cannot write the ready file {tmp_path}: Is a directory$"):
+        run(server, monkeypatch, Wishes(ready_file=str(tmp_path)))
+    assert (server.did, list(tmp_path.iterdir())) == ([], [])
 
 
 @pytest.mark.parametrize(

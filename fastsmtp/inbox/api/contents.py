@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, SHAPE, answer, namespace_of, read_flag
+from fastsmtp.inbox.documents import load
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.links import find_codes, find_links, text_pieces
 from fastsmtp.inbox.namespaces import Namespace
@@ -95,7 +96,8 @@ class StoredMail(NamedTuple):
 
     async def message(self) -> _Message:
         """Return what of the payload is shown."""
-        return msgspec.json.decode(await self.document(), type=_Payload).message
+        message = (await load(await self.document()))["message"]
+        return _Message(message["text"], message["html"], message["headers"], message["raw_headers"])
 
     async def parts(self) -> list[Part]:
         return await read_parts(self.octets())
@@ -105,16 +107,7 @@ class _Message(msgspec.Struct):
     text: str | None
     html: str | None
     headers: dict[str, str]
-    raw_headers: list[tuple[str, str]]
-
-
-class _Session(msgspec.Struct):
-    transcript: list[Any] | None = None
-
-
-class _Payload(msgspec.Struct):
-    message: _Message
-    session: _Session
+    raw_headers: list[list[str]]
 
 
 async def _stored(request: web.Request) -> StoredMail:
@@ -207,7 +200,7 @@ async def headers(request: web.Request) -> web.Response:
 async def transcript(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}/transcript`: the SMTP dialogue."""
     document = await (await _stored(request)).document()
-    said = msgspec.json.decode(document, type=_Payload).session.transcript
+    said = (await load(document))["session"].get("transcript")
     if said is None:
         raise Problem(404, "there is no transcript: smtp.include_transcript is off")
     return answer({"transcript": said})

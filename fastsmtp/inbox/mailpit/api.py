@@ -16,6 +16,7 @@ from fastsmtp import __version__
 from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, encoded, send, send_part
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INTAKE, RELAY
+from fastsmtp.inbox.documents import load
 from fastsmtp.inbox.mailpit import objects, sending, tags
 from fastsmtp.inbox.mailpit.compatible import (
     Handler,
@@ -183,7 +184,7 @@ async def _mail(request: web.Request) -> tuple[Scope, StoredMail]:
 async def show(request: web.Request) -> web.Response:
     """`GET /api/v1/message/{ID}`: and it is read then."""
     scope, mail = await _mail(request)
-    payload = orjson.loads(await mail.document())
+    payload = await load(await mail.document())
     found = await objects.attachments(await mail.parts(), payload["attachments"], mail.octets)
     if not mail.row.read:
         await scope.inbox.mark(await scope.copies([mail.row]), read=True)
