@@ -43,6 +43,7 @@ def summarize(
         "size": message["size"],
         "snippet": snippet(message["text"], message["html"]),
         "attachments": len(payload["attachments"]),
+        "inline": sum(attachment["disposition"] == "inline" for attachment in payload["attachments"]),
         "envelope": {"from": envelope["from"], "to": envelope["to"], "helo": envelope["helo"]},
         "username": payload["authentication"]["username"],
         "remote_addr": payload["remote_addr"],

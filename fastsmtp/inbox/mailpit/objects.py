@@ -53,7 +53,7 @@ def summary_of(summary: Mapping[str, Any], *, read: bool, tags: Sequence[str]) -
         **_shared(summary, tags),
         "Read": read,
         "Created": summary["received_at"],
-        "Attachments": summary["attachments"],
+        "Attachments": summary["attachments"] - summary.get("inline", 0),  # a store may have older summaries
         "Snippet": summary["snippet"],
     }
 

@@ -20,6 +20,7 @@ SUMMARY = {
     "size": 77,
     "snippet": "Hello",
     "attachments": 2,
+    "inline": 1,
     "envelope": {"from": "zoe@example.com", "to": ["bob@example.com", "eve@example.com"], "helo": "x"},
     "username": None,
 }
@@ -52,7 +53,7 @@ def test_summary(read: bool) -> None:
         "Username": "",
         "Tags": ["red", "blue"],
         "Size": 77,
-        "Attachments": 2,
+        "Attachments": 1,
         "Snippet": "Hello",
     }
 
