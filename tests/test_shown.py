@@ -90,18 +90,6 @@ def test_the_log_record_of_a_mail_has_the_fields_that_the_docs_show(served: Serv
     assert fields == [fields[0]] * 3
 
 
-def test_the_first_test_of_the_inbox_finds_its_mail(served: Server) -> None:
-    (served.directory / "mail.eml").write_bytes(b"Subject: Hello\r\n\r\nIt works.\r\n")
-    script = indented(page("inbox.md"), "## A first test with curl")
-    script = script.replace("http://127.0.0.1:8025", served.inbox)
-    script = script.replace("smtp://127.0.0.1:1025", f"smtp://{served.host}:{served.port}")
-    assert [script.count(url) for url in (served.inbox, "smtp://")] == [3, 1]
-    said = run(["bash", "-ec", script.replace("curl ", "curl -sS ")], served.directory)
-    assert '"name":"run-1"' in said
-    assert '{"matched":1,' in said
-    assert said.endswith('{"deleted":["run-1"]}')
-
-
 def test_the_faults_of_a_configuration_are_told_as_shown(tmp_path: Path) -> None:
     (tmp_path / ".rr.yaml").write_text("smtp:\n  adr: 127.0.0.1:1025\n  max_recipients: 0\n")
     asked, shown = indented(page("configuration.md"), "All faults are reported in one go, each with its line:").split(

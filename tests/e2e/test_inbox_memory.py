@@ -14,7 +14,7 @@ from wire import MAIL, Wire
 pytestmark = pytest.mark.one_python
 
 CLIENTS = 8
-ROUNDS = 4
+ROUNDS = 3
 LARGE = b"Subject: large\r\n\r\n" + (b"x" * 98 + b"\r\n") * 20_000 + b".\r\n"
 # What is large goes back to the kernel when it is freed, each time: else malloc keeps the more, the more it was used.
 RETURNED = ["env", "MALLOC_MMAP_THRESHOLD_=131072"]
