@@ -18,7 +18,7 @@ def mail(*, tags: tuple[str, ...] = (), **changes: Any) -> Candidate:
     return Candidate(made.summary, lambda: orjson.loads(made.payload), tags)
 
 
-ATTACHMENT = {"filename": "Rechnung März.pdf", "content_type": "application/pdf"}
+ATTACHMENT = {"filename": "Rechnung März.pdf", "content_type": "application/pdf", "disposition": "attachment"}
 MAIL = {
     "to": "Max@Example.com",
     "subject": "Welcome, Max",
