@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastsmtp.bench.message import HEAD_OCTETS, Style, compose, head
-from fastsmtp.table import lines
+from fastsmtp.system.table import lines
 
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = Style("bench@example.com", ["you@example.com"], None, 1)

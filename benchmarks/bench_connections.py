@@ -50,7 +50,7 @@ from fastsmtp.bench.message import Style, drawn, generated
 from fastsmtp.bench.plan import Plan
 from fastsmtp.client.dialogue import Script
 from fastsmtp.system.addresses import TCPAddress
-from fastsmtp.table import lines
+from fastsmtp.system.table import lines
 
 LIMIT = 1.3
 SENDERS = 10

@@ -41,7 +41,7 @@ from serving import Server, bench, bench_command, serving
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.inbox.arrival import make_arrival
 from fastsmtp.inbox.store import Store
-from fastsmtp.table import lines
+from fastsmtp.system.table import lines
 
 SIZES = {"1 KB": ("--size=1KB", 20_000), "110 KB": ("--size=110KB", 1500), "10 MB": ("--size=10MB", 40)}
 INBOX = ("inbox.address=127.0.0.1:0", "inbox.durability=normal")

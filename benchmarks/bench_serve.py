@@ -16,7 +16,7 @@ from pathlib import Path
 
 from serving import bench, serving
 
-from fastsmtp.table import lines
+from fastsmtp.system.table import lines
 
 CASES: dict[str, tuple[list[str], list[str]]] = {  # arguments of the load, settings of the server
     "1k-keep": (["-n", "20000", "--connections=100"], []),

@@ -58,7 +58,7 @@ from serving import ENVIRONMENT, Server, bench_command, serving, sparkline
 
 from fastsmtp.bench.ledger import balance
 from fastsmtp.bench.plot import MissingExtra, require
-from fastsmtp.table import lines
+from fastsmtp.system.table import lines
 
 WARM_UP = 0.2  # of the time
 MAX_JOBS = 500

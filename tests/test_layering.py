@@ -22,8 +22,6 @@ PACKAGE = Path(fastsmtp.__file__).parent
 LAYERS = [
     "errors",
     "text",
-    "terminal",
-    "table",
     "_parse",
     "mime",
     "smtp",

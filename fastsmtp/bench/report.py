@@ -9,8 +9,8 @@ from fastsmtp.bench.histogram import LatencyHistogram
 from fastsmtp.bench.ledger import Balance
 from fastsmtp.bench.limits import LimitVerdict
 from fastsmtp.bench.measures import PERCENTILES, Measures
-from fastsmtp.table import lines
-from fastsmtp.terminal import terminal_width
+from fastsmtp.system.table import lines
+from fastsmtp.system.terminal import terminal_width
 from fastsmtp.text import printable, size
 
 _BARS = 16  # lines of the histogram, at most

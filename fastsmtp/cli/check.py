@@ -9,7 +9,7 @@ import click
 
 from fastsmtp.cli.options import BAD_CONFIG, FAILED
 from fastsmtp.cli.source import DEFAULT_CONFIG, Source, config_options
-from fastsmtp.terminal import terminal_width, wrapped
+from fastsmtp.system.terminal import terminal_width, wrapped
 
 _EPILOG = """\b
 Exit codes:

@@ -24,7 +24,7 @@ from fastsmtp.cli.inboxoptions import (
     read_conditions,
 )
 from fastsmtp.cli.options import BAD_CONFIG, FAILED, complete_file, fail
-from fastsmtp.terminal import harmless, one_line
+from fastsmtp.system.terminal import harmless, one_line
 
 if TYPE_CHECKING:
     from fastsmtp.client.inbox import APIAnswer, InboxClient

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastsmtp import table, text
+from fastsmtp import text
 from fastsmtp.cli.options import BAD_CONFIG, NOBODY_THERE, fail
-from fastsmtp.terminal import terminal_width
+from fastsmtp.system import table
+from fastsmtp.system.terminal import terminal_width
 
 if TYPE_CHECKING:
     pass

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastsmtp import table, text
+from fastsmtp import text
 from fastsmtp.cli.inboxoptions import EXIT_CODES, NAMESPACE_VARIABLE, echo_json, inbox_options
 from fastsmtp.cli.options import BAD_CONFIG, FAILED, fail
-from fastsmtp.terminal import terminal_width
+from fastsmtp.system import table
+from fastsmtp.system.terminal import terminal_width
 
 if TYPE_CHECKING:
     from fastsmtp.client.inbox import InboxClient

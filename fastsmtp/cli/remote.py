@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastsmtp import table, text
+from fastsmtp import text
 from fastsmtp.cli.options import BAD_CONFIG, NOBODY_THERE, PID_FILE, fail
 from fastsmtp.cli.source import Source, before_verb, config_options
+from fastsmtp.system import table
 from fastsmtp.system.pidfile import find_owner, read_pid
-from fastsmtp.terminal import terminal_width
+from fastsmtp.system.terminal import terminal_width
 
 if TYPE_CHECKING:
     from fastsmtp.goridge.client import RPCClient

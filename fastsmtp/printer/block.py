@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from fastsmtp.table import GAP, LEAST, fit, padded
-from fastsmtp.terminal import BOLD, CYAN, DIM, GREEN, YELLOW, cells, harmless, one_line, styled, wrapped
+from fastsmtp.system.table import GAP, LEAST, fit, padded
+from fastsmtp.system.terminal import BOLD, CYAN, DIM, GREEN, YELLOW, cells, harmless, one_line, styled, wrapped
 from fastsmtp.text import counted, size
 
 Mail: TypeAlias = Mapping[str, Any]  # the JSON that a worker gets

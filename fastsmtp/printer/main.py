@@ -12,7 +12,7 @@ import sys
 
 from fastsmtp.printer.archive import Archive
 from fastsmtp.printer.block import Mail, Painter
-from fastsmtp.terminal import terminal_width, wants_colours
+from fastsmtp.system.terminal import terminal_width, wants_colours
 from fastsmtp.worker import Worker
 
 _STDOUT, _STDERR = 1, 2

@@ -1,1 +1,1 @@
-"""Sockets, addresses, processes and the event loop of this machine."""
+"""Sockets, addresses, processes, terminals and the event loop of this machine."""

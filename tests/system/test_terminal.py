@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from fastsmtp.terminal import cells, cut, harmless, one_line, styled, wrapped
+from fastsmtp.system.terminal import cells, cut, harmless, one_line, styled, wrapped
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"  # man, woman and girl, joined: one picture
 FLAG = "\U0001f1e9\U0001f1ea"
@@ -131,7 +131,7 @@ def test_the_width_of_a_terminal(columns: int, width: int) -> None:
     code = (
         "import fcntl, struct, termios\n"
         f"fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, {columns}, 0, 0))\n"
-        "from fastsmtp.terminal import terminal_width, wants_colours\n"
+        "from fastsmtp.system.terminal import terminal_width, wants_colours\n"
         "raise SystemExit(terminal_width() + wants_colours())"
     )
     environment = {**os.environ, "TERM": "dumb"}
@@ -143,7 +143,7 @@ def test_the_width_of_a_terminal(columns: int, width: int) -> None:
 
 def test_a_pipe_has_no_colours_and_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    code = "from fastsmtp.terminal import *; print(terminal_width(), wants_colours())"
+    code = "from fastsmtp.system.terminal import *; print(terminal_width(), wants_colours())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"0 False\n"
 
 

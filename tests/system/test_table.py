@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastsmtp.table import fit, lines, padded
+from fastsmtp.system.table import fit, lines, padded
 
 HEADS = ("PID", "NAME", "COMMAND")
 ROWS = [(7, "日本", "php worker.php --verbose"), (12345, "a-rather-long-name", "php")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from fastsmtp.terminal import cells, cut
+from fastsmtp.system.terminal import cells, cut
 from fastsmtp.text import printable
 
 GAP = "  "
