@@ -13,6 +13,7 @@ from openapi import Description, Operation
 
 from fastsmtp.config.settings import InboxSettings, RetentionSettings, SMTPSettings
 from fastsmtp.inbox.api.app import make_app
+from fastsmtp.inbox.api.comparison import MAX_COMPARED
 from fastsmtp.inbox.events import MAX_STREAMS
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.watchers import MAX_WATCHERS, Watcher
@@ -247,6 +248,10 @@ async def _ask_about_one_mail(talk: Talk, uuid: str) -> None:
         assert (await talk("GET", base + path))[0] == 200
         assert (await talk("GET", f"{N}/mails/none{path}"))[0] == 404
     await talk("GET", f"{base}/html?remote=maybe")
+    assert await talk("POST", f"{base}/diff", octets=MAIL) == (200, {"same": True, "lines": []})
+    for octets, status in ((MAIL, 404), (b"x" * (MAX_COMPARED + 1), 413)):
+        where = f"{N}/mails/none" if status == 404 else base
+        assert (await talk("POST", f"{where}/diff", octets=octets))[0] == status
     transcript = [{"ms": 0, "from": "client", "line": "QUIT"}]
     await talk.call.file(session={"transcript": transcript})
     assert await talk("GET", f"{N}/mails/latest/transcript") == (200, {"transcript": transcript})

@@ -110,7 +110,8 @@ class _Message(msgspec.Struct):
     raw_headers: list[list[str]]
 
 
-async def _stored(request: web.Request) -> StoredMail:
+async def stored(request: web.Request) -> StoredMail:
+    """Return the mail in the path. Raises Problem, also where its octets are not kept."""
     namespace, row = await row_of(request)
     if not row.place.segment:
         raise Problem(404, "of this mail only the summary is kept")
@@ -118,7 +119,7 @@ async def _stored(request: web.Request) -> StoredMail:
 
 
 async def _message_of(request: web.Request) -> _Message:
-    return await (await _stored(request)).message()
+    return await (await stored(request)).message()
 
 
 async def send(
@@ -139,7 +140,7 @@ async def send(
 
 async def raw(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/raw`: the octets as they came."""
-    mail = await _stored(request)
+    mail = await stored(request)
     described = {
         **HARMLESS,
         hdrs.CONTENT_TYPE: "message/rfc822",
@@ -161,7 +162,7 @@ async def html(request: web.Request) -> web.StreamResponse:
 
     Nothing is loaded but pictures of the mail; `?remote=1` lets a browser load those of others, too.
     """
-    mail = await _stored(request)
+    mail = await stored(request)
     markup = (await mail.message()).html
     if markup is None:
         raise Problem(404, "this mail has no HTML")
@@ -199,7 +200,7 @@ async def headers(request: web.Request) -> web.Response:
 
 async def transcript(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}/transcript`: the SMTP dialogue."""
-    document = await (await _stored(request)).document()
+    document = await (await stored(request)).document()
     said = (await load(document))["session"].get("transcript")
     if said is None:
         raise Problem(404, "there is no transcript: smtp.include_transcript is off")
@@ -208,7 +209,7 @@ async def transcript(request: web.Request) -> web.Response:
 
 async def parts(request: web.Request) -> web.Response:
     """`GET …/mails/{uuid}/parts`: every part that is not a multipart, in order."""
-    mail = await _stored(request)
+    mail = await stored(request)
     base = request.path
     found = []
     for part in await mail.parts():
@@ -220,7 +221,7 @@ async def parts(request: web.Request) -> web.Response:
 
 async def part(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/parts/{n}`: the octets of one part, by the number that `parts` tells."""
-    mail = await _stored(request)
+    mail = await stored(request)
     number = request.match_info["number"]
     found = next((one for one in await mail.parts() if one.number == number), None)
     if found is None:
@@ -230,7 +231,7 @@ async def part(request: web.Request) -> web.StreamResponse:
 
 async def picture(request: web.Request) -> web.StreamResponse:
     """`GET /ui/cid/{ns}/{uuid}/{content_id}`: a picture that the HTML of a mail shows."""
-    mail = await _stored(request)
+    mail = await stored(request)
     content_id = request.match_info["content_id"]
     found = next((one for one in await mail.parts() if one.content_id == content_id), None)
     if found is None:
@@ -272,7 +273,7 @@ def disposition(kind: str, filename: str) -> str:
 
 async def payload(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/payload`: the JSON that a worker gets, octet by octet."""
-    mail = await _stored(request)
+    mail = await stored(request)
     pieces = worker_payload(await mail.document(), mail.octets, request.app[SHAPE])
     return await send(request, pieces, {**HARMLESS, hdrs.CONTENT_TYPE: "application/json"})
 
