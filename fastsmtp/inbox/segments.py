@@ -31,6 +31,8 @@ HEADER_BYTES: Final = _HEADER.size
 _TRIED_BYTES: Final = 1024 * 1024
 _OPEN_FILES: Final = 64  # segments kept open for reading
 _NOTHING: Final[Octets] = b""
+_WHOLE_BYTES: Final = 1024 * 1024  # up to which a record is read as a whole, and checked each time; larger ones once
+_MAX_CHECKED: Final = 10_000  # large records that are known to be right
 _MAX_VECTORS: Final = 512  # buffers of one writev; IOV_MAX is 1024
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -75,6 +77,7 @@ class Segments:
         self._spooled: set[int] = set()  # those that are one raw mail
         self._anonymous: dict[int, int] = {}  # descriptors by number, where there is no directory
         self._readable: OrderedDict[int, int] = OrderedDict()  # descriptors by number, the least used first
+        self._checked: set[tuple[int, int]] = set()  # large records, by segment and offset
         self._current = 0
         self._writing = -1  # descriptor of the current segment
         self._lock = threading.Lock()  # so that no descriptor is closed while it is read from
@@ -206,27 +209,52 @@ class Segments:
                 os.close(self._anonymous.pop(number))
 
     def read_document(self, place: RecordPlace) -> bytes:
-        """The document of a record. Raises StoreError where it is not what was written."""
-        return self._read(place.segment, place.offset + _HEADER.size, place.document_length)
+        """The document of a record. Raises StoreError where the record is not what was written."""
+        return self._octets(place, 0, place.document_length)
 
     def read_raw(self, place: RecordPlace, start: int = 0, length: int = -1) -> bytes:
-        """Octets of the raw mail from `start`, `length` of them or all. Raises StoreError."""
+        """Octets of the raw mail from `start`, `length` of them or all. Raises StoreError where the record is damaged.
+
+        A raw mail that is a file of its own has no checksum.
+        """
         length = max(0, place.raw_length - start if length < 0 else min(length, place.raw_length - start))
         if place.spool:
             return self._read(place.spool, start, length)
-        return self._read(place.segment, place.offset + _HEADER.size + place.document_length + start, length)
+        return self._octets(place, place.document_length + start, length)
 
     def whole(self, place: RecordPlace) -> bool:
         """Whether the record is there as it was written; reads all of it but for a raw mail in a file of its own."""
+        if place.spool and self._sizes.get(place.spool) != place.raw_length:
+            return False
         try:
-            header = self._read(place.segment, place.offset, _HEADER.size)
-            document = self.read_document(place)
-            inner = b"" if place.spool else self.read_raw(place)
-            if place.spool and self._sizes.get(place.spool) != place.raw_length:
-                return False
+            self._check(place)
         except StoreError:
             return False
-        return header == _HEADER.pack(_MAGIC, len(document), len(inner), crc32(inner, crc32(document)))
+        return True
+
+    def _octets(self, place: RecordPlace, start: int, length: int) -> bytes:
+        """Octets behind the header of a record, all of which has been checked. Raises StoreError."""
+        start += _HEADER.size
+        if place.end - place.offset <= _WHOLE_BYTES:
+            return self._check(place)[start : start + length]
+        key = place.segment, place.offset
+        if key not in self._checked:
+            self._check(place)
+            if len(self._checked) >= _MAX_CHECKED:
+                self._checked.clear()
+            self._checked.add(key)
+        return self._read(place.segment, place.offset + start, length)
+
+    def _check(self, place: RecordPlace) -> bytes:
+        """Return the record's first octets, up to 1 MiB, where all of it is as it was written. Raises StoreError."""
+        first = self._read(place.segment, place.offset, min(_WHOLE_BYTES, place.end - place.offset))
+        checksum = crc32(memoryview(first)[_HEADER.size :])
+        for offset in range(place.offset + _WHOLE_BYTES, place.end, _WHOLE_BYTES):
+            checksum = crc32(self._read(place.segment, offset, min(_WHOLE_BYTES, place.end - offset)), checksum)
+        inner = 0 if place.spool else place.raw_length
+        if first[: _HEADER.size] != _HEADER.pack(_MAGIC, place.document_length, inner, checksum):
+            raise StoreError(f"segment {place.segment} is damaged: the mail at {place.offset} is not what was written")
+        return first
 
     def _read(self, number: int, offset: int, length: int) -> bytes:
         try:
@@ -271,6 +299,7 @@ class Segments:
 
     def _drop(self, number: int) -> None:
         self._sizes.pop(number, None)
+        self._checked = {key for key in self._checked if key[0] != number}
         if number == self._current:
             self._close_writing()
         descriptor = self._readable.pop(number, -1)

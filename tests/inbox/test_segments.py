@@ -131,6 +131,31 @@ def test_a_changed_record_is_not_whole(tmp_path: Path, at: int) -> None:
         file.seek(at)
         file.write(bytes([octet[0] ^ 1]))
     assert not segments.whole(place)
+    for read in (segments.read_document, segments.read_raw):
+        with pytest.raises(StoreError, match=r"^segment 1 is damaged: the mail at 0 is not what was written$"):
+            read(place)
+    segments.close()
+
+
+@pytest.mark.parametrize("at", [0, HEADER_BYTES, HEADER_BYTES + 2, 1024 * 1024, 3_000_000])
+def test_a_large_record_is_checked_when_it_is_read_first(tmp_path: Path, at: int) -> None:
+    segments = Segments(str(tmp_path))
+    good, bad = segments.append([Record(b"{}", b"x" * 3_000_000)] * 2)
+    with open(tmp_path / "0000000001.segment", "r+b") as file:
+        file.seek(bad.offset + at)
+        file.write(b"?")
+    for read in (segments.read_document, lambda place: segments.read_raw(place, 5, 10)):
+        with pytest.raises(StoreError, match=r"^segment 1 is damaged: the mail at 3000022 is not what was written$"):
+            read(bad)
+    assert (segments.read_document(good), segments.read_raw(good, 2_999_990)) == (b"{}", b"x" * 10)
+    assert (segments.whole(good), segments.whole(bad)) == (True, False)
+    segments.drop(1)
+    (again,) = segments.append([Record(b"{}", b"y" * 3_000_000)])
+    with open(tmp_path / "0000000001.segment", "r+b") as file:
+        file.seek(at)
+        file.write(b"?")
+    with pytest.raises(StoreError, match=r"^segment 1 is damaged: the mail at 0 "):
+        segments.read_raw(again)
     segments.close()
 
 
