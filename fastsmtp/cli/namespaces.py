@@ -122,7 +122,7 @@ def ledger(client: InboxClient, namespace: str | None, as_json: bool) -> None:
 def _ledger_lines(document: Mapping[str, Any]) -> list[str]:
     sessions, store = document["sessions"], document["store"]
     lines = [
-        _equation("begun", sessions, ("accepted", "refused", "aborted", "in_flight")),
+        _equation("begun", sessions, ("accepted", "refused", "aborted", "moved", "in_flight")),
         _equation("accepted", store, ("stored", "counted_only", "dropped")),
         _equation("stored", store, ("present", "deleted", "evicted", "expired")),
     ]

@@ -13,4 +13,5 @@ class InboxAssignment(msgspec.Struct, frozen=True):
     config: Config
     directory: str  # of the store, "" = in memory
     link_fd: int  # Unix socket for SMTP processes, which listens
+    again: bool  # an inbox process of this server was there before, and ended
     http_fd: int  # socket of the API, which listens, -1 = none

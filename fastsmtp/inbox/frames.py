@@ -8,6 +8,7 @@
 | counts   | SMTP  | none                                   | JSON: a `Counts`                                         |
 
 Numbers say which mail a verdict is about; they are the sender's and recur after 2^32.
+Negative ones are those of counts.
 """
 
 from __future__ import annotations
@@ -73,11 +74,19 @@ class Gauges(msgspec.Struct, frozen=True):
     waiting: int = 0
 
 
-class Counts(msgspec.Struct, frozen=True):
-    """What happened since the last such frame, by namespace and event; and mails that were refused after all."""
+class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What happened since the last such frame, by namespace and event; and mails that were refused after all.
+
+    The first frame of a connection has `process`, which names the sender, and `open`: what is in flight in it, but for
+    what it has told, or will, in frames that it does not know to be committed.
+    """
 
     events: dict[str, dict[str, int]] = {}
     withdrawn: list[str] = []
+    number: int = 0  # of `events`; they grow, and a verdict says the negative one
+    process: str = ""
+    open: dict[str, int] = {}
+    left: bool = False  # nothing comes any more
     listening: ListeningReport | None = None  # where that has changed
     gauges: Gauges | None = None  # likewise
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 import orjson
 
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox.documents import Octets
+from fastsmtp.inbox.ledger import Entries, Report, Sender
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
 from fastsmtp.inbox.rows import NUMBERS
 from fastsmtp.inbox.segments import Record, RecordPlace
@@ -34,13 +35,28 @@ class Arrival(NamedTuple):
     summary: dict[str, Any]
     counted: bool = False  # it is counted only, whatever its namespaces keep
     loaded: dict[str, Any] | None = None  # the payload read, where that takes long
+    sender: Sender | None = None  # where it came by SMTP
 
     @classmethod
     def to_be_counted(
-        cls, uuid: str, namespaces: tuple[str, ...], received_at: int, outcome: str, octets: int
+        cls,
+        uuid: str,
+        namespaces: tuple[str, ...],
+        received_at: int,
+        outcome: str,
+        octets: int,
+        sender: Sender | None = None,
     ) -> Arrival:
         """Return a mail of which nothing but its size is known."""
-        return cls(uuid, namespaces, received_at, outcome, b"", b"", octets, {}, counted=True)
+        return cls(uuid, namespaces, received_at, outcome, b"", b"", octets, {}, counted=True, sender=sender)
+
+    @property
+    def octets(self) -> int:
+        """How many are to be written."""
+        return len(self.payload) + (0 if isinstance(self.raw, str) else len(self.raw))
+
+
+Coming: TypeAlias = "Arrival | Report"
 
 
 class Filed(NamedTuple):
@@ -68,15 +84,22 @@ def reason_of(filed: list[Filed] | StoreError) -> str:
 class Group:
     """Mails that are committed together: appended to the segments, then inserted in one transaction."""
 
-    def __init__(self, store: Store, arrivals: Sequence[Arrival]) -> None:
+    def __init__(self, store: Store, coming: Sequence[Coming]) -> None:
         self._store = store
-        self._arrivals = arrivals
+        self._coming = coming
+        self._arrivals = [mail for mail in coming if isinstance(mail, Arrival)]
+        self.entries = Entries(store.ledger)  # of the ledger
         self._places: list[RecordPlace] = []
         self.filed: list[list[Filed]] = []
         self._rows: list[tuple[Any, ...]] = []
         self._recipients: list[tuple[int, str, int]] = []
         self._touched: dict[int, tuple[Namespace, int, bytes]] = {}
         self._made: list[str] = []
+
+    @property
+    def names(self) -> set[str]:
+        """The namespaces of the mails."""
+        return {name for mail in self._arrivals for name in mail.namespaces}
 
     def append(self) -> None:
         """Raises OSError."""
@@ -86,9 +109,13 @@ class Group:
     def insert(self) -> None:
         """Raises sqlite3.Error."""
         known, places = self._find_known(), iter(self._places)
-        for mail in self._arrivals:
+        for mail in self._coming:
+            if isinstance(mail, Report):
+                self.entries.enter(mail)
+                self.filed.append([])
+                continue
             if mail.counted:
-                self.filed.append([self._count(mail, name) for name in mail.namespaces])
+                self.filed.append(self._count_once(mail))
                 continue
             place, filed = next(places), known.get(mail.uuid)
             if filed is None:
@@ -100,6 +127,7 @@ class Group:
             connection.executemany(f"INSERT INTO mails VALUES (NULL{', ?' * 15})", self._rows)
             connection.executemany("INSERT OR IGNORE INTO recipients VALUES (?, ?, ?)", self._recipients)
         self._store.write_counters(space for space, _seq, _counters in self._touched.values())
+        self.entries.write(self._store.connection)
 
     def _find_known(self) -> dict[str, list[Filed]]:
         """Where mails are already, by uuid: one comes again where its first acknowledgement was lost."""
@@ -111,6 +139,12 @@ class Group:
                 if number in by_id:
                     known.setdefault(uuid, []).append(Filed(by_id[number], seq, known=True))
         return known
+
+    def _count_once(self, mail: Arrival) -> list[Filed]:
+        """Count a mail in its namespaces; one that comes again is counted there already."""
+        if self.entries.is_counted(mail.sender):
+            return [Filed(self._store.namespaces.get(name), 0, known=True) for name in mail.namespaces]
+        return [self._count(mail, name) for name in mail.namespaces]
 
     def _count(self, mail: Arrival, name: str) -> Filed:
         """Count a mail in a namespace, unless that refuses it."""
@@ -145,12 +179,18 @@ class Group:
         """Count the arrival of a mail in a namespace; return that, and why the mail is refused, "" where it is not."""
         namespace = self._touch(name)
         if namespace is None:
+            self.entries.turn_away(mail.sender, name)
             return None, self._store.limit.reason
         namespace.used_at = max(namespace.used_at, mail.received_at)  # of an import, it may be years ago
         if mail.outcome == ACCEPTED and namespace.settings.on_quota == "refuse" and not namespace.room_for(mail.size):
             namespace.counters.count_arrival("refused")
+            self.entries.turn_away(mail.sender, name)
             return namespace, f"namespace {name} is full"
         namespace.counters.count_arrival(mail.outcome)
+        if mail.outcome == ACCEPTED:
+            self.entries.accept(mail.sender, name)
+        elif mail.sender is None:
+            self.entries.turn_away(None, name)
         return namespace, ""
 
     def _touch(self, name: str) -> Namespace | None:

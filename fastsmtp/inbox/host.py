@@ -161,7 +161,7 @@ class InboxHost:
                 raise
         caller = self._caller = AsyncRPCClient()
         await asyncio.get_running_loop().create_unix_connection(lambda: caller, sock=ours)
-        assignment = InboxAssignment(self._config, self._store, self._link.fileno(), http_fd)
+        assignment = InboxAssignment(self._config, self._store, self._link.fileno(), self._keeping is not None, http_fd)
         try:
             self.url = await caller.call("inbox.Start", assignment, str)
         except CallError as error:

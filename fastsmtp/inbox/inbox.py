@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -19,10 +19,10 @@ from fastsmtp.errors import FastSMTPError, StoreError
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen
 from fastsmtp.inbox.frames import Gauges
-from fastsmtp.inbox.group import Arrival, Filed
-from fastsmtp.inbox.ledger import Ledger
+from fastsmtp.inbox.group import Arrival, Coming, Filed
+from fastsmtp.inbox.ledger import Report, make_ledger
 from fastsmtp.inbox.names import Cursor
-from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceSettings
+from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
 from fastsmtp.inbox.ports import Ports
 from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.search import Slice, load_mail, search, search_all
@@ -49,7 +49,6 @@ class Inbox:
         self._thread: Final = StoreThread(store, self._on_committed, log)
         self.watchers: Final = Watchers()
         self.events: Final = Events()
-        self.ledger: Final = Ledger(store.namespaces.__contains__)
         self.ports: Final = Ports(log)
         self.gauges: Final[dict[object, Gauges]] = {}  # of the SMTP processes that are connected
         self._withdrawing: asyncio.Future[None] | None = None
@@ -97,9 +96,32 @@ class Inbox:
         """Commit a mail; `answer` is called once it is visible, or with the StoreError, never from within this call."""
         self._thread.commit(arrival, answer)
 
-    def _on_committed(self, arrivals: list[Arrival], filed: list[list[Filed]]) -> None:
+    def tell(self, report: Report, answer: Answer = lambda _filed: None) -> None:
+        """Commit what an SMTP process has told for the ledger; see `file`."""
+        self._thread.tell(report, answer)
+
+    async def leave_processes(self, still_there: Collection[str] = ()) -> None:
+        """SMTP processes that the ledger knows are gone, but for these: nothing is in flight in them any more."""
+        for process in self._store.ledger.books.keys() - set(still_there):
+            self.tell(Report(process, left=True))
+        await self._thread.settle()
+
+    async def ledger(self, namespace: Namespace | None = None) -> dict[str, Any]:
+        """Return the ledger of a namespace or of all, as `make_ledger` has it, with all that was told until now."""
+        await self._thread.settle()
+        name = None if namespace is None else namespace.name
+        return await self.run(lambda store: _ledger(store, name))
+
+    def told(self, namespace: Namespace) -> dict[str, int]:
+        """Return what SMTP processes have told of a namespace, as far as it is committed, and what is in flight."""
+        ledger = self._store.ledger
+        return {**ledger.of(namespace.name), "in_flight": ledger.in_flight(namespace.name)[0]}
+
+    def _on_committed(self, coming: list[Coming], filed: list[list[Filed]]) -> None:
         self._forget_evicted()
-        for arrival, places in zip(arrivals, filed, strict=True):
+        for arrival, places in zip(coming, filed, strict=True):
+            if isinstance(arrival, Report):
+                continue
             for place in places:
                 if place.namespace is not None and place.seq and not place.known:
                     self._told[place.namespace.id] = place.seq
@@ -113,13 +135,13 @@ class Inbox:
             committed = Committed(place.seq, arrival.received_at, mail)
             self.watchers.tell(namespace.id, committed, addresses(arrival.summary))
 
-    def withdraw(self, uuids: Sequence[str]) -> None:
+    def withdraw(self, uuids: Sequence[str], process: str = "") -> None:
         """These mails were refused after all, though they may have been committed: their clients were told no."""
-        self._withdrawing = asyncio.ensure_future(self._withdraw(uuids))
+        self._withdrawing = asyncio.ensure_future(self._withdraw(uuids, process))
 
-    async def _withdraw(self, uuids: Sequence[str]) -> None:
+    async def _withdraw(self, uuids: Sequence[str], process: str) -> None:
         await self._thread.settle()  # one of them may wait to be committed
-        for row in await self.run(lambda store: store.withdraw(uuids)):
+        for row in await self.run(lambda store: store.withdraw(uuids, process)):
             namespace = self._store.by_id.get(row.namespace)
             if namespace is not None:
                 self.events.on_deleted(row, namespace)
@@ -155,7 +177,6 @@ class Inbox:
 
     def _forget(self, namespace: Namespace) -> None:
         self._told.pop(namespace.id, None)
-        self.ledger.forget(namespace.name)
         self.watchers.end(namespace.id)
         self.events.on_ended(namespace)
         self.ports.forget(namespace.name)
@@ -311,6 +332,15 @@ class Inbox:
             if part.following is None:
                 return
             after = part.following
+
+
+def _ledger(store: Store, name: str | None) -> dict[str, Any]:
+    ledger = store.ledger
+    if name is None:
+        return make_ledger(ledger.of_all(), ledger.in_flight(), store.totals())
+    namespace = store.namespaces.get(name)
+    counters = NamespaceCounters() if namespace is None else namespace.counters
+    return make_ledger(ledger.of(name), ledger.in_flight(name), counters)
 
 
 class _Observation:

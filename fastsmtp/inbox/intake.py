@@ -20,7 +20,6 @@ from fastsmtp.errors import FastSMTPError, StoreError
 from fastsmtp.inbox.arrival import arrival_steps
 from fastsmtp.inbox.group import Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import ACCEPTED, BEGUN
 from fastsmtp.inbox.namespaces import ACCEPTED as OUTCOME
 from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.system.timeslices import in_slices
@@ -86,8 +85,6 @@ class Intake:
         wrong = reason_of(await asyncio.shield(answered))
         if wrong:
             raise StoreError(wrong)
-        for event in (BEGUN, ACCEPTED):
-            self.inbox.ledger.add(namespace, event, 1)
         return email.uuid
 
     async def _captured(self, octets: bytes, envelope: Envelope, remote_addr: str) -> Email:

@@ -1,6 +1,7 @@
 """The way from an SMTP process to the inbox: one connection with many mails in flight, made again where it breaks.
 
-A mail whose acknowledgement was lost is sent again after a reconnect; the inbox knows it by its uuid.
+A mail whose acknowledgement was lost is sent again after a reconnect; the inbox knows it by its uuid. So are reports
+for the ledger, which it knows by their numbers.
 
 What is written and not acknowledged has a limit: `window` octets, and one mail more. Other mails wait here, at
 most `patience_s`, and their sessions with them: backpressure counts them. However many mails are refused while the
@@ -13,6 +14,8 @@ wait, and large ones, have none. What there is of it is told to `on_json`.
 from __future__ import annotations
 
 import asyncio
+import secrets
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
@@ -98,8 +101,12 @@ class Link:
         self._writing: asyncio.Handle | None = None  # of what waits
         self._blocked = False  # the inbox reads nothing at the moment
         self._withdrawn: list[str] = []
+        self._withdrawn_before: deque[str] = deque(maxlen=MAX_NAMES)  # told again: the inbox may have been killed then
+        self._process = secrets.token_hex(16)
+        self._report = 0  # the number of the last report for the ledger
+        self._reports: dict[int, dict[str, dict[str, int]]] = {}  # those that are not acknowledged, the oldest first
         self._events: dict[str, dict[str, int]] = {}  # not told yet, by namespace
-        self._open: dict[str, int] = {}  # mails that have begun and not ended, by namespace
+        self._open: dict[str, int] = {}  # mails that have begun and not ended, by namespace, as the inbox knows
         self._flushing: asyncio.Handle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -225,12 +232,6 @@ class Link:
         known = namespace in self._events or len(self._events) < MAX_NAMES
         events = self._events.setdefault(namespace if known else "", {})
         events[event] = events.get(event, 0) + step
-        if event == BEGUN or event in ENDS:
-            left = self._open.get(namespace, 0) + (step if event == BEGUN else -step)
-            if left:
-                self._open[namespace] = left
-            else:
-                self._open.pop(namespace, None)
         if self._flushing is None:
             self._flushing = self._loop.call_later(0.02, self._flush_counts)
 
@@ -243,8 +244,31 @@ class Link:
 
     def _write_counts(self, transport: asyncio.Transport) -> None:
         if self._events or self._withdrawn:
-            transport.write(counts_frame(Counts(self._events, self._withdrawn)))
+            number = 0
+            if self._events:
+                number = self._report = self._report + 1
+                self._reports[number] = self._events
+            transport.write(counts_frame(Counts(self._events, self._withdrawn, number)))
+            self._withdrawn_before += self._withdrawn
             self._events, self._withdrawn = {}, []
+
+    def _on_reported(self, number: int, wrong: str) -> None:
+        """A report is committed; or it is not, and told again with what has come since."""
+        events = self._reports.pop(number, {})
+        for namespace, counted in events.items():
+            for event, step in counted.items():
+                if wrong:
+                    mine = self._events.setdefault(namespace, {})
+                    mine[event] = mine.get(event, 0) + step
+                elif event == BEGUN or event in ENDS:
+                    self._count_open(namespace, step if event == BEGUN else -step)
+
+    def _count_open(self, namespace: str, step: int) -> None:
+        left = self._open.get(namespace, 0) + step
+        if left:
+            self._open[namespace] = left
+        else:
+            self._open.pop(namespace, None)
 
     def close(self) -> None:
         """Refuse what is not acknowledged, and close."""
@@ -253,13 +277,16 @@ class Link:
         for task in (self._sweeping, self._connecting):
             if task is not None:
                 task.cancel()
-        if self._transport is not None:
-            self._transport.close()
         self._refuse(list(self._sent), "the server stops")
+        if self._transport is not None:
+            if self._blocks is None:
+                self._transport.write(counts_frame(Counts(left=True)))
+            self._transport.close()
 
     def _sweep(self) -> None:
         self._sweeping = self._loop.call_later(1.0, self._sweep)
         self._tell_gauges()
+        self._flush_counts()  # what could not be committed
         now = self._loop.time()
         overdue = [number for number, sent in self._sent.items() if sent.deadline <= now]
         if overdue:
@@ -287,12 +314,13 @@ class Link:
         await self._loop.create_unix_connection(lambda: _Connection(self), self._path)
 
     def on_connected(self, transport: asyncio.Transport) -> None:
-        """There is a connection: what is not acknowledged is sent again, and what is in flight begins again."""
+        """There is a connection: what is not acknowledged is sent again."""
         self._transport = transport
         self._gauges = Gauges()
-        for namespace, count in self._open.items():
-            events = self._events.setdefault(namespace, {})
-            events[BEGUN] = count + sum(events.get(event, 0) for event in ENDS)
+        hello = Counts(withdrawn=list(self._withdrawn_before), process=self._process, open=self._open)
+        transport.write(counts_frame(hello))
+        for number, events in self._reports.items():
+            transport.write(counts_frame(Counts(events, number=number)))
         self._flush_counts()
         self._waiting = dict.fromkeys(self._sent)
         self._write_waiting()
@@ -300,6 +328,9 @@ class Link:
     def on_verdicts(self, verdicts: list[tuple[int, str]]) -> None:
         """The inbox told what became of mails."""
         for number, wrong in verdicts:
+            if number < 0:
+                self._on_reported(-number, wrong)
+                continue
             octets, json = self._written.pop(number, (0, 0))
             self._in_flight -= octets
             self._json -= json

@@ -16,11 +16,13 @@ from fastsmtp.inbox.arrival import arrival_steps
 from fastsmtp.inbox.frames import Counts, LinkDecoder, MailFrame, Orders, orders_frame, verdicts_frame
 from fastsmtp.inbox.group import Arrival, Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import Reporter
+from fastsmtp.inbox.ledger import Report
 from fastsmtp.system.loopdelay import BUSY_S, LoopDelay
 from fastsmtp.system.timeslices import TimeSlices
 
 _BACKLOG: Final = 256
+_LEFT_S: Final = 2.0  # after which a process whose connection broke does not come back
+_RETURN_S: Final = 15.0  # after which processes that an inbox knew which was killed do not come back
 
 
 class LinkServer:
@@ -33,11 +35,16 @@ class LinkServer:
         self.loop_delay: Final = loop_delay
         self.slices: Final = TimeSlices(asyncio.get_running_loop())
         self._connections: set[_Connection] = set()
+        self._leaving: dict[str, asyncio.TimerHandle] = {}  # processes whose connection broke
+        self._settling: asyncio.Future[None] | None = None
+        self._returning: asyncio.TimerHandle | None = None
+        self._closing = False
         self._server: asyncio.AbstractServer | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections at a bound Unix socket."""
         loop = asyncio.get_running_loop()
+        self._returning = loop.call_later(_RETURN_S, self._settle)
         self._server = await loop.create_unix_server(lambda: _Connection(self), sock=listener, backlog=_BACKLOG)
 
     def __len__(self) -> int:
@@ -48,11 +55,34 @@ class LinkServer:
         self._connections.add(connection)
 
     def remove(self, connection: _Connection) -> None:
-        """A process is gone."""
+        """A connection is gone, and its process, if it does not come back."""
         self._connections.discard(connection)
+        if connection.process and not self._closing:
+            self._leaving[connection.process] = asyncio.get_running_loop().call_later(
+                _LEFT_S, self.leave, connection.process
+            )
+
+    def enter(self, process: str) -> None:
+        """A process has said which one it is."""
+        leaving = self._leaving.pop(process, None)
+        if leaving is not None:
+            leaving.cancel()
+
+    def leave(self, process: str) -> None:
+        """A process is gone: nothing is in flight in it any more."""
+        self.enter(process)
+        self.inbox.tell(Report(process, left=True))
+
+    def _settle(self) -> None:
+        there = {connection.process for connection in self._connections}
+        self._settling = asyncio.ensure_future(self.inbox.leave_processes({*there, *self._leaving}))
 
     async def close(self) -> None:
-        """Take nothing more."""
+        """Take nothing more. What is in flight in processes that are there still is known to the next inbox."""
+        self._closing = True
+        for timer in (self._returning, *self._leaving.values()):
+            if timer is not None:
+                timer.cancel()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
@@ -68,7 +98,7 @@ class _Connection(asyncio.Protocol):
         self._reading = 0  # large mails that are not filed yet
         self._withdrawn: list[str] = []  # perhaps one of them
         self._transport: asyncio.Transport | None = None
-        self._reporter = Reporter(server.inbox.ledger)
+        self.process = ""  # which one it is
         self._verdicts: list[tuple[int, str]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,7 +124,6 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._reporter.end()
         self._server.inbox.gauges.pop(self, None)
         self._server.remove(self)
         self._server.inbox.ports.remove(self)
@@ -104,7 +133,13 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def _on_counts(self, counts: Counts) -> None:
-        self._reporter.report(counts.events)
+        if counts.process:
+            self.process = counts.process
+            self._server.enter(self.process)
+            self._server.inbox.tell(Report(self.process, open=counts.open))
+        if counts.number:
+            report = Report(self.process, counts.number, counts.events)
+            self._server.inbox.tell(report, functools.partial(self._on_filed, -counts.number))
         if counts.listening is not None:
             said = counts.listening
             self._server.inbox.ports.on_listening(self, said.number, said.wrong, said.addresses)
@@ -112,10 +147,13 @@ class _Connection(asyncio.Protocol):
             self._server.inbox.gauges[self] = counts.gauges
         self._withdrawn += counts.withdrawn
         self._withdraw()
+        if counts.left and self.process:
+            process, self.process = self.process, ""
+            self._server.leave(process)
 
     def _withdraw(self) -> None:
         if self._withdrawn and not self._reading:
-            self._server.inbox.withdraw(self._withdrawn)
+            self._server.inbox.withdraw(self._withdrawn, self.process)
             self._withdrawn = []
 
     def _on_mail(self, mail: MailFrame) -> None:
@@ -123,7 +161,8 @@ class _Connection(asyncio.Protocol):
         names = tuple(head.namespaces)
         if head.counted is not None:
             counted = head.counted
-            arrival = Arrival.to_be_counted(counted.uuid, names, head.received_at, head.outcome, counted.size)
+            sender = self.process, mail.number
+            arrival = Arrival.to_be_counted(counted.uuid, names, head.received_at, head.outcome, counted.size, sender)
             self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
             return
         made = arrival_steps(mail.payload, head.spool or mail.raw, names, head.received_at, head.outcome)
@@ -145,7 +184,8 @@ class _Connection(asyncio.Protocol):
             self._reading -= 1
             return False
         self._reading -= 1
-        self._server.inbox.file(arrival, functools.partial(self._on_filed, number))
+        sent = arrival._replace(sender=(self.process, number))
+        self._server.inbox.file(sent, functools.partial(self._on_filed, number))
         self._withdraw()
         seconds = monotonic() - began
         if seconds > BUSY_S and loop_delay is not None:

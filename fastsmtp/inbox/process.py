@@ -98,6 +98,8 @@ class InboxProcess:
         assert settings is not None
         store = open_store(assignment.directory, log, settings.durability, settings.retention.max_namespaces)
         inbox = self._inbox = Inbox(store, log)
+        if not assignment.again:
+            await inbox.leave_processes()
         await inbox.put("default")
         inbox.restore_ports()
         self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())

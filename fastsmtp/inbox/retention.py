@@ -37,6 +37,7 @@ class Retention:
         self._settings: Final = settings
         self._log: Final = log
         self._clock_ms: Final = clock_ms
+        self._indexed = False  # so that old mails are found at once
 
     async def run(self) -> None:
         """Look once a second, for ever."""
@@ -52,8 +53,8 @@ class Retention:
     async def enforce(self) -> None:
         """Delete all that is beyond a limit now. Raises StoreError."""
         await self._end_unused()
+        await self._expire()
         for namespace in self._inbox.namespaces():
-            await self._expire(namespace)
             await self._keep_quota(namespace)
         await self._keep_mails()
         while await self._inbox.run(lambda store: store.purge(_SLICE)):
@@ -67,16 +68,20 @@ class Retention:
             if ttl_s and namespace.name != DEFAULT and namespace.used_at + ttl_s * 1000 < now:
                 await self._inbox.end(namespace.name)
 
-    async def _expire(self, namespace: Namespace) -> None:
+    async def _expire(self) -> None:
+        """All namespaces at once: most of the time there is nothing, and one look at an index says so."""
         if not self._settings.max_age_s:
             return
-        oldest = self._clock_ms() - self._settings.max_age_s * 1000
+        oldest = round(self._clock_ms() - self._settings.max_age_s * 1000)
 
         def expire(store: Store) -> bool:
-            rows = [row for row in store.oldest(namespace, _SLICE) if row.received_at < oldest]
+            rows = store.received_before(oldest, _SLICE)
             store.delete(rows, "expired")
             return len(rows) == _SLICE
 
+        if not self._indexed:
+            await self._inbox.run(Store.index_times)
+            self._indexed = True
         while await self._inbox.run(expire):
             pass
 

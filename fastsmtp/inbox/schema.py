@@ -57,6 +57,11 @@ CREATE TABLE recipients (
 CREATE TABLE counters (id INTEGER PRIMARY KEY CHECK (id = 0), counters TEXT NOT NULL);
 INSERT INTO counters VALUES (0, '{}');
 """
+# What SMTP processes have told, by name of namespace, and what is known of each of them. Stores of before have neither.
+_LEDGER_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS sessions (name TEXT PRIMARY KEY, events TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS processes (process TEXT PRIMARY KEY, book TEXT NOT NULL) WITHOUT ROWID;
+"""
 
 
 def connect(path: str, *, sync: bool) -> sqlite3.Connection:
@@ -78,6 +83,7 @@ def connect(path: str, *, sync: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size=-16384")
         if not known:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT")
+        connection.executescript(_LEDGER_TABLES)
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):

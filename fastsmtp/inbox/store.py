@@ -17,7 +17,9 @@ import msgspec
 import orjson
 
 from fastsmtp.errors import CrowdedError, StoreError
-from fastsmtp.inbox.group import Arrival, Filed, Group
+from fastsmtp.inbox.group import Coming, Filed, Group
+from fastsmtp.inbox.ledger import ACCEPTED as SESSION_ACCEPTED
+from fastsmtp.inbox.ledger import BEGUN, OTHERS, Entries, Ledger
 from fastsmtp.inbox.names import new_epoch
 from fastsmtp.inbox.namespacelimit import NamespaceLimit
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings, now_ms, to_json
@@ -61,6 +63,7 @@ class Store:
             self.by_id: dict[int, Namespace] = {}  # the live ones by row
             self.ended = NamespaceCounters()  # of namespaces that are no more, so that nothing is missing in the sum
             self._load()
+            self.ledger = self._load_ledger()
             self.recovered = recover(self)  # mails that were dropped because their octets were not there
         except (OSError, sqlite3.Error) as error:
             self.connection.close()
@@ -119,21 +122,35 @@ class Store:
         (counters,) = self.connection.execute("SELECT counters FROM counters").fetchone()
         self.ended = msgspec.json.decode(counters, type=NamespaceCounters)
 
+    def _load_ledger(self) -> Ledger:
+        """What has no ledger yet was written by an earlier version: all of it came once."""
+        ledger = Ledger(self.namespaces.__contains__)
+        ledger.load(self.connection)
+        if not ledger.events:
+            entries = Entries(ledger)
+            for name, counters in [(OTHERS, self.ended), *((one.name, one.counters) for one in self.by_id.values())]:
+                for event in (BEGUN, SESSION_ACCEPTED) if counters.accepted else ():
+                    entries.add(name, event, counters.accepted)
+            self.transact(lambda: entries.write(self.connection))
+            entries.install()
+        return ledger
+
     def _add(self, namespace: Namespace) -> None:
         self.namespaces[namespace.name] = self.by_id[namespace.id] = namespace
 
     # commit
 
-    def commit(self, arrivals: Sequence[Arrival]) -> list[list[Filed]]:
-        """Make all these mails durable, and return where each is filed.
+    def commit(self, arrivals: Sequence[Coming]) -> list[list[Filed]]:
+        """Make all these mails durable, and what SMTP processes have told; return where each is filed.
 
         A mail whose uuid is there already is not filed twice. Raises StoreError; then none of them is filed.
         """
         group = Group(self, arrivals)
         try:
-            self._make_room({name for mail in arrivals for name in mail.namespaces if name not in self.namespaces})
+            self._make_room({name for name in group.names if name not in self.namespaces})
             group.append()
             self.transact(group.insert)
+            group.entries.install()
         except (OSError, sqlite3.Error, OverflowError) as error:
             group.undo()
             raise StoreError(f"mails cannot be stored: {_reason(error)}") from None
@@ -214,8 +231,13 @@ class Store:
                 self.ended.add(namespace.counters)
             self.write_counters(namespaces)
             self.connection.execute("UPDATE counters SET counters = ?", (to_json(self.ended),))
+            entries.write(self.connection)
 
+        entries = Entries(self.ledger)
+        for namespace in namespaces:
+            entries.forget(namespace.name)
         self._counting(namespaces, work)
+        entries.install()
         for namespace in namespaces:
             del self.namespaces[namespace.name], self.by_id[namespace.id]
 
@@ -375,20 +397,23 @@ class Store:
             self._counting(self._spaces(rows), lambda: self.delete_rows(rows, why))
             self._drop_unused(rows)
 
-    def withdraw(self, uuids: Sequence[str]) -> list[Row]:
-        """Count these mails as refused, where they are; return the rows that were accepted before."""
+    def withdraw(self, uuids: Sequence[str], process: str = "") -> list[Row]:
+        """Count mails of an SMTP process as refused, where they are; return the rows that were accepted before."""
         rows = []
         for uuid in uuids:
             sql = f"SELECT {COLUMNS} FROM mails WHERE uuid = ?"
             rows += self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (uuid,))])  # noqa: B023
         rows = [row for row in rows if row.outcome == ACCEPTED and self.is_present(row)]
         if rows:
-            self._counting(self._spaces(rows), lambda: self._withdraw(rows))
+            entries = Entries(self.ledger)
+            self._counting(self._spaces(rows), lambda: self._withdraw(rows, process, entries))
+            entries.install()
         return rows
 
-    def _withdraw(self, rows: Sequence[Row]) -> None:
+    def _withdraw(self, rows: Sequence[Row], process: str, entries: Entries) -> None:
         for row in rows:
             counters = self.by_id[row.namespace].counters
+            entries.withdraw(process, self.by_id[row.namespace].name)
             counters.stored -= 1
             counters.accepted -= 1
             counters.refused += 1
@@ -400,6 +425,7 @@ class Store:
         self.connection.executemany(
             "UPDATE mails SET outcome = ? WHERE id = ?", [(NUMBERS[_WITHDRAWN], row.id) for row in rows]
         )
+        entries.write(self.connection)
         self.write_counters(self._spaces(rows))
 
     def delete_rows(self, rows: Sequence[Row], why: str) -> None:
@@ -470,6 +496,17 @@ class Store:
         if len(rows) < limit:
             self.segments.drop(number)
         return len(rows) == limit
+
+    def index_times(self) -> None:
+        """Make `received_before` quick; mails cost a little more from then on."""
+        self._guarded(
+            lambda: self.connection.execute("CREATE INDEX IF NOT EXISTS mails_received ON mails (received_at)")
+        )
+
+    def received_before(self, time_ms: int, limit: int = _SLICE) -> list[Row]:
+        """Return mails of all namespaces that are older, a row for each namespace, the oldest first."""
+        sql = f"SELECT {COLUMNS} FROM mails WHERE received_at < ? ORDER BY received_at LIMIT ?"
+        return self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (time_ms, limit))])
 
     def oldest_of_all(self, limit: int = _SLICE) -> list[Row]:
         """Return the oldest mails of all namespaces, a row for each namespace."""

@@ -15,12 +15,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import StoreError
-from fastsmtp.inbox.group import Arrival, Filed
+from fastsmtp.inbox.group import Arrival, Coming, Filed
+from fastsmtp.inbox.ledger import Report
 from fastsmtp.inbox.store import Store
 
 _GROUP: Final = 500  # mails of one commit
 _GROUP_BYTES: Final = 32 * 1024 * 1024  # octets of one commit, so that a large mail is not waited for by many
 _GATHER_S: Final = 0.005  # for which a group waits for more mails
+_TELL_S: Final = 0.05  # for which reports for the ledger wait for mails
 _MAX_WAL_BYTES: Final = 64 * 1024 * 1024
 
 P = ParamSpec("P")
@@ -35,7 +37,7 @@ class StoreThread:
     def __init__(
         self,
         store: Store,
-        on_committed: Callable[[list[Arrival], list[list[Filed]]], None],
+        on_committed: Callable[[list[Coming], list[list[Filed]]], None],
         log: FilteringBoundLogger,
     ) -> None:
         """`on_committed` is called in the event loop, before the answers, after each group that was committed."""
@@ -43,9 +45,10 @@ class StoreThread:
         self._on_committed = on_committed
         self._log = log
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._waiting: list[tuple[Arrival, Answer]] = []
+        self._waiting: list[tuple[Coming, Answer]] = []
         self._committing: asyncio.Future[Any] | None = None
         self._gathering: asyncio.TimerHandle | None = None  # the group that is waited for
+        self._telling: asyncio.TimerHandle | None = None  # reports that no mail has taken along yet
         self._together = False  # whether the last group had several mails
         self._closing = False
         self._come = self._decided = 0  # mails
@@ -63,6 +66,18 @@ class StoreThread:
         self._come += 1
         if self._committing is None:
             self._begin()
+
+    def tell(self, report: Report, answer: Answer) -> None:
+        """Commit what was told for the ledger, with the next mails, or soon."""
+        self._waiting.append((report, answer))
+        self._come += 1
+        if self._committing is None and self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_S, self._start_telling)
+
+    def _start_telling(self) -> None:
+        self._telling = None
+        if self._committing is None and self._waiting:
+            self._start()
 
     @property
     def waiting(self) -> int:
@@ -90,26 +105,32 @@ class StoreThread:
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
-        group, octets = [], 0
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        group: list[tuple[Coming, Answer]] = []
+        octets = mails = 0
         for arrival, answer in self._waiting[:_GROUP]:
             group.append((arrival, answer))
-            octets += len(arrival.payload) + (0 if isinstance(arrival.raw, str) else len(arrival.raw))
-            if octets >= _GROUP_BYTES:
-                break
+            if isinstance(arrival, Arrival):
+                octets += arrival.octets
+                mails += 1
+                if octets >= _GROUP_BYTES:
+                    break
         del self._waiting[: len(group)]
-        self._together = len(group) > 1
+        self._together = mails > 1
         arrivals = [arrival for arrival, _answer in group]
         loop = asyncio.get_running_loop()
         self._committing = loop.run_in_executor(self._executor, self._commit, arrivals)
         self._committing.add_done_callback(lambda done: self._on_done(group, done))
 
-    def _commit(self, arrivals: list[Arrival]) -> list[list[Filed]]:
+    def _commit(self, arrivals: list[Coming]) -> list[list[Filed]]:
         filed = self._store.commit(arrivals)
         if self._store.wal_bytes() > _MAX_WAL_BYTES:
             self._store.checkpoint()
         return filed
 
-    def _on_done(self, group: list[tuple[Arrival, Answer]], done: asyncio.Future[list[list[Filed]]]) -> None:
+    def _on_done(self, group: list[tuple[Coming, Answer]], done: asyncio.Future[list[list[Filed]]]) -> None:
         self._committing = None
         self._decided += len(group)
         error = done.exception()
@@ -133,7 +154,7 @@ class StoreThread:
     async def close(self) -> None:
         """Commit what waits, then close the store."""
         self._closing = True
-        if self._gathering is not None:
+        if self._waiting and self._committing is None:
             self._start()
         while self._committing is not None:
             await asyncio.wait([self._committing])

@@ -167,7 +167,7 @@ def test_ledger(serving: Serve) -> None:
         assert (result.exit_code, result.output.splitlines()) == (
             0,
             [
-                "begun    3 = 3 accepted + 0 refused + 0 aborted + 0 in flight",
+                "begun    3 = 3 accepted + 0 refused + 0 aborted + 0 moved + 0 in flight",
                 "accepted 3 = 3 stored + 0 counted only + 0 dropped",
                 "stored   3 = 3 present + 0 deleted + 0 evicted + 0 expired",
                 "balanced",

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crashload import CrashLoad, faults
+from apicalls import call
+from crashload import CrashLoad, faults, settled_ledger
 from procs import children_of, descriptors, inbox_of, wait_until_gone
 from servers import Serve, Server
 from waits import wait_until
@@ -66,6 +67,26 @@ def test_what_was_answered_250_outlives_a_killed_server(serve: Serve, tmp_path: 
         fates = load.stop()
     again = serve(settings, worker="accepts.php")
     assert faults(again.inbox, fates) == []
+
+
+def test_mails_that_are_counted_only_are_counted_once_each(server: Server) -> None:
+    """The inbox is killed while they come: what it has counted and not answered is sent again."""
+    call(server, "PUT", "/api/ns/default", {"keep": "count"})
+    with CrashLoad(server.host, server.port) as load:
+        for _ in range(3):
+            seen = load.accepted
+            wait_until(lambda seen=seen: load.accepted >= seen + MAILS)  # type: ignore[misc]
+            killed = inbox_of(server.process.pid)
+            os.kill(killed, signal.SIGKILL)
+            wait_until_gone(killed)
+        seen = load.accepted
+        wait_until(lambda: load.accepted >= seen + MAILS)
+        fates = load.stop()
+    ledger = settled_ledger(server.inbox)
+    count = len(fates.accepted)
+    assert (fates.refused, ledger["balanced"], ledger["store"]["counted_only"]) == (set(), True, count)
+    sessions = {"begun": count, "accepted": count, "refused": 0, "aborted": 0, "moved": 0, "in_flight": 0}
+    assert ledger["sessions"] == sessions
 
 
 def test_two_servers_do_not_share_a_store(serve: Serve, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from fastsmtp.config.settings import RetentionSettings
 from fastsmtp.errors import CrowdedError, StoreError
 from fastsmtp.inbox.group import Filed
 from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.ledger import Report
 from fastsmtp.inbox.namespaces import NamespaceSettings, Quota
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.store import Store
@@ -117,6 +118,26 @@ def test_old_mails_expire(keeping: Callable[..., None]) -> None:
     keeping(work, max_age_s=60.0)
 
 
+def test_old_mails_are_found_wherever_they_are_by_one_query(keeping: Callable[..., None]) -> None:
+    async def work(kept: Kept) -> None:
+        names = [f"n{number}" for number in range(30)]
+        for name in names:
+            await kept.file(name, at=600_000)
+        for at in (600_000, 0, 600_000):  # the one between is an import
+            await kept.file(*names[:2], at=at)
+        kept.now += 61_000
+        assert [await kept.left(name) for name in names[:3]] == [[1, 2, 4], [1, 2, 4], [1]]
+        asked: list[str] = []
+        await kept.inbox.run(lambda store: store.connection.set_trace_callback(asked.append))
+        assert await kept.left("n2") == [1]
+        assert len([statement for statement in asked if "received_at <" in statement]) == 1
+        assert len([statement for statement in asked if "FROM mails" in statement]) < len(names)
+        totals = await kept.inbox.run(Store.totals)
+        assert (totals.expired, totals.present) == (2, 34)
+
+    keeping(work, max_age_s=60.0)
+
+
 def test_unused_namespaces_end(keeping: Callable[..., None]) -> None:
     async def work(kept: Kept) -> None:
         await kept.inbox.put("short", NamespaceSettings(ttl=1.0))
@@ -191,15 +212,15 @@ def test_idle_namespaces_make_room_the_least_recently_used_first(run_loop: Run, 
             await inbox.put(name, NamespaceSettings(listen="127.0.0.1:1" if name == "listens" else ""))
         await kept.file("holds")
         stream = inbox.events.open(inbox.namespace("older"))
-        ledger = inbox.ledger
-        ledger.add("older", "begun", 1)
+        inbox.tell(Report("p", 1, {"older": {"begun": 1}}))
+        assert (await inbox.ledger(inbox.namespace("older")))["sessions"]["begun"] == 1
         with pytest.raises(CrowdedError) as refused:
             await inbox.put("early")
         assert str(refused.value) == CROWDED
         now += 11 * MINUTES
         assert [place.refusal for place in await kept.file("new")] == [""]
         assert [space.name for space in inbox.namespaces()] == ["default", "holds", "listens", "new", "old"]
-        assert (stream.ended, ledger.of("older")) == (True, {})
+        assert (stream.ended, (await inbox.ledger())["sessions"]["begun"]) == (True, 3)
         await inbox.put("newest")
         assert [space.name for space in inbox.namespaces()] == ["default", "holds", "listens", "new", "newest"]
         assert [place.refusal for place in await kept.file("x", "y")] == [CROWDED, CROWDED]

@@ -40,7 +40,7 @@ def test_ten_mails_of_a_namespace(serve: Serve, processes: int) -> None:
     assert [mail["subject"] for mail in listed["mails"]] == ["mail 9", "mail 8", "mail 7"]
     status, ledger = call(server, "GET", "/api/ns/run-1/w3/ledger")
     assert (status, ledger["store"]["present"], ledger["balanced"]) == (200, 10, True)
-    assert ledger["sessions"] == {"begun": 10, "accepted": 10, "refused": 0, "aborted": 0, "in_flight": 0}
+    assert ledger["sessions"] == {"begun": 10, "accepted": 10, "refused": 0, "aborted": 0, "moved": 0, "in_flight": 0}
     assert call(server, "DELETE", "/api/ns/run-1/w3") == (200, {"deleted": ["run-1/w3"]})
     assert call(server, "GET", "/api/ns/run-1/w3/mails")[0] == 404
 
@@ -68,7 +68,7 @@ def test_a_mail_for_one_namespace_too_many_gets_451(serve: Serve) -> None:
         [("default", 0), ("run-1", 2)],
     )
     assert call(server, "PUT", "/api/ns/run-2")[0] == 429
-    ended = {"begun": 3, "accepted": 2, "refused": 1, "aborted": 0, "in_flight": 0}
+    ended = {"begun": 3, "accepted": 2, "refused": 1, "aborted": 0, "moved": 0, "in_flight": 0}
     wait_until(lambda: call(server, "GET", "/api/ledger")[1]["sessions"] == ended)
 
 

@@ -7,7 +7,6 @@ from typing import Final
 from aiohttp import web
 
 from fastsmtp.inbox.api.requests import INBOX, answer
-from fastsmtp.inbox.ledger import make_ledger
 
 _SUMMED: Final = ("connections", "workers", "busy", "waiting")
 
@@ -22,7 +21,6 @@ async def live(request: web.Request) -> web.Response:
     inbox = request.app[INBOX]
     gauges = list(inbox.gauges.values())
     connections, workers, busy, waiting = (sum(getattr(one, name) for one in gauges) for name in _SUMMED)
-    events = inbox.ledger.of_all()
     return answer(
         {
             "processes": len(gauges),
@@ -30,6 +28,6 @@ async def live(request: web.Request) -> web.Response:
             "workers": {"total": workers, "busy": busy, "waiting": waiting},
             "streams": len(inbox.events),
             "waits": len(inbox.watchers),
-            "ledger": await inbox.run(lambda store: make_ledger(events, store.totals())),
+            "ledger": await inbox.ledger(),
         }
     )

@@ -10,7 +10,6 @@ from aiohttp import web
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of, read_document, read_seconds
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.ledger import make_ledger
 from fastsmtp.inbox.namespaces import Namespace, NamespaceSettings
 from fastsmtp.inbox.ports import PortError
 from fastsmtp.inbox.summary import timestamp_ms
@@ -166,12 +165,10 @@ async def cursor(request: web.Request) -> web.Response:
 async def ledger(request: web.Request) -> web.Response:
     """`GET /api/ns/{ns}/ledger`."""
     namespace = namespace_of(request)
-    events = request.app[INBOX].ledger
-    document = await request.app[INBOX].run(lambda _store: make_ledger(events.of(namespace.name), namespace.counters))
+    document = await request.app[INBOX].ledger(namespace)
     return answer({"namespace": namespace.name, "cursor": str(request.app[INBOX].cursor(namespace)), **document})
 
 
 async def ledger_of_all(request: web.Request) -> web.Response:
     """`GET /api/ledger`."""
-    events = request.app[INBOX].ledger
-    return answer(await request.app[INBOX].run(lambda store: make_ledger(events.of_all(), store.totals())))
+    return answer(await request.app[INBOX].ledger())

@@ -22,7 +22,7 @@ from fastsmtp.inbox.api.requests import (
     where_of_query,
 )
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen, make_expectation, make_item
-from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, BEGUN, REFUSED
+from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, REFUSED
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.report import make_report, report_text
 
@@ -111,13 +111,12 @@ async def _observe(
     request: web.Request, kind: str, namespace: Namespace, expectation: Expectation, after: int, within_s: float
 ) -> tuple[ExpectationState, float, dict[str, Any]]:
     inbox = request.app[INBOX]
-    ledger = inbox.ledger
-    before = ledger.of(namespace.name)
+    before = inbox.told(namespace)
     recipient = expectation.items[0].where.recipient if kind == "wait" else None
     state, elapsed_s = await inbox.observe(namespace, expectation, after=after, within_s=within_s, recipient=recipient)
-    now = ledger.of(namespace.name)
+    now = inbox.told(namespace)
     server = {event: now.get(event, 0) - before.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED)}
-    server["in_flight"] = now.get(BEGUN, 0) - sum(now.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED))
+    server["in_flight"] = now["in_flight"]
     cursors = (f"{namespace.epoch}.{after}", str(inbox.cursor(namespace)))
     report = make_report(
         kind, namespace.name, cursors, elapsed_s, expectation, server, held=state is ExpectationState.MET

@@ -306,7 +306,7 @@ async def info(request: web.Request) -> web.Response:
     """`GET /api/v1/info`."""
     scope = await scope_of(request)
     counters = await scope.counters()
-    events = scope.inbox.ledger.of_all() if scope.namespace is None else scope.inbox.ledger.of(scope.namespace.name)
+    sessions = (await scope.inbox.ledger(scope.namespace))["sessions"]
     return as_json(
         {
             "Version": VERSION,
@@ -322,7 +322,7 @@ async def info(request: web.Request) -> web.Response:
                 "MessagesDeleted": counters.deleted + counters.evicted + counters.expired,
                 "SMTPAccepted": counters.accepted,
                 "SMTPAcceptedSize": counters.bytes,
-                "SMTPRejected": events.get("refused", 0),
+                "SMTPRejected": sessions["refused"],
                 "SMTPIgnored": counters.counted_only,
             },
         }
