@@ -30,6 +30,14 @@ MODES: dict[str, dict[str, Any]] = {
 modes = pytest.mark.parametrize("mode", MODES)
 
 
+def leaves(directory: Path) -> Iterator[Path]:
+    """Files and empty directories below; os.walk() takes what a server removes just then as gone."""
+    for name, directories, files in os.walk(directory):
+        yield from (Path(name, file) for file in files)
+        if not directories and not files and Path(name) != directory:
+            yield Path(name)
+
+
 class House:
     """Servers, one after the other, with a place for everything that they make."""
 
@@ -49,9 +57,7 @@ class House:
 
     def left(self) -> list[str]:
         """All that is there."""
-        found = [path for path in self._temporary.rglob("*") if not path.is_dir() or not any(path.iterdir())]
-        if self._attachments.exists():
-            found += self._attachments.iterdir()
+        found = [*leaves(self._temporary), *leaves(self._attachments)]
         return sorted(path.name for path in (*found, *self._sockets) if path.exists())
 
     def attachments(self) -> list[str]:

@@ -75,7 +75,7 @@ def test_without_the_rules_it_would(open_page: OpenPage, trap: Trap, trick: str)
     """What the server above counts is there to be counted."""
     elsewhere = Trap({"/": markup(trick, trap)})
     try:
-        page = open_page("about:blank")
+        page = open_page("about:blank", scripts="theirs")
         page.goto(elsewhere.url, wait_until="commit")
         while not trap.connections:
             page.wait_for_timeout(5)
