@@ -16,28 +16,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from programs import programs
 from servers import TESTS, WORKERS, Server
 
 from fastsmtp.config.file import load
 
+__all__ = ["programs"]
 pytestmark = pytest.mark.one_python
 
 EXAMPLES = TESTS.parent / "examples"
 PATIENCE_S = 60
 FASTSMTP = [sys.executable, "-m", "fastsmtp"]
 DEFAULT_ADDRESS = load(None).smtp.addr
-
-
-@pytest.fixture
-def programs(tmp_path: Path) -> dict[str, str]:
-    """The environment of a user who has `fastsmtp` and `python3` of this installation in PATH."""
-    directory = tmp_path / "bin"
-    directory.mkdir()
-    script = directory / "fastsmtp"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m fastsmtp "$@"\n')
-    script.chmod(0o755)
-    (directory / "python3").symlink_to(sys.executable)
-    return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ ONLY_HOME = {
         "cli.bench",
         "cli.completion",
         "cli.source",
+        "cli.testserver",
     },
     "uvloop": {"system.loop", "bench.load"},
     "matplotlib": {"bench.plot"},

@@ -19,6 +19,7 @@ from fastsmtp.cli.send import send
 from fastsmtp.cli.sendmail import NAME, sendmail
 from fastsmtp.cli.serve import serve
 from fastsmtp.cli.source import Flags, flags_before_verb
+from fastsmtp.cli.testserver import testserver
 
 _EPILOG = """\b
 Begin with:
@@ -74,5 +75,6 @@ def version() -> None:
     click.echo(f"fastsmtp {__version__}")
 
 
-for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, ledger, send, sendmail, bench):
+_CLIENTS = (send, sendmail, testserver, bench)
+for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, ledger, *_CLIENTS):
     main.add_command(verb)
