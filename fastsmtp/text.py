@@ -1,12 +1,14 @@
-"""Text for people: sizes, spans of time, and what is printable."""
+"""Text for people: sizes, spans of time, what is printable, and patterns with wildcards."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import time
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 # Emoji and several scripts need them; every other format character could turn or hide text on a terminal.
@@ -92,3 +94,33 @@ def _printable_prose(char: str) -> str:
 def timestamp(second: int) -> str:
     """Unix time in the form of `received_at`: `2025-11-03T10:30:45Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+
+
+def wildcard(pattern: str) -> Callable[[str], bool]:
+    """Return a test for texts that are as `pattern` says: `*` stands for any characters, `?` for one."""
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.__eq__
+    first, *rest = re.split(r"\*+", pattern)
+    if not rest:
+        whole = _piece(first)
+        return lambda text: whole.fullmatch(text) is not None
+    start, *pieces, end = _piece(first), *map(_piece, rest)
+    end_length = len(rest[-1])
+
+    def matches(text: str) -> bool:
+        # Each piece is looked for behind the one before it: the leftmost place is as good as any.
+        found = start.match(text)
+        if found is None:
+            return False
+        for piece in pieces:
+            found = piece.search(text, found.end())
+            if found is None:
+                return False
+        last = len(text) - end_length
+        return last >= found.end() and end.fullmatch(text, last) is not None
+
+    return matches
+
+
+def _piece(text: str) -> re.Pattern[str]:
+    return re.compile(re.escape(text).replace(r"\?", "."), re.DOTALL)

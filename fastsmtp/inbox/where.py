@@ -8,12 +8,12 @@ costs time that is linear in the mail.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from fastsmtp.config.rules import parse_size
 from fastsmtp.errors import FastSMTPError
+from fastsmtp.text import wildcard
 
 MAX_PATTERN_CHARS: Final = 1000
 MAX_PATTERNS: Final = 1000  # strings in one condition, however deep
@@ -249,36 +249,6 @@ class _Reader:
             limits = f"{MAX_PATTERN_CHARS} characters, {_MAX_MARKS} times `?` and {MAX_PATTERNS} patterns"
             raise WhereError(pointer, f"a pattern is too long: the most are {limits}")
         return wildcard(pattern.lower() if fold else pattern)
-
-
-def wildcard(pattern: str) -> Callable[[str], bool]:
-    """Return a test for texts that are as `pattern` says: `*` stands for any characters, `?` for one."""
-    if not _is_pattern(pattern):
-        return pattern.__eq__
-    first, *rest = re.split(r"\*+", pattern)
-    if not rest:
-        whole = _piece(first)
-        return lambda text: whole.fullmatch(text) is not None
-    start, *pieces, end = _piece(first), *map(_piece, rest)
-    end_length = len(rest[-1])
-
-    def matches(text: str) -> bool:
-        # Each piece is looked for behind the one before it: the leftmost place is as good as any.
-        found = start.match(text)
-        if found is None:
-            return False
-        for piece in pieces:
-            found = piece.search(text, found.end())
-            if found is None:
-                return False
-        last = len(text) - end_length
-        return last >= found.end() and end.fullmatch(text, last) is not None
-
-    return matches
-
-
-def _piece(text: str) -> re.Pattern[str]:
-    return re.compile(re.escape(text).replace(r"\?", "."), re.DOTALL)
 
 
 def _escape(key: str) -> str:

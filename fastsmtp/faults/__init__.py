@@ -1,0 +1,1 @@
+"""Fault plans: what sessions of a namespace do wrong on purpose, by rules."""

@@ -1,0 +1,153 @@
+"""A plan: rules, each of them when, what and how often. It is read whole, or not at all."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+from fastsmtp.config.rules import parse_duration
+from fastsmtp.faults.actions import Action, read_actions
+from fastsmtp.faults.conditions import When, only_keys
+from fastsmtp.faults.presets import PRESETS
+from fastsmtp.faults.question import PlanError, Question
+
+MAX_RULES: Final = 1000
+MAX_COUNT: Final = 2**53
+_MAX_ID_CHARS: Final = 100
+_RULE_KEYS: Final = ("id", "preset", "when", "do", "per", "times", "skip", "probability", "for")
+KEYS: Final = ("global", "connection", "from", "rcpt", "ip", "username", "subject")
+
+
+class Rule:
+    """A rule of a plan; it does not change while the plan runs."""
+
+    __slots__ = ("actions", "duration_s", "ident", "per", "probability", "skip", "spec", "times", "when")
+
+    def __init__(self, spec: Any, pointer: str, number: int) -> None:
+        """Raises PlanError for what is not a rule. Without an id it is called by its preset, or its number."""
+        if not isinstance(spec, dict):
+            raise PlanError(pointer, "a rule is an object")
+        only_keys(spec, _RULE_KEYS, pointer)
+        self.spec: Final = spec
+        spec = {**_preset(spec, pointer), **spec}
+        for key in ("when", "do"):
+            if key not in spec:
+                raise PlanError(f"{pointer}/{key}", "it is missing")
+        self.ident: Final = _ident(spec, pointer, number)
+        self.when: Final = When(spec["when"], f"{pointer}/when")
+        self.actions: Final = read_actions(spec["do"], f"{pointer}/do", self.when.stages)
+        self.per: Final = _per(spec.get("per", "global"), f"{pointer}/per", self.when)
+        self.times: Final = _count(spec.get("times", 0), f"{pointer}/times")  # per key; 0 = no limit
+        self.skip: Final = _count(spec.get("skip", 0), f"{pointer}/skip")  # of the first hits of each key
+        self.probability: Final = _probability(spec.get("probability", 1.0), f"{pointer}/probability")
+        self.duration_s: Final = _duration(spec, pointer)  # from its first hit on; 0.0 = for ever
+
+    @property
+    def limit(self) -> int:
+        """Hits of a key after which the rule is exhausted for it; 0 = never."""
+        sequence = len(self.actions) if len(self.actions) > 1 else 0
+        return min(self.times, sequence) if self.times and sequence else self.times or sequence
+
+    def key(self, question: Question) -> str:
+        """What the rule counts by."""
+        return "\n".join([_KEY_OF[name](question) for name in self.per])
+
+
+class Plan:
+    """The rules of a plan, and the seed of what is left to chance."""
+
+    __slots__ = ("rules", "seed", "stages")
+
+    def __init__(self, spec: Any) -> None:
+        """Raises PlanError with a pointer to what is wrong."""
+        if not isinstance(spec, dict):
+            raise PlanError("", "a plan is an object with `rules`")
+        only_keys(spec, ("seed", "rules"), "")
+        rules = spec.get("rules")
+        if not isinstance(rules, list) or not 0 < len(rules) <= MAX_RULES:
+            raise PlanError("/rules", f"a list of 1 to {MAX_RULES} rules")
+        seed = spec.get("seed")
+        if isinstance(seed, bool) or not isinstance(seed, int | type(None)):
+            raise PlanError("/seed", "an integer")
+        self.seed: Final = secrets.randbelow(2**32) if seed is None else seed
+        self.rules: Final = [Rule(rule, f"/rules/{at}", at + 1) for at, rule in enumerate(rules)]
+        self.stages: Final = frozenset(stage for rule in self.rules for stage in rule.when.stages)  # where it is asked
+        seen: set[str] = set()
+        for at, rule in enumerate(self.rules):
+            if rule.ident in seen:
+                raise PlanError(f"/rules/{at}/id", f'another rule is called "{rule.ident}"')
+            seen.add(rule.ident)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The plan as it was given, with the seed that it has."""
+        return {"seed": self.seed, "rules": [rule.spec for rule in self.rules]}
+
+
+def _preset(spec: dict[str, Any], pointer: str) -> dict[str, Any]:
+    if "preset" not in spec:
+        return {}
+    preset = spec["preset"]
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise PlanError(f"{pointer}/preset", f"one of {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
+def _ident(spec: dict[str, Any], pointer: str, number: int) -> str:
+    ident = spec.get("id", f"{spec.get('preset', 'rule')}-{number}")
+    if not isinstance(ident, str) or not 0 < len(ident) <= _MAX_ID_CHARS:
+        raise PlanError(f"{pointer}/id", f"a text of at most {_MAX_ID_CHARS} characters")
+    return ident
+
+
+def _per(value: Any, pointer: str, when: When) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value]
+    for at, name in enumerate(names):
+        place = f"{pointer}/{at}" if names is value else pointer
+        if name not in KEYS:
+            raise PlanError(place, f"one of {', '.join(KEYS)}")
+        if name == "subject" and when.stages != {"data-end"}:
+            raise PlanError(place, "the subject is known at data-end, and not before")
+    return tuple(names)
+
+
+def _count(value: Any, pointer: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise PlanError(pointer, "a number from 0 on")
+    return value
+
+
+def _probability(value: Any, pointer: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise PlanError(pointer, "a number from 0 to 1")
+    return float(value)
+
+
+def _duration(spec: dict[str, Any], pointer: str) -> float:
+    if "for" not in spec:
+        return 0.0
+    try:
+        seconds = parse_duration(spec["for"]) if isinstance(spec["for"], str) else 0.0
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise PlanError(f"{pointer}/for", 'a time like "10s"')
+    return seconds
+
+
+def subject(question: Question) -> str:
+    """The first Subject field, "" without one."""
+    return next((text for name, text in question.headers if name == "subject"), "")
+
+
+_KEY_OF: Final = {
+    "global": lambda question: "",
+    "connection": lambda question: question.connection,
+    "from": lambda question: question.sender.lower(),
+    "rcpt": lambda question: (question.rcpt or " ".join(question.rcpts)).lower(),
+    "ip": lambda question: question.ip,
+    "username": lambda question: question.username,
+    "subject": subject,
+}
+
+__all__ = ["Action", "Plan", "PlanError", "Rule"]
