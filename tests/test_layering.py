@@ -28,6 +28,7 @@ LAYERS = [
     "system",
     "capture",
     "config",
+    "faults",
     "goridge",
     "worker",
     "client",
@@ -44,7 +45,7 @@ LAYERS = [
 OUTSIDE_THE_ORDER = {"", "__main__"}  # the package, and its command
 
 ONLY_HOME = {
-    "yaml": {"config.file"},
+    "yaml": {"config.documents", "config.file"},
     "orjson": {
         "delivery.deferred",
         "delivery.large",
@@ -58,6 +59,7 @@ ONLY_HOME = {
         "cli.main",
         "cli.options",
         "cli.check",
+        "cli.faults",
         "cli.inbox",
         "cli.inboxoptions",
         "cli.namespaces",

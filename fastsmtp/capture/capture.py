@@ -159,7 +159,7 @@ class Capture:
             self._attachments.insert(body.place + attached, attachment)
 
     def finish(
-        self, violations: Sequence[tuple[str, str, int]], transcript: Sequence[tuple[int, str, str]] | None = None
+        self, violations: Sequence[tuple[str, str, int]], transcript: Sequence[tuple[int, str, str, str]] | None = None
     ) -> Email | None:
         """After `close`: return the email, and let go of it; None when the mail could not be stored. Never raises.
 

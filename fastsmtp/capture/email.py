@@ -124,16 +124,19 @@ class Email:
     """One email, as destinations get it.
 
     `received_at` is a Unix time in seconds. `violations` are triples of code, detail and count. `transcript` has
-    milliseconds, speaker and line of everything said, None where it is not asked for. `size` counts the octets of mail
-    data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first of
-    several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; a
-    destination takes from a copy of it. `weight` says how much there is to do for it: see `LIGHT`.
+    milliseconds, speaker, line and fault of everything said, None where it is not asked for. `size` counts the octets
+    of mail data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first
+    of several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; a
+    destination takes from a copy of it. `weight` says how much there is to do for it: see `LIGHT`. `faults` are pairs
+    of the rule of a fault plan and what it did to the email; `copies` is how often a plan wants it stored.
     """
 
     __slots__ = (
         "attachments",
         "budget",
+        "copies",
         "envelope",
+        "faults",
         "message",
         "origin",
         "raw",
@@ -154,7 +157,7 @@ class Email:
         received_at: int,
         envelope: Envelope,
         violations: Sequence[tuple[str, str, int]],
-        transcript: Sequence[tuple[int, str, str]] | None,
+        transcript: Sequence[tuple[int, str, str, str]] | None,
         message: Entity,
         texts: Texts,
         size: int,
@@ -163,6 +166,8 @@ class Email:
         weight: int = 0,
         verdict: Verdict | None = None,
         budget: Budget | None = None,
+        faults: Sequence[tuple[str, str]] = (),
+        copies: int = 1,
     ) -> None:
         self.uuid: Final = uuid
         self.origin: Final = origin
@@ -178,6 +183,8 @@ class Email:
         self.budget: Final = budget or Budget()
         self.texts: Final = texts
         self.weight: Final = weight
+        self.faults: Final = faults
+        self.copies: Final = copies
 
     @property
     def text(self) -> Text | None:
@@ -202,8 +209,19 @@ class Email:
 
     def decided(self, verdict: Verdict) -> Email:
         """Return this email with the verdict of the first destination."""
+        return self._like(self.uuid, verdict, self.faults, self.copies)
+
+    def copy(self, uuid: str) -> Email:
+        """Return this email as one that has a uuid of its own."""
+        return self._like(uuid, self.verdict, self.faults, 1)
+
+    def faulted(self, faults: Sequence[tuple[str, str]], copies: int) -> Email:
+        """Return this email with what a plan did to it."""
+        return self._like(self.uuid, self.verdict, faults, copies)
+
+    def _like(self, uuid: str, verdict: Verdict | None, faults: Sequence[tuple[str, str]], copies: int) -> Email:
         return Email(
-            self.uuid,
+            uuid,
             self.origin,
             self.received_at,
             self.envelope,
@@ -217,4 +235,6 @@ class Email:
             self.weight,
             verdict,
             self.budget,
+            faults,
+            copies,
         )

@@ -12,6 +12,7 @@ import click
 from fastsmtp import __version__
 from fastsmtp.cli.bench import bench
 from fastsmtp.cli.check import check
+from fastsmtp.cli.faults import faults
 from fastsmtp.cli.inbox import inbox
 from fastsmtp.cli.namespaces import ledger, ns
 from fastsmtp.cli.remote import close, connections, reset, stop, workers
@@ -76,5 +77,5 @@ def version() -> None:
 
 
 _CLIENTS = (send, sendmail, testserver, bench)
-for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, ledger, *_CLIENTS):
+for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, faults, ledger, *_CLIENTS):
     main.add_command(verb)

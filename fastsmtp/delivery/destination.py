@@ -14,7 +14,8 @@ from fastsmtp.smtp.events import Verdict
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-ACCEPTED: Final = frozenset({Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE})  # the client was told 250
+# The client was told 250.
+ACCEPTED: Final = frozenset({Verdict.ACCEPT, Verdict.ACCEPT_AND_CLOSE, Verdict.DROPPED})
 
 
 class Destination(Protocol):

@@ -116,7 +116,7 @@ def _session(email: Email) -> dict[str, Any]:
     if envelope.proxied is not None:
         document["proxy"] = _proxy(envelope.proxied)
     if email.transcript is not None:
-        document["transcript"] = [{"ms": ms, "from": speaker, "line": line} for ms, speaker, line in email.transcript]
+        document["transcript"] = [_line(said) for said in email.transcript]
     return document
 
 
@@ -245,3 +245,9 @@ def attachment_document(attachment: Attachment) -> dict[str, Any]:
     if attachment.sha256 is not None:
         document["sha256"] = attachment.sha256
     return document
+
+
+def _line(said: tuple[int, str, str, str]) -> dict[str, object]:
+    ms, speaker, line, fault = said
+    shown: dict[str, object] = {"ms": ms, "from": speaker, "line": line}
+    return {**shown, "fault": fault} if fault else shown

@@ -29,7 +29,15 @@ _ONLY_AT: Final = {
     "ehlo": {"ehlo"},
     "tls": {"starttls", "tls"},
 }
-_ONE_OF: Final = ("reply", "drop")  # each is the answer
+# And the other way round: in a handshake and within the mail there is no reply.
+_ONLY_THESE: Final = {
+    "tls": {"tls", "delay", "stall", "close"},
+    "body": {"reply", "delay", "stall", "close", "read_rate", "after"},
+}
+# One of each: the first is said to exclude the second.
+_EXCLUDE: Final = (
+    ("reply", "drop"), ("drop", "store"), ("drop", "duplicate"), ("reply", "duplicate"), ("rate", "split"),
+)  # fmt: skip
 
 
 class Action(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -53,6 +61,33 @@ class Action(msgspec.Struct, kw_only=True, omit_defaults=True):
     certificate: str = ""  # `CERTIFICATES`
 
     @property
+    def shapes(self) -> bool:
+        """Whether it says how the reply is written."""
+        return bool(self.rate or self.truncate or self.split or self.garbage)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the connection ends without a reply."""
+        return bool(self.close) and not (self.reply or self.shapes)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a command or a mail is not to have its effect."""
+        return self.silent or (bool(self.reply) and self.reply[0][0] in "45")
+
+    @property
+    def effects(self) -> list[str]:
+        """What it does to a mail or a command, as the ledger counts it."""
+        effects = {
+            "refused": bool(self.reply) and self.reply[-1][0] in "45",
+            "dropped": self.drop,
+            "doubled": self.duplicate > 0,
+            "delayed": bool(self.delay[1] or self.stall or self.rate or self.read_rate),
+            "closed": bool(self.close),
+        }
+        return [name for name, is_so in effects.items() if is_so]
+
+    @property
     def words(self) -> str:
         """The action in a few words, as reports and a mail's JSON have it."""
         if self.reply:
@@ -66,13 +101,33 @@ class Action(msgspec.Struct, kw_only=True, omit_defaults=True):
         return "ehlo" if self.ehlo_remove or self.ehlo_add else "store"
 
 
+def possible_stages(spec: Any, stages: frozenset[str]) -> frozenset[str]:
+    """Of these stages those at which everything in a rule's `do` can be done."""
+    actions = spec if isinstance(spec, list) else [spec]
+    keys = {key for action in actions if isinstance(action, dict) for key in action if key != "for"}
+    return frozenset(stage for stage in stages if not any(_impossible(key, stage) for key in keys))
+
+
+def _impossible(key: str, stage: str) -> bool:
+    return stage not in _ONLY_AT.get(key, {stage}) or key not in _ONLY_THESE.get(stage, {key})
+
+
 def read_actions(spec: Any, pointer: str, stages: frozenset[str]) -> list[Action | None]:
     """The actions of a rule, one after the other over its hits; None lets a command pass. Raises PlanError."""
     if not isinstance(spec, list):
         return [_read(spec, pointer, stages)]
     if not spec:
         raise PlanError(pointer, "at least one action")
-    return [_read(item, f"{pointer}/{at}", stages) for at, item in enumerate(spec)]
+    actions = [_read(item, f"{pointer}/{at}", stages) for at, item in enumerate(spec)]
+    for at, action in enumerate(actions):
+        if action is not None and action.after != after_of(actions):
+            raise PlanError(f"{pointer}/{at}/after", "all actions of a rule come after as many octets")
+    return actions
+
+
+def after_of(actions: list[Action | None]) -> int:
+    """How many octets of a mail have to come before these actions."""
+    return next((action.after for action in actions if action is not None), 0)
 
 
 def _read(spec: Any, pointer: str, stages: frozenset[str]) -> Action | None:
@@ -81,22 +136,32 @@ def _read(spec: Any, pointer: str, stages: frozenset[str]) -> Action | None:
     if not isinstance(spec, dict) or not spec:
         raise PlanError(pointer, f'an object with some of {", ".join(_READERS)}, or "{PASS}"')
     only_keys(spec, (*_READERS, "for"), pointer)
-    for key in spec:
-        allowed = _ONLY_AT.get(key)
-        if allowed is not None and not stages <= allowed:
-            raise PlanError(f"{pointer}/{key}", f"it can be done at {' and '.join(sorted(allowed))} only")
+    _check_places(spec, pointer, stages)
     if "for" in spec and "stall" not in spec:
         raise PlanError(f"{pointer}/for", "it says how long to stall; of a rule, it stands beside `do`")
-    given = [key for key in _ONE_OF if spec.get(key)]
-    if len(given) > 1:
-        raise PlanError(f"{pointer}/{given[1]}", f"there is one answer, and `{given[0]}` is one")
+    for first, second in _EXCLUDE:
+        if first in spec and second in spec:
+            raise PlanError(f"{pointer}/{second}", f"there is one answer, and `{first}` is one")
     values: dict[str, Any] = {}
     for key, value in spec.items():
         if key != "for":
             values |= _READERS[key](value, f"{pointer}/{key}")
     if "for" in spec:
         values["stall"] = _duration(spec["for"], f"{pointer}/for")
+    if set(values) == {"after"}:
+        raise PlanError(f"{pointer}/after", "after that, nothing is done")
     return Action(**values)
+
+
+def _check_places(spec: dict[str, Any], pointer: str, stages: frozenset[str]) -> None:
+    """Raises PlanError for what cannot be done at one of these stages."""
+    for key in spec:
+        allowed = _ONLY_AT.get(key)
+        if allowed is not None and not stages <= allowed:
+            raise PlanError(f"{pointer}/{key}", f"it can be done at {' and '.join(sorted(allowed))} only")
+        for stage in sorted(stages):
+            if key != "for" and _impossible(key, stage):
+                raise PlanError(f"{pointer}/{key}", f"it cannot be done at {stage}")
 
 
 def _reply(value: Any, pointer: str) -> dict[str, Any]:
@@ -108,7 +173,7 @@ def _reply(value: Any, pointer: str) -> dict[str, Any]:
         if not isinstance(line, str) or len(line) > _MAX_TEXT_CHARS or {"\r", "\n"} & set(line):
             raise PlanError(place, f"a line of text, of at most {_MAX_TEXT_CHARS} characters")
         if _CODE.fullmatch(line) is None:
-            raise PlanError(place, 'a reply of SMTP, like "451 4.7.1 Try again"; `garbage` is for what is none')
+            raise PlanError(place, 'a reply of SMTP, like "451 4.7.1 Try again"; `garbage` takes any text')
         if line[:3] != str(lines[0])[:3]:
             raise PlanError(place, "all lines of a reply have one code (RFC 5321 section 4.2.1)")
     # However they are written: `-` says that a line follows.
@@ -177,9 +242,9 @@ def _close(value: Any, pointer: str) -> dict[str, Any]:
 
 
 def _flag(value: Any, pointer: str) -> bool:
-    if not isinstance(value, bool):
-        raise PlanError(pointer, "true or false")
-    return value
+    if value is not True:
+        raise PlanError(pointer, "true")
+    return True
 
 
 def _duplicate(value: Any, pointer: str) -> dict[str, Any]:
@@ -227,3 +292,4 @@ _READERS: Final[dict[str, Any]] = {
     "ehlo": _ehlo,
     "tls": _tls,
 }
+ACTIONS: Final = tuple(_READERS)

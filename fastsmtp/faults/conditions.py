@@ -32,7 +32,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 class When:
     """Where a rule applies (`stages`), what must hold there, and which of the commands that it holds for are meant."""
 
-    __slots__ = ("_tests", "nth", "rate", "stages")
+    __slots__ = ("_tests", "any", "counts_connections", "nth", "rate", "stages")
 
     def __init__(self, spec: Any, pointer: str) -> None:
         """Raises PlanError for what is not a condition."""
@@ -40,7 +40,9 @@ class When:
             raise PlanError(pointer, "a condition is an object")
         if "at" not in spec:
             raise PlanError(f"{pointer}/at", f'one of {", ".join(STAGES)}, or "{ANY}"')
+        self.any: Final = ANY in (spec["at"] if isinstance(spec["at"], list) else [spec["at"]])
         self.stages: Final = _stages(spec["at"], f"{pointer}/at")
+        self.counts_connections: Final = "connections" in spec
         self.nth: Final = _nth(spec["nth"], f"{pointer}/nth") if "nth" in spec else None
         self.rate: Final = _rate(spec["rate"], f"{pointer}/rate") if "rate" in spec else None
         tested = {key: value for key, value in spec.items() if key not in ("at", "nth", "rate")}
@@ -51,6 +53,9 @@ class When:
         return question.at in self.stages and all(test(question) for test in self._tests)
 
     def _test(self, key: str, value: Any, pointer: str) -> Test:
+        known_from = _KNOWN_FROM.get(key)
+        if known_from is not None and all(_ORDER[stage] < _ORDER[known_from] for stage in self.stages):
+            raise PlanError(pointer, f"it is known from {known_from} on, and not before")
         if key in _TEXTS:
             return _pattern(value, pointer, _TEXTS[key])
         if key in _NUMBERS:
@@ -80,6 +85,16 @@ _NUMBERS: Final[dict[str, Callable[[Question], float]]] = {
     "size": lambda question: question.size,
     "recipients": lambda question: len(question.rcpts) + bool(question.rcpt),
     "connections": lambda question: question.connections,
+}
+_ORDER: Final = {stage: at for at, stage in enumerate(STAGES)}
+_KNOWN_FROM: Final = {
+    "helo": "ehlo",
+    "username": "auth",
+    "mechanism": "auth",
+    "from": "mail",
+    "size": "mail",
+    "rcpt": "rcpt",
+    "recipients": "rcpt",
 }
 CONDITIONS: Final = ("at", *_TEXTS, "ip", "tls", *_NUMBERS, "subject", "header.<Name>", "rate", "nth")
 

@@ -55,7 +55,9 @@ class _Running:
     def decide(self, question: Question, now: float) -> tuple[bool, Decision | None]:
         """Whether the rule is the one that counts for this command, and what it does then; None: it passes."""
         rule = self.rule
-        if not rule.when.holds(question) or (self._ends_at and now >= self._ends_at):
+        if question.at not in rule.stages or question.after != rule.after or not rule.when.holds(question):
+            return False, None
+        if self._ends_at and now >= self._ends_at:
             return False, None
         key = rule.key(question)
         count = self._count(key)

@@ -13,7 +13,7 @@ from fastsmtp.faults.actions import MAX_DELAY_S, Action
 
 _CODE = re.compile(r"code-([45][0-9]{2})(?:-([245]\.[0-9]{1,3}\.[0-9]{1,3}))?")
 _DELAY = re.compile(r"delay-([0-9.]+(?:ms|s|m))")
-# What an address of a provider's simulator stands for. A bounce is a refusal here: there is nobody to write to later.
+# What an address of a provider's simulator stands for. A bounce is a refusal here: no report could be sent later.
 _PROVIDERS: Final = {
     "bounce": "550 5.1.1 No such user",
     "hardbounce": "550 5.1.1 No such user",

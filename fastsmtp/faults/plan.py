@@ -6,7 +6,7 @@ import secrets
 from typing import Any, Final
 
 from fastsmtp.config.rules import parse_duration
-from fastsmtp.faults.actions import Action, read_actions
+from fastsmtp.faults.actions import Action, after_of, possible_stages, read_actions
 from fastsmtp.faults.conditions import When, only_keys
 from fastsmtp.faults.presets import PRESETS
 from fastsmtp.faults.question import PlanError, Question
@@ -21,7 +21,9 @@ KEYS: Final = ("global", "connection", "from", "rcpt", "ip", "username", "subjec
 class Rule:
     """A rule of a plan; it does not change while the plan runs."""
 
-    __slots__ = ("actions", "duration_s", "ident", "per", "probability", "skip", "spec", "times", "when")
+    __slots__ = (
+        "actions", "after", "duration_s", "ident", "per", "probability", "skip", "spec", "stages", "times", "when",
+    )  # fmt: skip
 
     def __init__(self, spec: Any, pointer: str, number: int) -> None:
         """Raises PlanError for what is not a rule. Without an id it is called by its preset, or its number."""
@@ -35,7 +37,12 @@ class Rule:
                 raise PlanError(f"{pointer}/{key}", "it is missing")
         self.ident: Final = _ident(spec, pointer, number)
         self.when: Final = When(spec["when"], f"{pointer}/when")
-        self.actions: Final = read_actions(spec["do"], f"{pointer}/do", self.when.stages)
+        # `any` are the stages at which it can be done.
+        self.stages: Final = possible_stages(spec["do"], self.when.stages) if self.when.any else self.when.stages
+        if not self.stages:
+            raise PlanError(f"{pointer}/do", "there is no stage at which all of it can be done")
+        self.actions: Final = read_actions(spec["do"], f"{pointer}/do", self.stages)
+        self.after: Final = after_of(self.actions)
         self.per: Final = _per(spec.get("per", "global"), f"{pointer}/per", self.when)
         self.times: Final = _count(spec.get("times", 0), f"{pointer}/times")  # per key; 0 = no limit
         self.skip: Final = _count(spec.get("skip", 0), f"{pointer}/skip")  # of the first hits of each key
@@ -56,7 +63,7 @@ class Rule:
 class Plan:
     """The rules of a plan, and the seed of what is left to chance."""
 
-    __slots__ = ("rules", "seed", "stages")
+    __slots__ = ("counts_connections", "marks", "rules", "seed", "stages")
 
     def __init__(self, spec: Any) -> None:
         """Raises PlanError with a pointer to what is wrong."""
@@ -71,7 +78,9 @@ class Plan:
             raise PlanError("/seed", "an integer")
         self.seed: Final = secrets.randbelow(2**32) if seed is None else seed
         self.rules: Final = [Rule(rule, f"/rules/{at}", at + 1) for at, rule in enumerate(rules)]
-        self.stages: Final = frozenset(stage for rule in self.rules for stage in rule.when.stages)  # where it is asked
+        self.stages: Final = frozenset(stage for rule in self.rules for stage in rule.stages)  # where it is asked
+        self.marks: Final = tuple(sorted({rule.after for rule in self.rules if "body" in rule.stages}))
+        self.counts_connections: Final = any(rule.when.counts_connections for rule in self.rules)
         seen: set[str] = set()
         for at, rule in enumerate(self.rules):
             if rule.ident in seen:

@@ -34,3 +34,4 @@ class Question(msgspec.Struct, kw_only=True, omit_defaults=True):
     headers: list[tuple[str, str]] = msgspec.field(default_factory=list)  # names in lower case, values decoded
     mail: str = ""  # its uuid, at `body` and `data-end`
     connections: int = 0  # of the namespace, this one included
+    after: int = 0  # at `body`: the octets of the mail that had to come before plans are asked, as rules want it

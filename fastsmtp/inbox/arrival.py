@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import orjson
@@ -13,23 +13,34 @@ from fastsmtp.inbox.summary import summarize
 
 
 def make_arrival(
-    document: Octets, raw: Octets | str, namespaces: tuple[str, ...], received_at_ms: int, outcome: str
+    document: Octets,
+    raw: Octets | str,
+    namespaces: tuple[str, ...],
+    received_at_ms: int,
+    outcome: str,
+    faults: Sequence[tuple[str, str]] = (),
 ) -> Arrival:
     """Return the mail with this payload, as it is to be committed.
 
-    `document` is the JSON a worker gets, without contents; `raw` the mail, or the path of the file that has it.
+    `document` is the JSON a worker gets, without contents; `raw` the mail, or the path of the file that has it;
+    `faults` are rules of plans and what they did.
     """
-    return _arrival(document, orjson.loads(document), raw, namespaces, received_at_ms, outcome)
+    return _arrival(document, orjson.loads(document), raw, namespaces, received_at_ms, outcome, faults)
 
 
 def arrival_steps(
-    document: Octets, raw: Octets | str, namespaces: tuple[str, ...], received_at_ms: int, outcome: str
+    document: Octets,
+    raw: Octets | str,
+    namespaces: tuple[str, ...],
+    received_at_ms: int,
+    outcome: str,
+    faults: Sequence[tuple[str, str]] = (),
 ) -> Generator[None, None, Arrival]:
     """What `make_arrival` does, some milliseconds at a time."""
     if len(document) <= LARGE:
-        return make_arrival(document, raw, namespaces, received_at_ms, outcome)
+        return make_arrival(document, raw, namespaces, received_at_ms, outcome, faults)
     payload = yield from load_steps(document)
-    arrival = _arrival(document, payload, raw, namespaces, received_at_ms, outcome)
+    arrival = _arrival(document, payload, raw, namespaces, received_at_ms, outcome, faults)
     return arrival._replace(loaded=payload)
 
 
@@ -40,7 +51,9 @@ def _arrival(
     namespaces: tuple[str, ...],
     received_at_ms: int,
     outcome: str,
+    faults: Sequence[tuple[str, str]],
 ) -> Arrival:
+    acted = [{"rule": rule, "action": action} for rule, action in faults]
     return Arrival(
         uuid=payload["uuid"],
         namespaces=namespaces,
@@ -49,5 +62,5 @@ def _arrival(
         payload=document,
         raw=raw,
         size=payload["message"]["size"],
-        summary=summarize(payload, received_at_ms, outcome),
+        summary=summarize(payload, received_at_ms, outcome, acted),
     )

@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.email import LIGHT, Email, Segment
+from fastsmtp.capture.identifier import uuid7
 from fastsmtp.delivery.deferred import Stretch
 from fastsmtp.delivery.destination import ACCEPTED
 from fastsmtp.delivery.large import outline_steps
@@ -28,6 +29,8 @@ _OUTCOMES: Final = {
     Verdict.NO_WORKER: "no-worker",
     Verdict.STORAGE_FAILED: "storage-failed",
     Verdict.MALFORMED: "refused",
+    Verdict.REFUSED: "refused",
+    Verdict.DROPPED: namespaces.DROPPED,
 }
 
 
@@ -57,17 +60,27 @@ class InboxDestination:
 
     def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         """See `Destination.deliver`."""
+        if email.copies > 1:
+            copies = _Copies(email.copies, decided)
+            for number in range(email.copies):
+                self._file(email.copy(uuid7()) if number else email, copies.on_verdict)
+        else:
+            self._file(email, decided)
+
+    def _file(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         verdict = Verdict.ACCEPT if email.verdict is None else email.verdict
         names, outcome, now_ms = self._resolve(email), _OUTCOMES[verdict], time.time_ns() // 1_000_000
         answer = functools.partial(self._on_answer, email.uuid, verdict, decided)
-        if outcome == namespaces.ACCEPTED and self._link.counting.issuperset(names):
+        counted = outcome == namespaces.ACCEPTED and self._link.counting.issuperset(names)
+        if counted or outcome == namespaces.DROPPED:
             head = Head(names, now_ms, outcome, counted=Counted(email.uuid, email.size))
             self._link.send(email.uuid, head, lambda: (), b"", answer)
-        elif email.weight <= LIGHT or self._slices is None:
-            head = Head(names, now_ms, outcome)
+            return
+        head = Head(names, now_ms, outcome, faults=list(email.faults))
+        if email.weight <= LIGHT or self._slices is None:
             self._link.send(email.uuid, head, lambda: [encode_outline(email)], email.raw or b"", answer)
         else:
-            self._slices.add(_Filing(self._link, self._log, email, Head(names, now_ms, outcome), answer).step)
+            self._slices.add(_Filing(self._link, self._log, email, head, answer).step)
 
     def _on_answer(self, uuid: str, verdict: Verdict, decided: Callable[[Verdict], None], wrong: str) -> None:
         if wrong:
@@ -75,6 +88,24 @@ class InboxDestination:
             decided(Verdict.STORAGE_FAILED if verdict in ACCEPTED else verdict)
         else:
             decided(verdict)
+
+
+class _Copies:
+    """An email that is stored several times: there is one verdict about all of them."""
+
+    __slots__ = ("_awaited", "_decided", "_verdict")
+
+    def __init__(self, copies: int, decided: Callable[[Verdict], None]) -> None:
+        self._awaited = copies
+        self._decided = decided
+        self._verdict: Verdict | None = None
+
+    def on_verdict(self, verdict: Verdict) -> None:
+        if self._verdict is None or verdict not in ACCEPTED:
+            self._verdict = verdict
+        self._awaited -= 1
+        if not self._awaited:
+            self._decided(self._verdict)
 
 
 class _Filing:

@@ -11,7 +11,7 @@ import orjson
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox.documents import Octets
 from fastsmtp.inbox.ledger import Entries, Report, Sender
-from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
+from fastsmtp.inbox.namespaces import ACCEPTED, DROPPED, Namespace, NamespaceCounters, NamespaceSettings
 from fastsmtp.inbox.rows import NUMBERS
 from fastsmtp.inbox.segments import Record, RecordPlace
 from fastsmtp.inbox.summary import addresses
@@ -151,7 +151,8 @@ class Group:
         namespace, refusal = self._enter(mail, name)
         if namespace is None or refusal:
             return Filed(namespace, 0, refusal=refusal)
-        namespace.counters.counted_only += 1
+        if mail.outcome != DROPPED:
+            namespace.counters.counted_only += 1
         return Filed(namespace, 0)
 
     def _file(self, mail: Arrival, place: RecordPlace) -> list[Filed]:
@@ -187,7 +188,7 @@ class Group:
             self.entries.turn_away(mail.sender, name)
             return namespace, f"namespace {name} is full"
         namespace.counters.count_arrival(mail.outcome)
-        if mail.outcome == ACCEPTED:
+        if mail.outcome in (ACCEPTED, DROPPED):
             self.entries.accept(mail.sender, name)
         elif mail.sender is None:
             self.entries.turn_away(None, name)

@@ -16,13 +16,15 @@ import orjson
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FastSMTPError, StoreError
+from fastsmtp.faults.plan import Plan
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen
 from fastsmtp.inbox.frames import Gauges
 from fastsmtp.inbox.group import Arrival, Coming, Filed
 from fastsmtp.inbox.ledger import Report, make_ledger
-from fastsmtp.inbox.names import Cursor
+from fastsmtp.inbox.names import DEFAULT, Cursor
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
+from fastsmtp.inbox.plans import Plans
 from fastsmtp.inbox.ports import Ports
 from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.search import Slice, load_mail, search, search_all
@@ -50,15 +52,17 @@ class Inbox:
         self.watchers: Final = Watchers()
         self.events: Final = Events()
         self.ports: Final = Ports(log)
+        self.plans: Final = Plans(self.ports, self.events)
         self.gauges: Final[dict[object, Gauges]] = {}  # of the SMTP processes that are connected
         self._withdrawing: asyncio.Future[None] | None = None
         # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
         self._told: dict[int, int] = {namespace.id: namespace.seq for namespace in store.namespaces.values()}
 
-    def restore_ports(self) -> None:
-        """Let namespaces have the ports that they had."""
+    def restore_ports(self, plan: Plan | None = None) -> None:
+        """Let namespaces have the ports that they had, and `default` this plan."""
         for namespace in self._store.namespaces.values():
             settings = namespace.settings
+            self.plans.restore(namespace, plan if namespace.name == DEFAULT else None)
             self.ports.restore(namespace.name, settings.listen, counting=settings.keep == "count")
 
     async def close(self) -> None:
@@ -165,6 +169,7 @@ class Inbox:
         self._forget_evicted()
         self._told.setdefault(namespace.id, namespace.seq)
         await self.ports.count_only(name, wanted=namespace.settings.keep == "count")
+        await self.plans.set_magic(namespace)
         return namespace
 
     async def end(self, name: str) -> Namespace | None:
@@ -180,6 +185,7 @@ class Inbox:
         self.watchers.end(namespace.id)
         self.events.on_ended(namespace)
         self.ports.forget(namespace.name)
+        self.plans.forget(namespace.name)
 
     def _forget_evicted(self) -> None:
         """Some have made room for others."""

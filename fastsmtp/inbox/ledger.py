@@ -24,6 +24,9 @@ ABORTED: Final = "aborted"
 ACCEPTED: Final = "accepted"
 MOVED: Final = "moved"  # a header field filed the mail in another namespace than its envelope named
 ENDS: Final = (ACCEPTED, REFUSED, ABORTED, MOVED)
+FAULT: Final = "fault "  # and what plans did: one of EFFECTS
+RULE: Final = "rule "  # and the id of the rule of a plan that acted
+EFFECTS: Final = ("refused", "dropped", "doubled", "delayed", "closed")
 MAX_NAMES: Final = 1000  # of namespaces that do not exist, which clients have named all the same
 OTHERS: Final = ""  # the name under which events of deleted and of forgotten names are counted
 
@@ -308,9 +311,20 @@ def make_ledger(events: Mapping[str, int], in_flight: tuple[int, int], counters:
         "sessions": {"begun": begun, **ended, "in_flight": open_},
         "store": store,
         "outcomes": dict(counters.by_outcome),
-        "other": {event: count for event, count in events.items() if event not in (BEGUN, *ENDS)},
+        "faults": _faults(events),
+        "other": {
+            event: count
+            for event, count in events.items()
+            if event not in (BEGUN, *ENDS) and not event.startswith((FAULT, RULE))
+        },
         "balanced": begun == sum(ended.values()) + open_
         and ended[ACCEPTED] + filed == store["accepted"]
         and store["accepted"] == store["stored"] + store["counted_only"] + store["dropped"]
         and store["present"] >= 0,
     }
+
+
+def _faults(events: Mapping[str, int]) -> dict[str, Any]:
+    """What plans did: to how many commands and mails, by effect and by rule."""
+    rules = {event[len(RULE) :]: count for event, count in events.items() if event.startswith(RULE)}
+    return {**{effect: events.get(FAULT + effect, 0) for effect in EFFECTS}, "rules": dict(sorted(rules.items()))}

@@ -24,20 +24,26 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.capture.email import Segment
 from fastsmtp.delivery.deferred import Stretch, blocks_of, octets_of
 from fastsmtp.errors import FrameError
-from fastsmtp.goridge.frame import FrameDecoder
+from fastsmtp.goridge.frame import Frame, FrameDecoder
 from fastsmtp.inbox.frames import (
     MAX_NUMBER,
+    Asking,
     Counts,
+    Decided,
     Gauges,
     Head,
     ListeningReport,
     Orders,
     counts_frame,
     mail_frame,
+    question_frame,
+    read_census,
+    read_decision,
     read_orders,
     read_verdicts,
 )
 from fastsmtp.inbox.ledger import BEGUN, ENDS, MAX_NAMES
+from fastsmtp.inbox.plansknown import PlansKnown
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.timeslices import SLICE_S
 
@@ -97,6 +103,7 @@ class Link:
         self._on_json = on_json
         self._blocks: Iterator[Segment] | None = None  # what is left of a large mail that is being written
         self._blocks_of = 0  # its number
+        self._behind: list[bytes] = []  # frames that wait for its end
         self._listening: ListeningReport | None = None  # not told yet
         self._writing: asyncio.Handle | None = None  # of what waits
         self._blocked = False  # the inbox reads nothing at the moment
@@ -115,6 +122,9 @@ class Link:
         self.ports: tuple[int, dict[str, str]] = (0, {})  # what the inbox has told last
         self.counting: frozenset[str] = frozenset()  # namespaces whose accepted mails the inbox only counts
         self.on_ports: Callable[[], None] = lambda: None  # it has told something new
+        self.plans: Final = PlansKnown()
+        self.count_connections: Callable[[str], int] = lambda _namespace: 0  # of a namespace, in this process
+        self._questions: dict[int, tuple[float, Callable[[Decided | None], None]]] = {}  # deadline and who asks
         self.gauges: Callable[[], Gauges] = Gauges  # how this process is
         self._gauges = Gauges()  # as the inbox was told
 
@@ -219,6 +229,8 @@ class Link:
                 self._transport.write(block)
                 continue
             self._blocks = None
+            self._transport.writelines(self._behind)
+            self._behind = []
             self._flush_counts()
             if self._listening is not None:
                 self.tell_listening(self._listening)
@@ -234,6 +246,42 @@ class Link:
         events[event] = events.get(event, 0) + step
         if self._flushing is None:
             self._flushing = self._loop.call_later(0.02, self._flush_counts)
+
+    # plans
+
+    def ask(self, asking: Asking, answer: Callable[[Decided | None], None]) -> None:
+        """Ask plans; `answer` gets what one does, and never from within this call.
+
+        It is None, and the command goes on, where no plan acts, and where the inbox does not answer.
+        """
+        if self._transport is None:
+            self._loop.call_soon(answer, None)
+            return
+        self._number = (self._number + 1) % MAX_NUMBER
+        self._questions[self._number] = (self._loop.time() + self._patience_s, answer)
+        self._write_whole(question_frame(self._number, asking))
+
+    def _write_whole(self, frame: bytes) -> None:
+        """Write a frame, behind the mail that is being written."""
+        if self._blocks is None and self._transport is not None:
+            self._transport.write(frame)
+        else:
+            self._behind.append(frame)
+
+    def on_decision(self, number: int, decided: Decided | None) -> None:
+        """The inbox told what a plan does."""
+        _deadline, answer = self._questions.pop(number, (0.0, None))
+        if answer is not None:
+            answer(decided)
+
+    def on_census(self, number: int, namespace: str) -> None:
+        """The inbox wants to know how many connections a namespace has here."""
+        self._write_whole(counts_frame(Counts(census=(number, self.count_connections(namespace)))))
+
+    def _let_pass(self, numbers: list[int]) -> None:
+        for number in numbers:
+            _deadline, answer = self._questions.pop(number)
+            self._loop.call_soon(answer, None)
 
     def _flush_counts(self) -> None:
         if self._flushing is not None:
@@ -278,6 +326,7 @@ class Link:
             if task is not None:
                 task.cancel()
         self._refuse(list(self._sent), "the server stops")
+        self._let_pass(list(self._questions))
         if self._transport is not None:
             if self._blocks is None:
                 self._transport.write(counts_frame(Counts(left=True)))
@@ -292,6 +341,7 @@ class Link:
         if overdue:
             self._log.error("the inbox does not take mails", mails=len(overdue))
             self._refuse(overdue, "the inbox does not answer")
+        self._let_pass([number for number, (deadline, _answer) in self._questions.items() if deadline <= now])
 
     def _tell_gauges(self) -> None:
         gauges = self.gauges()
@@ -350,6 +400,7 @@ class Link:
         """The inbox told at which ports of namespaces to listen, and of which mails nothing is to be sent."""
         self.ports = number, orders.ports
         self.counting = orders.counting
+        self.plans.take(orders.plans)
         self._told.set()
         self.on_ports()
 
@@ -367,7 +418,10 @@ class Link:
         self._blocks = None
         self._written.clear()
         self._in_flight = self._json = 0
+        self._behind = []
         self._on_json(0)
+        self._let_pass(list(self._questions))
+        self.plans.clear()
         if not self._closed:
             self._log.warning("the inbox is gone, connecting again", mails=len(self._sent))
             self._connecting = self._loop.create_task(self._reconnect())
@@ -399,13 +453,20 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         try:
             for frame in self._decoder.feed(data):
-                orders = read_orders(frame)
-                if orders is None:
-                    self._link.on_verdicts(read_verdicts(frame))
-                else:
-                    self._link.on_orders(*orders)
+                self._on_frame(frame)
         except FrameError:  # it is no inbox
             self._transport.abort()
+
+    def _on_frame(self, frame: Frame) -> None:
+        link, options = self._link, frame.options
+        if not options:
+            link.on_verdicts(read_verdicts(frame))
+        elif len(options) == 1:
+            link.on_orders(options[0], read_orders(frame))
+        elif len(options) == 2:
+            link.on_decision(options[0], read_decision(frame))
+        else:
+            link.on_census(options[0], read_census(frame))
 
     def pause_writing(self) -> None:
         self._link.on_blocked(True)

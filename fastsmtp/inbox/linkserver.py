@@ -5,15 +5,29 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from time import monotonic
 from typing import Final, cast
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FrameError, StoreError
 from fastsmtp.inbox.arrival import arrival_steps
-from fastsmtp.inbox.frames import Counts, LinkDecoder, MailFrame, Orders, orders_frame, verdicts_frame
+from fastsmtp.inbox.census import Census
+from fastsmtp.inbox.frames import (
+    Asking,
+    Counts,
+    Decided,
+    LinkDecoder,
+    MailFrame,
+    Orders,
+    QuestionFrame,
+    census_frame,
+    decision_frame,
+    orders_frame,
+    verdicts_frame,
+)
 from fastsmtp.inbox.group import Arrival, Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.ledger import Report
@@ -34,6 +48,7 @@ class LinkServer:
         self.log: Final = log
         self.loop_delay: Final = loop_delay
         self.slices: Final = TimeSlices(asyncio.get_running_loop())
+        self.census: Final = Census()
         self._connections: set[_Connection] = set()
         self._leaving: dict[str, asyncio.TimerHandle] = {}  # processes whose connection broke
         self._settling: asyncio.Future[None] | None = None
@@ -57,6 +72,7 @@ class LinkServer:
     def remove(self, connection: _Connection) -> None:
         """A connection is gone, and its process, if it does not come back."""
         self._connections.discard(connection)
+        self.census.forget(connection)
         if connection.process and not self._closing:
             self._leaving[connection.process] = asyncio.get_running_loop().call_later(
                 _LEFT_S, self.leave, connection.process
@@ -76,6 +92,20 @@ class LinkServer:
     def _settle(self) -> None:
         there = {connection.process for connection in self._connections}
         self._settling = asyncio.ensure_future(self.inbox.leave_processes({*there, *self._leaving}))
+
+    def decide(self, asking: Asking, answer: Callable[[Decided | None], None]) -> None:
+        """Ask plans; where one wants to know how many connections there are, the processes are asked first."""
+        plans = self.inbox.plans
+        counted = plans.counts_connections(asking.namespaces)
+        if not counted:
+            answer(plans.decide(asking.namespaces, asking.question))
+            return
+
+        def decide(connections: int) -> None:
+            question = msgspec.structs.replace(asking.question, connections=connections)
+            answer(plans.decide(asking.namespaces, question))
+
+        self.census.take(counted, self._connections, decide)
 
     async def close(self) -> None:
         """Take nothing more. What is in flight in processes that are there still is known to the next inbox."""
@@ -114,10 +144,12 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for said in self._decoder.feed(data):
-                if isinstance(said, Counts):
+                if isinstance(said, MailFrame):
+                    self._on_mail(said)
+                elif isinstance(said, Counts):
                     self._on_counts(said)
                 else:
-                    self._on_mail(said)
+                    self._on_question(said)
         except FrameError as error:
             self._server.log.error("an SMTP process sent what is not a mail", reason=str(error))
             self.close()
@@ -132,6 +164,18 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def count_connections(self, number: int, namespace: str) -> None:
+        """See `census.CensusProcess`."""
+        if self._transport is not None:
+            self._transport.write(census_frame(number, namespace))
+
+    def _on_question(self, asked: QuestionFrame) -> None:
+        self._server.decide(asked.asking, functools.partial(self._on_decided, asked.number))
+
+    def _on_decided(self, number: int, decided: Decided | None) -> None:
+        if self._transport is not None:
+            self._transport.write(decision_frame(number, decided))
+
     def _on_counts(self, counts: Counts) -> None:
         if counts.process:
             self.process = counts.process
@@ -140,6 +184,8 @@ class _Connection(asyncio.Protocol):
         if counts.number:
             report = Report(self.process, counts.number, counts.events)
             self._server.inbox.tell(report, functools.partial(self._on_filed, -counts.number))
+        if counts.census is not None:
+            self._server.census.on_count(self, *counts.census)
         if counts.listening is not None:
             said = counts.listening
             self._server.inbox.ports.on_listening(self, said.number, said.wrong, said.addresses)
@@ -165,7 +211,8 @@ class _Connection(asyncio.Protocol):
             arrival = Arrival.to_be_counted(counted.uuid, names, head.received_at, head.outcome, counted.size, sender)
             self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
             return
-        made = arrival_steps(mail.payload, head.spool or mail.raw, names, head.received_at, head.outcome)
+        raw = head.spool or mail.raw
+        made = arrival_steps(mail.payload, raw, names, head.received_at, head.outcome, head.faults)
         step = functools.partial(self._read_on, mail.number, made)
         self._reading += 1
         if step():

@@ -12,7 +12,8 @@ from fastsmtp.inbox.names import Cursor
 
 ACCEPTED: Final = "accepted"
 # How a mail may have ended; a row says it as the place in this tuple. All but the first are kept to be looked at.
-OUTCOMES: Final = (ACCEPTED, "worker-failed", "no-worker", "refused", "dropped-by-plan", "storage-failed")
+DROPPED: Final = "dropped-by-plan"  # accepted, and not kept
+OUTCOMES: Final = (ACCEPTED, "worker-failed", "no-worker", "refused", DROPPED, "storage-failed")
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +26,7 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NamespaceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `PUT /api/ns/{ns}` may say. `ttl` is in seconds, 0 = as the section `inbox` says.
 
-    `listen` is where its own port is, `host:port`, "" without one.
+    `listen` is where its own port is, `host:port`, "" without one. `magic`: addresses may ask for faults by themselves.
     """
 
     ttl: float = 0.0
@@ -33,6 +34,7 @@ class NamespaceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     on_quota: Literal["evict", "refuse", "count-only"] = "evict"
     keep: Literal["full", "summary", "count"] = "full"
     listen: str = ""
+    magic: bool = False
 
 
 class NamespaceCounters(msgspec.Struct):
@@ -67,8 +69,10 @@ class NamespaceCounters(msgspec.Struct):
 
     def count_arrival(self, outcome: str) -> None:
         """A mail has come."""
-        if outcome == ACCEPTED:
+        if outcome in (ACCEPTED, DROPPED):
             self.accepted += 1
+        if outcome == DROPPED:
+            self.dropped += 1
         self.by_outcome[outcome] = self.by_outcome.get(outcome, 0) + 1
 
     def count_stored(self, outcome: str, octets: int) -> None:

@@ -1,4 +1,4 @@
-"""What SMTP processes know of namespaces: the ports that they have for themselves, and whether mails are only counted.
+"""What SMTP processes know of namespaces: ports that they have for themselves, whether mails are only counted, plans.
 
 A port is bound here first, so that no other program gets it; the SMTP processes bind it, too, and listen, and the
 kernel divides its clients among them.
@@ -15,9 +15,10 @@ from typing import Final, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FastSMTPError, StartError
-from fastsmtp.inbox.frames import Orders
+from fastsmtp.inbox.frames import Orders, PlanOrder
 from fastsmtp.system.sockets import bind, bind_shared, format_address
 
+NO_PLANS: Final[Mapping[str, PlanOrder | None]] = {}
 _PATIENCE_S: Final = 5.0  # for an SMTP process that has to listen
 
 
@@ -40,6 +41,7 @@ class Ports:
         self._bound: dict[str, socket.socket] = {}  # by namespace; they do not listen
         self._processes: dict[PortProcess, _Answered] = {}
         self._counting: frozenset[str] = frozenset()  # namespaces of which mails are counted only
+        self._plans: dict[str, PlanOrder] = {}
         self._number = 0  # of what was told last
         self._changed = asyncio.Event()
 
@@ -98,6 +100,30 @@ class Ports:
             self._counting ^= {namespace}
             await self._tell()
 
+    # plans
+
+    async def set_plan(self, namespace: str, order: PlanOrder | None) -> None:
+        """Let SMTP processes know where the plan of a namespace wants to be asked; None: there is no plan any more."""
+        if order is not None:
+            self._plans[namespace] = order
+        elif self._plans.pop(namespace, None) is None:
+            return
+        await self._tell({namespace: order})
+
+    def keep_plan(self, namespace: str, order: PlanOrder) -> None:
+        """Likewise, of a plan that there is before the first SMTP process connects."""
+        self._plans[namespace] = order
+
+    def forget_plan(self, namespace: str) -> None:
+        """The namespace was deleted."""
+        if self._plans.pop(namespace, None) is not None:
+            self._order({namespace: None})
+
+    def plan_number(self, namespace: str) -> int:
+        """Return the number of the order that was given last for the plan of a namespace, 0 without one."""
+        order = self._plans.get(namespace)
+        return 0 if order is None else order.number
+
     def forget(self, namespace: str) -> None:
         """The namespace was deleted, and had no port: SMTP processes do not have to say that they know."""
         if namespace in self._counting:
@@ -121,7 +147,7 @@ class Ports:
     def add(self, process: PortProcess) -> None:
         """A process has connected."""
         self._processes[process] = _Answered()
-        process.order(self._number, self._orders())
+        process.order(self._number, self._orders(self._plans))
 
     def remove(self, process: PortProcess) -> None:
         """A process is gone."""
@@ -135,12 +161,13 @@ class Ports:
             listening.number, listening.wrong, listening.addresses = number, wrong, addresses
             self._changed.set()
 
-    def _orders(self) -> Orders:
-        return Orders({name: format_address(bound) for name, bound in self._bound.items()}, self._counting)
+    def _orders(self, plans: Mapping[str, PlanOrder | None]) -> Orders:
+        ports = {name: format_address(bound) for name, bound in self._bound.items()}
+        return Orders(ports, self._counting, dict(plans))
 
-    async def _tell(self) -> Mapping[str, str]:
-        """Tell all processes, and return what they could not do, by namespace."""
-        number, orders = self._order()
+    async def _tell(self, plans: Mapping[str, PlanOrder | None] = NO_PLANS) -> Mapping[str, str]:
+        """Tell all processes, of plans only those that have changed; return what they could not do, by namespace."""
+        number, orders = self._order(plans)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._until_known(number), _PATIENCE_S)
         wrong: dict[str, str] = {}
@@ -149,9 +176,9 @@ class Ports:
             wrong = {**wrong, **listening.wrong, **late}
         return wrong
 
-    def _order(self) -> tuple[int, Orders]:
+    def _order(self, plans: Mapping[str, PlanOrder | None] = NO_PLANS) -> tuple[int, Orders]:
         self._number += 1
-        orders = self._orders()
+        orders = self._orders(plans)
         for process in list(self._processes):
             process.order(self._number, orders)
         return self._number, orders

@@ -58,10 +58,10 @@ class ConnectionLog:
 
     # What comes in between
 
-    def add_line(self, kind: str, speaker: str, line: str) -> None:
-        """One of both has said something."""
+    def add_line(self, kind: str, speaker: str, line: str, fault: str = "") -> None:
+        """One of both has said something; `fault` is the rule of a plan that made us say it."""
         if self.transcript is not None:
-            self.transcript.add(monotonic(), speaker, line)
+            self.transcript.add(monotonic(), speaker, line, fault)
         self._log.debug(kind, peer=self.peer, connection=self.uuid, line=line)
 
     def client_named(self, client: str) -> None:

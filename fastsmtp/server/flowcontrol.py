@@ -12,7 +12,8 @@ OUTPUT: Final = 4  # the client does not read our replies
 TLS: Final = 8  # a handshake is under way, and nothing in the clear comes meanwhile
 COMMANDS: Final = 16  # commands that were read wait for their turn
 LATE: Final = 32  # events that were read wait for theirs
-NOT_THE_CLIENTS: Final = VERDICT | INFLIGHT | COMMANDS | LATE  # no silence of the client's
+RATE: Final = 64  # a fault plan lets mail data in slowly
+NOT_THE_CLIENTS: Final = VERDICT | INFLIGHT | COMMANDS | LATE | RATE  # no silence of the client's
 
 
 class FlowControl:

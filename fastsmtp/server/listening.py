@@ -10,6 +10,7 @@ from typing import Final
 from fastsmtp.capture.capture import Services
 from fastsmtp.delivery.destination import Destination
 from fastsmtp.delivery.workers import Slices
+from fastsmtp.inbox.listenerplans import ListenerPlans
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.counters import Counters
 from fastsmtp.server.backpressure import Backpressure
@@ -59,6 +60,8 @@ class Listening:
     quiet: bool = False  # mails are shown where the log is: their connections are logged at DEBUG
     on_closed: Callable[[], None] = field(default=lambda: None)  # a connection is gone
     ledger: MailLedger | None = None  # of the inbox, which is told of each mail that begins and ends
+    inbox: Destination | None = None  # the inbox alone
+    planner: ListenerPlans | None = None  # asks fault plans; None: there are none
     proxies: Proxies = field(default_factory=lambda: Proxies(()))
     slices: Slices | None = None  # what takes long is done in; None: nothing else is served meanwhile
     loop_delay: LoopDelay | None = None  # is told which mail takes long

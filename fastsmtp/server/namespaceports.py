@@ -10,6 +10,7 @@ from typing import Final
 from fastsmtp.errors import StartError
 from fastsmtp.inbox.frames import ListeningReport
 from fastsmtp.inbox.link import Link
+from fastsmtp.inbox.listenerplans import ListenerPlans
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.server.listening import Listening
 from fastsmtp.system.sockets import bind_shared
@@ -79,7 +80,8 @@ class NamespacePorts:
         name = _PREFIX + namespace
         bound = bind_shared(address)
         try:
-            server = await self._listen(bound, replace(self._listening, server=name))
+            planner = ListenerPlans(self._link, self._resolver, name)
+            server = await self._listen(bound, replace(self._listening, server=name, planner=planner))
         except BaseException:
             bound.close()
             raise

@@ -17,5 +17,8 @@ class OpenConnection(SMTPConnection, Protocol):
     def check_timeouts(self, now: float, stalled_s: float) -> None:
         """Close it if its client takes too long: `now` is the loop's time, of which we were asleep `stalled_s`."""
 
+    def belongs_to(self, namespace: str) -> bool:
+        """Whether its mails go to a namespace of the inbox, as far as that is known by now."""
+
     def abort(self) -> None:
         """Cut it."""

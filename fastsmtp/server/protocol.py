@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Final, cast
 
 from fastsmtp.capture.identifier import uuid7
+from fastsmtp.delivery.destination import ACCEPTED
+from fastsmtp.faults.actions import Action
 from fastsmtp.goridge._queues import unread
+from fastsmtp.inbox.frames import Decided
 from fastsmtp.server.clienttimeouts import ClientTimeouts
+from fastsmtp.server.connectionfaults import ConnectionFaults, fault_of, make_question, shown_fields
 from fastsmtp.server.connectionlog import ConnectionLog
-from fastsmtp.server.flowcontrol import COMMANDS, INFLIGHT, LATE, NOT_THE_CLIENTS, OUTPUT, VERDICT, FlowControl
+from fastsmtp.server.flowcontrol import COMMANDS, INFLIGHT, LATE, NOT_THE_CLIENTS, OUTPUT, RATE, VERDICT, FlowControl
 from fastsmtp.server.listening import Listening
 from fastsmtp.server.reception import Reception
-from fastsmtp.server.tls import tls_info
+from fastsmtp.server.resetting import reset
+from fastsmtp.server.shapedwriter import ShapedWriter
+from fastsmtp.server.tls import faulty_context, tls_info
 from fastsmtp.server.tlshandshake import TLSHandshake
 from fastsmtp.smtp.envelope import TLSInfo
 from fastsmtp.smtp.events import (
     HEADROOM,
+    Asked,
     ClientNamed,
     Closed,
     Command,
@@ -36,6 +45,8 @@ from fastsmtp.smtp.events import (
     Verdict,
     kept,
 )
+from fastsmtp.smtp.planner import Fault
+from fastsmtp.smtp.policy import DATA_END, TLS, Facts
 from fastsmtp.smtp.proxyheader import ProxyHeader
 from fastsmtp.smtp.session import Session
 from fastsmtp.smtp.transcript import CLIENT, SERVER
@@ -54,6 +65,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     """One connection: feeds the session, carries out its events, writes its replies, one write per read."""
 
     __slots__ = (
+        "_by_plan",
+        "_certificate",
+        "_cut",
+        "_faults",
         "_fd",
         "_flow",
         "_going_on",
@@ -68,12 +83,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_others",
         "_own_held",
         "_pumping",
+        "_read_rate",
         "_session",
         "_timeouts",
         "_tls_wanted",
         "_transport",
         "_uncounted",
         "_wall_since",
+        "_writer",
     )
 
     def __init__(self, listening: Listening, loop: asyncio.AbstractEventLoop) -> None:
@@ -98,6 +115,13 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._tls_wanted = False  # a handshake is to begin once the replies are written
         self._handshake: TLSHandshake | None = None  # under way, or a PROXY header is awaited before it
         self._mail_held = 0  # octets in memory of the mail
+        # What plans do; see `connectionfaults`
+        self._faults: ConnectionFaults | None = None  # from the first question on
+        self._by_plan: Decided | None = None  # what one does to the mail that is being decided
+        self._writer: ShapedWriter | None = None  # of replies that are written as one wants it
+        self._read_rate = 0  # octets a second of mail data, 0 = as fast as they come
+        self._cut = False  # the connection ends with a reset
+        self._certificate = ""  # that the next handshake has in the place of ours
 
     # asyncio callbacks
 
@@ -119,7 +143,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if not listening.implicit_tls:
             self._begin(None)
         elif listening.may_shake_hands(self._others):
-            self._encrypt(transport, proxied=bool(listening.proxies))
+            self._begin_tls(transport)
         else:
             listening.leave(self)
             self._log.turned_away(b"")
@@ -128,7 +152,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
     def _make_session(self, transport: asyncio.Transport, tls: TLSInfo | None = None) -> Session:
         listening = self._listening
         believed = listening.proxies.believes(transport.get_extra_info("peername"))
-        return Session(listening.settings, tls=tls, remote_addr=self._log.peer, believed=believed)
+        return Session(
+            listening.settings, tls=tls, remote_addr=self._log.peer, believed=believed, planner=listening.planner
+        )
 
     def _begin(self, header: ProxyHeader | None) -> None:
         """Greet, or turn away when there are too many; a PROXY header may have come before TLS."""
@@ -161,12 +187,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         buffer, backpressure = self._listening.buffer, self._listening.backpressure
         if backpressure.is_short:
             return buffer.small_view if backpressure.has_turn(self) else buffer.tiny_view
-        return buffer.view if self._session.receiving_mail else buffer.small_view
+        if not self._session.receiving_mail:
+            return buffer.small_view
+        return buffer.view if not self._read_rate else buffer.view[: max(1, self._read_rate // 4)]
 
     def buffer_updated(self, nbytes: int) -> None:
         """`nbytes` were read into the shared buffer."""
         session = self._session
-        if session.waiting_for_decision:
+        if session.waits:
             # The session keeps this one read. Stopping only now saves two system calls per mail: few clients go on.
             self._flow.pause(self._transport, VERDICT)
         try:
@@ -177,6 +205,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._pump()
         if session.receiving_mail:
             self._timeouts.since = self._loop.time()
+            if self._read_rate:
+                self._rest(nbytes)
         else:
             self._uncounted += nbytes
             if self._uncounted >= _UNCOUNTED_OCTETS:
@@ -201,15 +231,18 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         session = self._session
         session.receive_eof()
         self._pump()
-        return session.waiting_for_decision or session.has_more_to_say
+        return session.waits or session.has_more_to_say or self._writer is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. A mail without its end is dropped; one that is complete goes its way to a worker."""
         self._transport = None
         self._fd = -1  # soon another's
         listening = self._listening
+        if self._writer is not None:
+            self._writer.end()
         if self not in listening.connections:  # turned away
             return
+        self._end_faults()
         if self._handshake is not None:
             self._fail_handshake("the client is gone" if exc is None else str(exc) or type(exc).__name__)
         if listening.implicit_tls and self._session.peer.tls is None:  # there was no session
@@ -274,7 +307,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return False  # that we do not read makes no difference to a client that does not send
         if self._flow.reasons & INFLIGHT:
             self._timeouts.since = now
-        return bool(self._flow.reasons & NOT_THE_CLIENTS) or self._session.waiting_for_decision
+        return bool(self._flow.reasons & NOT_THE_CLIENTS) or self._session.waits or self._writer is not None
 
     def _await_client(self) -> None:
         """Replies wait to be written."""
@@ -328,6 +361,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return
         self._session.shutdown()
         self._pump()
+        if self._faults is not None:
+            self._faults.wake()
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -394,11 +429,22 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return
         if output:
             self._timeouts.since = self._loop.time()
-            transport.write(output)
-        if session.closing:
+            if self._writer is None:
+                transport.write(output)
+            else:
+                self._writer.write(output)
+        if self._writer is None:
+            self._go_over(transport)
+
+    def _go_over(self, transport: asyncio.Transport) -> None:
+        """All is written: close, or begin the handshake, where the session wants it."""
+        if self._session.closing:
             # What is not yet written has as long as a client that does not read.
             self._await_client()
-            transport.close()
+            if self._cut:
+                reset(self._loop, transport, self._fd)
+            else:
+                transport.close()
         elif self._tls_wanted:
             self._start_tls()
 
@@ -482,13 +528,15 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         elif isinstance(event, Command):
             self._log.add_line("command", CLIENT, event.line)
         elif isinstance(event, Replied):
-            self._log.add_line("reply", SERVER, event.line)
+            self._log.add_line("reply", SERVER, event.line, event.fault)
         elif isinstance(event, MailAborted):
             self._on_mail_aborted(event)
         elif isinstance(event, StartTLS):
             self._on_start_tls()
         elif isinstance(event, ClientNamed):
             self._log.client_named(event.remote_addr)
+        elif isinstance(event, Asked):
+            self._ask(event.facts, self._on_answer)
         else:
             assert isinstance(event, Closed)  # `Session.closing` says the same, and for as long as it is true
 
@@ -510,7 +558,13 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _on_mail_end(self) -> None:
         began = 0.0 if self._listening.loop_delay is None else monotonic()
-        verdict = self._mails.complete(self._session, self._log.transcript, self._on_verdict)
+        verdict = self._mails.complete(self._session, self._log.transcript)
+        if verdict is None:
+            facts = self._session.facts_at(DATA_END)
+            if facts is None:
+                verdict = self._mails.deliver(self._on_verdict, self._acted())
+            else:
+                self._ask_about_mail(facts)
         if verdict is not None:
             self._decide(verdict)
         self._tell_work(began)
@@ -526,25 +580,38 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _on_mail_aborted(self, event: MailAborted) -> None:
         self._mails.abort(event.reason)
+        self._read_rate = 0
         self._mail_held = 0
         self._count_held()
 
     def _on_verdict(self, verdict: Verdict) -> None:
         """All destinations have decided about the email. Called by them, never while events are carried out."""
         self._mails.settle(verdict)
+        decided = self._by_plan
+        if decided is not None and decided.action.store and self._faults is not None:
+            self._faults.wait(decided, partial(self._finish, verdict))
+        else:
+            self._finish(verdict)
+
+    def _finish(self, verdict: Verdict) -> None:
+        """The reply to the mail is due."""
         try:
             self._decide(verdict)
         except Exception:  # of what the client had sent behind the mail
             self._give_up()
             return
         self._pump()
-        if not self._session.waiting_for_decision:
+        if not self._session.waits:
             self._flow.resume(self._transport, VERDICT)
 
     def _decide(self, verdict: Verdict) -> None:
         self._mail_held = 0
+        self._read_rate = 0
         self._mails.decided(verdict)
-        self._session.decide(verdict)
+        if self._by_plan is None:
+            self._session.decide(verdict)
+        else:
+            self._decide_by_plan(verdict)
         if self._own_held:
             self._count_held()
         else:
@@ -554,7 +621,149 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._log.count_login(self._session.peer.credentials)  # STARTTLS makes the session forget them
         self._tls_wanted = True
 
+    # Fault plans
+
+    def _ask(self, facts: Facts, then: Callable[[Decided | None], None]) -> None:
+        """Have plans asked; `then` gets the answer, and never from within this call."""
+        planner = self._listening.planner
+        assert planner is not None  # or there were no question
+        if self._faults is None:
+            self._faults = ConnectionFaults(planner, self._loop)
+        email = self._mails.email
+        fields = [] if email is None else shown_fields(email.message.fields)
+        mail = self.email_uuid if self._session.receiving_mail or email is not None else ""
+        self._faults.ask(facts, make_question(facts, self._log.uuid, self._log.peer, mail, fields), then)
+
+    def belongs_to(self, namespace: str) -> bool:
+        """See `openconnection.OpenConnection`."""
+        planner = self._listening.planner
+        return planner is not None and planner.holds(namespace, self._session.peer, self._session.transaction)
+
+    def _acted(self) -> list[tuple[str, str]]:
+        """What plans did to the mail that is being decided."""
+        return [] if self._faults is None else self._faults.acted_on(self._session.transaction)
+
+    def _on_answer(self, decided: Decided | None) -> None:
+        """A plan has answered about a command, and the time that it wants is over."""
+        if not self._session.waiting_for_answer or self._transport is None:
+            return
+        try:
+            self._session.answer(None if decided is None else fault_of(decided.rule, decided.action))
+            self._go_on_by_plan(None if decided is None else decided.action)
+        except Exception:  # a fault of a policy, or of ours
+            self._give_up()
+
+    def _go_on_by_plan(self, action: Action | None) -> None:
+        """Write the reply to the command or the mail that a plan has had its way with, and read on behind it."""
+        transport = self._transport
+        if action is not None and transport is not None:
+            self._cut = action.close == "rst"
+            self._read_rate = action.read_rate or self._read_rate
+            self._certificate = action.certificate
+            if action.shapes:
+                self._writer = self._writer or ShapedWriter(transport, self._loop, self._on_written)
+                self._writer.shape(action)
+        self._pump()
+        if self._session.closing and self._writer is not None:
+            self._writer.skip()
+        self._session.go_on()
+        self._pump()
+        if not self._session.waits:
+            self._flow.resume(self._transport, VERDICT)
+
+    def _on_written(self) -> None:
+        """All is written, as a plan wanted it."""
+        self._writer = None
+        self._timeouts.since = self._loop.time()
+        if self._transport is not None and not self._pumping:
+            self._go_over(self._transport)
+
+    def _ask_about_mail(self, facts: Facts) -> None:
+        self._ask(facts, self._on_mail_answer)
+
+    def _on_mail_answer(self, decided: Decided | None) -> None:
+        """A plan has answered about a mail that is complete, and the time that it wants is over."""
+        self._by_plan = decided
+        verdict = self._deliver_by_plan(None if decided is None else decided.action)
+        if verdict is not None:
+            self._finish(verdict)
+
+    def _deliver_by_plan(self, action: Action | None) -> Verdict | None:
+        """Hand the mail on as an action says, or do not; return the verdict where there is one at once."""
+        mails, acted = self._mails, self._acted()
+        if action is None:
+            return mails.deliver(self._on_verdict, acted)
+        if action.drop:
+            return mails.keep(Verdict.DROPPED, self._on_verdict, acted)
+        if not action.refuses or (action.store and not action.reply):
+            return mails.deliver(self._on_verdict, acted, max(1, action.duplicate))
+        if action.store:
+            return mails.keep(Verdict.REFUSED, self._on_verdict, acted)
+        mails.discard()
+        return Verdict.REFUSED
+
+    def _decide_by_plan(self, verdict: Verdict) -> None:
+        decided, self._by_plan = self._by_plan, None
+        assert decided is not None
+        action = decided.action
+        fault = fault_of(decided.rule, action)
+        if fault.reply[:1] == b"2" and verdict not in ACCEPTED:
+            fault = Fault(close=fault.close)
+        self._session.decide(verdict, fault)
+        self._go_on_by_plan(action)
+
+    def _end_faults(self) -> None:
+        """The client is gone: what plans make it wait for is over, and a mail that they hold is not kept."""
+        faults = self._faults
+        if faults is None:
+            return
+        if self._session.waiting_for_answer:
+            self._session.answer(Fault(close=True, silent=True))
+        elif self._mails.email is not None and self._session.waiting_for_decision:
+            faults.end()
+            self._mails.discard()
+            self._decide(Verdict.REFUSED)
+        elif self._by_plan is not None:
+            faults.wake()
+            return
+        faults.end()
+
+    def _rest(self, octets: int) -> None:
+        """Do not read for as long as so many octets take at the rate that a plan wants."""
+        self._flow.pause(self._transport, RATE)
+        self._loop.call_later(octets / self._read_rate, self._read_on)
+
+    def _read_on(self) -> None:
+        self._flow.resume(self._transport, RATE)
+
     # TLS
+
+    def _begin_tls(self, transport: asyncio.Transport) -> None:
+        """TLS comes before the session, and a PROXY header, where there is one, before TLS."""
+        facts = self._session.facts_at(TLS)
+        if facts is None:
+            self._encrypt(transport, proxied=bool(self._listening.proxies))
+        else:
+            self._flow.pause(transport, VERDICT)
+            self._ask(facts, self._on_tls_answer)
+
+    def _on_tls_answer(self, decided: Decided | None) -> None:
+        """A plan has answered about a handshake."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._flow.resume(transport, VERDICT)
+        if decided is not None and decided.action.close:
+            self._log.handshake_failed(f"rule {decided.rule} of a plan", probe=False)
+            if decided.action.close == "rst":
+                reset(self._loop, transport, self._fd)
+            else:
+                transport.close()
+            return
+        if decided is not None and decided.action.certificate:
+            self._certificate = decided.action.certificate
+        implicit = self._listening.implicit_tls
+        self._encrypt(transport, proxied=implicit and bool(self._listening.proxies))
 
     def _start_tls(self) -> None:
         """The handshake that STARTTLS has asked for."""
@@ -562,12 +771,20 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         assert transport is not None
         self._tls_wanted = False
         self._timeouts.since = self._loop.time()
-        self._encrypt(transport)
+        facts = self._session.facts_at(TLS)
+        if facts is None:
+            self._encrypt(transport)
+        else:
+            self._flow.pause(transport, VERDICT)
+            self._ask(facts, self._on_tls_answer)
 
     def _encrypt(self, plain: asyncio.Transport, *, proxied: bool = False) -> None:
         listening = self._listening
         context = listening.tls
         assert context is not None
+        if self._certificate:
+            context = faulty_context(self._certificate, listening.settings.hostname)
+            self._certificate = ""
         self._flow.begin_handshake(plain)
         handshake = TLSHandshake(
             self._loop, plain, self, context, self._log, implicit=listening.implicit_tls, proxied=proxied

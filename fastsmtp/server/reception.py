@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import INFO, WARNING
 from time import monotonic
 from typing import Final
 
 from fastsmtp.capture.capture import Capture
-from fastsmtp.capture.email import Attachments, Origin
-from fastsmtp.delivery.destination import ACCEPTED
+from fastsmtp.capture.email import Attachments, Email, Origin
+from fastsmtp.delivery.destination import ACCEPTED, Destination
 from fastsmtp.ops.counters import BOUNDS, Counters
 from fastsmtp.server.listening import Listening
 from fastsmtp.server.record import MailRecord
@@ -38,6 +38,7 @@ class Reception:
         "_capture",
         "_connection",
         "_counters",
+        "_email",
         "_listening",
         "_log",
         "_namespaces",
@@ -60,6 +61,7 @@ class Reception:
         # Transaction
         self._capture: Capture | None = None  # of a mail that arrives
         self._namespaces: list[str] = []  # in which the ledger of the inbox has it
+        self._email: Email | None = None  # that is complete, and not handed on yet
         self._attachments: Attachments | None = None  # of an email that is being decided; ours to release or discard
         self._record: MailRecord | None = None  # what the log will say of the mail
         self._began = 0.0  # monotonic time of the first octet of mail data; 0 = there was none, or no metrics
@@ -107,10 +109,8 @@ class Reception:
                 break
         return start
 
-    def complete(
-        self, session: Session, transcript: Transcript | None, on_verdict: Callable[[Verdict], None]
-    ) -> Verdict | None:
-        """End the mail: hand the email to the destination, which calls `on_verdict`; or return the verdict at once."""
+    def complete(self, session: Session, transcript: Transcript | None) -> Verdict | None:
+        """End the mail, which is to be handed on by `deliver`; or return the verdict at once."""
         capture = self._capture
         assert capture is not None
         verdict = session.judge(capture.close())
@@ -126,12 +126,60 @@ class Reception:
         self._attachments = email.attachments
         if self._record is not None:
             self._record.complete(email)
+        self._email = email
+        return None
+
+    @property
+    def email(self) -> Email | None:
+        """The email that is complete, and not handed on yet."""
+        return self._email
+
+    @property
+    def namespaces(self) -> list[str]:
+        """Those that its envelope names."""
+        return self._namespaces
+
+    def deliver(
+        self, on_verdict: Callable[[Verdict], None], faults: Sequence[tuple[str, str]] = (), copies: int = 1
+    ) -> Verdict | None:
+        """Hand the email to the destination, which calls `on_verdict`; or return the verdict at once.
+
+        `faults` and `copies` are what a plan does to it.
+        """
+        email, self._email = self._email, None
+        assert email is not None
+        if faults or copies > 1:
+            email = email.faulted(faults, copies)
+        return self._hand_to(self._listening.destination, email, on_verdict)
+
+    def keep(
+        self, verdict: Verdict, on_verdict: Callable[[Verdict], None], faults: Sequence[tuple[str, str]]
+    ) -> Verdict | None:
+        """Hand the email to the inbox alone, with the verdict of a plan; it calls `on_verdict`."""
+        email, self._email = self._email, None
+        assert email is not None
+        inbox = self._listening.inbox
+        if inbox is None:
+            self._discard(email)
+            return verdict
+        return self._hand_to(inbox, email.faulted(faults, 1).decided(verdict), on_verdict)
+
+    def discard(self) -> None:
+        """A plan has refused the email."""
+        email, self._email = self._email, None
+        assert email is not None
+        self._discard(email)
+
+    def _discard(self, email: Email) -> None:
+        self._attachments = None
+        email.attachments.discard()
+
+    def _hand_to(self, destination: Destination, email: Email, on_verdict: Callable[[Verdict], None]) -> Verdict | None:
         try:
-            self._listening.destination.deliver(email, on_verdict)
+            destination.deliver(email, on_verdict)
         except Exception:  # a fault of the destination: the client may try again
             self._log.exception("email could not be delivered", uuid=self.email_uuid)
-            self._attachments = None
-            email.attachments.discard()
+            self._discard(email)
             return Verdict.STORAGE_FAILED
         return None
 
@@ -139,7 +187,7 @@ class Reception:
         """All destinations have decided about the email: the files of attachments are the worker's, or go."""
         attachments, self._attachments = self._attachments, None
         assert attachments is not None
-        if verdict in ACCEPTED:
+        if verdict in ACCEPTED and verdict is not Verdict.DROPPED:
             attachments.release()
         else:
             attachments.discard()

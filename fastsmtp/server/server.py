@@ -32,6 +32,7 @@ from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.destination import InboxDestination
 from fastsmtp.inbox.frames import Gauges
 from fastsmtp.inbox.link import WINDOW, Link
+from fastsmtp.inbox.listenerplans import ListenerPlans
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.inbox.sessions import MailLedger
 from fastsmtp.ops.appmetrics import AppMetrics
@@ -89,6 +90,7 @@ class Server:
         self.ask_inbox: Callable[[], Awaitable[InboxSnapshot]] | None = None  # how it is; set with `inbox`
         self._inbox_snapshot: InboxSnapshot | None = None  # what it has answered last
         self._link: Link | None = None  # to the inbox
+        self._inbox: InboxDestination | None = None
         inbox = config.kept()
         self._ports: NamespacePorts | None = None  # of namespaces
         self._resolver = Resolver([] if inbox is None else inbox.namespace)
@@ -155,6 +157,7 @@ class Server:
         if self.inbox:
             self._link = await self._connect_inbox()
             self._link.gauges = self._gauges
+            self._link.count_connections = self._count_connections
         services, destination = self._make_services(storage), self._make_destination(pool)
         if rpc_address or self._place is not None:
             pools, app_metrics = {"smtp": pool}, self._app_metrics
@@ -190,6 +193,10 @@ class Server:
         pool = self._pool
         assert pool is not None
         return Gauges(len(self._connections), pool.num_workers, pool.busy, pool.waiting)
+
+    def _count_connections(self, namespace: str) -> int:
+        """How many connections a namespace has in this process."""
+        return sum(connection.belongs_to(namespace) for connection in self._connections)
 
     async def _start_ports(self, link: Link) -> None:
         """Listen for namespaces, too, in the way of the first listener."""
@@ -236,6 +243,8 @@ class Server:
             implicit_tls=implicit_tls,
             include_transcript=smtp.include_transcript,
             ledger=None if self._link is None else MailLedger(self._link, self._resolver),
+            inbox=self._inbox,
+            planner=None if self._link is None else ListenerPlans(self._link, self._resolver, name),
             quiet=self._embedded,
             proxies=self._proxies,
             on_closed=self._on_connection_closed,
@@ -321,7 +330,8 @@ class Server:
         slices = self._slices
         destinations: list[Destination] = [Workers(pool, encoder, self._counters, slices)]
         if self._link is not None:
-            destinations.append(InboxDestination(self._link, self._resolver, self._log, slices))
+            self._inbox = InboxDestination(self._link, self._resolver, self._log, slices)
+            destinations.append(self._inbox)
         return destinations[0] if len(destinations) == 1 else Together(self._log, *destinations)
 
     def _make_policies(self) -> list[Policy]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import errno
+import functools
 import ipaddress
 import os
 import ssl
@@ -24,6 +25,7 @@ AUTO = "auto"
 
 _VALID_DAYS = 397  # what clients that check at all accept at most
 _ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
+WRONG_NAME = "wrong.example"
 _REASONS = {"KEY_VALUES_MISMATCH": "the key is of another certificate"}  # OpenSSL's -> ours
 
 
@@ -90,10 +92,19 @@ def _load_self_signed(pem: bytes) -> ssl.SSLContext:
     return context
 
 
-def self_signed(hostnames: Sequence[str]) -> bytes:
+@functools.lru_cache(maxsize=16)
+def faulty_context(fault: str, hostname: str) -> ssl.SSLContext:
+    """The context of a certificate that clients refuse: `expired`, `wrong-name` or `self-signed`. Raises StartError."""
+    if fault == "wrong-name":
+        return _load_self_signed(self_signed([WRONG_NAME], also=()))
+    return _load_self_signed(self_signed([hostname], days=-1 if fault == "expired" else _VALID_DAYS))
+
+
+def self_signed(hostnames: Sequence[str], *, also: Sequence[str] = _ALWAYS_NAMED, days: int = _VALID_DAYS) -> bytes:
     """A key and a certificate for these names, localhost and both loopback addresses, in PEM. Raises StartError.
 
-    It is that of a server, and of no authority (RFC 5280 section 4.2.1): clients that trust it refuse any other as one.
+    It ends in so many days, which may be over. It is that of a server, and of no authority (RFC 5280 section 4.2.1):
+    clients that trust it refuse any other as one.
     """
     try:
         from cryptography import x509
@@ -107,7 +118,7 @@ def self_signed(hostnames: Sequence[str]) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hostnames[0][:64])])
     now = datetime.datetime.now(datetime.timezone.utc)
     alternatives: list[x509.GeneralName] = []
-    for alternative in dict.fromkeys((*hostnames, *_ALWAYS_NAMED)):
+    for alternative in dict.fromkeys((*hostnames, *also)):
         try:
             alternatives.append(x509.IPAddress(ipaddress.ip_address(alternative)))
         except ValueError:
@@ -118,8 +129,8 @@ def self_signed(hostnames: Sequence[str]) -> bytes:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=_VALID_DAYS))
+        .not_valid_before(now - (datetime.timedelta(hours=1) if days > 0 else datetime.timedelta(days=30)))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_only_signatures(), critical=True)

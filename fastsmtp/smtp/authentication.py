@@ -16,13 +16,14 @@ _GROWTH: Final = 3  # octets of memory for one of base64, at most: three octets 
 class Authentication:
     """The exchange that is under way, if there is one: then the lines of the client are responses, not commands."""
 
-    __slots__ = ("_exchange", "_gate", "_settings", "held")
+    __slots__ = ("_exchange", "_gate", "_settings", "captured", "held")
 
     def __init__(self, settings: SessionSettings, gate: Gate) -> None:
         self._settings: Final = settings
         self._gate: Final = gate
         self._exchange: auth.Exchange | None = None
         self.held = 0  # octets in memory of the exchange that is under way, about
+        self.captured: auth.Captured | None = None  # while a plan is asked about it
 
     @property
     def under_way(self) -> bool:
@@ -86,10 +87,18 @@ class Authentication:
         self._exchange = exchange
         self._gate.out.reply(replies.challenge(auth.encode_challenge(challenge)))
 
+    def finish(self) -> None:
+        """Take the credentials about which a plan was asked."""
+        captured, self.captured = self.captured, None
+        assert captured is not None
+        self._take(captured)
+
     def _take(self, captured: auth.Captured) -> None:
         gate, credentials = self._gate, captured.credentials
         if not captured.well_formed and not gate.forgive(violations.MALFORMED_CREDENTIALS, credentials.mechanism):
             return
-        if gate.lets(policy.AUTH, credentials.mechanism):
+        if gate.lets(policy.AUTH, credentials.mechanism, credentials=credentials):
             gate.peer.credentials = credentials
             gate.out.reply(replies.AUTHENTICATED)
+        elif gate.asking is not None:
+            self.captured = captured

@@ -15,7 +15,8 @@ def judge_chunk(
 ) -> tuple[Refusal | None, AbortReason | None]:
     """The refusal of a chunk, None where it is taken; and why the transaction, of which it is a part, is over then.
 
-    Without one of its chunks a mail is broken. None: there is no transaction, or it goes on.
+    Without one of its chunks a mail is broken. None: there is no transaction, or it goes on. Where `gate.asking` is set
+    nothing is said yet.
     """
     if transaction is None:
         return Refusal(replies.MAIL_FIRST), None
@@ -30,4 +31,7 @@ def judge_chunk(
     refusal = None if transaction.chunked else gate.ask(policy.DATA, 0, transaction)
     if refusal is None:
         refusal = gate.ask(policy.BODY, octets, transaction)
+    if refusal is None and not transaction.chunked:
+        fault = gate.ask_plan(policy.DATA, "", transaction)
+        refusal = None if fault is None else Refusal(fault.reply, fault.close)
     return refusal, None if refusal is None else AbortReason.POLICY

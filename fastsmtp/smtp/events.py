@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from fastsmtp.smtp.envelope import Envelope
+from fastsmtp.smtp.policy import Facts
 
 HEADROOM: Final = 4096  # octets free before the first one of a read buffer; who unpacks a chunk may write there
 
@@ -22,6 +23,8 @@ class Verdict(enum.Enum):
     NO_WORKER = "no-worker"  # 451 4.3.2
     STORAGE_FAILED = "storage-failed"  # 451 4.3.0
     MALFORMED = "malformed"  # 554 5.6.0: strict mode, and the message has no header or cannot be parsed
+    REFUSED = "refused-by-plan"  # with the reply of a fault plan, or without any
+    DROPPED = "dropped-by-plan"  # 250, and nothing of it is kept
 
 
 class AbortReason(str, enum.Enum):
@@ -101,12 +104,22 @@ class Command:
 
 @dataclass(slots=True)
 class Replied:
-    """A line of a reply as it was queued. Only with `SessionSettings.trace`."""
+    """A line of a reply as it was queued. Only with `SessionSettings.trace`. `fault` is the rule whose reply it is."""
 
     line: str
+    fault: str = ""
 
 
-Event: TypeAlias = MailBegin | MailOctets | MailEnd | MailAborted | StartTLS | ClientNamed | Closed | Command | Replied
+@dataclass(slots=True)
+class Asked:
+    """A plan has to be asked about a command, of which `facts` are known. The session waits for `Session.answer`."""
+
+    facts: Facts
+
+
+Event: TypeAlias = (
+    MailBegin | MailOctets | MailEnd | MailAborted | StartTLS | ClientNamed | Closed | Command | Replied | Asked
+)
 
 
 def kept(event: Event) -> Event:

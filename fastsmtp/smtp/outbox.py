@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fastsmtp.smtp.events import Event, Replied
+from fastsmtp.smtp.planner import Fault, edited
 from fastsmtp.smtp.violations import MAX_DETAIL, Violation
 
 ENOUGH: Final = 8 * 1024  # octets of replies that wait to be taken; further commands are read after that
@@ -13,7 +14,7 @@ ENOUGH: Final = 8 * 1024  # octets of replies that wait to be taken; further com
 class Outbox:
     """The queues of one session, emptied by the session's owner."""
 
-    __slots__ = ("_first", "_further", "_trace", "events", "octets", "violations")
+    __slots__ = ("_first", "_further", "_trace", "events", "fault", "octets", "violations")
 
     def __init__(self, trace: bool) -> None:
         """With `trace` every line of a reply is an event, too."""
@@ -23,6 +24,7 @@ class Outbox:
         self._first = b""
         self._further: list[bytes] = []
         self.octets = 0  # of replies
+        self.fault = ""  # the rule of a plan whose reply is being queued
         self.violations: dict[str, Violation] = {}  # by code; the codes are those of CLAUSES, so it cannot grow
 
     def take_events(self) -> list[Event]:
@@ -47,7 +49,17 @@ class Outbox:
             self._first = wire
         self.octets += len(wire)
         if self._trace:
-            self.events.extend(Replied(line) for line in wire.decode().split("\r\n")[:-1])
+            fault = self.fault
+            self.events.extend(Replied(line, fault) for line in wire.decode().split("\r\n")[:-1])
+
+    def edit(self, fault: Fault) -> None:
+        """Replace what is queued, the good reply to one command, by what a plan makes of it."""
+        wire = self.take_output()
+        if wire:
+            self.events = [event for event in self.events if not isinstance(event, Replied)]
+            self.fault = fault.rule
+            self.reply(edited(fault, wire))
+            self.fault = ""
 
     def record(self, code: str, detail: str = "") -> None:
         """Record one of `violations.CLAUSES`."""

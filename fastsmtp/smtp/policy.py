@@ -7,6 +7,7 @@ in its turn until one refuses. A session without any of them asks nothing.
 | stage      | asked                                          | `subject`                                 |
 |------------|------------------------------------------------|-------------------------------------------|
 | `connect`  | before the greeting                            | ""                                        |
+| `banner`   | the same, behind `connect`                     | ""                                        |
 | `ehlo`     | HELO, EHLO                                     | their argument                            |
 | `starttls` | STARTTLS                                       | ""                                        |
 | `auth`     | when the credentials are complete              | the mechanism                             |
@@ -16,6 +17,8 @@ in its turn until one refuses. A session without any of them asks nothing.
 |            | BDAT ends the transaction, DATA does not       |                                           |
 | `body`     | mail data arrives, or BDAT announces it        | ""; `octets` is what the mail then has    |
 | `data-end` | the mail is complete                           | ""; `octets` is the size of the mail      |
+| `rset`     | RSET                                           | ""                                        |
+| `quit`     | QUIT: refused, it does not end the session     | ""                                        |
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from fastsmtp.smtp.transaction import Transaction
 from fastsmtp.smtp.violations import CLAUSES
 
 CONNECT: Final = "connect"
+BANNER: Final = "banner"
 EHLO: Final = "ehlo"
 STARTTLS: Final = "starttls"
 AUTH: Final = "auth"
@@ -38,7 +42,10 @@ RCPT: Final = "rcpt"
 DATA: Final = "data"
 BODY: Final = "body"
 DATA_END: Final = "data-end"
-STAGES: Final = (CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY, DATA_END)
+RSET: Final = "rset"
+QUIT: Final = "quit"
+TLS: Final = "tls"  # of plans alone: a handshake begins
+STAGES: Final = (CONNECT, BANNER, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY, DATA_END, RSET, QUIT)
 
 
 class Refusal(NamedTuple):

@@ -1,8 +1,8 @@
 """The state machine of one SMTP session (RFC 5321): bytes in, replies and events out. No time, no IO, no asyncio.
 
 Strategy: what is being read decides what becomes of the next octets: they are command lines, mail data up to its end,
-a chunk, or they have to wait (a decision is awaited) or are dropped (TLS is being started, the session is over). Mail
-data is never copied.
+a chunk, or they have to wait (a decision, or a plan's answer, is awaited) or are dropped (TLS is being started, the
+session is over). Mail data is never copied.
 
 The session has the objects that do this - `CommandLines`, `Authentication`, `MailData`, `HeldOctets` -, one `Peer` with
 what it knows of the client, and one `Gate` that every command has to pass; here is in which order they act.
@@ -14,6 +14,7 @@ places refuse.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from fastsmtp._parse import DataDecoder
@@ -25,6 +26,7 @@ from fastsmtp.smtp.envelope import TLSInfo
 from fastsmtp.smtp.events import (
     HEADROOM,
     AbortReason,
+    Asked,
     Closed,
     Event,
     MailAborted,
@@ -40,6 +42,8 @@ from fastsmtp.smtp.openingcommands import ehlo_reply, may_start_tls, take_name
 from fastsmtp.smtp.outbox import ENOUGH, Outbox
 from fastsmtp.smtp.pathcommands import add_recipient, open_transaction
 from fastsmtp.smtp.peer import Peer
+from fastsmtp.smtp.planner import Fault, Planner
+from fastsmtp.smtp.policy import Facts
 from fastsmtp.smtp.proxycommands import take_header, take_xclient, take_xforward
 from fastsmtp.smtp.proxyheader import ProxyHeader
 from fastsmtp.smtp.sessionsettings import SessionSettings
@@ -52,6 +56,7 @@ from fastsmtp.smtp.violations import Violation
 #   COMMANDS --DATA--> MAIL_DATA --CRLF.CRLF--> DECISION --decide--> COMMANDS
 #   COMMANDS --BDAT--> CHUNK --its last octet--> COMMANDS, after LAST: DECISION
 #   COMMANDS --STARTTLS--> TLS --tls_established--> COMMANDS
+#   OPENING, COMMANDS, MAIL_DATA, CHUNK --a plan has to be asked--> ASKED --answer--> where it was, and the command
 #   any but DECISION --QUIT, end of input, a refusal that closes--> OVER; DECISION gets there after `decide`
 COMMANDS: Final = 0
 MAIL_DATA: Final = 1
@@ -60,11 +65,13 @@ DECISION: Final = 3  # octets are kept until `decide`
 TLS: Final = 4  # octets are dropped until `tls_established`
 OVER: Final = 5  # octets are dropped
 OPENING: Final = 6  # there may be a PROXY header
+ASKED: Final = 7  # octets are kept until `answer`
 _STATES: Final = {
     OPENING: "idle",
     MAIL_DATA: "receiving",
     CHUNK: "receiving",
     DECISION: "waiting",
+    ASKED: "waiting",
     TLS: "tls",
     OVER: "closing",
 }
@@ -76,28 +83,35 @@ VERDICT_REPLIES: Final = {
     Verdict.NO_WORKER: replies.NO_WORKER,
     Verdict.STORAGE_FAILED: replies.STORAGE_FAILED,
     Verdict.MALFORMED: replies.MALFORMED_MESSAGE,
+    Verdict.REFUSED: replies.STORAGE_FAILED,  # the plan has another one
+    Verdict.DROPPED: replies.MESSAGE_ACCEPTED,
 }
 _MAIL_END: Final = MailEnd()
+_GOOD: Final = {policy.DATA: b"3", policy.BODY: b""}  # how a good reply begins where it is not with 2
 
 
 class Session:
     """One connection's side of the protocol.
 
-    Feed it with `receive`, `receive_eof` and `decide`; after each take `take_events` and `take_output`. Nothing a
-    client sends raises. The owner asks `waiting_for_decision`, `receiving_mail` and `closing` to know what it
+    Feed it with `receive`, `receive_eof`, `decide` and `answer`; after each take `take_events` and `take_output`.
+    Nothing a client sends raises. The owner asks `waiting_for_decision`, `receiving_mail` and `closing` to know what it
     waits for, and `has_more_to_say`, to call `go_on` when the client has taken its replies.
     """
 
     __slots__ = (
+        "_asked",
+        "_asked_in",
         "_authentication",
         "_data",
         "_eof",
         "_gate",
         "_held",
         "_lines",
+        "_marks",
         "_opening",
         "_out",
         "_reading",
+        "_resume",
         "_settings",
         "_stopping",
         "_transaction",
@@ -112,6 +126,7 @@ class Session:
         remote_addr: str = "",
         believed: bool = False,
         make_decoder: Callable[[], MailDataDecoder] = DataDecoder,
+        planner: Planner | None = None,
     ) -> None:
         """`remote_addr` is the other end of the connection; `believed`: it is a proxy, and may say who its client is.
 
@@ -122,7 +137,7 @@ class Session:
         self._settings: Final = settings
         self._out: Final = Outbox(settings.trace)
         self.peer: Final = Peer(tls, remote_addr, believed)
-        self._gate: Final = Gate(settings.policies, self._out, self.peer, settings.memory)
+        self._gate: Final = Gate(settings.policies, self._out, self.peer, settings.memory, planner)
         self._authentication: Final = Authentication(settings, self._gate)
         self._lines: Final = CommandLines(self._gate, self._authentication, settings.trace)
         self._data: Final = MailData(self._gate, make_decoder)
@@ -133,6 +148,11 @@ class Session:
         self._transaction: Transaction | None = None
         self._stopping = False  # the server is: close as soon as no transaction is open
         self._eof = False  # the client is gone, but a decision about its mail is still awaited
+        # Plans
+        self._asked = ""  # the stage that one is asked about
+        self._asked_in = COMMANDS  # what was being read then
+        self._resume: Callable[[], None] | None = None  # the command
+        self._marks: tuple[int, ...] = ()  # octets of the mail after which one is asked about it
 
     # What the owner feeds ---------------------------------------------------------------------------------------------
 
@@ -143,10 +163,8 @@ class Session:
         refusal = policies.limit_connections(connections) if policies is not None else b""
         if refusal:
             self._end(refusal)
-        elif self._gate.lets(policy.CONNECT, ""):
-            self._out.reply(replies.greeting(self._settings.hostname))
         else:
-            self._close()  # without a greeting there is no session
+            self._on_connect()
 
     def receive(self, buf: bytearray, start: int, end: int) -> None:
         """Take the octets `buf[start:end]`; they, and the one before, may be overwritten. `start` is at least 1."""
@@ -167,7 +185,7 @@ class Session:
                 start = self._read_chunk(buf, start, end)
             elif reading == OPENING:
                 start = self._read_opening(buf, start, end)
-            elif reading == DECISION:
+            elif reading == DECISION or reading == ASKED:  # noqa: SIM109 - a tuple is made of no use
                 self._hold(buf, start, end)
                 return
             else:
@@ -183,15 +201,22 @@ class Session:
     def receive_eof(self) -> None:
         """The client sends no more. A mail under way is aborted; one that is being decided is not."""
         self._eof = True
-        if self._reading != DECISION and self._reading != OVER and self._held is None:
+        reading = self._reading
+        if reading != DECISION and reading != ASKED and reading != OVER and self._held is None:
             self._abort(AbortReason.EOF)
             self._close()
 
-    def decide(self, verdict: Verdict) -> None:
-        """The decision about the mail announced by `MailEnd`. Goes on with the octets that came behind it."""
+    def decide(self, verdict: Verdict, fault: Fault | None = None) -> None:
+        """The decision about the mail announced by `MailEnd`. Goes on with the octets that came behind it.
+
+        A `fault` is what a plan makes of the reply: call `go_on` then, when that was taken.
+        """
         assert self._reading == DECISION, "no mail is waiting for a decision"
         self._transaction = None
         self._reading = COMMANDS
+        if fault is not None:
+            self._end_by_plan(fault, VERDICT_REPLIES[verdict])
+            return
         self._out.reply(VERDICT_REPLIES[verdict])
         if verdict is Verdict.ACCEPT_AND_CLOSE:
             self._end(replies.BYE)
@@ -199,15 +224,41 @@ class Session:
             self._stop_if_idle()
         self._release()
 
+    def answer(self, fault: Fault | None) -> None:
+        """The answer to `Asked`; None lets the command have its way. Call `go_on` when its reply was taken."""
+        assert self._reading == ASKED, "no plan was asked"
+        resume, self._resume = self._resume, None
+        assert resume is not None
+        self._reading = self._asked_in
+        gate = self._gate
+        if fault is not None and fault.silent:
+            self._authentication.captured = None
+            self._abort(AbortReason.POLICY)
+            self._close()
+            return
+        refuses = fault is not None and bool(fault.reply) and fault.reply[:1] != _GOOD.get(self._asked, b"2")
+        gate.answered, gate.answer = True, fault if refuses else None
+        resume()
+        gate.answered, gate.answer = False, None
+        if fault is not None and not refuses:
+            if fault.edits:
+                self._out.edit(fault)
+            gate.closes = gate.closes or fault.close
+        if gate.closes and self._reading != OVER:
+            self._abort(AbortReason.POLICY)
+            self._close()
+        if self._stopping:
+            self._stop_if_idle()
+
     def go_on(self) -> None:
         """Read the commands that had to wait for the replies to others; call it when these were taken and written."""
-        if self._reading == COMMANDS:
+        if self._reading != DECISION and self._reading != ASKED:
             self._release()
 
     def shed(self) -> None:
         """Memory is short: give up the mail that arrives, if there is one. The rest is swallowed, the reply is 452."""
         transaction = self._transaction
-        if transaction is None or transaction.failed or self._reading == DECISION:
+        if transaction is None or transaction.failed or self._reading == DECISION or self._reading == ASKED:
             return
         if transaction.chunked or self._reading == MAIL_DATA:
             transaction.failed = replies.OUT_OF_MEMORY
@@ -262,6 +313,25 @@ class Session:
     def waiting_for_decision(self) -> bool:
         """Between `MailEnd` and `decide`: reading should pause."""
         return self._reading == DECISION
+
+    def facts_at(self, stage: str) -> Facts | None:
+        """What plans have to be asked about a mail that is complete, or a handshake; None where they have not."""
+        return self._gate.facts_at(stage, self._transaction)
+
+    @property
+    def stopping(self) -> bool:
+        """`shutdown` was called."""
+        return self._stopping
+
+    @property
+    def waits(self) -> bool:
+        """A decision or an answer is awaited: reading should pause."""
+        return self._reading == DECISION or self._reading == ASKED
+
+    @property
+    def waiting_for_answer(self) -> bool:
+        """Between `Asked` and `answer`."""
+        return self._reading == ASKED
 
     @property
     def held(self) -> int:
@@ -348,6 +418,8 @@ class Session:
     def _on_text(self, text: str) -> None:
         if self._authentication.under_way:
             self._authentication.respond(text)
+            if self._gate.asking is not None:
+                self._ask(self._authentication.finish)
             return
         verb = text[:5]
         perform = _USUAL_VERBS.get(verb)
@@ -358,6 +430,8 @@ class Session:
                 return
             self._out.record(violations.LOWER_CASE_VERB, verb[:4])  # never refused (RFC 5321 section 2.4)
         perform(self, text[5:])
+        if self._gate.asking is not None:
+            self._ask_about(perform, text[5:])
 
     def _on_unusual_verb(self, text: str) -> None:
         stripped = text.lstrip(" \t")
@@ -372,8 +446,40 @@ class Session:
         if verb != name:
             self._out.record(violations.LOWER_CASE_VERB, verb)
         perform(self, argument)
+        if self._gate.asking is not None:
+            self._ask_about(perform, argument)
+
+    def _ask_about(self, perform: Callable[[Session, str], None], argument: str) -> None:
+        authentication = self._authentication
+        self._ask(partial(perform, self, argument) if authentication.captured is None else authentication.finish)
+
+    def _ask(self, resume: Callable[[], None]) -> None:
+        """A plan has to be asked about a command, which `resume` performs then."""
+        facts, self._gate.asking = self._gate.asking, None
+        assert facts is not None
+        self._asked = facts.stage
+        self._asked_in = self._reading
+        self._resume = resume
+        self._reading = ASKED
+        self._out.events.append(Asked(facts))
 
     # Greeting, TLS, authentication
+
+    def _on_connect(self) -> None:
+        if self._gate.lets(policy.CONNECT, ""):
+            self._on_banner()
+        elif self._gate.asking is not None:
+            self._ask(self._on_connect)
+        else:
+            self._close()  # without a greeting there is no session
+
+    def _on_banner(self) -> None:
+        if self._gate.lets(policy.BANNER, ""):
+            self._out.reply(replies.greeting(self._settings.hostname))
+        elif self._gate.asking is not None:
+            self._ask(self._on_banner)
+        else:
+            self._close()
 
     def _on_helo(self, argument: str) -> None:
         if self._introduce(argument, esmtp=False):
@@ -447,6 +553,7 @@ class Session:
         elif self._gate.lets(policy.DATA, "", transaction):
             self._data.begin(transaction)
             self._data.start_data()
+            self._marks = self._gate.body_marks(transaction)
             self._reading = MAIL_DATA
             self._out.reply(replies.START_MAIL_INPUT)
 
@@ -460,11 +567,14 @@ class Session:
             self._out.reply(replies.BDAT_SYNTAX)
             return
         refusal, reason = judge_chunk(self._gate, transaction, chunk)
+        if self._gate.asking is not None:
+            return
         if reason is not None:
             self._abort(reason)
         if transaction is not None and refusal is None and not transaction.chunked:
             transaction.chunked = True
             self._data.begin(transaction)
+            self._marks = self._gate.body_marks(transaction)
         # Whatever the answer: the octets of the chunk come, and are no commands (RFC 3030 section 2).
         if refusal is None:
             self._data.start_chunk(chunk.size, chunk.last, b"", False)
@@ -478,7 +588,7 @@ class Session:
     # The rest
 
     def _on_rset(self, argument: str) -> None:
-        if self._gate.forgive_argument(argument):
+        if self._gate.forgive_argument(argument) and self._gate.lets(policy.RSET, "", self._transaction):
             self._abort(AbortReason.RESET)
             self.peer.forget_xforward()
             self._out.reply(replies.RSET_OK)
@@ -496,7 +606,7 @@ class Session:
         self._out.reply(replies.NOT_IMPLEMENTED)
 
     def _on_quit(self, argument: str) -> None:
-        if self._gate.forgive_argument(argument):
+        if self._gate.forgive_argument(argument) and self._gate.lets(policy.QUIT, "", self._transaction):
             self._abort(AbortReason.RESET)
             self._end(replies.BYE)
 
@@ -505,17 +615,46 @@ class Session:
     def _read_mail_data(self, buf: bytearray, start: int, end: int) -> int:
         transaction, data = self._transaction, self._data
         assert transaction is not None
+        if self._marks:
+            end = self._up_to_mark(transaction, start, end)
+            if start == end:
+                return start
         next_start = data.read_data(transaction, buf, start, end)
         if data.done:
             self._on_mail_end(transaction)
         return next_start
 
     def _read_chunk(self, buf: bytearray, start: int, end: int) -> int:
-        data = self._data
-        stop = data.read_chunk(self._transaction, buf, start, end)
+        data, transaction = self._data, self._transaction
+        if self._marks and transaction is not None and not data.refusal:
+            end = self._up_to_mark(transaction, start, end)
+            if start == end:
+                return start
+        stop = data.read_chunk(transaction, buf, start, end)
         if data.done:
             self._on_chunk_end()
         return stop
+
+    def _up_to_mark(self, transaction: Transaction, start: int, end: int) -> int:
+        """Where to stop reading, `start` if plans are asked now: so many octets of the mail have come."""
+        mark = self._marks[0]
+        if transaction.failed:
+            return end
+        if transaction.octets < mark:
+            return min(end, start + mark - transaction.octets)
+        self._marks = self._marks[1:]
+        self._gate.ask_body(mark, transaction)
+        self._ask(self._on_body_answer)
+        return start
+
+    def _on_body_answer(self) -> None:
+        """Refused, the mail is read to its end all the same, and the reply comes there."""
+        refusal, transaction = self._gate.answer, self._transaction
+        if refusal is not None and transaction is not None:
+            transaction.failed = refusal.reply
+            transaction.failed_close = refusal.close
+            transaction.failed_by = refusal.rule
+            self._out.events.append(MailAborted(AbortReason.POLICY))
 
     def _on_chunk_end(self) -> None:
         data, transaction = self._data, self._transaction
@@ -546,7 +685,9 @@ class Session:
             return
         self._transaction = None
         self._reading = COMMANDS
+        self._out.fault = transaction.failed_by
         self._refuse(refusal.reply, refusal.close)
+        self._out.fault = ""
         if self._stopping:
             self._stop_if_idle()
 
@@ -556,6 +697,17 @@ class Session:
         self._out.reply(reply)
         if close:
             self._close()
+
+    def _end_by_plan(self, fault: Fault, good: bytes) -> None:
+        """Reply to a mail as a plan wants it."""
+        if not fault.silent:
+            self._out.fault = fault.rule if fault.reply else ""
+            self._out.reply(fault.reply or good)
+            self._out.fault = ""
+        if fault.close:
+            self._close()
+        elif self._stopping:
+            self._stop_if_idle()
 
     def _end(self, reply: bytes) -> None:
         """Close the session with a last reply."""

@@ -13,6 +13,7 @@ class Transaction:
         "binary",
         "chunked",
         "failed",
+        "failed_by",
         "failed_close",
         "forward_paths",
         "held",
@@ -41,4 +42,5 @@ class Transaction:
         self.octets = 0  # after dot-unstuffing
         self.failed = b""  # what to reply once the rest is swallowed
         self.failed_close = False  # this reply is the last one of the session
+        self.failed_by = ""  # the rule of the plan whose reply it is
         self.lines: BodyLines | None = None  # None for binary mail

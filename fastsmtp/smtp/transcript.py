@@ -21,11 +21,15 @@ MAX_LINE_CHARS: Final = 2048  # longer ones end in "…"
 
 
 class Line(NamedTuple):
-    """A command or a line of a reply; `ms` counts from the start of the session."""
+    """A command or a line of a reply; `ms` counts from the start of the session.
+
+    `fault` is the rule of a fault plan whose reply it is, "" for ours.
+    """
 
     ms: int
     speaker: str
     line: str
+    fault: str = ""
 
 
 class Transcript:
@@ -42,11 +46,11 @@ class Transcript:
         self.held = 0  # octets in memory, about
         self._omitted = 0  # lines between the two
 
-    def add(self, now: float, speaker: str, text: str) -> None:
+    def add(self, now: float, speaker: str, text: str, fault: str = "") -> None:
         """Keep a line."""
         if len(text) > MAX_LINE_CHARS:
             text = text[:MAX_LINE_CHARS] + "…"
-        line = Line(int((now - self._since) * 1000), speaker, text)
+        line = Line(int((now - self._since) * 1000), speaker, text, fault)
         self.held += _memory_of(line)
         if len(self._opening) < MAX_OPENING_LINES and not self._omitted:
             self._opening.append(line)

@@ -1,4 +1,4 @@
-"""`fastsmtp inbox`, `ns` and `ledger`, with an inbox that has no SMTP process."""
+"""`fastsmtp inbox`, `ns`, `faults` and `ledger`, with an inbox that has no SMTP process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from inboxclient import Client, Serve
 
 from fastsmtp.cli.main import main
 from fastsmtp.config.settings import InboxAuthSettings
+from fastsmtp.faults.question import Question
 
 MAIL = b"From: a@example.com\r\nTo: b@example.com\r\nSubject: Gr\xc3\xbc\xc3\x9fe\r\n\r\nhello\r\n"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
@@ -22,6 +23,38 @@ async def run(call: Client, *arguments: str, given: bytes | None = None) -> Resu
     """Run the command with the URL of this inbox."""
     runner = CliRunner(env={"FASTSMTP_URL": call.url, "COLUMNS": "120"})
     return await asyncio.to_thread(runner.invoke, main, arguments, input=given)
+
+
+PLAN = b"seed: 3\nrules:\n- {preset: greylist}\n- {id: later, when: {at: mail}, do: pass}\n"
+
+
+def test_fault_plans(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        result = await run(call, "faults", "put", "-", given=PLAN)
+        assert (result.exit_code, result.output) == (0, "default has a plan of 2 rules, seed 3\n")
+        call.inbox.plans.decide(["default"], Question(at="rcpt", connection="c", command="RCPT", sender="a", rcpt="b"))
+        result = await run(call, "faults", "show")
+        lines = result.output.splitlines()
+        assert (result.exit_code, [*lines[:2], *lines[3:]]) == (
+            0,
+            [
+                "plan of default, seed 3",
+                "ok greylist-1: 1 matched, 1 acted, 0 passed, 1 of 1 key exhausted",
+                "x  later: 0 matched, 0 acted, 0 passed",
+                "no rule acted on 0 other commands",
+            ],
+        )
+        assert lines[2].endswith("Z RCPT: reply 451 -> 451 4.7.1 Greylisted, try again")
+        result = await run(call, "faults", "rm", "--expect-all")
+        assert (result.exit_code, result.output.splitlines()[-1]) == (1, "fastsmtp: a rule never acted: later")
+        result = await run(call, "faults", "rm")
+        assert (result.exit_code, result.output) == (1, "fastsmtp: there is no plan in default\n")
+        result = await run(call, "faults", "put", "-", "--json", given=b'{"rules": [{"preset": "bounce"}], "seed": 1}')
+        assert json.loads(result.output)["seed"] == 1
+        result = await run(call, "faults", "put", "-", given=b"rules: [{preset: up}]")
+        assert (result.exit_code, result.output.startswith("fastsmtp: /rules/0/preset: one of greylist")) == (2, True)
+
+    serving(work)
 
 
 def test_list_and_show(serving: Serve) -> None:

@@ -287,7 +287,7 @@ def names(context: dict[str, Any]) -> set[str]:
 
 def test_every_key_is_documented(tmp_path: Path) -> None:
     octets = multipart("--b\nContent-Type: image/png\n\nx\n--b--\n")
-    keys = {f"session.{key}" for key in encoded(transcript=[(0, "S", "220 x")])["session"]}
+    keys = {f"session.{key}" for key in encoded(transcript=[(0, "S", "220 x", "")])["session"]}
     keys |= {"session.proxy", *(f"session.proxy.{key}" for key in PROXY)}
     keys |= {f"authentication.{key}" for key in AUTHENTICATION_WITH_CHALLENGE}
     tempfiles = TempfileStorage(str(tmp_path), 0)

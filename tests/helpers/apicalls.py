@@ -12,7 +12,11 @@ from servers import Server
 
 def call(server: Server, method: str, path: str, document: Any = None) -> tuple[int, Any]:
     """Return status and document of an answer."""
-    octets = None if document is None else json.dumps(document).encode()
+    return call_with(server, method, path, None if document is None else json.dumps(document).encode())
+
+
+def call_with(server: Server, method: str, path: str, octets: bytes | None) -> tuple[int, Any]:
+    """Return status and document of an answer to these octets."""
     request = urllib.request.Request(f"{server.inbox}{path}", octets, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:

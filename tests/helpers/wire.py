@@ -76,6 +76,17 @@ class Wire:
         del self._read[:end]
         return line
 
+    def rest(self) -> bytes:
+        """All octets up to the end of the connection; `reset` where there are none, and it was reset."""
+        octets = bytes(self._read)
+        self._read.clear()
+        try:
+            while chunk := self.socket.recv(65536):
+                octets += chunk
+        except ConnectionResetError:
+            return octets or b"reset"
+        return octets
+
     def ask(self, octets: bytes) -> bytes:
         self.send(octets)
         return self.reply()

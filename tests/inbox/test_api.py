@@ -21,7 +21,14 @@ def test_a_namespace(serving: Serve) -> None:
             201,
             "run-1",
             0,
-            {"ttl": 3600.0, "quota": {"mails": 5, "bytes": 0}, "on_quota": "evict", "keep": "full", "listen": ""},
+            {
+                "ttl": 3600.0,
+                "quota": {"mails": 5, "bytes": 0},
+                "on_quota": "evict",
+                "keep": "full",
+                "listen": "",
+                "magic": False,
+            },
         )
         assert (made["address"], made["smtp"]) == ("inbox+ns.run-1@example.com", None)  # no SMTP process is there
         assert made["urls"] == {

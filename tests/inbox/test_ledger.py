@@ -327,6 +327,7 @@ def test_a_report_that_cannot_be_committed_is_told_again(run_loop: Run, log: Log
 def test_the_ledger_of_a_namespace() -> None:
     counters = NamespaceCounters(accepted=5, stored=4, counted_only=1, deleted=1, by_outcome={"accepted": 5})
     events = {"begun": 9, "accepted": 4, "refused": 1, "aborted": 1, "moved": 1, "421": 2}
+    events |= {"fault refused": 3, "fault delayed": 1, "rule slow": 1, "rule full": 3}
     assert make_ledger(events, (2, 1), counters) == {
         "sessions": {"begun": 9, "accepted": 4, "refused": 1, "aborted": 1, "moved": 1, "in_flight": 2},
         "store": {
@@ -340,6 +341,14 @@ def test_the_ledger_of_a_namespace() -> None:
             "expired": 0,
         },
         "outcomes": {"accepted": 5},
+        "faults": {
+            "refused": 3,
+            "dropped": 0,
+            "doubled": 0,
+            "delayed": 1,
+            "closed": 0,
+            "rules": {"full": 3, "slow": 1},
+        },
         "other": {"421": 2},
         "balanced": True,
     }

@@ -205,6 +205,7 @@ async def _name_too_many(talk: Talk) -> None:
     for number in range(20):
         await talk("PUT", f"/api/ns/n{number}")
     assert (await talk("PUT", "/api/ns/n20"))[0] == 429
+    assert (await talk("PUT", "/api/ns/n20/faults", {"rules": [{"preset": "down"}]}))[0] == 429
     assert (await talk("POST", "/api/ns/n20/send", {"text": "Hello"}))[0] == 429
     assert (await talk("POST", "/api/ns/n20/import?format=eml", octets=MAIL))[0] == 429
 
@@ -219,6 +220,7 @@ async def _ask_about_namespaces(talk: Talk) -> None:
     assert (await talk("PUT", "/api/ns/run-1/w1", {"listen": True}))[0] == 409  # no SMTP process is there
     for path in ("/api/ns?prefix=run", "/api/ledger", "/api/live"):
         assert (await talk("GET", path))[0] == 200
+    await _ask_about_plans(talk)
     for path in ("", "/cursor", "/ledger"):
         assert (await talk("GET", f"/api/ns/run-1/w1{path}"))[0] == 200
         assert (await talk("GET", f"/api/ns/none{path}"))[0] == 404
@@ -227,6 +229,23 @@ async def _ask_about_namespaces(talk: Talk) -> None:
     await talk("DELETE", "/api/ns")
     await talk("PUT", "/api/ns/run-2")
     await talk("DELETE", "/api/ns?prefix=run-")
+
+
+async def _ask_about_plans(talk: Talk) -> None:
+    path = "/api/ns/run-1/w1/faults"
+    for octets, status in (
+        (b"rules: [preset: down]", 200), (b"{", 400), (b'{"rules": []}', 422), (b"x" * 1_100_000, 413),
+    ):  # fmt: skip
+        assert (await talk("PUT", path, octets=octets))[0] == status
+    await talk("PUT", "/api/ns/A/faults", octets=b"{}")
+    for headers in ({}, {"Accept": "text/plain"}):
+        await talk("GET", path, **headers)
+        await talk("DELETE", path, **headers)
+        assert (await talk("DELETE", path))[0] == 404
+        await talk("PUT", path, {"rules": [{"preset": "slow"}]})
+    assert (await talk("DELETE", f"{path}?expect=all"))[0] == 409
+    assert (await talk("DELETE", f"{path}?expect=x"))[0] == 422
+    assert (await talk("GET", path))[0] == 404
 
 
 async def _ask_about_mails(talk: Talk, uuid: str) -> None:

@@ -34,6 +34,8 @@ VERDICTS = {  # labels of the replies
     ("451", "no-worker"),
     ("451", "storage-failed"),
     ("554", "malformed"),
+    ("451", "refused-by-plan"),
+    ("250", "dropped-by-plan"),
 }
 
 

@@ -13,6 +13,7 @@ from fastsmtp.smtp.replies import (
     MAIL_FIRST,
     RCPT_FIRST,
     READY_FOR_TLS,
+    RSET_OK,
     TOO_BIG,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_RECIPIENTS,
@@ -24,6 +25,7 @@ LATER = b"451 4.7.1 Later\r\n"
 AUTH = (b"AUTH PLAIN " + base64.b64encode(b"\0u\0p") + b"\r\n", AUTHENTICATED)
 TEXT = b"Subject: x\r\n\r\ny\r\n"
 MAIL_AND_REPLY = (TEXT + b".\r\n", ACCEPTED)
+RSET = (b"RSET\r\n", RSET_OK)
 SECOND_RCPT = (b"RCPT TO:<c@example.org>\r\n", RCPT[1])
 
 
@@ -58,9 +60,11 @@ def test_every_stage_is_asked_in_order() -> None:
     under_test.session.greet(4)
     assert under_test.finish_step() == GREETING
     with_tls = (EHLO[0], EHLO[1].replace(b"250 HELP", b"250-STARTTLS\r\n250 HELP"))
-    talk(under_test, with_tls, (b"STARTTLS\r\n", READY_FOR_TLS), EHLO, AUTH, MAIL, RCPT, DATA, MAIL_AND_REPLY, QUIT)
+    talk(under_test, with_tls, (b"STARTTLS\r\n", READY_FOR_TLS), EHLO, AUTH, MAIL, RCPT, DATA, MAIL_AND_REPLY)
+    talk(under_test, RSET, QUIT)
     assert [(facts.stage, facts.subject, facts.octets) for facts in rule.asked] == [
         ("connect", "", 0),
+        ("banner", "", 0),
         ("ehlo", "client.test", 0),
         ("starttls", "", 0),
         ("ehlo", "client.test", 0),
@@ -70,9 +74,11 @@ def test_every_stage_is_asked_in_order() -> None:
         ("data", "", 0),
         ("body", "", len(TEXT)),
         ("data-end", "", len(TEXT)),
+        ("rset", "", 0),
+        ("quit", "", 0),
     ]
     assert {facts.stage for facts in rule.asked} == set(STAGES)
-    last = rule.asked[-1]
+    last = rule.asked[-3]
     assert (last.connections, last.helo, last.esmtp, last.tls is not None) == (4, "client.test", True, True)
     assert last.credentials is not None
     assert last.transaction is not None
@@ -139,17 +145,18 @@ def test_starttls_that_is_refused_leaves_the_session_in_the_clear() -> None:
     assert under_test.finish().others == []
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("connect", "starttls")])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("connect", "banner", "starttls")])
 def test_a_refusal_may_close(stage: str) -> None:
     under_test = player(Rule(stage, reply=b"421 4.3.2 Gone\r\n", close=True))
     output = b""
-    for octets, _ in (EHLO, AUTH, MAIL, RCPT, DATA, MAIL_AND_REPLY, QUIT):
+    for octets, _ in (EHLO, AUTH, MAIL, RCPT, DATA, MAIL_AND_REPLY, RSET, QUIT):
         under_test.send(octets)
         output += under_test.finish_step()
     assert output.endswith(b"421 4.3.2 Gone\r\n")
     assert under_test.session.closing
     assert under_test.finish().others == ["Closed"]
-    assert [mail.end for mail in under_test.finish().mails] == (["policy"] if stage in ("body", "data-end") else [])
+    ends = {"body": ["policy"], "data-end": ["policy"], "rset": ["complete"], "quit": ["complete"]}
+    assert [mail.end for mail in under_test.finish().mails] == ends.get(stage, [])
 
 
 # A chunk may be refused when it is announced, or while it arrives: (rule, last chunk or not).
@@ -174,9 +181,10 @@ def test_the_refusal_of_a_chunk_is_its_reply(name: str, close: bool) -> None:
         talk(under_test, (b"BDAT 0 LAST\r\n", MAIL_FIRST), MAIL, RCPT, (b"BDAT 3 LAST\r\nx\r\n", ACCEPTED))
 
 
+@pytest.mark.parametrize("stage", ["connect", "banner"])
 @pytest.mark.parametrize("close", [False, True], ids=["reply", "reply and close"])
-def test_a_refused_connection_is_over(close: bool) -> None:
-    under_test = player(Rule("connect", reply=b"554 5.7.1 Not you\r\n", close=close))
+def test_a_refused_connection_is_over(close: bool, stage: str) -> None:
+    under_test = player(Rule(stage, reply=b"554 5.7.1 Not you\r\n", close=close))
     under_test.session.greet()
     assert under_test.finish_step() == b"554 5.7.1 Not you\r\n"
     assert under_test.session.closing
@@ -199,7 +207,7 @@ def test_too_many_connections() -> None:
         under_test = player(rule, connections=2)
         under_test.session.greet(connections)
         assert (under_test.finish_step(), under_test.session.closing) == (expected, expected != GREETING)
-    assert [facts.connections for facts in rule.asked] == [1]
+    assert [(facts.stage, facts.connections) for facts in rule.asked] == [("connect", 1), ("banner", 1)]
 
 
 SIZES: dict[str, list[tuple[bytes, bytes]]] = {

@@ -6,7 +6,18 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import InboxSettings, SMTPSettings
-from fastsmtp.inbox.api import comparison, contents, description, events, live, mails, namespaces, transfer, waiting
+from fastsmtp.inbox.api import (
+    comparison,
+    contents,
+    description,
+    events,
+    faults,
+    live,
+    mails,
+    namespaces,
+    transfer,
+    waiting,
+)
 from fastsmtp.inbox.api.guard import APIGuard
 from fastsmtp.inbox.api.requests import AUTH, INBOX, INTAKE, RELAY, SHAPE
 from fastsmtp.inbox.inbox import Inbox
@@ -25,10 +36,11 @@ def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: Fil
     app[INBOX] = inbox
     app[AUTH] = settings.auth
     app[RELAY] = settings.relay
+    app[faults.HAS_TLS] = faults.has_tls(smtp)
     app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
-    ours = (waiting, events, contents, comparison, transfer, mails, namespaces, live, description, site)
+    ours = (waiting, events, faults, contents, comparison, transfer, mails, namespaces, live, description, site)
     for module in (*ours, api, websocket, mailhog):
         app.add_routes(module.routes())
     return app

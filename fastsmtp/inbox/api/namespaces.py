@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from fastsmtp.inbox.api.faults import plan_of
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of, read_document, read_seconds
 from fastsmtp.inbox.inbox import Inbox
@@ -16,7 +17,7 @@ from fastsmtp.inbox.summary import timestamp_ms
 from fastsmtp.system.addresses import TCPAddress, parse_address
 
 _MAX_TTL_S: Final = 366 * 86400.0
-_SETTINGS: Final = ("ttl", "quota", "on_quota", "keep", "listen")
+_SETTINGS: Final = ("ttl", "quota", "on_quota", "keep", "listen", "magic", "faults")
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -96,6 +97,7 @@ async def put(request: web.Request) -> web.Response:
     document = await read_document(request, _SETTINGS)
     if "ttl" in document:
         document["ttl"] = read_seconds(document["ttl"], "/ttl", _MAX_TTL_S)
+    plan = plan_of(document.pop("faults"), request, "/faults") if "faults" in document else None
     told = bool(document)
     listen = _read_listen(request, name, document.pop("listen", False))
     try:
@@ -104,10 +106,13 @@ async def put(request: web.Request) -> web.Response:
         raise Problem(422, str(error)) from None
     inbox = request.app[INBOX]
     new = inbox.namespace(name) is None
-    if not (told or new):
-        return answer(shown(request, await inbox.put(name)))
-    address = await _listening(inbox, name, listen)
-    namespace = await inbox.put(name, msgspec.structs.replace(settings, listen=address))
+    if told or new:
+        address = await _listening(inbox, name, listen)
+        namespace = await inbox.put(name, msgspec.structs.replace(settings, listen=address))
+    else:
+        namespace = await inbox.put(name)
+    if plan is not None:
+        await inbox.plans.put(namespace, plan)
     return answer(shown(request, namespace), 201 if new else 200)
 
 

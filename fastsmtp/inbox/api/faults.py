@@ -1,0 +1,110 @@
+"""Fault plans of namespaces: set, looked at, ended; and what they did."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from fastsmtp.config.documents import read_document
+from fastsmtp.config.settings import SMTPSettings
+from fastsmtp.faults.engine import RunningPlan
+from fastsmtp.faults.plan import Plan, PlanError
+from fastsmtp.faults.report import report_text
+from fastsmtp.inbox.api.problems import Problem, bad
+from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of
+
+HAS_TLS: Final = web.AppKey("has_tls", bool)  # whether any listener has a certificate
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    """Return the routes."""
+    return [
+        web.put(f"{NAMESPACE}/faults", put),
+        web.get(f"{NAMESPACE}/faults", show),
+        web.delete(f"{NAMESPACE}/faults", end),
+    ]
+
+
+def has_tls(smtp: SMTPSettings) -> bool:
+    """Whether clients can ask for TLS anywhere."""
+    return any(listener.tls is not None and listener.tls.cert for listener in smtp.listeners().values())
+
+
+def read_plan(document: Any, *, tls: bool) -> Plan:
+    """Return the plan that a document describes. Raises PlanError, also where it could have no effect here."""
+    plan = Plan(document)
+    for at, rule in enumerate(plan.rules):
+        if rule.stages <= {"starttls", "tls"} and not tls:
+            raise PlanError(f"/rules/{at}/when/at", "no listener has a certificate: there is no TLS")
+        wants_certificate = any(action is not None and action.certificate for action in rule.actions)
+        if wants_certificate and importlib.util.find_spec("cryptography") is None:
+            raise PlanError(f"/rules/{at}/do/tls", "it needs the package cryptography")
+    return plan
+
+
+def plan_of(document: Any, request: web.Request, pointer: str = "") -> Plan:
+    """Return the plan in a request. Raises Problem, with a pointer below `pointer`."""
+    try:
+        return read_plan(document, tls=request.app[HAS_TLS])
+    except PlanError as error:
+        raise bad(pointer + error.pointer, error.reason) from None
+
+
+async def put(request: web.Request) -> web.Response:
+    """`PUT …/faults`: in the place of the plan that there may be; counters start at 0. JSON or YAML."""
+    name = name_of(request)
+    octets = await request.read()
+    try:
+        document = await asyncio.to_thread(read_document, octets)
+    except ValueError as error:
+        raise Problem(400, f"the body is neither JSON nor YAML: {error}") from None
+    plan = plan_of(document, request)
+    inbox = request.app[INBOX]
+    namespace = inbox.namespace(name) or await inbox.put(name)
+    running = await inbox.plans.put(namespace, plan)
+    return answer({"namespace": name, **running.report()})
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET …/faults`: the plan, and what each of its rules did."""
+    name = namespace_of(request).name
+    running = request.app[INBOX].plans.of(name)
+    if running is None:
+        raise no_plan(name)
+    return _answered(request, {"namespace": name, **running.report()})
+
+
+async def end(request: web.Request) -> web.Response:
+    """`DELETE …/faults`: whatever it makes wait goes on. With `expect=all` it is an error if a rule never acted."""
+    name = namespace_of(request).name
+    expected = request.query.get("expect", "")
+    if expected not in ("", "all"):
+        raise bad("/expect", "all")
+    running = await request.app[INBOX].plans.remove(name)
+    if running is None:
+        raise no_plan(name)
+    report = {"namespace": name, **running.report()}
+    if expected and running.idle_rules:
+        raise Problem(409, _idle(running), report=report)
+    return _answered(request, report)
+
+
+def no_plan(name: str) -> Problem:
+    """The problem of a namespace without a plan."""
+    return Problem(404, f"there is no plan in {name}")
+
+
+def _idle(running: RunningPlan) -> str:
+    rules = running.idle_rules
+    return f"{'a rule' if len(rules) == 1 else 'rules'} never acted: {', '.join(rules)}"
+
+
+def _answered(request: web.Request, report: Mapping[str, Any]) -> web.Response:
+    if "text/plain" in request.headers.get("Accept", ""):
+        return web.Response(text=report_text(report))
+    return web.Response(body=orjson.dumps(report), content_type="application/json")

@@ -1,0 +1,159 @@
+"""What fault plans do to one connection: the questions to them, and how long they make it wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from fastsmtp.faults.actions import Action
+from fastsmtp.faults.question import Question
+from fastsmtp.inbox.frames import Decided
+from fastsmtp.inbox.listenerplans import ListenerPlans
+from fastsmtp.mime.words import decode_words
+from fastsmtp.smtp.planner import Fault
+from fastsmtp.smtp.policy import AUTH, BODY, DATA, EHLO, MAIL, QUIT, RCPT, RSET, STARTTLS, Facts
+from fastsmtp.smtp.transaction import Transaction
+
+Then = Callable[[Decided | None], None]
+Fields = Sequence[tuple[str, str]]
+
+_MAX_FIELDS: Final = 500
+_MAX_VALUE: Final = 2000  # characters
+_COMMANDS: Final = {
+    EHLO: "EHLO {}",
+    STARTTLS: "STARTTLS",
+    AUTH: "AUTH {}",
+    MAIL: "MAIL FROM:<{}>",
+    RCPT: "RCPT TO:<{}>",
+    DATA: "DATA",
+    RSET: "RSET",
+    QUIT: "QUIT",
+}
+
+
+class ConnectionFaults:
+    """Of one connection, from its first question on. One question at a time."""
+
+    __slots__ = ("_acted", "_loop", "_plan", "_plans", "_question", "_then", "_timer", "_transaction")
+
+    def __init__(self, plans: ListenerPlans, loop: asyncio.AbstractEventLoop) -> None:
+        self._plans: Final = plans
+        self._loop: Final = loop
+        self._question = 0  # the number of the last one
+        self._acted: list[tuple[str, str]] = []  # what plans did to the transaction
+        self._transaction: Transaction | None = None
+        self._plan = ("", 0)  # that makes us wait
+        self._then: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ask(self, facts: Facts, question: Question, then: Then) -> None:
+        """Ask; `then` gets what a plan does, None where none does anything, once the time that it takes is over.
+
+        The time of what is stored first comes behind that: see `wait`.
+        """
+        if facts.transaction is not self._transaction:
+            self._transaction = facts.transaction
+            self._acted = []
+        self._question += 1
+        namespaces = self._plans.namespaces(facts)
+        self._plans.ask(namespaces, question, partial(self._on_decided, self._question, then))
+
+    def _on_decided(self, question: int, then: Then, decided: Decided | None) -> None:
+        if question != self._question:  # its client is gone
+            return
+        if decided is None:
+            then(None)
+            return
+        self._acted.append((decided.rule, decided.action.words))
+        self._plans.count(decided)
+        if decided.action.store:
+            then(decided)
+        else:
+            self.wait(decided, partial(then, decided))
+
+    def wait(self, decided: Decided, then: Callable[[], None]) -> None:
+        """Call `then` once the time that an action takes is over; at once where its plan is no more."""
+        seconds = decided.delay_s + decided.action.stall
+        if not seconds or not self._plans.known.is_current(decided.namespace, decided.number):
+            then()
+            return
+        self._plan = decided.namespace, decided.number
+        self._then = then
+        self._timer = self._loop.call_later(seconds, self.wake)
+        self._plans.known.await_end(self)
+
+    @property
+    def plan(self) -> tuple[str, int]:
+        """See `plansknown.Waiting`."""
+        return self._plan
+
+    def wake(self) -> None:
+        """The time is over. May be called at any time."""
+        then = self._then
+        self._stop_waiting()
+        if then is not None:
+            then()
+
+    def end(self) -> None:
+        """The client is gone: no answer is awaited any more."""
+        self._question += 1
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        self._then = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._plans.known.forget(self)
+
+    def acted_on(self, transaction: Transaction | None) -> list[tuple[str, str]]:
+        """What plans did to a transaction: rules and actions."""
+        return self._acted if transaction is self._transaction else []
+
+
+def make_question(facts: Facts, connection: str, peer: str, mail: str = "", fields: Fields = ()) -> Question:
+    """Return the question about what is known of a session: its connection's uuid, its client's address.
+
+    A mail, which has a uuid, has the header `fields`, their names in lower case, once it is complete.
+    """
+    transaction, credentials = facts.transaction, facts.credentials
+    before_mail = transaction is None
+    return Question(
+        at=facts.stage,
+        connection=connection,
+        command=_COMMANDS.get(facts.stage, "").format(facts.subject),
+        ip=peer.rpartition(":")[0].strip("[]") or peer,
+        helo=facts.subject if facts.stage == EHLO else facts.helo,
+        tls=facts.tls is not None,
+        mechanism="" if credentials is None else credentials.mechanism,
+        username="" if credentials is None else credentials.username or "",
+        sender="" if transaction is None else transaction.reverse_path,
+        rcpt=facts.subject if facts.stage == RCPT else "",
+        rcpts=[] if transaction is None else list(transaction.forward_paths),
+        size=0 if before_mail else facts.octets or _announced(transaction),
+        headers=list(fields),
+        mail=mail,
+        after=facts.octets if facts.stage == BODY else 0,
+    )
+
+
+def shown_fields(fields: Fields) -> list[tuple[str, str]]:
+    """Return the header fields for plans: names in lower case, values decoded; a part of what is long."""
+    return [(name.lower(), decode_words(value[:_MAX_VALUE], [])) for name, value in fields[:_MAX_FIELDS]]
+
+
+def _announced(transaction: Transaction | None) -> int:
+    """Octets of the mail, as MAIL has them (RFC 1870 section 3)."""
+    parameters = {} if transaction is None else transaction.mail_parameters
+    for keyword, value in parameters.items():
+        if keyword.upper() == "SIZE" and value is not None and value.isdecimal() and value.isascii():
+            return int(value[:18])
+    return 0
+
+
+def fault_of(rule: str, action: Action) -> Fault:
+    """Return what of an action concerns the session."""
+    reply = "".join(f"{line}\r\n" for line in action.reply).encode()
+    return Fault(rule, reply, bool(action.close), action.silent, tuple(action.ehlo_remove), tuple(action.ehlo_add))
