@@ -224,7 +224,8 @@ class Reception:
     def _tell_verdict(self, verdict: Verdict) -> None:
         if verdict in ACCEPTED:
             if self._log.is_enabled_for(INFO):
-                self._log.info("email", uuid=self.email_uuid, peer=self._peer, **self._describe_mail())
+                event = "email dropped by a plan" if verdict is Verdict.DROPPED else "email"
+                self._log.info(event, uuid=self.email_uuid, peer=self._peer, **self._describe_mail())
         elif self._log.is_enabled_for(WARNING):
             self._log.warning(
                 "email not accepted",

@@ -81,7 +81,7 @@ def test_what_was_said() -> None:
         {"level": "debug", "event": "reply", **WHO, "line": "250 2.0.0 OK"},
     ]
     assert log.transcript is not None
-    assert [line[1:] for line in log.transcript.lines()] == [(CLIENT, "NOOP"), (SERVER, "250 2.0.0 OK")]
+    assert [line[1:] for line in log.transcript.lines()] == [(CLIENT, "NOOP", ""), (SERVER, "250 2.0.0 OK", "")]
 
 
 def test_without_a_transcript_lines_are_logged_all_the_same() -> None:

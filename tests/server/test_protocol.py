@@ -362,6 +362,8 @@ def test_the_log_says_which_mail_it_is_about(make: Callable[..., House], verdict
     expected = {"peer": line.protocol.remote_addr, "uuid": line.protocol.email_uuid, **WHOLE}
     if verdict in ACCEPTING:
         expected |= {"level": "info", "event": "email"}
+    elif verdict is Verdict.DROPPED:
+        expected |= {"level": "info", "event": "email dropped by a plan"}
     else:
         expected |= {"level": "warning", "event": "email not accepted", "verdict": verdict.value}
     assert house.lines[1] == expected

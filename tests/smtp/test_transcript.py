@@ -18,11 +18,11 @@ def test_lines_in_order_with_whole_milliseconds_from_the_start() -> None:
     transcript = Transcript(100.0)
     transcript.add(100.0, SERVER, "220 mx.test ESMTP")
     transcript.add(100.0129, CLIENT, "AUTH PLAIN AHUAcA==")
-    transcript.add(163.5, SERVER, "235 2.7.0 ok")
+    transcript.add(163.5, SERVER, "235 2.7.0 ok", "later")
     assert transcript.lines() == [
-        (0, "server", "220 mx.test ESMTP"),
-        (12, "client", "AUTH PLAIN AHUAcA=="),
-        (63500, "server", "235 2.7.0 ok"),
+        (0, "server", "220 mx.test ESMTP", ""),
+        (12, "client", "AUTH PLAIN AHUAcA==", ""),
+        (63500, "server", "235 2.7.0 ok", "later"),
     ]
 
 
@@ -31,7 +31,7 @@ def test_what_was_taken_is_not_changed_by_what_is_said_later() -> None:
     transcript.add(0.0, CLIENT, "NOOP")
     taken = transcript.lines()
     transcript.add(0.0, CLIENT, "QUIT")
-    assert taken == [(0, "client", "NOOP")]
+    assert taken == [(0, "client", "NOOP", "")]
 
 
 def test_the_opening_and_the_latest_lines_stay() -> None:
