@@ -47,7 +47,7 @@ def test_the_opening_and_the_latest_lines_stay() -> None:
     assert [line.line for line in lines[:MAX_OPENING_LINES]] == [
         f"NOOP {number}" for number in range(MAX_OPENING_LINES)
     ]
-    assert lines[MAX_OPENING_LINES] == (first * 1000, OMITTED, "1000 lines left out")
+    assert lines[MAX_OPENING_LINES] == (first * 1000, OMITTED, "1000 lines left out", "")
     assert [line.line for line in lines[MAX_OPENING_LINES + 1 :]] == [
         f"NOOP {number}" for number in range(first, kept + 1000)
     ]
