@@ -15,6 +15,13 @@ import yaml
 from servers import TESTS
 
 from fastsmtp.cli.main import main
+from fastsmtp.config.cluster import (
+    ClusterSettings,
+    ClusterTLSSettings,
+    InFlightSettings,
+    StreamRetentionSettings,
+    StreamSettings,
+)
 from fastsmtp.config.collect import CollectorSettings
 from fastsmtp.config.file import load
 from fastsmtp.config.logs import ChannelSettings, FileLoggerSettings
@@ -71,6 +78,11 @@ OPTIONAL = {
     "logs.channels.<name>": ChannelSettings(),
     "metrics.collect.<name>": CollectorSettings(type="gauge"),
     "logs.file_logger_options": FileLoggerSettings(),
+    "cluster": ClusterSettings(),
+    "cluster.tls": ClusterTLSSettings(),
+    "cluster.stream": StreamSettings(),
+    "cluster.in_flight": InFlightSettings(),
+    "cluster.retention": StreamRetentionSettings(),
     "inbox": InboxSettings(),
     "inbox.retention": RetentionSettings(),
     "inbox.auth": InboxAuthSettings(),

@@ -38,6 +38,7 @@ LAYERS = [
     "printer",
     "delivery",
     "inbox",
+    "cluster",
     "server",
     "processes",
     "cli",
@@ -60,6 +61,7 @@ ONLY_HOME = {
         "cli.options",
         "cli.check",
         "cli.faults",
+        "cli.dead",
         "cli.inbox",
         "cli.inboxoptions",
         "cli.namespaces",
@@ -84,6 +86,7 @@ ONLY_HOME = {
         "ops.metrics",
     },
     "prometheus_client": {"ops.metrics"},
+    "nats": {"cluster.connection", "cluster.streams"},
 }
 
 # No event loop, no clock, no logs, no files: octets in; replies, events, texts and octets out.

@@ -12,6 +12,7 @@ import click
 from fastsmtp import __version__
 from fastsmtp.cli.bench import bench
 from fastsmtp.cli.check import check
+from fastsmtp.cli.dead import dead
 from fastsmtp.cli.faults import faults
 from fastsmtp.cli.inbox import inbox
 from fastsmtp.cli.namespaces import ledger, ns
@@ -77,5 +78,5 @@ def version() -> None:
 
 
 _CLIENTS = (send, sendmail, testserver, bench)
-for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, faults, ledger, *_CLIENTS):
+for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, faults, ledger, dead, *_CLIENTS):
     main.add_command(verb)

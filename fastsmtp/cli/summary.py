@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 
 from fastsmtp import __version__
+from fastsmtp.config.cluster import ClusterSettings, without_login
 from fastsmtp.config.logs import CHANNELS, SILENT, FileLoggerSettings, LogsSettings
 from fastsmtp.config.settings import Config, DynamicAllocatorSettings, ListenerSettings, TLSSettings
 from fastsmtp.errors import StartError
@@ -33,14 +34,16 @@ def banner(
     called.
     """
     storage = config.smtp.attachment_storage
+    embedded = not _command(config)
     listening = [address for listener in addresses.values() for address in listener]
     processes = process_count(config.smtp)
     rows = [
-        ("listening", ", ".join(listening)),
+        *([("listening", ", ".join(listening))] if listening else []),
+        *([("cluster", _cluster(config.cluster))] if config.cluster is not None else []),
         *([("inbox", inbox)] if inbox else []),
         *([("processes", _divided(config, processes))] if processes > 1 else []),
-        ("workers", _workers(config)),
-        *([] if _command(config) else [("first mail", f"{program} send {_reachable(config, addresses)}")]),
+        *([("workers", _workers(config))] if config.is_relay else []),
+        *([("first mail", f"{program} send {_reachable(config, addresses)}")] if embedded and listening else []),
         ("attachments", f"files in {storage.temp_dir}" if storage.mode == "tempfile" else "in memory"),
         ("config", os.path.abspath(path) if path else "defaults, there is no .rr.yaml here"),
     ]
@@ -90,9 +93,10 @@ def is_local(address: str) -> bool:
 def explain(config: Config) -> list[tuple[str, str]]:
     """What `serve` would do with it: rows of a word or two, and what there is to say about it."""
     return [
-        *_about_smtp(config),
+        *_about_cluster(config),
+        *(_about_smtp(config) if config.is_front else []),
         *_about_processes(config),
-        *_about_workers(config),
+        *(_about_workers(config) if config.is_relay else []),
         *_about_mails(config),
         *_about_surroundings(config),
     ]
@@ -174,6 +178,35 @@ def _tls_obstacles(config: Config) -> Iterator[str]:
 # --- the rows
 
 
+def _about_cluster(config: Config) -> Iterator[tuple[str, str]]:
+    cluster = config.cluster
+    if cluster is None:
+        return
+    yield "cluster", _cluster(cluster)
+    stream, retention = cluster.stream, cluster.retention
+    age = f" for {span(retention.max_age_s)}" if retention.max_age_s else ""
+    space = f", up to {size(retention.max_bytes)}" if retention.max_bytes else ""
+    made = "made where they are missing" if stream.manage else "which have to be there"
+    yield (
+        "streams",
+        f"{stream.partitions} of {counted(stream.replicas, 'replica')}, {made}; mails are kept{age}{space}",
+    )
+    if cluster.is_front:
+        flight = cluster.in_flight
+        yield (
+            "confirm",
+            f"250 when a quorum has a mail, 451 4.3.0 after {span(cluster.ack_timeout_s)} without; "
+            f"up to {counted(flight.mails, 'mail')} and {size(flight.bytes)} at a time",
+        )
+    if not cluster.monitor:
+        yield "power cut", "whether the servers sync each write is not checked: cluster.monitor is empty"
+
+
+def _cluster(cluster: ClusterSettings) -> str:
+    servers = ", ".join(without_login(url) for url in cluster.servers)
+    return f"{' and '.join(cluster.role)}, with {servers}"
+
+
 def _about_smtp(config: Config) -> Iterator[tuple[str, str]]:
     smtp = config.smtp
     for name, listener in smtp.listeners().items():
@@ -221,9 +254,12 @@ def _about_workers(config: Config) -> Iterator[tuple[str, str]]:
     yield "workers", f"{_workers(config)}, over {relay}"
     yield from _about_growth(pool.dynamic_allocator)
     queue = f", {counted(pool.max_queue_size, 'mail')} at a time" if pool.max_queue_size else ""
-    yield "wait", f"up to {span(pool.allocate_timeout_s)} for a free worker{queue}; then the client gets 451 4.3.2"
+    alone = config.cluster is None
+    then = "then the client gets 451 4.3.2" if alone else "then once more"
+    yield "wait", f"up to {span(pool.allocate_timeout_s)} for a free worker{queue}; {then}"
     if limits.exec_ttl_s:
-        yield "answer", f"within {span(limits.exec_ttl_s)}; else the worker is killed and the client gets 451 4.3.0"
+        then = "the client gets 451 4.3.0" if alone else "the mail is delivered again, five times at most"
+        yield "answer", f"within {span(limits.exec_ttl_s)}; else the worker is killed and {then}"
     else:
         yield "answer", "may take any time"
     reasons = [

@@ -37,6 +37,7 @@ def rows(reasons: dict[str, str]) -> list[tuple[str, str]]:
 def _reasons(config: Config) -> Iterator[tuple[str, str]]:
     """What has no effect, whether it is given or not."""
     yield from _about_pool(config.smtp.pool, embedded=not (config.smtp.pool.command or config.server.command))
+    yield from _about_roles(config)
     yield from _about_logs(config.logs)
     yield from _about_endpoints(config)
     for name, hook in (("on_init", config.server.on_init), ("after_init", config.server.after_init)):
@@ -55,6 +56,15 @@ def _about_pool(pool: PoolSettings, *, embedded: bool) -> Iterator[tuple[str, st
     elif pool.debug:
         for name in ("num_workers", "dynamic_allocator", "max_queue_size"):
             yield f"smtp.pool.{name}", "smtp.pool.debug starts a worker for each mail"
+
+
+def _about_roles(config: Config) -> Iterator[tuple[str, str]]:
+    if not config.is_front:
+        for name in ("addr", "servers"):
+            yield f"smtp.{name}", "a relay listens nowhere: cluster.role"
+    if not config.is_relay:
+        for name in ("server.command", "smtp.pool.command", "smtp.pool.num_workers"):
+            yield name, "a front has no workers: cluster.role"
 
 
 def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:

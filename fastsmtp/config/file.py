@@ -469,7 +469,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 
 def _tidied(config: Config, given: Mapping[str, yaml.Node]) -> Config:
-    """`server.env` as one dict, no `smtp.addr` where only `smtp.servers` were asked for."""
+    """`server.env` as one dict, no `smtp.addr` where only `smtp.servers` were asked for, no listener on a relay."""
     server, smtp = config.server, config.smtp
     if isinstance(server.env, list):
         server = msgspec.structs.replace(
@@ -480,4 +480,6 @@ def _tidied(config: Config, given: Mapping[str, yaml.Node]) -> Config:
         smtp = msgspec.structs.replace(smtp, pool=pool)
     if smtp.servers and "smtp.addr" not in given:
         smtp = msgspec.structs.replace(smtp, addr="")
+    if not config.is_front:
+        smtp = msgspec.structs.replace(smtp, addr="", servers={})
     return msgspec.structs.replace(config, server=server, smtp=smtp)

@@ -7,6 +7,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
@@ -242,6 +243,25 @@ def _relay_url(value: object) -> str:
     return f"smtp://{parts.netloc}"
 
 
+def _stream_name(value: object) -> str:
+    text = read_text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", text):
+        raise ValueError("")
+    return text
+
+
+def _server_url(schemes: tuple[str, ...], value: object) -> str:
+    text = read_text(value)
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in schemes or not parts.hostname or not port or parts.path.strip("/") or parts.query:
+        raise ValueError("")
+    return text
+
+
 def _network(value: object) -> str:
     text = read_text(value)
     if text == "unix:":
@@ -295,6 +315,14 @@ LogLevel: TypeAlias = Annotated[
 LogEncoding: TypeAlias = Annotated[str, choice("", "console", "json")]
 StatusCode: TypeAlias = Annotated[int, integer(100, 599)]
 ProcessCount: TypeAlias = Annotated[int, Rule('an integer of 1 or more, or "auto"', integer(1).read)]
+StreamName: TypeAlias = Annotated[str, Rule("letters, digits, - and _, at most 32", _stream_name)]
+NodeName: TypeAlias = Annotated[str, Rule("a name without blanks", _optional(_host_name))]
+NATSURL: TypeAlias = Annotated[
+    str, Rule('a server like "nats://127.0.0.1:4222" or "tls://host:4222"', partial(_server_url, ("nats", "tls")))
+]
+MonitorURL: TypeAlias = Annotated[
+    str, Rule('a URL like "http://127.0.0.1:8222"', partial(_server_url, ("http", "https")))
+]
 NamespaceEntry: TypeAlias = Annotated[
     str, Rule('"listener", "username", "helo", "plus" or "header:Name"', _namespace_entry)
 ]

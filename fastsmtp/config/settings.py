@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from fastsmtp.config import rules
+from fastsmtp.config.cluster import ClusterSettings, cluster_faults
 from fastsmtp.config.collect import CollectorSettings, collect_faults
 from fastsmtp.config.logs import ChannelSettings, LogsSettings
 from fastsmtp.config.section import Section, seconds
@@ -241,9 +242,22 @@ class Config(Section, frozen=True):
     endure: EndureSettings = EndureSettings()
     smtp: SMTPSettings = SMTPSettings()
     inbox: InboxSettings | None = None  # None = with its defaults where there is no worker command, else off
+    cluster: ClusterSettings | None = None  # None = one machine
+
+    @property
+    def is_front(self) -> bool:
+        """Whether SMTP is spoken here: on one machine, and on such a node of a cluster."""
+        return self.cluster is None or self.cluster.is_front
+
+    @property
+    def is_relay(self) -> bool:
+        """Whether workers are here: on one machine, and on such a node of a cluster."""
+        return self.cluster is None or self.cluster.is_relay
 
     def kept(self) -> InboxSettings | None:
-        """The inbox there is to be, None without one."""
+        """The inbox there is to be, None without one. A node of a cluster has none."""
+        if self.cluster is not None:
+            return None
         embedded = not (self.smtp.pool.command or self.server.command)
         settings = InboxSettings() if self.inbox is None and embedded else self.inbox
         return settings if settings is not None and settings.address else None
@@ -267,8 +281,23 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
             yield "smtp.auth_mechanisms", f"{mechanism} is listed twice"
     yield from ((f"metrics.collect.{name}", fault) for name, fault in collect_faults(config.metrics.collect))
     yield from _listener_contradictions(smtp)
+    if config.cluster is not None:
+        yield from cluster_faults(config.cluster)
+        yield from _cluster_contradictions(config, config.cluster)
     if smtp.processes != 1:
         yield from _process_contradictions(config)
+
+
+def _cluster_contradictions(config: Config, cluster: ClusterSettings) -> Iterator[tuple[str, str]]:
+    if config.smtp.attachment_storage.mode == "tempfile":
+        yield (
+            "smtp.attachment_storage.mode",
+            'expected "memory", because the workers of a cluster are on other machines than its fronts, got "tempfile"',
+        )
+    if config.inbox is not None and config.inbox.address:
+        yield "inbox.address", f'expected "", because a node of a cluster has no inbox, got "{config.inbox.address}"'
+    if not cluster.is_front and config.smtp.processes != 1:
+        yield "smtp.processes", f"expected 1, because a relay listens nowhere, got {config.smtp.processes}"
 
 
 def _log_contradictions(logs: LogsSettings) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ _LISTS = {"from": "from", "to": "to", "ccs": "cc", "replyTo": "reply_to"}
 
 def encode_job(email: Email, pipeline: str) -> Payload:
     """Return the segments of context and body. `email.raw` must be there."""
-    return [_job(email, pipeline)], encode_document(_document(email), email.attachments, _attachment)
+    return [job_context(email.uuid, pipeline)], encode_document(_document(email), email.attachments, _attachment)
 
 
 def job_steps(email: Email, pipeline: str) -> Generator[None, None, LargePayload]:
@@ -49,16 +49,17 @@ def job_steps(email: Email, pipeline: str) -> Generator[None, None, LargePayload
     for key, name in _LISTS.items():
         envelope[key] = yield from spell_steps(header.addresses[name], _spell_address, deferrals)
     message["subject"] = message["subject"] or ""
-    return [_job(email, pipeline)], (yield from segment_steps(document, email, _attachment, deferrals))
+    return [job_context(email.uuid, pipeline)], (yield from segment_steps(document, email, _attachment, deferrals))
 
 
-def _job(email: Email, pipeline: str) -> bytes:
+def job_context(uuid: str, pipeline: str) -> bytes:
+    """Return the context of a job: the email with this uuid, in this pipeline."""
     return msgspec.json.encode(
         {
-            "id": email.uuid,
+            "id": uuid,
             "job": "smtp.email",
             "driver": "memory",
-            "headers": {"uuid": [email.uuid], "payload_class": ["smtp:handler"]},
+            "headers": {"uuid": [uuid], "payload_class": ["smtp:handler"]},
             "pipeline": pipeline,
         }
     )

@@ -28,6 +28,8 @@ _OUTCOMES: Final = {
     Verdict.WORKER_FAILED: "worker-failed",
     Verdict.NO_WORKER: "no-worker",
     Verdict.STORAGE_FAILED: "storage-failed",
+    Verdict.STORAGE_FULL: "storage-failed",
+    Verdict.TOO_LARGE: "storage-failed",
     Verdict.MALFORMED: "refused",
     Verdict.REFUSED: "refused",
     Verdict.DROPPED: namespaces.DROPPED,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.config.cluster import without_login
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError
 from fastsmtp.goridge.rpc import Method
@@ -255,10 +256,12 @@ def _app_methods(log: FilteringBoundLogger) -> Iterator[tuple[str, Method]]:
 
 
 def shown_config(config: Config) -> dict[str, object]:
-    """The configuration under its YAML keys, durations like "60s"; the values of environment variables are masked."""
+    """The configuration under its YAML keys, durations like "60s"; values of environment variables are masked."""
     shown: dict[str, Any] = _shown(config)
     for section in (shown["server"], shown["server"]["on_init"], shown["server"]["after_init"]):
         section["env"] = dict.fromkeys(_names(section["env"]), MASK)
+    if config.cluster is not None:
+        shown["cluster"]["servers"] = [without_login(url) for url in config.cluster.servers]
     return shown
 
 

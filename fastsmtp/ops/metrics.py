@@ -10,6 +10,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -19,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from fastsmtp.ops.appmetrics import AppMetric
 from fastsmtp.ops.counters import BOUNDS, Counters, Histogram
-from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
+from fastsmtp.ops.snapshot import ClusterSnapshot, InboxSnapshot, Snapshot
 
 _UNTYPED = re.compile(rb"^(# TYPE \S+) untyped$", re.MULTILINE)
 
@@ -44,6 +45,8 @@ class MetricsCollector(Collector):
         yield _loop_delay(counters)
         if snapshot.inbox is not None:
             yield from _inbox(snapshot.inbox)
+        if snapshot.cluster is not None:
+            yield from _cluster(snapshot.cluster)
 
     # As RoadRunner's plugins have them: https://docs.roadrunner.dev/docs/logging-and-observability/metrics
 
@@ -134,6 +137,37 @@ def _inbox(inbox: InboxSnapshot) -> Iterator[Metric]:
     yield _by_label("rr_smtp_inbox_arrivals", "Mails that came to the inbox.", "outcome", inbox.arrivals)
     yield _by_label("rr_smtp_inbox_gone", "Accepted mails that are kept no longer.", "reason", inbox.gone)
     yield CounterMetricFamily("rr_smtp_inbox_commits", "Groups of mails committed.", inbox.commits)
+
+
+_CLUSTER_GAUGES: Final = {
+    "in_flight": "Mails that are published and not confirmed.",
+    "in_flight_bytes": "Octets of them.",
+    "waiting": "Mails that wait for credit.",
+    "in_hand": "Mails that came from the cluster and are not done.",
+}
+_CLUSTER_COUNTS: Final = {
+    "published": "Mails handed to the cluster.",
+    "confirmed": "Those of them that a quorum has.",
+    "duplicates": "Confirmations of mails that were there already.",
+    "repeated": "Attempts after the first.",
+    "refused": "Mails for which there was no room.",
+    "unknown": "Mails of which nothing was heard in time.",
+    "deliveries": "Mails that came to the relay.",
+    "acknowledged": "Those of them that a worker took.",
+    "redeliveries": "Those of them given back because a worker failed.",
+    "dead": "Those of them that went to the dead.",
+    "unreadable": "Messages that are no mails.",
+}
+
+
+def _cluster(cluster: ClusterSnapshot) -> Iterator[Metric]:
+    yield GaugeMetricFamily("rr_smtp_cluster_connected", "Processes with a NATS server.", cluster.connected)
+    for name, text in _CLUSTER_GAUGES.items():
+        if name in cluster.gauges:
+            yield GaugeMetricFamily(f"rr_smtp_cluster_{name}", text, cluster.gauges[name])
+    for name, text in _CLUSTER_COUNTS.items():
+        if name in cluster.counts:
+            yield CounterMetricFamily(f"rr_smtp_cluster_{name}", text, cluster.counts[name])
 
 
 def _loop_delay(counters: Counters) -> Metric:

@@ -11,6 +11,7 @@ from fastsmtp.ops.counters import INBOX, Counters, CountersSnapshot, Distributio
 if TYPE_CHECKING:
     from fastsmtp.ops.methods import ManagedPool
 
+CLUSTER_AWAY: Final = "the cluster cannot be reached"
 _COUNTERS: Final = (
     "execs", "errors", "unknown_answers", "worker_failures", "exec_timeouts", "allocate_timeouts",
     "queue_overflows", "starts", "start_failures",
@@ -48,6 +49,27 @@ class InboxSnapshot(msgspec.Struct, frozen=True):
         return self.trouble if self.up else "the inbox process does not answer"
 
 
+class ClusterSnapshot(msgspec.Struct, frozen=True):
+    """A node of a cluster at one moment, or the sum of its processes. `counts` only grow."""
+
+    connected: int = 0  # processes that have a connection with a NATS server
+    gauges: dict[str, int] = {}
+    counts: dict[str, int] = {}
+
+    def plus(self, other: ClusterSnapshot | None, *, present: bool = True) -> ClusterSnapshot:
+        """Return the sum with another process, or with the counts of one that is gone."""
+        if other is None:
+            return self
+        counts = _sum(self.counts, other.counts)
+        if not present:
+            return ClusterSnapshot(self.connected, self.gauges, counts)
+        return ClusterSnapshot(self.connected + other.connected, _sum(self.gauges, other.gauges), counts)
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+
+
 class Snapshot(msgspec.Struct):
     """One process at one moment, or the sum of several. The counters, and those in `counters`, only grow."""
 
@@ -69,6 +91,7 @@ class Snapshot(msgspec.Struct):
     shown: list[ShownWorker] = []
     counters: CountersSnapshot | None = None  # None: metrics are not served
     inbox: InboxSnapshot | None = None  # None: there is no inbox, or it was not asked
+    cluster: ClusterSnapshot | None = None  # None: one machine
 
     @classmethod
     def of(cls, pool: ManagedPool, connections: int, inflight_bytes: int, counters: Counters | None) -> Snapshot:
@@ -91,12 +114,16 @@ class Snapshot(msgspec.Struct):
         for name in _GAUGES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.shown = [*self.shown, *other.shown]
+        cluster = None if other.cluster is None else (self.cluster or ClusterSnapshot()).plus(other.cluster)
         self.add_counters(other)
+        self.cluster = cluster or self.cluster
 
     def add_counters(self, other: Snapshot) -> None:
         """Add what remains of a process that is gone: its counters."""
         for name in _COUNTERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.cluster is not None:
+            self.cluster = (self.cluster or ClusterSnapshot()).plus(other.cluster, present=False)
         if self.counters is None:
             self.counters = other.counters
         elif other.counters is not None:

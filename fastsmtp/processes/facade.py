@@ -18,7 +18,7 @@ from fastsmtp.ops.appmetrics import AppMetrics
 from fastsmtp.ops.counters import PARENT, Histogram
 from fastsmtp.ops.endpoints import Watched
 from fastsmtp.ops.methods import common_methods, pool_stats
-from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
+from fastsmtp.ops.snapshot import CLUSTER_AWAY, InboxSnapshot, Snapshot
 from fastsmtp.processes.slot import ANSWER_TIMEOUT_S, Slot
 from fastsmtp.text import timestamp
 
@@ -242,14 +242,24 @@ class Facade:
             return "no process is serving"
         if any(self._can_work(slot, idle_only) for slot in self._slots):
             return ""
+        if self._config.cluster is not None and not any(map(_reaches_cluster, self._slots)):
+            return CLUSTER_AWAY
         return "no worker available"
 
     def _can_work(self, slot: Slot, idle_only: bool) -> bool:
-        """Whether it has a worker for an email, and, with `idle_only`, at this moment."""
+        """Whether it has a worker for an email, and, with `idle_only`, at this moment; or a cluster that takes it."""
         found = slot.snapshot
-        if found is None or not _answers(slot):
+        if found is None or not _answers(slot) or (self._config.cluster is not None and not _reaches_cluster(slot)):
             return False
+        if not self._config.is_relay:
+            return True
         return bool(self._config.smtp.pool.debug or found.idle or (found.busy and not idle_only))
+
+
+def _reaches_cluster(slot: Slot) -> bool:
+    """Whether a process of a node has a connection with its cluster."""
+    found = slot.snapshot
+    return found is not None and found.cluster is not None and bool(found.cluster.connected)
 
 
 def _no_answer(pids: Sequence[int]) -> str:

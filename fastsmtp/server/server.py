@@ -21,7 +21,8 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
 from fastsmtp.capture.undecided import sweep_leftovers
-from fastsmtp.config.settings import Config, ListenerSettings, SMTPSettings
+from fastsmtp.config.cluster import ClusterSettings
+from fastsmtp.config.settings import Config, InboxSettings, ListenerSettings, SMTPSettings
 from fastsmtp.delivery.destination import Destination, Together
 from fastsmtp.delivery.jobs import encode_job, job_steps, read_answer
 from fastsmtp.delivery.large import payload_steps
@@ -60,6 +61,8 @@ from fastsmtp.workers.pool import Pool
 from fastsmtp.workers.resetter import Resets
 
 if TYPE_CHECKING:
+    from fastsmtp.cluster.bodies import WorkerShape
+    from fastsmtp.cluster.node import Node
     from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
 
 _BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
@@ -91,7 +94,8 @@ class Server:
         self._inbox_snapshot: InboxSnapshot | None = None  # what it has answered last
         self._link: Link | None = None  # to the inbox
         self._inbox: InboxDestination | None = None
-        inbox = config.kept()
+        self._node: Node | None = None  # of a cluster
+        inbox = config.kept() if config.cluster is None else config.inbox or InboxSettings()
         self._ports: NamespacePorts | None = None  # of namespaces
         self._resolver = Resolver([] if inbox is None else inbox.namespace)
         self.methods: Mapping[str, Method] = {}  # those of RPC, where RPC is served; from `start` on
@@ -133,6 +137,8 @@ class Server:
             self._close_listeners()
             if self._pool is not None:
                 await self._pool.stop()
+            if self._node is not None:
+                await self._node.stop()
             self._close_link()
             self._close_tempfiles()
             self._rpc.close()
@@ -158,6 +164,8 @@ class Server:
             self._link = await self._connect_inbox()
             self._link.gauges = self._gauges
             self._link.count_connections = self._count_connections
+        if self._config.cluster is not None:
+            self._node = await self._join(self._config.cluster)
         services, destination = self._make_services(storage), self._make_destination(pool)
         if rpc_address or self._place is not None:
             pools, app_metrics = {"smtp": pool}, self._app_metrics
@@ -177,7 +185,10 @@ class Server:
             ask_inbox=self.ask_inbox,
         )
         await self._endpoints.start(watched)
-        await pool.start()
+        if self._config.is_relay:
+            await pool.start()
+        if self._config.is_relay and self._node is not None:
+            await self._node.relay(pool, pool.num_workers, smtp.pool.supervisor.exec_ttl_s, self._worker_shape())
         for name, listener in listeners.items():
             listening = self._make_listening(name, listener, contexts[name], services, destination, max_connections)
             self._listenings[name] = listening
@@ -187,6 +198,23 @@ class Server:
             await self._start_ports(self._link)
         self._sweep.start()
         self._loop_delay.start()
+
+    async def _join(self, cluster: ClusterSettings) -> Node:
+        """Become a node of a cluster. Raises StartError."""
+        from fastsmtp.cluster.node import Node  # most servers are one machine
+
+        node = self._node = Node(cluster, self._log)
+        await node.start()
+        if cluster.is_front:
+            self._policies.append(node.policy)
+        return node
+
+    def _worker_shape(self) -> WorkerShape:
+        from fastsmtp.cluster.bodies import WorkerShape
+        from fastsmtp.inbox.workerpayload import Shape
+
+        smtp = self._config.smtp
+        return WorkerShape(Shape(self._jobs, smtp.include_raw or bool(self._save)), smtp.pipeline)
 
     def _gauges(self) -> Gauges:
         """What the inbox shows of this process."""
@@ -245,7 +273,7 @@ class Server:
             ledger=None if self._link is None else MailLedger(self._link, self._resolver),
             inbox=self._inbox,
             planner=None if self._link is None else ListenerPlans(self._link, self._resolver, name),
-            quiet=self._embedded,
+            quiet=self._embedded and self._config.is_relay,
             proxies=self._proxies,
             on_closed=self._on_connection_closed,
             shared=None if self._place is None else self._place.shared,
@@ -306,7 +334,8 @@ class Server:
     def _make_services(self, storage: Storage) -> Services:
         smtp = self._config.smtp
         # Jobs carry the octets always; what is kept as a file has to be there as it came.
-        return Services(storage, smtp.include_raw or self._jobs or bool(self._save or self.inbox), self._log)
+        keeps_raw = smtp.include_raw or self._jobs or bool(self._save or self.inbox or self._node)
+        return Services(storage, keeps_raw, self._log)
 
     async def _connect_inbox(self) -> Link:
         limit = self._config.smtp.max_inflight_bytes
@@ -328,6 +357,9 @@ class Server:
             # The octets are there for the inbox.
             encoder = Encoder(partial(encode_payload, include_raw=False), partial(payload_steps, include_raw=False))
         slices = self._slices
+        if self._node is not None:
+            assert slices is not None
+            return self._node.destination(self._resolver, slices)
         destinations: list[Destination] = [Workers(pool, encoder, self._counters, slices)]
         if self._link is not None:
             self._inbox = InboxDestination(self._link, self._resolver, self._log, slices)
@@ -358,8 +390,10 @@ class Server:
 
     def _complaint(self, idle_only: bool) -> str:
         """What keeps the server from its work, "" when nothing does; if `idle_only`, a busy worker does not count."""
-        if not self.addresses:
+        if not self.addresses and self._config.is_front:
             return "not listening yet"
+        if self._node is not None and (self._node.complaint or not self._config.is_relay):
+            return self._node.complaint
         assert self._pool is not None
         # In debug mode a worker is started with each email: none waits for it.
         if self._config.smtp.pool.debug or self._pool.idle or (self._pool.busy and not idle_only):
@@ -404,8 +438,12 @@ class Server:
         self._abort_connections()
         self._sweep.stop()
         self._loop_delay.stop()
+        if self._node is not None:
+            self._node.pause()
         if self._pool is not None:
             await self._pool.stop()
+        if self._node is not None:
+            await self._node.stop()
         self._close_link()
         self._close_tempfiles()
         await self._endpoints.stop()
@@ -420,6 +458,8 @@ class Server:
         self._loop_delay.stop()
         if self._pool is not None:
             self._pool.kill()
+        if self._node is not None:
+            self._node.abort()
         self._close_link()
         self._close_tempfiles()
         self._rpc.close()
@@ -449,6 +489,8 @@ class Server:
         snapshot = Snapshot.of(self._pool, len(self._connections), self._backpressure.held, self._counters)
         if self._inbox_snapshot is not None:
             snapshot.set_inbox(self._inbox_snapshot)
+        if self._node is not None:
+            snapshot.cluster = self._node.snapshot()
         return snapshot
 
     async def _refresh(self) -> None:

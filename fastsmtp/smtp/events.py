@@ -22,6 +22,8 @@ class Verdict(enum.Enum):
     WORKER_FAILED = "worker-failed"  # 451 4.3.0
     NO_WORKER = "no-worker"  # 451 4.3.2
     STORAGE_FAILED = "storage-failed"  # 451 4.3.0
+    STORAGE_FULL = "storage-full"  # 452 4.3.1
+    TOO_LARGE = "too-large"  # 552 5.3.4
     MALFORMED = "malformed"  # 554 5.6.0: strict mode, and the message has no header or cannot be parsed
     REFUSED = "refused-by-plan"  # with the reply of a fault plan, or without any
     DROPPED = "dropped-by-plan"  # 250, and nothing of it is kept

@@ -113,6 +113,8 @@ WORKER_FAILED: Final[bytes] = _reply(451, "4.3.0", "Worker failed, try again lat
 OUT_OF_MEMORY: Final[bytes] = _reply(452, "4.3.1", "Too much mail in memory, try again later")
 NO_ROOM_FOR_LOGIN: Final[bytes] = _reply(454, "4.7.0", "Too much mail in memory to authenticate, try again later")
 STORAGE_FAILED: Final[bytes] = _reply(451, "4.3.0", "Storage failed, try again later")
+STORAGE_FULL: Final[bytes] = _reply(452, "4.3.1", "Storage is full, try again later")
+CLUSTER_AWAY: Final[bytes] = _reply(451, "4.3.2", "The cluster cannot be reached, try again later")
 NO_WORKER: Final[bytes] = _reply(451, "4.3.2", "No worker free, try again later")
 TOO_MANY_RECIPIENTS: Final[bytes] = _reply(452, "4.5.3", "Too many recipients")  # RFC 5321 section 4.5.3.1.10
 

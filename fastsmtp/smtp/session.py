@@ -82,6 +82,8 @@ VERDICT_REPLIES: Final = {
     Verdict.WORKER_FAILED: replies.WORKER_FAILED,
     Verdict.NO_WORKER: replies.NO_WORKER,
     Verdict.STORAGE_FAILED: replies.STORAGE_FAILED,
+    Verdict.STORAGE_FULL: replies.STORAGE_FULL,
+    Verdict.TOO_LARGE: replies.TOO_BIG,
     Verdict.MALFORMED: replies.MALFORMED_MESSAGE,
     Verdict.REFUSED: replies.STORAGE_FAILED,  # the plan has another one
     Verdict.DROPPED: replies.MESSAGE_ACCEPTED,

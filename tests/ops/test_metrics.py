@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from fastsmtp.cluster.publisher import Counts
+from fastsmtp.cluster.relay import RelayCounts
 from fastsmtp.ops.counters import BOUNDS, PROCESSES, Counters
 from fastsmtp.ops.metrics import Exposition, MetricsCollector, ProcessesCollector
-from fastsmtp.ops.snapshot import InboxSnapshot, ShownWorker, Snapshot
+from fastsmtp.ops.snapshot import ClusterSnapshot, InboxSnapshot, ShownWorker, Snapshot
 from fastsmtp.smtp.events import AbortReason
 from fastsmtp.smtp.replies import MECHANISMS
 from fastsmtp.smtp.session import VERDICT_REPLIES
@@ -33,10 +36,16 @@ VERDICTS = {  # labels of the replies
     ("451", "worker-failed"),
     ("451", "no-worker"),
     ("451", "storage-failed"),
+    ("452", "storage-full"),
+    ("552", "too-large"),
     ("554", "malformed"),
     ("451", "refused-by-plan"),
     ("250", "dropped-by-plan"),
 }
+
+
+CLUSTER_GAUGES = {"in_flight": 1, "in_flight_bytes": 2, "waiting": 3, "in_hand": 4}
+CLUSTER_COUNTS = {**asdict(Counts(published=7, unknown=1)), **asdict(RelayCounts(deliveries=8, dead=2))}
 
 
 def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
@@ -57,6 +66,7 @@ def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
         inbox=InboxSnapshot(
             up=True, mails=4, octets=4000, arrivals={"accepted": 6}, gone={"deleted": 2}, trouble="full"
         ),
+        cluster=ClusterSnapshot(2, CLUSTER_GAUGES, CLUSTER_COUNTS),
         counters=counters.snapshot(),
     )
 
@@ -235,6 +245,18 @@ def test_the_inbox() -> None:
     assert counted(found["rr_smtp_inbox_arrivals"]) == {("accepted",): 6}
     assert counted(found["rr_smtp_inbox_gone"]) == {("deleted",): 2}
     assert values(found["rr_smtp_inbox_commits"]) == {("rr_smtp_inbox_commits_total",): 0}
+
+
+def test_the_cluster() -> None:
+    found = scrape(Counters())
+    prefix = "rr_smtp_cluster_"
+    shown = {name.removeprefix(prefix): family for name, family in found.items() if name.startswith(prefix)}
+    assert {name: family.samples[0].value for name, family in shown.items()} == {
+        "connected": 2,
+        **CLUSTER_GAUGES,
+        **CLUSTER_COUNTS,
+    }
+    assert {name for name, family in shown.items() if family.type == "counter"} == set(CLUSTER_COUNTS)
 
 
 def all_samples() -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fastsmtp.ops.counters import Counters
-from fastsmtp.ops.snapshot import ShownWorker, Snapshot
+from fastsmtp.ops.snapshot import ClusterSnapshot, ShownWorker, Snapshot
 
 
 def one(pid: int) -> Snapshot:
@@ -48,3 +48,14 @@ def test_without_metrics_there_is_no_counters() -> None:
     total.add(Snapshot(execs=1))
     assert total == Snapshot(execs=1)
     assert total.all_counters().snapshot() == Counters().snapshot()
+
+
+def test_what_several_processes_of_a_node_did_is_summed() -> None:
+    total = Snapshot()
+    one = Snapshot(cluster=ClusterSnapshot(1, {"waiting": 2}, {"published": 3}))
+    total.add(one)
+    total.add(Snapshot(cluster=ClusterSnapshot(1, {"waiting": 5, "in_hand": 1}, {"published": 4})))
+    total.add(Snapshot())
+    assert total.cluster == ClusterSnapshot(2, {"waiting": 7, "in_hand": 1}, {"published": 7})
+    total.add_counters(one)  # it is gone
+    assert total.cluster == ClusterSnapshot(2, {"waiting": 7, "in_hand": 1}, {"published": 10})

@@ -61,6 +61,8 @@ CODES = {
     "OUT_OF_MEMORY": "452 4.3.1",
     "NO_ROOM_FOR_LOGIN": "454 4.7.0",
     "STORAGE_FAILED": "451 4.3.0",
+    "STORAGE_FULL": "452 4.3.1",
+    "CLUSTER_AWAY": "451 4.3.2",
     "TLS_ACTIVE": "503 5.5.1",
     "TOO_BIG": "552 5.3.4",
     "TOO_MANY_CONNECTIONS": "421 4.3.2",

@@ -556,6 +556,8 @@ def test_starttls_in_transaction() -> None:
         (Verdict.WORKER_FAILED, b"451 4.3.0 Worker failed, try again later\r\n"),
         (Verdict.NO_WORKER, b"451 4.3.2 No worker free, try again later\r\n"),
         (Verdict.STORAGE_FAILED, b"451 4.3.0 Storage failed, try again later\r\n"),
+        (Verdict.STORAGE_FULL, b"452 4.3.1 Storage is full, try again later\r\n"),
+        (Verdict.TOO_LARGE, b"552 5.3.4 Message exceeds the size limit\r\n"),
         (Verdict.MALFORMED, b"554 5.6.0 Message is not RFC 5322\r\n"),
     ],
     ids=lambda value: value.value if isinstance(value, Verdict) else "",

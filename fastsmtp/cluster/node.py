@@ -1,0 +1,129 @@
+"""What a server has of the cluster: a destination where it is a front, mails for its pool where it is a relay."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from fastsmtp.cluster.bodies import WorkerShape
+from fastsmtp.cluster.connection import Connection
+from fastsmtp.cluster.destination import ClusterAway, ClusterDestination
+from fastsmtp.cluster.publisher import Publisher
+from fastsmtp.cluster.relay import MARGIN_S, WITHOUT_LIMIT_S, Relay
+from fastsmtp.cluster.streams import Streams
+from fastsmtp.config.cluster import ClusterSettings
+from fastsmtp.delivery.workers import Executor, Slices
+from fastsmtp.inbox.resolver import Resolver
+from fastsmtp.ops.snapshot import CLUSTER_AWAY, ClusterSnapshot
+
+_MAILS_PER_WORKER: Final = 4  # at a relay: a worker never waits for the network
+
+
+class Node:
+    """One process of a cluster."""
+
+    def __init__(self, settings: ClusterSettings, log: FilteringBoundLogger) -> None:
+        self._settings: Final = settings
+        self._log: Final = log
+        self._name: Final = settings.node or socket.gethostname()
+        self._connection: Final = Connection(settings, f"fastsmtp {self._name}", log)
+        self._publisher: Publisher | None = None
+        self._relay: Relay | None = None
+        self.policy: Final = ClusterAway(self._connection)
+
+    async def start(self) -> None:
+        """Connect, and see that the streams are as the configuration asks. Raises StartError."""
+        settings, connection = self._settings, self._connection
+        await connection.open()
+        await Streams(connection, settings, self._log).prepare()
+        flight = settings.in_flight
+        inbox = connection.new_inbox()
+        self._publisher = Publisher(
+            connection,
+            inbox,
+            self._log,
+            mails=flight.mails,
+            octets=flight.bytes,
+            ack_timeout_s=settings.ack_timeout_s,
+        )
+        await connection.subscribe_replies(inbox, self._publisher.on_reply)
+        connection.on_reconnected = self._on_reconnected
+        self._publisher.start()
+
+    def destination(self, resolve: Resolver, slices: Slices) -> ClusterDestination:
+        """Who takes the mails of a front."""
+        assert self._publisher is not None
+        return ClusterDestination(
+            self._publisher,
+            resolve,
+            self._log,
+            partitions=self._settings.stream.partitions,
+            node=self._name,
+            slices=slices,
+        )
+
+    async def relay(self, pool: Executor, workers: int, exec_ttl_s: float, wanted: WorkerShape) -> None:
+        """Begin to give mails to the workers. Raises StartError."""
+        assert self._publisher is not None
+        ack_wait_s = (exec_ttl_s or WITHOUT_LIMIT_S) + MARGIN_S
+        streams = Streams(self._connection, self._settings, self._log)
+        await streams.make_consumers(ack_wait_s)
+        self._relay = Relay(
+            self._connection,
+            pool,
+            self._publisher,
+            wanted,
+            self._log,
+            streams=streams.names(),
+            window=_MAILS_PER_WORKER * workers,
+            ack_wait_s=ack_wait_s,
+        )
+        await self._relay.start()
+
+    @property
+    def complaint(self) -> str:
+        """What keeps it from its work, "" = nothing."""
+        return "" if self._connection.connected else CLUSTER_AWAY
+
+    def snapshot(self) -> ClusterSnapshot:
+        """Tell how it is, and what has happened so far."""
+        gauges, counts = dict[str, int](), dict[str, int]()
+        publisher, relay = self._publisher, self._relay
+        if publisher is not None:
+            gauges = dict(zip(("in_flight", "in_flight_bytes"), publisher.in_flight, strict=True))
+            gauges["waiting"] = publisher.waiting
+            counts |= dataclasses.asdict(publisher.counts)
+        if relay is not None:
+            gauges["in_hand"] = relay.in_hand
+            counts |= dataclasses.asdict(relay.counts)
+        return ClusterSnapshot(int(self._connection.connected), gauges, counts)
+
+    def _on_reconnected(self) -> None:
+        if self._publisher is not None:
+            self._publisher.on_reconnected()
+        if self._relay is not None:
+            self._relay.on_reconnected()
+
+    def pause(self) -> None:
+        """Take no more mails for the workers."""
+        if self._relay is not None:
+            self._relay.pause()
+
+    async def stop(self) -> None:
+        """Say what became of the mails that workers had, and close the connection. The pool has ended."""
+        if self._relay is not None:
+            await self._relay.stop()
+        if self._publisher is not None:
+            self._publisher.close()
+        await self._connection.close()
+
+    def abort(self) -> None:
+        """End at once."""
+        if self._relay is not None:
+            self._relay.abort()
+        if self._publisher is not None:
+            self._publisher.close()
+        self._connection.abort()
