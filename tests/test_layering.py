@@ -71,6 +71,8 @@ ONLY_HOME = {
         "cli.serve",
         "cli.bench",
         "cli.completion",
+        "cli.diff",
+        "cli.recording",
         "cli.source",
         "cli.testserver",
     },

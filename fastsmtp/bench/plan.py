@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fastsmtp.bench.message import head
 from fastsmtp.client.dialogue import Script
-from fastsmtp.client.mail import Content, Mail
+from fastsmtp.client.mail import Content, Mail, OwnEnvelope
 from fastsmtp.system.addresses import TCPAddress, UnixAddress
 
 
@@ -22,6 +22,7 @@ class Plan:
     address: TCPAddress | UnixAddress
     script: Script
     templates: Iterator[Content]
+    envelopes: Iterator[OwnEnvelope] | None = None  # of each mail, in the place of that of the script
     connections: int = 10
     mails: int = 0
     duration_s: float = 0.0
@@ -75,6 +76,8 @@ class Agenda:
         self._given = number = self._given + 1
         run = self._plan.run
         mail = Mail(f"{run}-{number:08d}", head(run, number), next(self._plan.templates))
+        if self._plan.envelopes is not None:
+            mail.envelope = next(self._plan.envelopes)
         mail.began = due if self._plan.rate else now
         return mail
 

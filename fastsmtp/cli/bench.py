@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fastsmtp.bench.measures import Measures
     from fastsmtp.bench.message import Kind
     from fastsmtp.bench.plan import Plan
+    from fastsmtp.client.mail import Content, OwnEnvelope
 
 _EPILOG = """\b
 Exit codes:
@@ -88,6 +90,7 @@ class _BenchOptions(NamedTuple):
     size: str | None
     attachments: int | None
     files: tuple[str, ...]
+    recording: str
     seed: int
     sender: str
     recipients: tuple[str, ...]
@@ -161,6 +164,14 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     shell_complete=complete_file,
     multiple=True,
     help="Send this message instead; may be repeated.",
+)
+@click.option(
+    "--replay",
+    "recording",
+    metavar="FILE",
+    shell_complete=complete_file,
+    default="",
+    help="Send the mails of a recording, in its order, again and again: messages and envelopes.",
 )
 @click.option("--seed", metavar="NUMBER", type=int, default=1, show_default=True, help="The same seed, the same mails.")
 @click.option("--from", "sender", metavar="ADDRESS", default="bench@example.com", show_default=True, help='"" = <>.')
@@ -248,8 +259,8 @@ def _check(wish: _BenchOptions) -> None:
     """What can be found wrong before anything is sent."""
     from fastsmtp.bench.plot import SUFFIXES, MissingExtra, require
 
-    if sum((bool(wish.files), wish.mix is not None, wish.size is not None)) > 1:
-        raise click.UsageError("only one of --size, --mix and --message")
+    if sum((bool(wish.files), bool(wish.recording), wish.mix is not None, wish.size is not None)) > 1:
+        raise click.UsageError("only one of --size, --mix, --message and --replay")
     refuse_line_breaks("--from", wish.sender)
     refuse_line_breaks("--to", *wish.recipients)
     if wish.plot:
@@ -279,10 +290,12 @@ def _plan(wish: _BenchOptions, client: ClientOptions, place: str) -> Plan:
     from fastsmtp.system.addresses import parse_address
 
     script = client.script(place, wish.sender, wish.recipients)
+    templates, envelopes = _recorded(wish) if wish.recording else (drawn(_kinds(wish), wish.seed), None)
     return Plan(
         parse_address(place),
         script._replace(pipelining=wish.pipelining, chunking=wish.chunking),
-        drawn(_kinds(wish), wish.seed),
+        templates,
+        envelopes,
         connections=wish.connections,
         mails=wish.mails or (0 if wish.duration_s else _DEFAULT_MAILS),
         duration_s=wish.duration_s,
@@ -292,6 +305,17 @@ def _plan(wish: _BenchOptions, client: ClientOptions, place: str) -> Plan:
         tls=client.tls(),
         implicit_tls=client.implicit_tls,
     )
+
+
+def _recorded(wish: _BenchOptions) -> tuple[Iterator[Content], Iterator[OwnEnvelope]]:
+    """Return the mails of a recording without end, and their envelopes."""
+    from fastsmtp.cli.recording import read_mails
+    from fastsmtp.client.mail import content_of
+
+    mails = [mail for mail in read_mails(wish.recording) if mail.envelope.recipients]
+    if not mails:
+        fail(f"--replay {wish.recording}: no mail in it has a recipient", BAD_CONFIG)
+    return cycle([content_of(mail.octets) for mail in mails]), cycle([mail.envelope for mail in mails])
 
 
 def _kinds(wish: _BenchOptions) -> list[Kind]:

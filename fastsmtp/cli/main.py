@@ -13,9 +13,11 @@ from fastsmtp import __version__
 from fastsmtp.cli.bench import bench
 from fastsmtp.cli.check import check
 from fastsmtp.cli.dead import dead
+from fastsmtp.cli.diff import diff
 from fastsmtp.cli.faults import faults
 from fastsmtp.cli.inbox import inbox
 from fastsmtp.cli.namespaces import ledger, ns
+from fastsmtp.cli.recording import record, replay
 from fastsmtp.cli.remote import close, connections, reset, stop, workers
 from fastsmtp.cli.send import send
 from fastsmtp.cli.sendmail import NAME, sendmail
@@ -77,6 +79,6 @@ def version() -> None:
     click.echo(f"fastsmtp {__version__}")
 
 
-_CLIENTS = (send, sendmail, testserver, bench)
+_CLIENTS = (send, sendmail, record, replay, diff, testserver, bench)
 for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, faults, ledger, dead, *_CLIENTS):
     main.add_command(verb)

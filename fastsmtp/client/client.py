@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fastsmtp.client.dialogue import (
@@ -91,20 +92,38 @@ class SMTPClient:
 
         `tls` is needed for STARTTLS and implicit TLS. Raises SendError, also when all recipients were refused.
         """
+        return _outcome(self.send_all(script, [Mail("", b"", content_of(message))], tls, implicit_tls=implicit_tls))
+
+    def send_all(
+        self,
+        script: Script,
+        mails: Sequence[Mail],
+        tls: ssl.SSLContext | None = None,
+        *,
+        implicit_tls: bool = False,
+        before: Callable[[Mail], object] = _ignore,
+    ) -> Dialogue:
+        """Run a session with some mails, and return it with what became of them. `before` a mail it may wait.
+
+        Raises SendError where no session comes to be.
+        """
         # One command at a time: the watcher sees a conversation.
         dialogue = Dialogue(script._replace(pipelining=False, chunking=False), tls=implicit_tls)
         if implicit_tls:
             self._start_tls(tls, script.host)
-        mail = Mail("", b"", content_of(message))
+        left = deque(mails)
         while not dialogue.done:
             self._read_line(dialogue)
             if dialogue.wants_tls:
                 self._start_tls(tls, script.host)
                 dialogue.tls_started()
-            elif dialogue.room:
-                dialogue.send(mail, last=True)
+            elif dialogue.room and left:
+                mail = left.popleft()
+                before(mail)
+                dialogue.send(mail, last=not left)
             self._write(dialogue)
-        return _outcome(dialogue)
+        dialogue.unsent += left
+        return dialogue
 
     # --- octets
 

@@ -9,11 +9,11 @@ reply. With CHUNKING (RFC 3030) on top, a whole mail is one group.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from fastsmtp.client.auth import Account, choose, decode_challenge, encode_response
-from fastsmtp.client.mail import Failure, Mail, reply_text
+from fastsmtp.client.mail import Failure, Mail, OwnEnvelope, reply_text
 
 # What a reply is awaited for: as the table of errors names it.
 GREETING: Final = "greeting"
@@ -38,6 +38,12 @@ NOT_OFFERED: Final = "not offered"
 NO_REPLY: Final = "no SMTP reply"
 ENDLESS: Final = "endless reply"
 
+# Parameters that have not the name of their extension, and those that follow from the mail.
+_EXTENSIONS: Final = {
+    "RET": "DSN", "ENVID": "DSN", "NOTIFY": "DSN", "ORCPT": "DSN", "BY": "DELIVERBY", "SOLICIT": "NO-SOLICITING",
+    "HOLDFOR": "FUTURERELEASE", "HOLDUNTIL": "FUTURERELEASE",
+}  # fmt: skip
+_COMPUTED: Final = frozenset({"SIZE", "BODY", "SMTPUTF8"})
 _MAX_CHALLENGES = 5  # a server that asks for more is not serious
 _MAX_LINE_OCTETS = 64 * 1024  # of a reply; 512 are allowed (RFC 5321 section 4.5.3.1.5)
 _MAX_REPLY_LINES = 1000
@@ -127,16 +133,21 @@ class Dialogue:
         """Begin a mail, while there is `room`; QUIT follows the last one."""
         self.mails.append(mail)
         self._last = last
+        if mail.envelope is not None:
+            mail.rcpts = self._own_rcpts(mail.envelope)
         command = self._mail_command(mail)
         if not self._pipelining:
             self._say(MAIL, command)
             return
-        self._steps += self._group
+        rcpts = mail.rcpts
+        self._steps += self._group if rcpts is None else [MAIL, *[RCPT] * len(rcpts)]
+        if rcpts is None:
+            rcpts = self._rcpts
         if self._chunking:
-            self._octets += (command, *self._rcpts)
+            self._octets += (command, *rcpts)
             self._write_data()
         else:
-            self._octets += (command, *self._rcpts, b"DATA\r\n")
+            self._octets += (command, *rcpts, b"DATA\r\n")
             self._steps.append(DATA)
 
     def quit(self) -> None:
@@ -230,7 +241,7 @@ class Dialogue:
             if code // 100 != 2 and mail.open:
                 self._rejections.append(self._refusal(RCPT, code, line))
             self._asked += 1
-            if len(self._rejections) == len(self._rcpts):
+            if len(self._rejections) == len(self._rcpts_of(mail)):
                 mail.failure = self._rejections[0]  # no recipient is left
                 self._rejections = []
         if not self._pipelining:
@@ -240,8 +251,8 @@ class Dialogue:
         """Say the next command of a mail, where each waits for its reply."""
         if mail.failure is not None:
             self._give_up(mail.failure)
-        elif self._asked < len(self._rcpts):
-            self._say(RCPT, self._rcpts[self._asked])
+        elif self._asked < len(rcpts := self._rcpts_of(mail)):
+            self._say(RCPT, rcpts[self._asked])
         elif self._chunking:
             self._write_data()
         else:
@@ -385,13 +396,37 @@ class Dialogue:
 
     # --- what is said
 
+    def _rcpts_of(self, mail: Mail) -> list[bytes]:
+        return self._rcpts if mail.rcpts is None else mail.rcpts
+
+    def _own_rcpts(self, envelope: OwnEnvelope) -> list[bytes]:
+        parameters = [*envelope.rcpt_parameters, *[{}] * len(envelope.recipients)]
+        return [
+            f"RCPT TO:<{path}>{self._offered(own)}\r\n".encode()
+            for path, own in zip(envelope.recipients, parameters, strict=False)
+        ]
+
+    def _offered(self, parameters: Mapping[str, str]) -> str:
+        """Return those parameters whose extension the server offers, as they stand in a command."""
+        found = ""
+        for name, value in parameters.items():
+            if _EXTENSIONS.get(name.upper(), name.upper()) in self._extensions:
+                found += f" {name.upper()}={value}" if value else f" {name.upper()}"
+        return found
+
     def _mail_command(self, mail: Mail) -> bytes:
-        script, extensions = self._script, self._extensions
+        script, extensions, envelope = self._script, self._extensions, mail.envelope
         parameters = f" SIZE={mail.octets}" if "SIZE" in extensions else ""
         if mail.content.eight_bit and "8BITMIME" in extensions:
             parameters += " BODY=8BITMIME"
-        if self._international and "SMTPUTF8" in extensions:
+        international = self._international
+        if envelope is not None:
+            international = not all(path.isascii() for path in (envelope.sender, *envelope.recipients))
+        if international and "SMTPUTF8" in extensions:
             parameters += " SMTPUTF8"
+        if envelope is not None:
+            own = {name: value for name, value in envelope.mail_parameters.items() if name.upper() not in _COMPUTED}
+            return f"MAIL FROM:<{envelope.sender}>{parameters}{self._offered(own)}\r\n".encode()
         if "DSN" in extensions:
             parameters += f" RET={script.dsn_return}" if script.dsn_return else ""
             parameters += f" ENVID={script.envelope_id}" if script.envelope_id else ""
@@ -411,7 +446,7 @@ class Dialogue:
         if step is MAIL:
             command = self._mail_command(self.mails[0])
         elif step is RCPT:
-            command = self._rcpts[self._asked]
+            command = self._rcpts_of(self.mails[0])[self._asked]
         elif step is EHLO or step is HELO:
             return f"{step} {self._script.helo}"
         elif step is AUTH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -31,15 +32,26 @@ class Content(NamedTuple):
     eight_bit: bool
 
 
+class OwnEnvelope(NamedTuple):
+    """The envelope of one mail, where it is not that of the script; parameters are those of MAIL and of each RCPT."""
+
+    sender: str
+    recipients: Sequence[str]
+    mail_parameters: Mapping[str, str] = {}
+    rcpt_parameters: Sequence[Mapping[str, str]] = ()
+
+
 class Mail:
     """One mail on its way. Times are the owner's."""
 
-    __slots__ = ("began", "content", "failure", "head", "ident", "open", "reply", "sent")
+    __slots__ = ("began", "content", "envelope", "failure", "head", "ident", "open", "rcpts", "reply", "sent")
 
     def __init__(self, ident: str, head: bytes, content: Content) -> None:
         self.ident = ident
         self.head = head  # its own fields, above those of the content
         self.content = content
+        self.envelope: OwnEnvelope | None = None
+        self.rcpts: list[bytes] | None = None  # the lines of its own envelope, once it is known what is offered
         self.began = 0.0
         self.sent = 0.0
         self.failure: Failure | None = None

@@ -55,11 +55,27 @@ class Archived(msgspec.Struct, omit_defaults=True):
     envelope: dict[str, Any] = {}
     remote_addr: str = ""
     subject: str | None = None
+    connection: str = ""  # the uuid of the connection over which it came
+    authentication: dict[str, Any] = {}  # how the client logged in: mechanism, username, password
+    tls: bool = False
 
 
-def archived(row: Row, octets: bytes) -> Archived:
-    """Return a mail of the store as archives have it."""
+class _Origin(msgspec.Struct):
+    """What of a payload is told of how a mail came."""
+
+    connection_uuid: str = ""
+    envelope: dict[str, Any] = {}
+    authentication: dict[str, Any] = {}
+
+
+_ORIGINS: Final = msgspec.json.Decoder(_Origin)
+
+
+def archived(row: Row, octets: bytes, payload: bytes = b"") -> Archived:
+    """Return a mail of the store as archives have it; with its payload, where that is kept, how it came."""
     summary = orjson.loads(row.summary)
+    origin = _ORIGINS.decode(payload) if payload else _Origin()
+    login = origin.authentication
     return Archived(
         octets,
         uuid=row.uuid,
@@ -67,10 +83,22 @@ def archived(row: Row, octets: bytes) -> Archived:
         outcome=row.outcome,
         read=row.read,
         tags=list(row.tags),
-        envelope=summary["envelope"],
+        envelope={**summary["envelope"], **_parameters(origin.envelope)},
         remote_addr=summary["remote_addr"],
         subject=summary["subject"],
+        connection=origin.connection_uuid,
+        authentication={key: login[key] for key in _LOGIN} if login.get("username") is not None else {},
+        tls=summary["tls"],
     )
+
+
+_LOGIN: Final = ("mechanism", "username", "password")
+
+
+def _parameters(envelope: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of MAIL and RCPT, where there are any."""
+    given = {key: envelope.get(key) for key in ("mail_params", "rcpt_params")}
+    return {key: value for key, value in given.items() if value and any(value)}
 
 
 class Writer(Protocol):

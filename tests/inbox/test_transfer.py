@@ -85,6 +85,7 @@ def test_lines_of_json_tell_all_there_is(serving: Serve) -> None:
             "envelope": before["envelope"],
             "remote_addr": before["remote_addr"],
             "subject": "one",
+            "connection": "connection-uuid",
         }
         await imported(call, "copy", archive, "jsonl")
         after = (await call("GET", "/api/ns/copy/mails"))[1]["mails"][0]

@@ -84,7 +84,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     if request.method != hdrs.METH_HEAD:
         async for rows in slices:
             for row in rows:
-                mail = await _archived(request, row)
+                mail = await _archived(request, row, known=name == archives.JSONL)
                 if mail is not None:
                     await response.write(await asyncio.to_thread(writer.add, mail))
         await response.write(await asyncio.to_thread(writer.close))
@@ -109,16 +109,17 @@ async def _named(inbox: Inbox, namespace: Namespace, uuids: Sequence[str]) -> As
     yield sorted(await rows_of(inbox, namespace, uuids), key=lambda row: row.seq)
 
 
-async def _archived(request: web.Request, row: Row) -> Archived | None:
-    """Return a mail of an archive; None where its octets are not kept, or are gone meanwhile."""
+async def _archived(request: web.Request, row: Row, *, known: bool) -> Archived | None:
+    """Return a mail of an archive, with what is `known` of it; None where its octets are not kept, or are gone."""
     if not row.place.segment:
         return None
     inbox = request.app[INBOX]
     try:
         octets = await inbox.run(lambda store: store.raw(row))
+        payload = await inbox.run(lambda store: store.document(row)) if known else b""
     except StoreError:
         return None
-    return archives.archived(row, octets)
+    return await asyncio.to_thread(archives.archived, row, octets, payload)
 
 
 # in
