@@ -143,7 +143,16 @@ def obstacles(config: Config) -> list[str]:
         script = words[1] if len(words) > 1 and os.path.basename(words[0]).startswith(_INTERPRETERS) else ""
         if script.endswith((".php", ".py")):
             found += _script_obstacles(f"{key}: {shlex.join(words)}", script)
-    return found + list(_tls_obstacles(config))
+    return [*found, *_tls_obstacles(config), *_plan_obstacles(config)]
+
+
+def _plan_obstacles(config: Config) -> Iterator[str]:
+    from fastsmtp.inbox.planfile import load_plan
+
+    try:
+        load_plan(config.smtp)
+    except StartError as error:
+        yield str(error)
 
 
 def _script_obstacles(what: str, script: str) -> Iterator[str]:

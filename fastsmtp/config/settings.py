@@ -121,6 +121,7 @@ class SMTPSettings(Section, rename=seconds("read_timeout", "write_timeout"), fro
     strict: rules.Flag = False
     auth_mechanisms: list[Mechanism] = msgspec.field(default_factory=lambda: [*OFFERED_MECHANISMS])  # in EHLO
     proxy_protocol: list[rules.Network] = []  # whose word about their clients is believed; "unix:" = Unix sockets
+    faults: rules.Text = ""  # file of a fault plan for the namespace `default`, "" = none
     payload: Literal["smtp", "jobs"] = "smtp"
     jobs: JobsSettings | None = None  # of the payload "jobs"; None = its defaults
     processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory
@@ -281,6 +282,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
             yield "smtp.auth_mechanisms", f"{mechanism} is listed twice"
     yield from ((f"metrics.collect.{name}", fault) for name, fault in collect_faults(config.metrics.collect))
     yield from _listener_contradictions(smtp)
+    if smtp.faults and config.kept() is None:
+        yield "smtp.faults", "there is no inbox, which plans are kept in: set inbox.address"
     if config.cluster is not None:
         yield from cluster_faults(config.cluster)
         yield from _cluster_contradictions(config, config.cluster)

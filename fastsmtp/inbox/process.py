@@ -21,6 +21,7 @@ from fastsmtp.inbox.assignment import InboxAssignment
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.opening import open_store
+from fastsmtp.inbox.planfile import load_plan
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.snapshot import take_snapshot
 from fastsmtp.ops.counters import Histogram
@@ -101,7 +102,7 @@ class InboxProcess:
         if not assignment.again:
             await inbox.leave_processes()
         await inbox.put("default")
-        inbox.restore_ports()
+        inbox.restore_ports(load_plan(assignment.config.smtp))
         self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())
         self._links = LinkServer(inbox, log, self._loop_delay)
         await self._links.start(inherited(assignment.link_fd))

@@ -53,6 +53,7 @@ smtp:
   strict: false
   auth_mechanisms: ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"]
   proxy_protocol: []
+  faults: ""
   payload: "smtp"
   tls: {cert: "", key: "", mode: "starttls"}
   attachment_storage: {mode: "memory", temp_dir: "/tmp/smtp-attachments", cleanup_after: "1h"}

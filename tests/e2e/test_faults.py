@@ -397,3 +397,13 @@ def test_every_action_and_condition_is_documented() -> None:
     assert names - words == set()
     shown = " ".join(documented())
     assert {name for name in ACTIONS if f"{name}:" not in shown} == set()
+
+
+def test_a_plan_in_the_configuration(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(
+        "seed: 1\nrules: [{when: {at: rcpt}, do: {reply: 450 4.2.0 Later}, times: 1}]\n"
+    )
+    server = serve({**INBOX, "smtp": {"faults": "plan.yaml"}}, worker="echo.php")
+    with Wire(server) as wire:
+        assert talk(wire, *STAGES["rcpt"], STAGES["rcpt"][-1])[-2:] == [b"450 4.2.0 Later\r\n", RCPT_OK]
+    assert acted(server, "default") == 1

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from inboxclient import Client, Serve
 
+from fastsmtp.faults.question import Question
 from fastsmtp.inbox.mailpit.search import MailpitQuery
 from fastsmtp.inbox.summary import summarize
 from fastsmtp.inbox.where import Candidate
@@ -172,7 +173,7 @@ def test_quirks(serving: Serve) -> None:
         )
         status, problem = await call("POST", "/api/v1/send", {"From": {"Email": "a@b"}})
         assert (status, problem["Error"]) == (400, "error building message: no recipients (to, cc, bcc) set")
-        assert await call("GET", "/api/v1/chaos") == (400, "Chaos is not enabled\n")
+        assert await call("GET", "/api/v1/chaos") == (200, dict.fromkeys(CHAOS, QUIET))
         assert await call("DELETE", "/api/v1/messages", {"IDs": []}) == (200, "ok")
         assert await total(call) == 0
         assert await call("GET", "/api/v1/message/latest") == (404, "Message not found\n")
@@ -260,5 +261,55 @@ def test_mailhog_shows_any_mail(serving: Serve, octets: bytes) -> None:
         assert (status, latest["Size"]) == (200, len(octets))
         async with call.session.get(f"{call.url}/view/latest", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (302, f"/view/{latest['ID']}.html")
+
+    serving(work)
+
+
+# --- what fails on purpose
+
+
+QUIET = {"ErrorCode": 451, "Probability": 0}
+CHAOS = ("Authentication", "Recipient", "Sender")
+
+
+def test_chaos_is_rules_of_a_plan(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        await call(
+            "PUT", "/api/ns/n/faults", {"seed": 5, "rules": [{"id": "mine", "when": {"at": "quit"}, "do": "pass"}]}
+        )
+        trigger = {"ErrorCode": 550, "Probability": 25}
+        shown = {"Authentication": QUIET, "Recipient": trigger, "Sender": QUIET}
+        assert await call("PUT", "/ns/n/api/v1/chaos", {"Recipient": trigger}) == (200, shown)
+        assert await call("GET", "/ns/n/api/v1/chaos") == (200, shown)
+        assert await call("GET", "/api/v1/chaos") == (200, dict.fromkeys(CHAOS, QUIET))
+        _status, plan = await call("GET", "/api/ns/n/faults")
+        do = {"reply": "550 Chaos recipient error"}
+        rule = {"id": "chaos-recipient", "when": {"at": "rcpt"}, "do": do, "probability": 0.25}
+        assert (plan["seed"], [one["id"] for one in plan["rules"]], plan["rules"][1]) == (5, ["mine", rule["id"]], rule)
+        for bad in ({"ErrorCode": 250, "Probability": 1}, {"ErrorCode": 451, "Probability": 101}, []):
+            assert (await call("PUT", "/ns/n/api/v1/chaos", {"Sender": bad}))[0] == (400 if bad else 200)
+        assert [rule["id"] for rule in (await call("GET", "/api/ns/n/faults"))[1]["rules"]] == ["mine"]
+
+    serving(work)
+
+
+def test_jim_is_rules_of_a_plan(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        for method in ("GET", "PUT", "DELETE"):
+            assert (await call(method, "/api/v2/jim"))[0] == 404
+        assert (await call("POST", "/api/v2/jim", {"RejectSenderChance": 2}))[0] == 400
+        assert (await call("POST", "/api/v2/jim"))[0] == 201
+        assert (await call("POST", "/api/v2/jim"))[0] == 400
+        chances = (await call("GET", "/api/v2/jim"))[1]
+        assert (chances["AcceptChance"], chances["RejectAuthChance"], chances["LinkSpeedMin"]) == (0.99, 0.05, 5632.0)
+        changed = {**dict.fromkeys(chances, 0.0), "AcceptChance": 1.0, "LinkSpeedMin": 9, "LinkSpeedMax": 9}
+        assert (await call("PUT", "/api/v2/jim", {**changed, "RejectRecipientChance": 1.0}))[0] == 200
+        question = Question(at="rcpt", connection="c", rcpt="b@example.com")
+        decided = call.inbox.plans.decide(["default"], question)
+        assert decided is not None
+        assert (decided.rule, decided.action.reply) == ("jim-recipient", ["550 Invalid recipient"])
+        assert (await call("GET", "/mailhog/api/v2/jim"))[1]["RejectRecipientChance"] == 1.0
+        assert (await call("DELETE", "/api/v2/jim"))[0] == 200
+        assert (await call("GET", "/api/ns/default/faults"))[0] == 404
 
     serving(work)

@@ -24,6 +24,7 @@ from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake
 from fastsmtp.inbox.mailpit import api, mailhog, websocket
 from fastsmtp.inbox.page import site
+from fastsmtp.inbox.planfile import has_tls
 from fastsmtp.inbox.workerpayload import Shape
 
 _MAX_BODY_BYTES = 1024 * 1024
@@ -36,7 +37,7 @@ def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: Fil
     app[INBOX] = inbox
     app[AUTH] = settings.auth
     app[RELAY] = settings.relay
-    app[faults.HAS_TLS] = faults.has_tls(smtp)
+    app[faults.HAS_TLS] = has_tls(smtp)
     app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,12 +10,13 @@ import orjson
 from aiohttp import web
 
 from fastsmtp.config.documents import read_document
-from fastsmtp.config.settings import SMTPSettings
 from fastsmtp.faults.engine import RunningPlan
-from fastsmtp.faults.plan import Plan, PlanError
+from fastsmtp.faults.plan import Plan
+from fastsmtp.faults.question import PlanError
 from fastsmtp.faults.report import report_text
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of
+from fastsmtp.inbox.planfile import read_plan
 
 HAS_TLS: Final = web.AppKey("has_tls", bool)  # whether any listener has a certificate
 
@@ -28,23 +28,6 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(f"{NAMESPACE}/faults", show),
         web.delete(f"{NAMESPACE}/faults", end),
     ]
-
-
-def has_tls(smtp: SMTPSettings) -> bool:
-    """Whether clients can ask for TLS anywhere."""
-    return any(listener.tls is not None and listener.tls.cert for listener in smtp.listeners().values())
-
-
-def read_plan(document: Any, *, tls: bool) -> Plan:
-    """Return the plan that a document describes. Raises PlanError, also where it could have no effect here."""
-    plan = Plan(document)
-    for at, rule in enumerate(plan.rules):
-        if rule.stages <= {"starttls", "tls"} and not tls:
-            raise PlanError(f"/rules/{at}/when/at", "no listener has a certificate: there is no TLS")
-        wants_certificate = any(action is not None and action.certificate for action in rule.actions)
-        if wants_certificate and importlib.util.find_spec("cryptography") is None:
-            raise PlanError(f"/rules/{at}/do/tls", "it needs the package cryptography")
-    return plan
 
 
 def plan_of(document: Any, request: web.Request, pointer: str = "") -> Plan:

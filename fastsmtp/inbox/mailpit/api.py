@@ -17,7 +17,7 @@ from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, encoded, send, sen
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INTAKE, RELAY
 from fastsmtp.inbox.documents import load
-from fastsmtp.inbox.mailpit import objects, sending, tags
+from fastsmtp.inbox.mailpit import chaos, objects, sending, tags
 from fastsmtp.inbox.mailpit.compatible import (
     Handler,
     as_json,
@@ -351,16 +351,11 @@ async def webui(request: web.Request) -> web.Response:
                 "RecipientAllowlist": "",
             },
             "SpamAssassin": False,
-            "ChaosEnabled": False,
+            "ChaosEnabled": True,
             "DuplicatesIgnored": False,
             "HideDeleteAllButton": False,
         }
     )
-
-
-async def chaos(_request: web.Request) -> web.Response:
-    """`GET`, `PUT /api/v1/chaos`."""
-    return refused("Chaos is not enabled")
 
 
 async def options(_request: web.Request) -> web.Response:
@@ -401,8 +396,8 @@ _ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("DELETE", "/api/v1/tags/{tag}", tags.delete_tag),
     ("GET", "/api/v1/info", info),
     ("GET", "/api/v1/webui", webui),
-    ("GET", "/api/v1/chaos", chaos),
-    ("PUT", "/api/v1/chaos", chaos),
+    ("GET", "/api/v1/chaos", chaos.chaos),
+    ("PUT", "/api/v1/chaos", chaos.set_chaos),
     ("OPTIONS", "/api/v1/{rest:.*}", options),
     ("GET", "/view/latest", view_latest),
     ("GET", "/view/{id}.html", html),

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, send, send_part
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.events import EventFrame
+from fastsmtp.inbox.mailpit import chaos
 from fastsmtp.inbox.mailpit.api import NS
 from fastsmtp.inbox.mailpit.compatible import Handler, as_json, compatible, not_found, refused
 from fastsmtp.inbox.mailpit.objects import to_id, to_uuid
@@ -167,11 +168,6 @@ async def release(_request: web.Request) -> web.Response:
     return refused("release to a server of the request's choice is not possible")
 
 
-async def no_jim(_request: web.Request) -> web.Response:
-    """`GET /api/v2/jim`."""
-    return not_found()
-
-
 async def outgoing(_request: web.Request) -> web.Response:
     """`GET /api/v2/outgoing-smtp`."""
     return as_json({})
@@ -265,7 +261,10 @@ _ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/api/v1/messages/{id}/download", download),
     ("GET", "/api/v1/messages/{id}/mime/part/{part}/download", download_part),
     ("POST", "/api/v1/messages/{id}/release", release),
-    ("GET", "/api/v2/jim", no_jim),
+    ("GET", "/api/v2/jim", chaos.jim),
+    ("POST", "/api/v2/jim", chaos.invite_jim),
+    ("PUT", "/api/v2/jim", chaos.change_jim),
+    ("DELETE", "/api/v2/jim", chaos.dismiss_jim),
     ("GET", "/api/v2/outgoing-smtp", outgoing),
     ("GET", "/api/v2/websocket", websocket),
 ]
