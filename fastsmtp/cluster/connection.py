@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.js import JetStreamContext
 
-_START_S: Final = 10.0  # for the first connection
+_START_S: Final = 30.0  # for the first connection
 _ANSWER_S: Final = 5.0
 _API_S: Final = 2.0  # for the JetStream API, which is asked again
 _AGAIN_S: Final = 0.25  # between two attempts at one server

@@ -59,6 +59,11 @@ class NATSCluster:
         """Where the servers tell how they are."""
         return [f"http://{host}:{_MONITOR}" for host in self.hosts]
 
+    @property
+    def pids(self) -> list[int]:
+        """Of those that run."""
+        return [process.pid for process in self._processes if process is not None]
+
     def start(self) -> None:
         """Start those that do not run, and wait until JetStream has a leader."""
         for number in range(3):
