@@ -37,6 +37,7 @@ test: $(BIN)/python
 	  libnet-ssleay-perl libio-socket-inet6-perl git-email libauthen-sasl-perl libmailtools-perl ruby netcat-openbsd
 	@command -v go >/dev/null || ci/install-packages golang-go
 	@ci/install-nats $(BIN)/python
+	@ci/install-postfix
 	@command -v npm >/dev/null || ci/install-packages nodejs npm
 	@command -v chromium >/dev/null || ci/install-packages chromium fonts-dejavu-core
 	ci/test $(BIN) tests $(ARGS)
