@@ -30,7 +30,9 @@ TELL_EVERY_S = 4.0
 FORK = multiprocessing.get_context("fork")
 # pip and build ask for metadata and sources before they ask for a wheel, each time with a setup.py of its own.
 wanted = not {"egg_info", "dist_info", "sdist"} & set(sys.argv[1:])
-# Debug information doubles what the compiler writes, and generated code is full of unused labels.
+# Debug information doubles what the compiler writes, and generated code is full of unused labels. What mypyc generates
+# is calls of the interpreter for the most part: -O2 takes the C compiler 100 s of CPU for it instead of 59, and saves a
+# mail of 1 KB 0.9 % of its instructions (166 647 instead of 168 197). Cython looks at octets: there -O3 counts.
 QUICK = ["-g0", "-w"]
 
 CYTHON = (
@@ -176,7 +178,7 @@ def mypyc_extensions() -> list[Extension]:
             f"--cache-dir={os.devnull}",
             *(name.replace(".", "/") + ".py" for name in MYPYC),
         ],
-        opt_level="2",
+        opt_level="1",
         debug_level="0",
         target_dir=str(generated),
         group_name="fastsmtp",
