@@ -19,8 +19,9 @@ class Gate:
 
     Once `closes` is True a refusal was the last reply of the session, which is then to end.
 
-    Where a plan has to be asked, `asking` is what about, and the command has no effect yet: its handler is called again
-    when `answered` is True. It then passes, or is refused with `answer`.
+    Where a plan has to be asked, `asking` is what about, and `closes` is True until then, so that a command has one
+    test. The command has no effect yet: its handler is called again when `answered` is True. It then passes, or is
+    refused with `answer`.
     """
 
     __slots__ = ("answer", "answered", "asking", "closes", "memory", "out", "peer", "planner", "plans", "policies")
@@ -125,6 +126,7 @@ class Gate:
             facts = self._facts(stage, subject, 0, transaction, credentials)
             if self.planner.concerns(facts):
                 self.asking = facts
+                self.closes = True
         return None
 
     def body_marks(self, transaction: Transaction) -> tuple[int, ...]:

@@ -395,6 +395,9 @@ class Session:
                 lines.text = None  # it may be long
                 self._on_text(text)
             if self._gate.closes:
+                if self._gate.asking is not None and text is not None:
+                    self._ask_about(text)
+                    return start
                 self._abort(AbortReason.POLICY)
                 self._close()
             if self._stopping:
@@ -420,8 +423,6 @@ class Session:
     def _on_text(self, text: str) -> None:
         if self._authentication.under_way:
             self._authentication.respond(text)
-            if self._gate.asking is not None:
-                self._ask(self._authentication.finish)
             return
         verb = text[:5]
         perform = _USUAL_VERBS.get(verb)
@@ -430,10 +431,8 @@ class Session:
             if perform is None:
                 self._on_unusual_verb(text)
                 return
-            self._out.record(violations.LOWER_CASE_VERB, verb[:4])  # never refused (RFC 5321 section 2.4)
+            self._record_lower_case(verb[:4])
         perform(self, text[5:])
-        if self._gate.asking is not None:
-            self._ask_about(perform, text[5:])
 
     def _on_unusual_verb(self, text: str) -> None:
         stripped = text.lstrip(" \t")
@@ -446,18 +445,22 @@ class Session:
         if len(stripped) != len(text) and not self._gate.forgive(violations.LEADING_SPACE, name):
             return
         if verb != name:
-            self._out.record(violations.LOWER_CASE_VERB, verb)
+            self._record_lower_case(verb)
         perform(self, argument)
-        if self._gate.asking is not None:
-            self._ask_about(perform, argument)
 
-    def _ask_about(self, perform: Callable[[Session, str], None], argument: str) -> None:
+    def _record_lower_case(self, verb: str) -> None:
+        """It is never refused (RFC 5321 section 2.4)."""
+        if not self._gate.answered:  # or it was recorded when the plan was asked
+            self._out.record(violations.LOWER_CASE_VERB, verb)
+
+    def _ask_about(self, text: str) -> None:
+        """A plan has to be asked about a command line, which is taken again then."""
         authentication = self._authentication
-        self._ask(partial(perform, self, argument) if authentication.captured is None else authentication.finish)
+        self._ask(partial(self._on_text, text) if authentication.captured is None else authentication.finish)
 
     def _ask(self, resume: Callable[[], None]) -> None:
         """A plan has to be asked about a command, which `resume` performs then."""
-        facts, self._gate.asking = self._gate.asking, None
+        facts, self._gate.asking, self._gate.closes = self._gate.asking, None, False
         assert facts is not None
         self._asked = facts.stage
         self._asked_in = self._reading
@@ -555,7 +558,7 @@ class Session:
         elif self._gate.lets(policy.DATA, "", transaction):
             self._data.begin(transaction)
             self._data.start_data()
-            self._marks = self._gate.body_marks(transaction)
+            self._marks = () if self._gate.plans.stages is None else self._gate.body_marks(transaction)
             self._reading = MAIL_DATA
             self._out.reply(replies.START_MAIL_INPUT)
 
@@ -576,7 +579,7 @@ class Session:
         if transaction is not None and refusal is None and not transaction.chunked:
             transaction.chunked = True
             self._data.begin(transaction)
-            self._marks = self._gate.body_marks(transaction)
+            self._marks = () if self._gate.plans.stages is None else self._gate.body_marks(transaction)
         # Whatever the answer: the octets of the chunk come, and are no commands (RFC 3030 section 2).
         if refusal is None:
             self._data.start_chunk(chunk.size, chunk.last, b"", False)
