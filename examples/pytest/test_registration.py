@@ -1,11 +1,11 @@
-"""What such a test looks like."""
+"""What such a test looks like; the fixture `inbox` is that of the package's plugin."""
 
 from __future__ import annotations
 
 import smtplib
 from email.message import EmailMessage
 
-from conftest import MailServer
+from fastsmtp.client.testing.mailbox import OwnInbox
 
 
 def register(host: str, port: int, address: str) -> None:
@@ -20,14 +20,22 @@ def register(host: str, port: int, address: str) -> None:
         client.send_message(message)
 
 
-def test_registration_sends_a_mail(mail_server: MailServer) -> None:
-    register(mail_server.host, mail_server.port, "new@example.com")
-    # The mail is there as soon as it was accepted: no need to wait.
-    [mail] = mail_server.mails()
-    assert mail["envelope"]["to"] == ["new@example.com"]
-    assert mail["message"]["subject"] == "Welcome"
-    assert [attachment["filename"] for attachment in mail["attachments"]] == ["terms.pdf"]
+def test_registration_sends_a_mail(inbox: OwnInbox) -> None:
+    register(inbox.smtp.host, inbox.smtp.port, "new@example.com")
+    mail = inbox.wait_one(to="new@example.com")
+    assert mail.subject == "Welcome"
+    assert [attachment.filename for attachment in mail.attachments] == ["terms.pdf"]
 
 
-def test_the_next_test_begins_with_none(mail_server: MailServer) -> None:
-    assert mail_server.mails() == []
+def test_each_test_has_an_inbox_of_its_own(inbox: OwnInbox) -> None:
+    assert inbox.mails == []
+
+
+def test_a_mail_that_is_refused_once_is_sent_again(inbox: OwnInbox) -> None:
+    inbox.faults({"rules": [{"id": "later", "when": {"at": "rcpt"}, "do": {"reply": "451 4.7.1 Later"}, "times": 1}]})
+    for _attempt in range(2):
+        try:
+            register(inbox.smtp.host, inbox.smtp.port, "new@example.com")
+        except smtplib.SMTPRecipientsRefused:
+            continue
+    inbox.exactly({"new@example.com": 1})

@@ -88,7 +88,7 @@ def test_node_package(scratch: Path, programs: dict[str, str]) -> None:
     files = sorted(map(str, (JS / "test").glob("*.test.mjs")))
     status, shown, _complaints = run(["node", "--test", "--test-reporter=tap", *files], programs, JS)
     counted = dict(re.findall(r"^# (tests|pass|fail) (\d+)$", shown, re.M))
-    assert (status, counted) == (0, {"tests": "7", "pass": "7", "fail": "0"}), shown
+    assert (status, counted) == (0, {"tests": "8", "pass": "8", "fail": "0"}), shown
     leaves_nothing(scratch)
 
 

@@ -68,6 +68,14 @@ test('a golden mail', async (t) => {
   await assert.rejects(inbox.expectLike(golden), /\n- Hi\.\n\+ Hello\.\n/);
 });
 
+test('the server fails as a plan says', async (t) => {
+  const inbox = await openInbox(t);
+  await inbox.faults({ rules: [{ id: 'no', when: { at: 'rcpt' }, do: { reply: '550 5.1.1 No' }, times: 1 }] });
+  await assert.rejects(send(inbox.smtp, 'b@example.com'), /550 5\.1\.1 No/);
+  await send(inbox.smtp, 'b@example.com');
+  await inbox.exactly({ 'b@example.com': 1 });
+});
+
 test('an inbox that is closed is gone', async () => {
   const inbox = await (await mailServer()).openInbox('other');
   await inbox.close();

@@ -185,6 +185,14 @@ def test_a_closed_inbox_is_gone_and_a_kept_one_is_not(mail_server: MailServer) -
         made.close()
 
 
+def test_the_server_fails_as_a_plan_says(inbox: OwnInbox) -> None:
+    inbox.faults({"rules": [{"id": "later", "when": {"at": "data"}, "do": {"reply": "451 4.3.0 Later"}, "times": 1}]})
+    with pytest.raises(smtplib.SMTPDataError, match="Later"):
+        send(inbox, make())
+    send(inbox, make())
+    assert len(inbox.exactly(1)) == 1
+
+
 def test_what_cannot_be_asked_is_refused(inbox: OwnInbox) -> None:
     with pytest.raises(InboxError, match="/where/colour"):
         inbox.wait(1, colour="red")
