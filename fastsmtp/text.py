@@ -10,7 +10,9 @@ import time
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
+SEARCHED: Final = 256 * 1024  # characters of a text that are looked at in one step
 # Emoji and several scripts need them; every other format character could turn or hide text on a terminal.
 _JOINERS = frozenset("\u200c\u200d")
 
@@ -102,25 +104,48 @@ def wildcard(pattern: str) -> Callable[[str], bool]:
         return pattern.__eq__
     first, *rest = re.split(r"\*+", pattern)
     if not rest:
-        whole = _piece(first)
-        return lambda text: whole.fullmatch(text) is not None
-    start, *pieces, end = _piece(first), *map(_piece, rest)
-    end_length = len(rest[-1])
+        whole = _Piece(first)
+        return lambda text: len(text) == whole.length and whole.is_at(text, 0)
+    start, *pieces, end = _Piece(first), *map(_Piece, rest)
 
     def matches(text: str) -> bool:
         # Each piece is looked for behind the one before it: the leftmost place is as good as any.
-        found = start.match(text)
-        if found is None:
+        if not start.is_at(text, 0):
             return False
+        at = start.length
         for piece in pieces:
-            found = piece.search(text, found.end())
-            if found is None:
+            at = piece.find_end(text, at)
+            if at < 0:
                 return False
-        last = len(text) - end_length
-        return last >= found.end() and end.fullmatch(text, last) is not None
+        last = len(text) - end.length
+        return last >= at and end.is_at(text, last)
 
     return matches
 
 
-def _piece(text: str) -> re.Pattern[str]:
-    return re.compile(re.escape(text).replace(r"\?", "."), re.DOTALL)
+class _Piece:
+    """A part of a pattern that always has the same length: characters, and `?`."""
+
+    __slots__ = ("_expression", "_stride", "length")
+
+    def __init__(self, text: str) -> None:
+        self.length: Final = len(text)
+        # With `?` each place may cost as much as the piece is long.
+        self._stride: Final = SEARCHED if "?" not in text else min(SEARCHED, 8 * SEARCHED // len(text))
+        self._expression: Final = re.compile(re.escape(text).replace(r"\?", "."), re.DOTALL)
+
+    def is_at(self, text: str, at: int) -> bool:
+        return self._expression.match(text, at) is not None
+
+    def find_end(self, text: str, at: int) -> int:
+        """Return where the first such piece ends that begins at `at` or behind it, -1 where there is none.
+
+        It is looked for in stretches that overlap: a single search of a large text holds the interpreter.
+        """
+        last = len(text) - self.length
+        while at <= last:
+            found = self._expression.search(text, at, at + self._stride + self.length)
+            if found is not None:
+                return found.end()
+            at += self._stride + 1
+        return -1

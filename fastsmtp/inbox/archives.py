@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import IO, Any, Final, Protocol
 
 import msgspec
-import orjson
 
 from fastsmtp.errors import FastSMTPError
+from fastsmtp.inbox.documents import LARGE, load_now
 from fastsmtp.inbox.rows import Row
 
 EML: Final = "eml"
@@ -31,9 +31,9 @@ CONTENT_TYPES: Final = {
 }
 
 # A line that a reader of mailboxes could take for the beginning of a mail, and those that were made of one (mboxrd).
-_FROM_LINE: Final = re.compile(rb"^(>*From )", re.MULTILINE)
-_QUOTED_FROM_LINE: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
-_LINE_END: Final = re.compile(rb"\r?\n")
+_FROM_LINE: Final = re.compile(rb">*From ")
+_LINES: Final = re.compile(rb"^(?=>*From )", re.MULTILINE)
+_PIECE: Final = 64 * 1024  # octets that are looked at in one step, which holds the interpreter
 _ANY_SIZE: Final = 1024 * 1024 * 1024  # of a mail where there is no limit: a small archive may unpack to anything
 _LINE_BYTES: Final = 1024 * 1024  # read of a line at a time
 _UNSAFE: Final = re.compile(r"[^\w.@+-]+")
@@ -71,10 +71,16 @@ class _Origin(msgspec.Struct):
 _ORIGINS: Final = msgspec.json.Decoder(_Origin)
 
 
+def _origin_of(payload: bytes) -> _Origin:
+    if len(payload) <= LARGE:
+        return _ORIGINS.decode(payload)
+    return msgspec.convert(load_now(payload), _Origin)
+
+
 def archived(row: Row, octets: bytes, payload: bytes = b"") -> Archived:
     """Return a mail of the store as archives have it; with its payload, where that is kept, how it came."""
-    summary = orjson.loads(row.summary)
-    origin = _ORIGINS.decode(payload) if payload else _Origin()
+    summary = load_now(row.summary)
+    origin = _origin_of(payload) if payload else _Origin()
     login = origin.authentication
     return Archived(
         octets,
@@ -118,14 +124,27 @@ class MboxWriter:
         """See `Writer`."""
         sender = _UNSAFE.sub("-", str(mail.envelope.get("from", ""))) or "MAILER-DAEMON"
         date = time.strftime("%a %b %d %H:%M:%S %Y", time.strptime(mail.received_at[:19], "%Y-%m-%dT%H:%M:%S"))
-        body = mail.raw.replace(b"\r\n", b"\n")
-        if b"From " in body:
-            body = _FROM_LINE.sub(rb">\1", body)
+        body = b"".join(_quoted(mail.raw))
         return b"From %b %b\n%b%b\n" % (sender.encode(), date.encode(), body, b"" if body.endswith(b"\n") else b"\n")
 
     def close(self) -> bytes:
         """See `Writer`."""
         return b""
+
+
+def _quoted(raw: bytes) -> Iterator[bytes]:
+    """Yield a mail as it stands in a mailbox, some lines at a time."""
+    start = 0
+    while start < len(raw):
+        end = raw.rfind(b"\n", start, start + _PIECE) + 1
+        if end:
+            yield _LINES.sub(b">", raw[start:end].replace(b"\r\n", b"\n"))
+        else:  # a line that is longer
+            end = raw.find(b"\n", start) + 1 or len(raw)
+            if _FROM_LINE.match(raw, start, end):
+                yield b">"
+            yield raw[start:end].replace(b"\r\n", b"\n")
+        start = end
 
 
 class JSONLWriter:
@@ -212,8 +231,8 @@ def _checked(octets: bytes, max_size: int) -> bytes:
 def _read_mbox(file: IO[bytes], max_size: int) -> Iterator[Archived]:
     lines: list[bytes] | None = None
     size = 0
-    after_empty = at_line_start = True
-    while line := file.readline(_LINE_BYTES):
+    after_empty = True
+    while line := file.readline(max_size + 1):
         if after_empty and line.startswith(b"From "):
             if lines is not None:
                 yield _mail_of_mbox(lines)
@@ -225,21 +244,24 @@ def _read_mbox(file: IO[bytes], max_size: int) -> Iterator[Archived]:
             size += len(line)
             if size > max_size:
                 raise ArchiveError(f"a mail in it has more than {max_size} octets")
-            lines.append(line)
-        after_empty = at_line_start and not line.rstrip(b"\r\n")
-        at_line_start = line.endswith(b"\n")
+            lines.append(_unquoted(line))
+        after_empty = not line.rstrip(b"\r\n")
     if lines is None:
         raise ArchiveError("there is no mail in it")
     yield _mail_of_mbox(lines)
 
 
+def _unquoted(line: bytes) -> bytes:
+    """Return a line of a mailbox as it stands in the mail, with CRLF."""
+    if line.startswith(b">") and _FROM_LINE.match(line):
+        line = line[1:]
+    return line if line.endswith(b"\r\n") or not line.endswith(b"\n") else line[:-1] + b"\r\n"
+
+
 def _mail_of_mbox(lines: list[bytes]) -> Archived:
     if lines and not lines[-1].strip():
         lines.pop()  # the empty line between mails
-    octets = b"".join(lines)
-    if b"\n>" in octets or octets.startswith(b">"):
-        octets = _QUOTED_FROM_LINE.sub(rb"\1", octets)
-    return Archived(_LINE_END.sub(b"\r\n", octets))
+    return Archived(b"".join(lines))
 
 
 def _read_zip(file: IO[bytes], max_size: int) -> Iterator[Archived]:

@@ -34,6 +34,18 @@ async def load(document: bytes) -> Any:
     return orjson.loads(document) if len(document) <= LARGE else await in_slices(load_steps(document))
 
 
+def load_now(document: Octets) -> Any:
+    """Return a document, for threads: while a large one is read, others have the interpreter in between."""
+    if len(document) <= LARGE:
+        return orjson.loads(document)
+    steps = load_steps(document)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def load_steps(document: Octets) -> Steps:
     """Read a document, in steps; the last returns it."""
     value, _end = yield from _value(document, 0)

@@ -7,6 +7,7 @@ holds, has failed, or may yet do either.
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -19,6 +20,8 @@ MAX_ITEMS: Final = 200
 MAX_SEEN: Final = 1000  # mails that an item, or the rest, holds
 MAX_COUNT: Final = 1_000_000
 DEFAULT_SETTLE_S: Final = 0.25
+_SHOWN_CHARS: Final = 1000  # of a text in a report
+_SHOWN_VALUES: Final = 100  # of addresses, for example
 
 
 class ExpectationState(enum.Enum):
@@ -36,6 +39,10 @@ class Seen:
     seq: int
     at_s: float
     mail: Candidate
+
+    def kept(self) -> Seen:
+        """Return the mail without its payload, which may be large."""
+        return Seen(self.seq, self.at_s, self.mail.without_payload())
 
 
 class ItemSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename={"for_": "for"}):
@@ -89,7 +96,7 @@ class Item:
             return False
         self.mails += 1
         if len(self.seen) < MAX_SEEN:
-            self.seen.append(seen)
+            self.seen.append(seen.kept())
         self.counted += self._worth(seen.mail)
         if self.high is not None and self.counted > self.high:
             self._fault(f"#{seen.seq} is one too many")
@@ -112,9 +119,10 @@ class Item:
         if not self.unique_by:
             return
         key = "\n".join(values(self.unique_by, seen.mail))
-        if key in self._keys:
-            self._fault(f"#{seen.seq} has the {self.unique_by} of an earlier one, {key!r}")
-        self._keys.add(key)
+        known = key if len(key) <= _SHOWN_CHARS else hashlib.sha256(key.encode()).hexdigest()
+        if known in self._keys:
+            self._fault(f"#{seen.seq} has the {self.unique_by} of an earlier one, {_cut(key)!r}")
+        self._keys.add(known)
 
     def _check_order(self, seen: Seen) -> None:
         if not self.in_order:
@@ -122,7 +130,7 @@ class Item:
         found = values(self.in_order, seen.mail)
         key = _sort_key(found[0] if found else "")
         if self._last is not None and key < self._last:
-            self._fault(f"#{seen.seq} is out of order: its {self.in_order} is {found[0] if found else ''!r}")
+            self._fault(f"#{seen.seq} is out of order: its {self.in_order} is {_cut(found[0]) if found else ''!r}")
         self._last = key
 
     def wanted(self) -> str:
@@ -143,9 +151,14 @@ def _range(low: int, high: int | None) -> str:
 def _sort_key(text: str) -> tuple[float, str]:
     """Numbers by value, anything else by its characters."""
     try:
-        return float(text), ""
+        return float(text if len(text) <= _SHOWN_CHARS else ""), ""
     except ValueError:
         return float("inf"), text
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text, as reports have it."""
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
 class Expectation:
@@ -159,6 +172,12 @@ class Expectation:
         self._forbid_rest: Final = forbid_rest
         self._settle_s: Final = settle_s
         self._met_at: float | None = None
+        self.patterns: Final = sum(item.where.patterns for item in items)
+
+    @property
+    def met(self) -> bool:
+        """Whether enough mails have come."""
+        return all(item.met for item in self.items)
 
     def take(self, seen: Seen) -> None:
         """Take the next mail."""
@@ -167,7 +186,7 @@ class Expectation:
         if not any(claimed):
             self.unclaimed_count += 1
             if len(self.unclaimed) < MAX_SEEN:
-                self.unclaimed.append(seen)
+                self.unclaimed.append(seen.kept())
 
     @property
     def violated(self) -> bool:
@@ -178,7 +197,7 @@ class Expectation:
         """Where it stands `now_s` seconds after its start; `over` says that no more time is given."""
         if self.violated:
             return ExpectationState.VIOLATED
-        if not all(item.met for item in self.items):
+        if not self.met:
             self._met_at = None
             return ExpectationState.OPEN
         if over:
@@ -203,7 +222,7 @@ def near_misses(item: Item, seen: Iterable[Seen], limit: int = 10) -> list[tuple
     for one in seen:
         failing = item.where.failing(one.mail)
         if len(failing) == 1:
-            has = values(failing[0], one.mail)
+            has = [_cut(value) for value in values(failing[0], one.mail)[:_SHOWN_VALUES]]
             shown = describe({failing[0]: has[0] if len(has) == 1 else has}) if has else f"no {failing[0]}"
             found.append((one, shown))
             if len(found) == limit:

@@ -63,13 +63,15 @@ class Filed(NamedTuple):
     """Where a mail has been filed.
 
     `seq` is 0 where it was counted only; `known` says that it was there before. `refusal` is why the namespace does not
-    take it, and `namespace` None where there is none, and can be none.
+    take it, and `namespace` None where there is none, and can be none. `place` is where its octets are, if they are
+    kept.
     """
 
     namespace: Namespace | None
     seq: int
     known: bool = False
     refusal: str = ""
+    place: RecordPlace = _NO_PLACE
 
 
 def reason_of(filed: list[Filed] | StoreError) -> str:
@@ -173,7 +175,7 @@ class Group:
             kept = place if namespace.settings.keep == "full" else _NO_PLACE
             self._rows.append(_values(mail, namespace, copy, kept, summary))
             self._recipients += [(namespace.id, address, namespace.seq) for address in targets]
-            filed.append(Filed(namespace, namespace.seq))
+            filed.append(Filed(namespace, namespace.seq, place=kept))
         return filed
 
     def _enter(self, mail: Arrival, name: str) -> tuple[Namespace | None, str]:

@@ -8,39 +8,42 @@ What a method has returned is what every later one sees: a mail is visible befor
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from typing import Any, Final, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, ParamSpec, TypeVar
 
-import orjson
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.errors import FastSMTPError, StoreError
+from fastsmtp.errors import StoreError
 from fastsmtp.faults.plan import Plan
+from fastsmtp.inbox.documents import load_now
 from fastsmtp.inbox.events import Events
-from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen
+from fastsmtp.inbox.expectation import Expectation, ExpectationState
 from fastsmtp.inbox.frames import Gauges
 from fastsmtp.inbox.group import Arrival, Coming, Filed
 from fastsmtp.inbox.ledger import Report, make_ledger
 from fastsmtp.inbox.names import DEFAULT, Cursor
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
+from fastsmtp.inbox.observation import GoneError, Observation
 from fastsmtp.inbox.plans import Plans
 from fastsmtp.inbox.ports import Ports
 from fastsmtp.inbox.rows import Row
-from fastsmtp.inbox.search import Slice, load_mail, search, search_all
+from fastsmtp.inbox.search import Slice, payload_at, search, search_all
 from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.storethread import Answer, StoreThread
 from fastsmtp.inbox.summary import addresses
 from fastsmtp.inbox.watchers import Committed, Watcher, Watchers
 from fastsmtp.inbox.where import Candidate, Condition
+from fastsmtp.system.timeslices import TimeSlices, Turnstile
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
+__all__ = ["GoneError", "Inbox"]
+
 _SLICE: Final = 500  # mails of a bulk call that are changed at a time
-
-
-class GoneError(FastSMTPError):
-    """A cursor is of a namespace that was deleted, or the namespace was deleted meanwhile."""
+_THREADS: Final = 2  # for what takes long: each may hold the interpreter for 5 ms when the event loop wants it
+_KEPT: Final = 16 * 1024  # octets of a payload that those who wait keep in memory; larger ones are read again
 
 
 class Inbox:
@@ -49,6 +52,10 @@ class Inbox:
     def __init__(self, store: Store, log: FilteringBoundLogger) -> None:
         self._store: Final = store
         self._thread: Final = StoreThread(store, self._on_committed, log)
+        self._loop: Final = asyncio.get_running_loop()
+        self._slices: Final = TimeSlices(self._loop)
+        self._turnstile: Final = Turnstile()
+        self._threads: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="aside")
         self.watchers: Final = Watchers()
         self.events: Final = Events()
         self.ports: Final = Ports(log)
@@ -71,6 +78,7 @@ class Inbox:
         self.watchers.end_all()
         self.events.end_all()
         await self._thread.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def commits(self) -> int:
@@ -93,6 +101,10 @@ class Inbox:
     async def run(self, call: Callable[[Store], T]) -> T:
         """Return what `call` does with the store, in its thread. Raises StoreError."""
         return await self._thread.run(call, self._store)
+
+    async def aside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `call` does in a thread of a few: work that takes long, and waits for nothing."""
+        return await self._loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
 
     # mails that come
 
@@ -135,9 +147,24 @@ class Inbox:
         namespace.last_mail_at = arrival.received_at
         self.events.on_mail(namespace, place.seq, arrival)
         if arrival.outcome == ACCEPTED and self.watchers.watches(namespace.id):
-            mail = Candidate(arrival.summary, lambda: arrival.loaded or orjson.loads(arrival.payload))
-            committed = Committed(place.seq, arrival.received_at, mail)
-            self.watchers.tell(namespace.id, committed, addresses(arrival.summary))
+            committed = Committed(place.seq, arrival.received_at, self._candidate(arrival, place), len(arrival.payload))
+
+            def tell() -> bool:
+                self.watchers.tell(namespace.id, committed, addresses(arrival.summary))
+                return False
+
+            self._slices.add(tell)
+
+    def _candidate(self, arrival: Arrival, place: Filed) -> Candidate:
+        """The mail for those who wait. Some keep a thousand: they hold little of each."""
+        if len(arrival.payload) <= _KEPT:
+            document = bytes(arrival.payload)
+            return Candidate(arrival.summary, lambda: load_now(document))
+        return Candidate(
+            arrival.summary,
+            lambda: arrival.loaded or load_now(arrival.payload),
+            again=payload_at(self._store, place.place),
+        )
 
     def withdraw(self, uuids: Sequence[str], process: str = "") -> None:
         """These mails were refused after all, though they may have been committed: their clients were told no."""
@@ -307,21 +334,24 @@ class Inbox:
         `recipient` is the only one that matters, if there is one. Raises StoreError, TooManyWatchers, and GoneError
         when the namespace ends.
         """
-        observation = _Observation(expectation, asyncio.get_running_loop(), self._told.get(namespace.id, 0))
+        observation = Observation(
+            expectation, self._told.get(namespace.id, 0), self._slices, self._turnstile, self.aside
+        )
         watcher = Watcher(namespace.id, recipient, observation.on_mail, observation.on_ended)
         self.watchers.add(watcher)
         try:
-            async for row in self._backlog(namespace, after, observation.backlog_end, recipient):
-                observation.take(row.seq, row.received_at, load_mail(self._store, row))
+            async for rows in self._backlog(namespace, after, observation.backlog_end, recipient):
+                await observation.take_rows(self._store, rows)
                 if expectation.violated:
                     break
-            observation.catch_up()
             state = await observation.decided(within_s)
         finally:
             self.watchers.remove(watcher)
         return state, observation.elapsed_s
 
-    async def _backlog(self, namespace: Namespace, after: int, last: int, recipient: str | None) -> AsyncIterator[Row]:
+    async def _backlog(
+        self, namespace: Namespace, after: int, last: int, recipient: str | None
+    ) -> AsyncIterator[list[Row]]:
         while after < last:
             part = await self._thread.run(
                 search,
@@ -333,8 +363,8 @@ class Inbox:
                 limit=200,
                 recipient=recipient,
             )
-            for row in part.rows:
-                yield row
+            if part.rows:
+                yield part.rows
             if part.following is None:
                 return
             after = part.following
@@ -347,63 +377,3 @@ def _ledger(store: Store, name: str | None) -> dict[str, Any]:
     namespace = store.namespaces.get(name)
     counters = NamespaceCounters() if namespace is None else namespace.counters
     return make_ledger(ledger.of(name), ledger.in_flight(name), counters)
-
-
-class _Observation:
-    """One expectation under way."""
-
-    def __init__(self, expectation: Expectation, loop: asyncio.AbstractEventLoop, backlog_end: int) -> None:
-        self._expectation = expectation
-        self._loop = loop
-        self._started = loop.time()
-        self._started_at = time.time()
-        self.backlog_end = backlog_end  # mails up to this number are read from the store, later ones are told
-        self._early: list[Committed] | None = []  # told while the backlog is read
-        self._changed = asyncio.Event()
-        self._ended = False
-
-    @property
-    def elapsed_s(self) -> float:
-        return self._loop.time() - self._started
-
-    def on_mail(self, committed: Committed) -> None:
-        if self._early is not None:
-            self._early.append(committed)
-        else:
-            self.take(*committed)
-
-    def on_ended(self) -> None:
-        self._ended = True
-        self._changed.set()
-
-    def take(self, seq: int, received_at: int, mail: Candidate) -> None:
-        self._expectation.take(Seen(seq, received_at / 1000 - self._started_at, mail))
-        self._changed.set()
-
-    def catch_up(self) -> None:
-        """The backlog is read: take what was told meanwhile, then each mail as it is told."""
-        early, self._early = self._early or [], None
-        for committed in early:
-            self.take(*committed)
-
-    async def decided(self, within_s: float) -> ExpectationState:
-        """Wait until the expectation is met or violated, or the time is over."""
-        while True:
-            self._changed.clear()
-            if self._ended:
-                raise GoneError("the namespace was deleted meanwhile")
-            now_s = self.elapsed_s
-            state = self._expectation.state(now_s, over=now_s >= within_s)
-            if state is not ExpectationState.OPEN or now_s >= within_s:
-                return state
-            await self._wait_until(within_s)
-
-    async def _wait_until(self, within_s: float) -> None:
-        now_s = self.elapsed_s
-        until_s = within_s
-        if all(item.met for item in self._expectation.items):
-            until_s = min(until_s, self._expectation.ends_at(now_s))
-        try:
-            await asyncio.wait_for(self._changed.wait(), max(0.0, until_s - now_s))
-        except asyncio.TimeoutError:
-            pass

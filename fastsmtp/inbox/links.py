@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final
 
 from fastsmtp.mime.htmltokens import attribute, tokens
@@ -30,6 +30,8 @@ _CODE: Final = re.compile(
     r"|(?P<mixed>[A-Z]{1,3}-\d{4,8}|(?=[A-Z-]{0,11}\d)(?=[\d-]{0,11}[A-Z])[A-Z\d]{2,8}(?:-[A-Z\d]{2,8})?))(?![\w/@%€$£]|[.,:-]\w)"
 )
 _NEAR: Final = 120  # characters between a word that announces a code, and the code
+_STRETCH: Final = 4 * 1024  # characters that are searched in one step
+_REACH: Final = 64  # characters that a word or a code has at most, with what must not stand behind it
 _CONTEXT: Final = 40  # characters shown around a code
 
 Link = dict[str, Any]
@@ -114,16 +116,23 @@ def text_pieces(text: str | None, markup: str | None) -> Iterator[str | None]:
             return
 
 
-def find_codes(text: str) -> list[dict[str, str]]:
-    """Return what looks like a code to be entered, the likeliest first: `{code, context}`, each once, at most 1000.
+def find_codes(text: str) -> Generator[None, None, list[dict[str, str]]]:
+    """Find what looks like a code to be entered, in steps; the last returns `{code, context}`, each once, at most 1000.
 
     Codes are 4 to 8 digits, groups of digits, or capitals with digits. Those near to a word like "code" or "PIN" come
     first, in order of their distance; others of digits alone follow.
     """
-    words = [match.span() for match in _KEYWORD.finditer(text)]
+    words: list[tuple[int, int]] = []
+    for word in _matches(_KEYWORD, text):
+        if word is not None:
+            words.append(word.span())
+        yield
     ranked: list[tuple[int, int, str, str]] = []
     at = 0  # the first word that may be near
-    for match in _CODE.finditer(text):
+    for match in _matches(_CODE, text):
+        if match is None:
+            yield
+            continue
         start, end = match.span()
         while at < len(words) and words[at][1] < start - _NEAR:
             at += 1
@@ -139,6 +148,20 @@ def find_codes(text: str) -> list[dict[str, str]]:
     for _distance_chars, _start, code, context in sorted(ranked):
         found.setdefault(code, {"code": code, "context": context})
     return list(found.values())
+
+
+def _matches(expression: re.Pattern[str], text: str) -> Iterator[re.Match[str] | None]:
+    """Yield what `finditer` does, and None in between: a search holds the interpreter, so each is short."""
+    at = 0
+    while at < len(text):
+        end = at + _STRETCH
+        for match in expression.finditer(text, at, end + _REACH):
+            if match.start() >= end:
+                break
+            yield match
+            at = match.end()
+        at = max(at, end)
+        yield None
 
 
 def _distance(words: list[tuple[int, int]], at: int, start: int, end: int) -> int:

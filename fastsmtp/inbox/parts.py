@@ -6,7 +6,8 @@ so that no part is ever in memory as a whole.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from time import monotonic
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from fastsmtp.mime.entity import Entity, Role, is_beside_root
 from fastsmtp.mime.splitter import Splitter
 from fastsmtp.mime.transfer import TransferDecoder, transfer_decoder
+from fastsmtp.system.timeslices import SLICE_S, gathered, next_slice
 
 _FED: Final = 16 * 1024  # octets that are taken apart at a time, some tenths of a millisecond
 _SINGLE: Final = "1"  # how IMAP numbers the only part of a message that is not a multipart (RFC 3501 6.4.5)
@@ -81,13 +83,15 @@ async def read_parts(raw: AsyncIterator[bytes]) -> list[Part]:
     collector = _Collector()
     async for _decoded in _take_apart(raw, collector):
         pass
-    parts: list[Part] = []
+    return await gathered(_described(collector.found))
+
+
+def _described(found: Sequence[tuple[int, Entity, int]]) -> Iterator[Part]:
     attachments = 0
-    for ordinal, entity, size in collector.found:
+    for ordinal, entity, size in found:
         attached = entity.role is Role.ATTACHMENT or is_beside_root(entity)
-        parts.append(_describe(ordinal, entity, size, attachments if attached else None))
+        yield _describe(ordinal, entity, size, attachments if attached else None)
         attachments += attached
-    return parts
 
 
 async def read_contents(raw: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
@@ -98,8 +102,12 @@ async def read_contents(raw: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, b
 
 
 async def _take_apart(raw: AsyncIterator[bytes], collector: _Collector) -> AsyncIterator[list[tuple[int, bytes]]]:
-    """Feed a mail to the collector; yield what is decoded after each step, and at the end."""
+    """Feed a mail to the collector; yield what is decoded after each step, and at the end.
+
+    The consumer's work between two steps counts as well: others have their turn when it is time.
+    """
     splitter = Splitter(collector)
+    ends = monotonic() + SLICE_S
     async for piece in raw:
         for start in range(0, len(piece), _FED):
             buf = bytearray(piece[start : start + _FED])
@@ -108,6 +116,8 @@ async def _take_apart(raw: AsyncIterator[bytes], collector: _Collector) -> Async
                 at = splitter.feed(buf, at, len(buf))
                 decoded, collector.decoded = collector.decoded, []
                 yield decoded
+                if monotonic() >= ends:
+                    ends = await next_slice()
     splitter.close()
     yield collector.decoded
 

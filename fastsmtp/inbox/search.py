@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from fastsmtp.errors import StoreError
+from fastsmtp.inbox.documents import load_now
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace
 from fastsmtp.inbox.rows import Row
+from fastsmtp.inbox.segments import RecordPlace
 from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.where import Candidate, Condition
 
@@ -28,14 +28,20 @@ class Slice(NamedTuple):
 def load_mail(store: Store, row: Row) -> Candidate:
     """Return a mail for conditions to look at; what they need beside the summary is read when it is asked for."""
 
+    return Candidate(load_now(row.summary), payload_at(store, row.place), row.tags, read=row.read)
+
+
+def payload_at(store: Store, place: RecordPlace) -> Callable[[], Any]:
+    """Return what reads a payload, in any thread; it returns None where only the summary is kept."""
+
     def load() -> Any:
         try:
-            document = store.document(row)
+            document = store.segments.read_document(place) if place.segment else b""
         except StoreError:  # its segment was evicted meanwhile
             return None
-        return orjson.loads(document) if document else None
+        return load_now(document) if document else None
 
-    return Candidate(orjson.loads(row.summary), load, row.tags, read=row.read)
+    return load
 
 
 def search(
@@ -75,10 +81,10 @@ def search(
                 found.append(row)
                 if len(found) == limit:
                     return Slice(found, row.seq)
+            if time.monotonic() >= ends_at:
+                return Slice(found, row.seq)
         if len(rows) < _ROWS:
             return Slice(found, None)
-        if time.monotonic() >= ends_at:
-            return Slice(found, before if newest_first else after)
 
 
 def search_all(
@@ -102,6 +108,8 @@ def search_all(
                 found.append(row)
                 if len(found) == limit:
                     return Slice(found, row.id)
+            if time.monotonic() >= ends_at:
+                return Slice(found, row.id)
         if following is None or time.monotonic() >= ends_at:
             return Slice(found, following)
         before = following

@@ -208,16 +208,19 @@ class Segments:
             else:
                 os.close(self._anonymous.pop(number))
 
-    def read_document(self, place: RecordPlace) -> bytes:
-        """The document of a record. Raises StoreError where the record is not what was written."""
-        return self._octets(place, 0, place.document_length)
+    def read_document(self, place: RecordPlace, start: int = 0, length: int = -1) -> bytes:
+        """Octets of the document of a record from `start`, `length` of them or all.
+
+        Raises StoreError where the record is not what was written.
+        """
+        return self._octets(place, start, _clipped(place.document_length, start, length))
 
     def read_raw(self, place: RecordPlace, start: int = 0, length: int = -1) -> bytes:
         """Octets of the raw mail from `start`, `length` of them or all. Raises StoreError where the record is damaged.
 
         A raw mail that is a file of its own has no checksum.
         """
-        length = max(0, place.raw_length - start if length < 0 else min(length, place.raw_length - start))
+        length = _clipped(place.raw_length, start, length)
         if place.spool:
             return self._read(place.spool, start, length)
         return self._octets(place, place.document_length + start, length)
@@ -336,6 +339,12 @@ class Segments:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _clipped(total: int, start: int, length: int) -> int:
+    """How many octets there are from `start` on, at most `length`; all of them where that is negative."""
+    left = max(0, total - start)
+    return left if length < 0 else min(length, left)
 
 
 def _read_all(descriptor: int, length: int, offset: int) -> bytes:

@@ -357,9 +357,9 @@ class Store:
         rows = self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (uuid,))])
         return [row for row in rows if self.is_present(row)]
 
-    def document(self, row: Row) -> bytes:
-        """Return the payload's JSON; "" where only the summary is kept."""
-        return self.segments.read_document(row.place) if row.place.segment else b""
+    def document(self, row: Row, start: int = 0, length: int = -1) -> bytes:
+        """Return the payload's JSON, from `start`, `length` octets or all; "" where only the summary is kept."""
+        return self.segments.read_document(row.place, start, length) if row.place.segment else b""
 
     def raw(self, row: Row, start: int = 0, length: int = -1) -> bytes:
         """Return octets of the mail as it came, from `start`, `length` of them or all."""

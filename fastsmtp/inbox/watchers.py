@@ -20,6 +20,7 @@ class Committed(NamedTuple):
     seq: int
     received_at: int  # Unix time in milliseconds
     mail: Candidate
+    octets: int  # of its payload
 
 
 class TooManyWatchers(Exception):

@@ -55,6 +55,12 @@ def policy(origin: str, path: str, *, remote: bool) -> str:
     )
 
 
+def mentions_pictures(markup: str) -> Iterator[bool | None]:
+    """Yield True where a picture of the mail itself may be named, and None in between."""
+    for piece in _pieces(markup):
+        yield ("cid:" in piece.lower()) or None
+
+
 def rewrite(markup: str, picture: Callable[[str], str | None]) -> Iterator[str]:
     """Yield the document in pieces; `picture` returns the URL of what a Content-ID names, None where nothing has it."""
 

@@ -33,7 +33,7 @@ class WhereError(FastSMTPError):
 class Candidate:
     """What conditions look at: a summary, and the payload, which is read only where a condition needs it."""
 
-    __slots__ = ("_load", "_payload", "read", "summary", "tags")
+    __slots__ = ("_again", "_load", "_payload", "read", "summary", "tags")
 
     def __init__(
         self,
@@ -42,13 +42,19 @@ class Candidate:
         tags: Sequence[str] = (),
         *,
         read: bool = False,
+        again: Callable[[], Mapping[str, Any] | None] | None = None,
     ) -> None:
-        """`load` returns the payload, None where only the summary is kept."""
+        """`load` returns the payload, None where only the summary is kept; so does `again`, and holds less of it."""
         self.summary: Final = summary
         self.tags: Final = tags
         self.read: Final = read
         self._load = load
+        self._again = again or load
         self._payload: Mapping[str, Any] | bool | None = False
+
+    def without_payload(self) -> Candidate:
+        """Return the mail for those who keep it: its payload is loaded again when it is asked for."""
+        return Candidate(self.summary, self._again, self.tags, read=self.read)
 
     @property
     def payload(self) -> Mapping[str, Any] | None:
@@ -96,13 +102,14 @@ class Every:
 class Where:
     """A condition that can be asked of mails."""
 
-    __slots__ = ("_tests", "recipient", "spec")
+    __slots__ = ("_tests", "patterns", "recipient", "spec")
 
     def __init__(self, spec: Any, pointer: str = "") -> None:
         """Raises WhereError for what is not a condition."""
         reader = _Reader()
         self.spec: Final = spec
         self._tests: Final = reader.read(spec, pointer, 0)
+        self.patterns: Final = reader.patterns  # how many there are: what a mail costs grows with them
         # The one address, in lower case, that a mail must have been sent to: it is looked up instead of searched.
         self.recipient: Final = _recipient(spec)
 
@@ -185,7 +192,7 @@ class _Reader:
     """Makes tests of a condition; counts the patterns of all its levels."""
 
     def __init__(self) -> None:
-        self._patterns = 0
+        self.patterns = 0
 
     def read(self, spec: Any, pointer: str, depth: int) -> dict[str, Test]:
         if not isinstance(spec, dict):
@@ -244,8 +251,8 @@ class _Reader:
     def _matcher(self, pattern: Any, pointer: str, *, fold: bool) -> Callable[[str], bool]:
         if not isinstance(pattern, str):
             raise WhereError(pointer, "a string, or a list of strings")
-        self._patterns += 1
-        if len(pattern) > MAX_PATTERN_CHARS or self._patterns > MAX_PATTERNS or pattern.count("?") > _MAX_MARKS:
+        self.patterns += 1
+        if len(pattern) > MAX_PATTERN_CHARS or self.patterns > MAX_PATTERNS or pattern.count("?") > _MAX_MARKS:
             limits = f"{MAX_PATTERN_CHARS} characters, {_MAX_MARKS} times `?` and {MAX_PATTERNS} patterns"
             raise WhereError(pointer, f"a pattern is too long: the most are {limits}")
         return wildcard(pattern.lower() if fold else pattern)

@@ -6,7 +6,7 @@ It is the same octet by octet, and comes in pieces: neither the mail nor an atta
 from __future__ import annotations
 
 import codecs
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -14,9 +14,12 @@ import pybase64
 
 from fastsmtp.delivery.jobs import reshape, reshape_attachment
 from fastsmtp.inbox.documents import load
+from fastsmtp.inbox.encoding import encode_steps
 from fastsmtp.inbox.parts import read_contents, read_parts
+from fastsmtp.system.timeslices import joined
 
 _ATTACHMENTS: Final = b'"attachments":'
+_CHUNK: Final = 256 * 1024  # octets that are yielded at a time
 ReadRaw = Callable[[], AsyncIterator[bytes]]
 
 
@@ -30,30 +33,41 @@ class Shape(NamedTuple):
 async def worker_payload(document: bytes, read_raw: ReadRaw, shape: Shape) -> AsyncIterator[bytes]:
     """Yield the JSON in pieces. `document` is the payload without contents; `read_raw` begins to read the mail."""
     end = document.rindex(_ATTACHMENTS) + len(_ATTACHMENTS)  # quotes of a text are escaped: it is the key
-    attachments = orjson.loads(document[end:-1])
-    head = document[:end]
+    attachments = await load(document[end:-1])
+    head: bytes | bytearray = document
     if shape.jobs:
         head = await _job(document)
+        end = len(head)
         for attachment in attachments:
             reshape_attachment(attachment)
-    end = len(head)
-    if shape.jobs or shape.include_raw:
-        end = head.rindex(b"}")  # of the message, where its octets are inserted
-    yield head[:end]
-    if end < len(head):
+    # The end of the message, where its octets are inserted.
+    inner = head.rindex(b"}", 0, end) if shape.jobs or shape.include_raw else end
+    for piece in _cut(head, 0, inner):
+        yield piece
+    if inner < end:
         async for piece in _raw_members(read_raw, lossy=shape.jobs):
             yield piece
-    yield head[end:] + b"["
+    yield bytes(head[inner:end]) + b"["
     async for piece in _attachments(attachments, read_raw):
         yield piece
     yield b"]}"
 
 
-async def _job(document: bytes) -> bytes:
+def _cut(octets: bytes | bytearray, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, _CHUNK):
+        yield bytes(octets[at : min(end, at + _CHUNK)])
+
+
+async def _job(document: bytes) -> bytearray:
+    """Return the document in the shape of jobs, up to its attachments."""
     job = await load(document)
     del job["attachments"]
     reshape(job)
-    return orjson.dumps(job)[:-1] + b',"attachments":'
+    written = bytearray()
+    async for piece in joined(encode_steps(job), _CHUNK):
+        written += piece
+    written[-1:] = b"," + _ATTACHMENTS
+    return written
 
 
 async def _raw_members(read_raw: ReadRaw, *, lossy: bool) -> AsyncIterator[bytes]:
@@ -86,15 +100,22 @@ async def _is_utf8(raw: AsyncIterator[bytes]) -> bool:
 
 async def _attachments(attachments: list[dict[str, Any]], read_raw: ReadRaw) -> AsyncIterator[bytes]:
     """Yield attachments with their contents, where these are not files that are the worker's."""
-    contained = [index for index, attachment in enumerate(attachments) if "path" not in attachment]
-    if not contained:
-        yield orjson.dumps(attachments)[1:-1]
+    if all("path" in attachment for attachment in attachments):
+        async for piece in joined(_listed(attachments), _CHUNK):
+            yield piece
         return
     ordinals = [part.ordinal for part in await read_parts(read_raw()) if part.attachment is not None]
     writer = _Contents(attachments, ordinals)
     async for ordinal, octets in read_contents(read_raw()):
-        yield writer.feed(ordinal, octets)
-    yield writer.close()
+        async for piece in joined(writer.feed(ordinal, octets), _CHUNK):
+            yield piece
+    async for piece in joined(writer.close(), _CHUNK):
+        yield piece
+
+
+def _listed(attachments: list[dict[str, Any]]) -> Iterator[bytes]:
+    for index, attachment in enumerate(attachments):
+        yield (b"," if index else b"") + orjson.dumps(attachment)
 
 
 class _Contents:
@@ -102,30 +123,30 @@ class _Contents:
 
     def __init__(self, attachments: list[dict[str, Any]], ordinals: list[int]) -> None:
         """`ordinals` are those of the attachments."""
-        self._heads: Final = [orjson.dumps(attachment)[:-1] for attachment in attachments]
+        self._attachments: Final = attachments
         self._places: Final = {ordinal: place for place, ordinal in enumerate(ordinals)}
         self._place = -1  # of the attachment at hand
         self._encoder = _Base64()
 
-    def feed(self, ordinal: int, octets: bytes) -> bytes:
-        """Return what is to be written, perhaps nothing."""
+    def feed(self, ordinal: int, octets: bytes) -> Iterator[bytes]:
+        """Yield what is to be written, perhaps nothing."""
         place = self._places.get(ordinal)
-        return b"" if place is None else self._go_to(place) + self._encoder.feed(octets)
+        if place is not None:
+            yield from self._go_to(place)
+            yield self._encoder.feed(octets)
 
-    def close(self) -> bytes:
-        """Return the rest."""
-        return self._go_to(len(self._heads))
+    def close(self) -> Iterator[bytes]:
+        """Yield the rest."""
+        return self._go_to(len(self._attachments))
 
-    def _go_to(self, place: int) -> bytes:
-        written = b""
+    def _go_to(self, place: int) -> Iterator[bytes]:
         while self._place < place:
             if self._place >= 0:
-                written += self._encoder.close() + b'"}'
+                yield self._encoder.close() + b'"}'
             self._place += 1
-            if self._place < len(self._heads):
+            if self._place < len(self._attachments):
                 comma = b"," if self._place else b""
-                written += comma + self._heads[self._place] + b',"content":"'
-        return written
+                yield comma + orjson.dumps(self._attachments[self._place])[:-1] + b',"content":"'
 
 
 class _Base64:

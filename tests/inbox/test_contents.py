@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from fastsmtp.config.settings import SMTPSettings
 from fastsmtp.delivery.payload import encode_payload
 from fastsmtp.inbox.links import find_codes, find_links
 from fastsmtp.inbox.webview import remote_hosts, rewrite
+from fastsmtp.system.timeslices import in_slices
 
 MAIL = (
     b"From: a@example.com\r\nTo: b@example.com\r\nSubject: Hi\r\n"
@@ -165,7 +167,21 @@ CODES = [
 
 @pytest.mark.parametrize(("text", "expected"), CODES)
 def test_codes(text: str, expected: list[str]) -> None:
-    assert [found["code"] for found in find_codes(text)] == expected
+    assert [found["code"] for found in asyncio.run(in_slices(find_codes(text)))] == expected
+
+
+@pytest.mark.parametrize("text", ["\0", " ", "1 ", "12-34 ", "AB12 ", "A------------ ", "code ", "\u0416"])
+def test_codes_are_looked_for_in_stretches(text: str) -> None:
+    counts = [sum(1 for _ in find_codes(text * (octets // len(text)))) for octets in (16 * 1024, 32 * 1024, 64 * 1024)]
+    assert counts[0] >= 2 * 16 * 1024 // 8192  # two searches, each of 8 KiB at most in one step
+    assert counts[2] <= 4 * counts[0] + 4
+
+
+@pytest.mark.parametrize("at", range(4096 - 12, 4096 + 4))
+def test_a_code_is_found_wherever_a_stretch_ends(at: int) -> None:
+    text = " " * at + "code AB12-CD34 "
+    found = asyncio.run(in_slices(find_codes(text)))
+    assert found == [{"code": "AB12-CD34", "context": "code AB12-CD34"}]
 
 
 def test_links_of_text_end_before_punctuation() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fastsmtp.errors import StoreError
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, make_item
 from fastsmtp.inbox.group import Filed
 from fastsmtp.inbox.inbox import GoneError, Inbox
+from fastsmtp.inbox.observation import LIGHT
 from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.watchers import MAX_WATCHERS, TooManyWatchers, Watcher
 from fastsmtp.inbox.where import Where
@@ -157,6 +159,47 @@ def test_too_much_ends_a_wait_at_once(with_inbox: Callable[[Work], None]) -> Non
         await until(lambda: len(inbox.watchers))
         await file(inbox)
         assert (await wait)[0] is ExpectationState.VIOLATED
+
+    with_inbox(work)
+
+
+def test_many_waits_that_one_mail_ends_end_a_few_at_a_time(with_inbox: Callable[[Work], None]) -> None:
+    async def work(inbox: Inbox) -> None:
+        space = await inbox.put("default")
+        waits = [
+            asyncio.ensure_future(inbox.observe(space, waiting_for(1), after=0, within_s=3600)) for _ in range(100)
+        ]
+        await until(lambda: len(inbox.watchers) == 100)
+        filing = asyncio.ensure_future(file(inbox))
+        ended = [0]  # after each turn of the loop
+        while ended[-1] < len(waits):
+            await asyncio.sleep(0)
+            ended.append(sum(wait.done() for wait in waits))
+        assert (await filing).seq == 1
+        assert {wait.result()[0] for wait in waits} == {ExpectationState.MET}
+        assert max(later - earlier for earlier, later in itertools.pairwise(ended)) <= 8
+
+    with_inbox(work)
+
+
+@pytest.mark.parametrize("there", [0, 2, 4])
+def test_large_mails_are_judged_in_their_order_and_their_payloads_are_read_again(
+    with_inbox: Callable[[Work], None], there: int
+) -> None:
+    texts = ["x" * LIGHT + "end", "end", "y" * LIGHT + "end", "z"]
+
+    async def work(inbox: Inbox) -> None:
+        space = await inbox.put("default")
+        for number in range(there):
+            await file(inbox, subject=str(number), text=texts[number])
+        item = make_item({"where": {"text": "*end"}, "exactly": 3, "in_order": "subject"}, "", lambda value, _: value)
+        expectation = Expectation([item], settle_s=0)
+        wait = asyncio.ensure_future(inbox.observe(space, expectation, after=0, within_s=3600))
+        await until(lambda: len(inbox.watchers))
+        for number in range(there, 4):
+            await file(inbox, subject=str(number), text=texts[number])
+        assert (await wait)[0] is ExpectationState.MET
+        assert [(seen.seq, seen.mail.message["text"]) for seen in item.seen] == list(enumerate(texts[:3], 1))
 
     with_inbox(work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -10,7 +11,8 @@ from arrivals import arrival
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsmtp.inbox.where import Candidate, Where, WhereError, values, wildcard
+from fastsmtp.inbox.where import Candidate, Where, WhereError, values
+from fastsmtp.text import SEARCHED, wildcard
 
 
 def mail(*, tags: tuple[str, ...] = (), **changes: Any) -> Candidate:
@@ -195,3 +197,14 @@ def matches_slowly(pattern: str, text: str) -> bool:
 @given(st.text("ab*?\n", max_size=8), st.text("ab\n", max_size=8))
 def test_wildcards(pattern: str, text: str) -> None:
     assert wildcard(pattern)(text) is matches_slowly(pattern, text)
+
+
+@pytest.mark.parametrize("pattern", ["*needle*", "*n??dle*", "a*needle*z", "*needle*needle*", "*n?edle?z", "*?dle*"])
+@pytest.mark.parametrize("end", ["", "z", "needlez"])
+def test_a_large_text_is_searched_in_stretches_that_miss_nothing(pattern: str, end: str) -> None:
+    expected = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+    matches = wildcard(pattern)
+    for start in range(SEARCHED - 8, SEARCHED + 3):
+        text = "a" * start + "needle" + "a" * SEARCHED + end
+        assert matches(text) is (expected.fullmatch(text) is not None)
+    assert not matches("a" * (2 * SEARCHED))

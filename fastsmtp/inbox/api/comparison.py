@@ -9,9 +9,10 @@ from aiohttp import web
 
 from fastsmtp.client.comparable import comparable
 from fastsmtp.client.difference import difference
+from fastsmtp.inbox.api.answers import answer
 from fastsmtp.inbox.api.contents import stored
 from fastsmtp.inbox.api.problems import Problem
-from fastsmtp.inbox.api.requests import NAMESPACE, answer
+from fastsmtp.inbox.api.requests import NAMESPACE
 
 MAX_COMPARED: Final = 16 * 1024 * 1024  # octets of a mail: golden ones are small
 

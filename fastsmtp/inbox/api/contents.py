@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Iterable
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import hdrs, web
 
+from fastsmtp.inbox.api.answers import HARMLESS, answer_any, answer_text, send
 from fastsmtp.inbox.api.problems import Problem
-from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, SHAPE, answer, namespace_of, read_flag
+from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, SHAPE, namespace_of, read_flag
 from fastsmtp.inbox.documents import load
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.links import find_codes, find_links, text_pieces
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.parts import Part, read_contents, read_parts
 from fastsmtp.inbox.rows import Row
-from fastsmtp.inbox.webview import HEADERS, policy, remote_hosts, rewrite
+from fastsmtp.inbox.webview import HEADERS, mentions_pictures, policy, remote_hosts, rewrite
 from fastsmtp.inbox.workerpayload import worker_payload
-
-T = TypeVar("T")
+from fastsmtp.system.timeslices import gathered, in_slices, joined
 
 _LATEST: Final = "latest"
 _CHUNK: Final = 256 * 1024
-_SLICE_S: Final = 0.005
 # What a browser shows without running anything of it; everything else is saved.
 _SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 _CHARSET: Final = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
-HARMLESS: Final = {
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -75,6 +68,15 @@ async def rows_of(inbox: Inbox, namespace: Namespace, uuids: Iterable[str]) -> l
     """Return the mails with these uuids that are there, each once, in this order."""
     found = [await inbox.run(lambda store: store.find(uuid, namespace)) for uuid in dict.fromkeys(uuids)]  # noqa: B023
     return [row for row in found if row is not None]
+
+
+async def document_pieces(inbox: Inbox, row: Row) -> AsyncIterator[bytes]:
+    """Yield the JSON of a payload without contents, in pieces; nothing where only the summary is kept.
+
+    Raises StoreError where it is gone.
+    """
+    for start in range(0, row.place.document_length if row.place.segment else 0, _CHUNK):
+        yield await inbox.run(lambda store: store.document(row, start, _CHUNK))  # noqa: B023
 
 
 class StoredMail(NamedTuple):
@@ -122,22 +124,6 @@ async def _message_of(request: web.Request) -> _Message:
     return await (await stored(request)).message()
 
 
-async def send(
-    request: web.Request, pieces: AsyncIterator[bytes], headers: dict[str, str], length: int | None = None
-) -> web.StreamResponse:
-    """Answer with what comes in pieces."""
-    response = web.StreamResponse(headers=headers)
-    if length is not None:
-        response.content_length = length
-    await response.prepare(request)
-    if request.method != hdrs.METH_HEAD:
-        async for piece in pieces:
-            if piece:
-                await response.write(piece)
-    await response.write_eof()
-    return response
-
-
 async def raw(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/raw`: the octets as they came."""
     mail = await stored(request)
@@ -149,12 +135,12 @@ async def raw(request: web.Request) -> web.StreamResponse:
     return await send(request, mail.octets(), described, mail.row.place.raw_length)
 
 
-async def text(request: web.Request) -> web.Response:
+async def text(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/text`: the plain text body."""
     message = await _message_of(request)
     if message.text is None:
         raise Problem(404, "this mail has no plain text")
-    return web.Response(text=message.text, headers=HARMLESS)
+    return await answer_text(request, message.text)
 
 
 async def html(request: web.Request) -> web.StreamResponse:
@@ -167,10 +153,11 @@ async def html(request: web.Request) -> web.StreamResponse:
     if markup is None:
         raise Problem(404, "this mail has no HTML")
     if read_flag(request.query, "source"):
-        return web.Response(text=markup, headers=HARMLESS)
+        return await answer_text(request, markup)
     assert mail.namespace is not None
     place = f"/ui/cid/{mail.namespace.name}/{mail.row.uuid}/"
-    known = {part.content_id for part in await mail.parts() if part.content_id} if "cid:" in markup.lower() else set()
+    named = await mail.parts() if await gathered(mentions_pictures(markup)) else []
+    known = {part.content_id for part in named if part.content_id}
 
     def picture_of(content_id: str) -> str | None:
         return place + quote(content_id, safe="@") if content_id in known else None
@@ -185,38 +172,37 @@ async def html(request: web.Request) -> web.StreamResponse:
     return await send(request, encoded(rewrite(markup, picture_of)), described)
 
 
-async def encoded(pieces: Iterable[str]) -> AsyncIterator[bytes]:
+def encoded(pieces: Iterable[str]) -> AsyncIterator[bytes]:
     """Yield the octets of a text in pieces; others have their turn in between."""
-    for piece in pieces:
-        yield piece.encode("utf-8", "replace")
-        await asyncio.sleep(0)
+    return joined((piece.encode("utf-8", "replace") for piece in pieces), _CHUNK)
 
 
-async def headers(request: web.Request) -> web.Response:
+async def headers(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/headers`: decoded, and every field in order as it was sent."""
     message = await _message_of(request)
-    return answer({"headers": message.headers, "raw_headers": message.raw_headers})
+    return await answer_any(request, {"headers": message.headers, "raw_headers": message.raw_headers})
 
 
-async def transcript(request: web.Request) -> web.Response:
+async def transcript(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/transcript`: the SMTP dialogue."""
     document = await (await stored(request)).document()
     said = (await load(document))["session"].get("transcript")
     if said is None:
         raise Problem(404, "there is no transcript: smtp.include_transcript is off")
-    return answer({"transcript": said})
+    return await answer_any(request, {"transcript": said})
 
 
-async def parts(request: web.Request) -> web.Response:
+async def parts(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/parts`: every part that is not a multipart, in order."""
     mail = await stored(request)
     base = request.path
-    found = []
-    for part in await mail.parts():
-        shown = msgspec.to_builtins(part)
-        del shown["ordinal"]
-        found.append({**shown, "url": f"{base}/{part.number}"})
-    return answer({"parts": found})
+
+    def shown(part: Part) -> dict[str, Any]:
+        described = msgspec.to_builtins(part)
+        del described["ordinal"]
+        return {**described, "url": f"{base}/{part.number}"}
+
+    return await answer_any(request, {"parts": await gathered(map(shown, await mail.parts()))})
 
 
 async def part(request: web.Request) -> web.StreamResponse:
@@ -278,27 +264,15 @@ async def payload(request: web.Request) -> web.StreamResponse:
     return await send(request, pieces, {**HARMLESS, hdrs.CONTENT_TYPE: "application/json"})
 
 
-async def links(request: web.Request) -> web.Response:
+async def links(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/links`: what the mail refers to, and the hosts that its HTML would load something from."""
     message = await _message_of(request)
-    found = await _spread(find_links(message.text, message.html))
-    return answer({"links": found, "remote_hosts": await _spread(remote_hosts(message.html or ""))})
+    found = await gathered(find_links(message.text, message.html))
+    return await answer_any(request, {"links": found, "remote_hosts": await gathered(remote_hosts(message.html or ""))})
 
 
-async def codes(request: web.Request) -> web.Response:
+async def codes(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}/codes`: what looks like a code to be entered, the likeliest first."""
     message = await _message_of(request)
-    return answer({"codes": find_codes("".join(await _spread(text_pieces(message.text, message.html))))})
-
-
-async def _spread(items: Iterable[T | None]) -> list[T]:
-    """Return the items that are not None; others have their turn in between."""
-    found = []
-    ends_at = time.monotonic() + _SLICE_S
-    for item in items:
-        if item is not None:
-            found.append(item)
-        if time.monotonic() >= ends_at:
-            await asyncio.sleep(0)
-            ends_at = time.monotonic() + _SLICE_S
-    return found
+    shown = "".join(await gathered(text_pieces(message.text, message.html)))
+    return await answer_any(request, {"codes": await in_slices(find_codes(shown))})

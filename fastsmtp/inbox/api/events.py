@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, namespace_of, read_position
+from fastsmtp.inbox.documents import load
+from fastsmtp.inbox.encoding import encode_steps
 from fastsmtp.inbox.events import MAX_STREAMS, NEWEST, EventFrame, Stream
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
+from fastsmtp.system.timeslices import joined
 
 _PACE_S: Final = 0.1  # between two writes: a burst becomes one frame
 _KEEPALIVE_S: Final = 15.0
+_CHUNK: Final = 256 * 1024  # octets that are written at a time
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -58,7 +62,7 @@ async def _catch_up(
             return
         mails = [
             {
-                **orjson.loads(row.summary),
+                **await load(row.summary),
                 "seq": row.seq,
                 "namespace": namespace.name,
                 "read": row.read,
@@ -67,7 +71,8 @@ async def _catch_up(
             for row in found.rows
         ]
         after = found.rows[-1].seq
-        await response.write(_encode(EventFrame("mail", namespace, after, {"count": len(mails), "mails": mails})))
+        async for octets in _encoded([EventFrame("mail", namespace, after, {"count": len(mails), "mails": mails})]):
+            await response.write(octets)
 
 
 async def _follow(response: web.StreamResponse, stream: Stream) -> None:
@@ -77,17 +82,20 @@ async def _follow(response: web.StreamResponse, stream: Stream) -> None:
         except asyncio.TimeoutError:
             await response.write(b": still here\n\n")
             continue
-        octets = b"".join(map(_encode, stream.take()))
-        if octets:
-            await response.write(octets)
+        async for octets in _encoded(stream.take()):
+            if octets:
+                await response.write(octets)
         await asyncio.sleep(_PACE_S)
 
 
-def _encode(frame: EventFrame) -> bytes:
+def _encoded(frames: list[EventFrame]) -> AsyncIterator[bytes]:
+    """Yield frames as they are sent; others have their turn in between."""
+    return joined((piece for frame in frames for piece in _encode(frame)), _CHUNK)
+
+
+def _encode(frame: EventFrame) -> Iterator[bytes]:
     content: dict[str, Any] = frame.content
     cursor = Cursor(frame.namespace.epoch, frame.seq)
-    return b"event: %b\nid: %b\ndata: %b\n\n" % (
-        frame.event.encode(),
-        str(cursor).encode(),
-        orjson.dumps({**content, "cursor": str(cursor)}),
-    )
+    yield b"event: %b\nid: %b\ndata: " % (frame.event.encode(), str(cursor).encode())
+    yield from encode_steps({**content, "cursor": str(cursor)})
+    yield b"\n\n"

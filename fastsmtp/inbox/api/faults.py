@@ -14,8 +14,9 @@ from fastsmtp.faults.engine import RunningPlan
 from fastsmtp.faults.plan import Plan
 from fastsmtp.faults.question import PlanError
 from fastsmtp.faults.report import report_text
+from fastsmtp.inbox.api.answers import answer
 from fastsmtp.inbox.api.problems import Problem, bad
-from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of
+from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, name_of, namespace_of
 from fastsmtp.inbox.planfile import read_plan
 
 HAS_TLS: Final = web.AppKey("has_tls", bool)  # whether any listener has a certificate

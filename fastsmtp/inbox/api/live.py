@@ -6,7 +6,8 @@ from typing import Final
 
 from aiohttp import web
 
-from fastsmtp.inbox.api.requests import INBOX, answer
+from fastsmtp.inbox.api.answers import answer
+from fastsmtp.inbox.api.requests import INBOX
 
 _SUMMED: Final = ("connections", "workers", "busy", "waiting")
 

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from fastsmtp.inbox.api.contents import row_of, rows_of
+from fastsmtp.inbox.api.answers import JSON, answer, send
+from fastsmtp.inbox.api.contents import document_pieces, row_of, rows_of
 from fastsmtp.inbox.api.problems import bad
 from fastsmtp.inbox.api.requests import (
     INBOX,
     MAX_LIST,
     MAX_PAYLOADS,
     NAMESPACE,
-    answer,
     are_tags,
     condition_of_query,
     namespace_of,
@@ -26,6 +26,8 @@ from fastsmtp.inbox.api.requests import (
     read_outcomes,
     read_position,
 )
+from fastsmtp.inbox.documents import LARGE
+from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.rows import Row
@@ -46,7 +48,7 @@ def routes() -> list[web.AbstractRouteDef]:
     ]
 
 
-async def list_mails(request: web.Request) -> web.Response:
+async def list_mails(request: web.Request) -> web.StreamResponse:
     """`GET …/mails`: the newest first, or the oldest with `order=asc`."""
     namespace, inbox, query = namespace_of(request), request.app[INBOX], request.query
     newest_first = _read_order(query)
@@ -63,28 +65,43 @@ async def list_mails(request: web.Request) -> web.Response:
         unread=read_flag(query, "unread"),
     )
     full = read_fields(query.get("fields", "summary"))
-    if full:
-        found = _within_budget(found)
-    mails = [await _shown(request, namespace, row, full=full) for row in found.rows]
+    found = _within_budget(found, full=full)
     following = None if found.following is None else str(Cursor(namespace.epoch, found.following))
     counters = namespace.counters
-    return answer(
+    head = orjson.dumps(
         {
             "cursor": str(inbox.cursor(namespace)),
             "next": following,
             "total": counters.present,
             "unread": counters.unread,
             "evicted": counters.evicted + counters.expired,
-            "mails": mails,
         }
     )
 
+    async def pieces() -> AsyncIterator[bytes]:
+        mark = head[:-1] + b',"mails":['
+        for row in found.rows:
+            yield mark
+            if full:
+                async for piece in _with_payload(inbox, namespace, row):
+                    yield piece
+            else:
+                yield _outline(namespace, row) + b"}"
+            mark = b","
+        yield b"]}" if found.rows else mark + b"]}"
 
-def _within_budget(found: Slice) -> Slice:
-    """As many of the mails as one answer carries payloads of, at least one; the rest is in the next."""
+    return await _answer(request, pieces(), sum(_octets(row, full=full) for row in found.rows))
+
+
+def _octets(row: Row, *, full: bool) -> int:
+    return len(row.summary) + (row.place.document_length if full else 0)
+
+
+def _within_budget(found: Slice, *, full: bool) -> Slice:
+    """As many of the mails as one answer carries, at least one; the rest is in the next."""
     octets = 0
     for index, row in enumerate(found.rows):
-        octets += row.place.document_length
+        octets += _octets(row, full=full)
         if index and octets > MAX_PAYLOADS:
             return Slice(found.rows[:index], found.rows[index - 1].seq)
     return found
@@ -97,24 +114,33 @@ def _read_order(query: Mapping[str, str]) -> bool:
     return order == "desc"
 
 
-async def _shown(request: web.Request, namespace: Namespace, row: Row, *, full: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        **orjson.loads(row.summary),
-        "seq": row.seq,
-        "cursor": str(Cursor(namespace.epoch, row.seq)),
-        "read": row.read,
-        "tags": row.tags,
-    }
-    if full:
-        document = await request.app[INBOX].run(lambda store: store.document(row))
-        shown["payload"] = orjson.Fragment(document) if document else None
-    return shown
+def _outline(namespace: Namespace, row: Row) -> bytes:
+    """The JSON of a mail but for its payload, and without its end."""
+    more = {"seq": row.seq, "cursor": str(Cursor(namespace.epoch, row.seq)), "read": row.read, "tags": row.tags}
+    return b"%b,%b" % (row.summary[:-1], orjson.dumps(more)[1:-1])
 
 
-async def show(request: web.Request) -> web.Response:
+async def _with_payload(inbox: Inbox, namespace: Namespace, row: Row) -> AsyncIterator[bytes]:
+    """Yield the JSON of a mail; the payload is read from the store while it is sent."""
+    yield _outline(namespace, row) + b',"payload":'
+    pieces = document_pieces(inbox, row)
+    yield await anext(pieces, b"") or b"null"  # only the summary is kept
+    async for piece in pieces:
+        yield piece
+    yield b"}"
+
+
+async def _answer(request: web.Request, pieces: AsyncIterator[bytes], octets: int) -> web.StreamResponse:
+    """Answer with JSON of about so many octets, at once where it is little."""
+    if octets > LARGE:
+        return await send(request, pieces, {hdrs.CONTENT_TYPE: JSON})
+    return web.Response(body=b"".join([piece async for piece in pieces]), content_type=JSON)
+
+
+async def show(request: web.Request) -> web.StreamResponse:
     """`GET …/mails/{uuid}`: summary and payload."""
     namespace, row = await row_of(request)
-    return answer(await _shown(request, namespace, row, full=True))
+    return await _answer(request, _with_payload(request.app[INBOX], namespace, row), _octets(row, full=True))
 
 
 async def mark(request: web.Request) -> web.Response:

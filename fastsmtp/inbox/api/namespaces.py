@@ -7,14 +7,16 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from fastsmtp.inbox.api.answers import answer, answer_any
 from fastsmtp.inbox.api.faults import plan_of
 from fastsmtp.inbox.api.problems import Problem, bad
-from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, answer, name_of, namespace_of, read_document, read_seconds
+from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, name_of, namespace_of, read_document, read_seconds
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.namespaces import Namespace, NamespaceSettings
 from fastsmtp.inbox.ports import PortError
 from fastsmtp.inbox.summary import timestamp_ms
 from fastsmtp.system.addresses import TCPAddress, parse_address
+from fastsmtp.system.timeslices import gathered
 
 _MAX_TTL_S: Final = 366 * 86400.0
 _SETTINGS: Final = ("ttl", "quota", "on_quota", "keep", "listen", "magic", "faults")
@@ -73,13 +75,13 @@ def _smtp(request: web.Request, namespace: Namespace) -> dict[str, Any] | None:
     return {"host": host, "port": int(port), "username": namespace.name}
 
 
-async def list_namespaces(request: web.Request) -> web.Response:
+async def list_namespaces(request: web.Request) -> web.StreamResponse:
     """`GET /api/ns?prefix=`."""
     found = request.app[INBOX].namespaces(request.query.get("prefix", ""))
-    return answer({"namespaces": [shown(request, namespace) for namespace in found]})
+    return await answer_any(request, {"namespaces": await gathered(shown(request, namespace) for namespace in found)})
 
 
-async def delete_namespaces(request: web.Request) -> web.Response:
+async def delete_namespaces(request: web.Request) -> web.StreamResponse:
     """`DELETE /api/ns?prefix=`: all whose names begin so."""
     prefix = request.query.get("prefix", "")
     if not prefix:
@@ -88,7 +90,7 @@ async def delete_namespaces(request: web.Request) -> web.Response:
     names = [namespace.name for namespace in inbox.namespaces(prefix)]
     for name in names:
         await inbox.end(name)
-    return answer({"deleted": names})
+    return await answer_any(request, {"deleted": names})
 
 
 async def put(request: web.Request) -> web.Response:

@@ -35,11 +35,6 @@ RELAY: Final = web.AppKey("relay", str)  # where released mails go, "" = nowhere
 SHAPE: Final = web.AppKey("shape", Shape)  # of what workers get
 
 
-def answer(document: Any, status: int = 200) -> web.Response:
-    """Return a document as JSON."""
-    return web.Response(status=status, body=orjson.dumps(document), content_type="application/json")
-
-
 def name_of(request: web.Request) -> str:
     """Return the name of the namespace in the path. Raises Problem."""
     name = request.match_info["ns"]

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from fastsmtp.errors import StoreError
 from fastsmtp.inbox import archives
+from fastsmtp.inbox.api.answers import answer
 from fastsmtp.inbox.api.compose import compose
 from fastsmtp.inbox.api.contents import rows_of
 from fastsmtp.inbox.api.problems import Problem, bad
@@ -20,7 +21,6 @@ from fastsmtp.inbox.api.requests import (
     INTAKE,
     MAX_LIST,
     NAMESPACE,
-    answer,
     are_tags,
     condition_of_query,
     name_of,
@@ -84,9 +84,9 @@ async def export(request: web.Request) -> web.StreamResponse:
     if request.method != hdrs.METH_HEAD:
         async for rows in slices:
             for row in rows:
-                mail = await _archived(request, row, known=name == archives.JSONL)
-                if mail is not None:
-                    await response.write(await asyncio.to_thread(writer.add, mail))
+                mail = await _archived(request, row, writer, known=name == archives.JSONL)
+                if mail:
+                    await response.write(mail)
         await response.write(await asyncio.to_thread(writer.close))
     await response.write_eof()
     return response
@@ -109,17 +109,17 @@ async def _named(inbox: Inbox, namespace: Namespace, uuids: Sequence[str]) -> As
     yield sorted(await rows_of(inbox, namespace, uuids), key=lambda row: row.seq)
 
 
-async def _archived(request: web.Request, row: Row, *, known: bool) -> Archived | None:
-    """Return a mail of an archive, with what is `known` of it; None where its octets are not kept, or are gone."""
+async def _archived(request: web.Request, row: Row, writer: archives.Writer, *, known: bool) -> bytes:
+    """Return a mail as the archive has it, with what is `known` of it; nothing where its octets are not there."""
     if not row.place.segment:
-        return None
+        return b""
     inbox = request.app[INBOX]
     try:
         octets = await inbox.run(lambda store: store.raw(row))
         payload = await inbox.run(lambda store: store.document(row)) if known else b""
     except StoreError:
-        return None
-    return await asyncio.to_thread(archives.archived, row, octets, payload)
+        return b""
+    return await inbox.aside(lambda: writer.add(archives.archived(row, octets, payload)))
 
 
 # in
@@ -172,7 +172,7 @@ async def _import(intake: Intake, namespace: Namespace, file: IO[bytes], name: s
     uuids: list[str] = []
     imported = 0
     try:
-        while (mail := await asyncio.to_thread(next, mails, None)) is not None:
+        while (mail := await intake.inbox.aside(next, mails, None)) is not None:
             uuid = await intake.file(
                 namespace.name,
                 mail.raw,
@@ -228,7 +228,7 @@ async def send(request: web.Request) -> web.Response:
     else:
         octets = await _read_message(request, 2 * intake.max_size)  # its attachments are in base64
         document = parse_document(octets, _SEND_KEYS)
-        octets = await asyncio.to_thread(compose, document)
+        octets = await intake.inbox.aside(compose, document)
         envelope = _read_envelope(document, octets)
     namespace = await _namespace(request)
     try:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
+from fastsmtp.inbox.api.answers import PROBLEM, answer_any
 from fastsmtp.inbox.api.requests import (
     INBOX,
     MAX_LIST,
     MAX_PAYLOADS,
     NAMESPACE,
-    answer,
     namespace_of,
     read_document,
     read_fields,
@@ -21,6 +20,7 @@ from fastsmtp.inbox.api.requests import (
     read_seconds,
     where_of_query,
 )
+from fastsmtp.inbox.encoding import weight
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen, make_expectation, make_item
 from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, REFUSED
 from fastsmtp.inbox.namespaces import Namespace
@@ -41,12 +41,12 @@ def routes() -> list[web.AbstractRouteDef]:
     ]
 
 
-async def wait(request: web.Request) -> web.Response:
+async def wait(request: web.Request) -> web.StreamResponse:
     """`POST …/wait`: until mails are there."""
     return await _wait(request, await read_document(request, _WAIT_KEYS))
 
 
-async def wait_by_query(request: web.Request) -> web.Response:
+async def wait_by_query(request: web.Request) -> web.StreamResponse:
     """`GET …/wait?…`: the same, for a shell."""
     others = [key for key in _WAIT_KEYS if key != "where"]
     spec: dict[str, Any] = {key: request.query[key] for key in others if key in request.query}
@@ -56,7 +56,7 @@ async def wait_by_query(request: web.Request) -> web.Response:
     return await _wait(request, spec, where_of_query(request, others).spec)
 
 
-async def _wait(request: web.Request, spec: dict[str, Any], where: Any = None) -> web.Response:
+async def _wait(request: web.Request, spec: dict[str, Any], where: Any = None) -> web.StreamResponse:
     namespace, inbox = namespace_of(request), request.app[INBOX]
     item = {key: spec[key] for key in ("count", "exactly", "unit") if key in spec}
     made = make_item({**item, "where": spec.get("where", {}) if where is None else where}, "", read_seconds)
@@ -68,35 +68,36 @@ async def _wait(request: web.Request, spec: dict[str, Any], where: Any = None) -
     after = read_position(inbox, namespace, spec.get("after"), "/after")
     state, elapsed_s, report = await _observe(request, "wait", namespace, expectation, after, within_s)
     if state is not ExpectationState.MET:
-        return _failed(request, state, report)
-    mails = await inbox.run(lambda _store: _shown(made.seen[:limit], full=full))
-    return answer(
+        return await _failed(request, state, report)
+    mails = await inbox.aside(_shown, made.seen[:limit], full=full)
+    return await answer_any(
+        request,
         {
             "matched": made.counted,
             "cursor": report["to"],
             "elapsed_ms": round(elapsed_s * 1000),
             "mails": mails,
             "more": made.mails - len(mails),
-        }
+        },
     )
 
 
 def _shown(matched: list[Seen], *, full: bool) -> list[dict[str, Any]]:
-    """With payloads as many as one answer carries, at least one; they are read from the store, in its thread."""
+    """As many as one answer carries, at least one. Payloads are read from the store: it is for a thread."""
     mails: list[dict[str, Any]] = []
     octets = 0
     for seen in matched:
         shown = {**seen.mail.summary, "seq": seen.seq}
         if full:
             shown["payload"] = seen.mail.payload
-            octets += len(orjson.dumps(shown["payload"]))
-            if mails and octets > MAX_PAYLOADS:
-                break
+        octets += weight(shown, MAX_PAYLOADS)
+        if mails and octets > MAX_PAYLOADS:
+            break
         mails.append(shown)
     return mails
 
 
-async def expect(request: web.Request) -> web.Response:
+async def expect(request: web.Request) -> web.StreamResponse:
     """`POST …/expect`: a whole picture in one call."""
     namespace, inbox = namespace_of(request), request.app[INBOX]
     spec = await read_document(request, _EXPECT_KEYS)
@@ -104,7 +105,9 @@ async def expect(request: web.Request) -> web.Response:
     within_s = read_seconds(spec.get("within", _DEFAULT_WITHIN), "/within")
     after = read_position(inbox, namespace, spec.get("after"), "/after")
     state, _elapsed_s, report = await _observe(request, "expect", namespace, expectation, after, within_s)
-    return answer(report) if state is ExpectationState.MET else _failed(request, state, report)
+    if state is not ExpectationState.MET:
+        return await _failed(request, state, report)
+    return await answer_any(request, report)
 
 
 async def _observe(
@@ -118,18 +121,18 @@ async def _observe(
     server = {event: now.get(event, 0) - before.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED)}
     server["in_flight"] = now["in_flight"]
     cursors = (f"{namespace.epoch}.{after}", str(inbox.cursor(namespace)))
-    report = make_report(
-        kind, namespace.name, cursors, elapsed_s, expectation, server, held=state is ExpectationState.MET
-    )
-    return state, elapsed_s, report
+    held = state is ExpectationState.MET
+    described = (kind, namespace.name, cursors, elapsed_s, expectation, server)
+    if held and kind == "wait":  # its answer shows no more of the report
+        return state, elapsed_s, {"to": cursors[1]}
+    return state, elapsed_s, await inbox.aside(make_report, *described, held=held)
 
 
-def _failed(request: web.Request, state: ExpectationState, report: dict[str, Any]) -> web.Response:
+async def _failed(request: web.Request, state: ExpectationState, report: dict[str, Any]) -> web.StreamResponse:
     """408 when the time is over, 409 when something came that must not."""
     status = 409 if state is ExpectationState.VIOLATED else 408
+    text = report_text(report)
     if "text/plain" in request.headers.get("Accept", ""):
-        return web.Response(status=status, text=report_text(report))
-    document = {"type": "about:blank", "title": "Not as expected", "status": status, "detail": report_text(report)}
-    response = answer({**document, "report": report}, status)
-    response.content_type = "application/problem+json"
-    return response
+        return web.Response(status=status, text=text)
+    document = {"type": "about:blank", "title": "Not as expected", "status": status, "detail": text}
+    return await answer_any(request, {**document, "report": report}, status, content_type=PROBLEM)

@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
 from aiohttp import hdrs, web
 
 from fastsmtp import __version__
-from fastsmtp.inbox.api.contents import HARMLESS, StoredMail, encoded, send, send_part
+from fastsmtp.inbox.api.answers import HARMLESS, answer_text, send
+from fastsmtp.inbox.api.contents import StoredMail, encoded, send_part
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INTAKE, RELAY
 from fastsmtp.inbox.documents import load
@@ -59,17 +59,21 @@ def routes() -> list[web.AbstractRouteDef]:
 # lists
 
 
-async def list_messages(request: web.Request) -> web.Response:
+async def list_messages(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/messages`."""
     scope, query = await scope_of(request), request.query
     counters = await scope.counters()
     start, limit = _number(query, "start", 0), _number(query, "limit", _LIMIT)
     before = _before(query)
     rows = await scope.page(before, start, limit or counters.present)
-    return as_json(_summary(counters, rows, start, counters.present, counters.unread))
+    return await as_json(request, await _summary(scope, rows, start, counters.present, counters.unread))
 
 
-def _summary(counters: Any, rows: Sequence[Row], start: int, matches: int, unread: int) -> dict[str, Any]:
+async def _summary(scope: Scope, rows: Sequence[Row], start: int, matches: int, unread: int) -> dict[str, Any]:
+    counters = await scope.counters()
+    messages: list[dict[str, Any]] = []
+    for at in range(0, len(rows), _LIMIT):
+        messages += await scope.inbox.aside(objects.message_summaries, rows[at : at + _LIMIT])
     return {
         "total": counters.present,
         "unread": counters.unread,
@@ -78,7 +82,7 @@ def _summary(counters: Any, rows: Sequence[Row], start: int, matches: int, unrea
         "messages_unread": unread,
         "start": start,
         "tags": sorted(counters.tags),
-        "messages": [objects.message_summary(row) for row in rows],
+        "messages": messages,
     }
 
 
@@ -101,7 +105,7 @@ def _search(request: web.Request) -> MailpitQuery:
     return MailpitQuery(f'{text} before:"{before}"' if before else text, request.query.get("tz", ""))
 
 
-async def search(request: web.Request) -> web.Response:
+async def search(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/search`: `messages_count` counts all matches."""
     scope, condition = await scope_of(request), _search(request)
     start, limit = _number(request.query, "start", 0), _number(request.query, "limit", _LIMIT)
@@ -113,7 +117,7 @@ async def search(request: web.Request) -> web.Response:
                 page.append(row)
             matches += 1
             unread += not row.read
-    return as_json(_summary(await scope.counters(), page, start, matches, unread))
+    return await as_json(request, await _summary(scope, page, start, matches, unread))
 
 
 async def delete_search(request: web.Request) -> web.Response:
@@ -181,20 +185,20 @@ async def _mail(request: web.Request) -> tuple[Scope, StoredMail]:
     return scope, StoredMail(scope.namespace, row, request)
 
 
-async def show(request: web.Request) -> web.Response:
+async def show(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/message/{ID}`: and it is read then."""
     scope, mail = await _mail(request)
     payload = await load(await mail.document())
     found = await objects.attachments(await mail.parts(), payload["attachments"], mail.octets)
     if not mail.row.read:
         await scope.inbox.mark(await scope.copies([mail.row]), read=True)
-    return as_json(objects.message(mail.row, payload, found))
+    return await as_json(request, await scope.inbox.aside(objects.message, mail.row, payload, found))
 
 
-async def headers(request: web.Request) -> web.Response:
+async def headers(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/message/{ID}/headers`."""
     _scope, mail = await _mail(request)
-    return as_json(objects.canonical_headers((await mail.message()).raw_headers))
+    return await as_json(request, await objects.canonical_headers((await mail.message()).raw_headers))
 
 
 async def raw(request: web.Request) -> web.StreamResponse:
@@ -236,7 +240,7 @@ async def release_message(request: web.Request) -> web.Response:
     if not isinstance(to, list) or not to or not all(isinstance(one, str) and "@" in one for one in to):
         raise Problem(400, "No valid addresses found")
     octets = b"".join([piece async for piece in mail.octets()])
-    sender = orjson.loads(mail.row.summary)["envelope"]["from"]
+    sender = (await load(mail.row.summary))["envelope"]["from"]
     try:
         await asyncio.to_thread(release, request.app[RELAY], octets, sender, to)
     except ReleaseError as error:
@@ -285,10 +289,10 @@ async def html(request: web.Request) -> web.StreamResponse:
     return await send(request, encoded(rewrite(markup, picture)), described)
 
 
-async def text(request: web.Request) -> web.Response:
+async def text(request: web.Request) -> web.StreamResponse:
     """`GET /view/{ID}.txt`."""
     _scope, mail = await _mail(request)
-    return web.Response(text=(await mail.message()).text or "", headers=HARMLESS)
+    return await answer_text(request, (await mail.message()).text or "")
 
 
 async def view_latest(request: web.Request) -> web.StreamResponse:
@@ -302,12 +306,13 @@ async def view_latest(request: web.Request) -> web.StreamResponse:
 # about the server
 
 
-async def info(request: web.Request) -> web.Response:
+async def info(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/info`."""
     scope = await scope_of(request)
     counters = await scope.counters()
     sessions = (await scope.inbox.ledger(scope.namespace))["sessions"]
-    return as_json(
+    return await as_json(
+        request,
         {
             "Version": VERSION,
             "LatestVersion": "disabled",
@@ -325,7 +330,7 @@ async def info(request: web.Request) -> web.Response:
                 "SMTPRejected": sessions["refused"],
                 "SMTPIgnored": counters.counted_only,
             },
-        }
+        },
     )
 
 
@@ -334,10 +339,11 @@ def _resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def webui(request: web.Request) -> web.Response:
+async def webui(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/webui`."""
     relay = request.app[RELAY]
-    return as_json(
+    return await as_json(
+        request,
         {
             "Label": "",
             "MessageRelay": {
@@ -354,7 +360,7 @@ async def webui(request: web.Request) -> web.Response:
             "ChaosEnabled": True,
             "DuplicatesIgnored": False,
             "HideDeleteAllButton": False,
-        }
+        },
     )
 
 

@@ -59,14 +59,14 @@ async def _replace(inbox: Inbox, namespace: Namespace, prefix: str, rules: list[
 # Mailpit
 
 
-async def chaos(request: web.Request) -> web.Response:
+async def chaos(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/chaos`."""
     namespace = await space_of(request)
     found = {rule["id"]: rule for rule in _rules(request.app[INBOX], namespace, _CHAOS)}
-    return as_json({name: _shown(found.get(_CHAOS + name.lower())) for name in sorted(_TRIGGERS)})
+    return await as_json(request, {name: _shown(found.get(_CHAOS + name.lower())) for name in sorted(_TRIGGERS)})
 
 
-async def set_chaos(request: web.Request) -> web.Response:
+async def set_chaos(request: web.Request) -> web.StreamResponse:
     """`PUT /api/v1/chaos`: triggers that are left out are reset."""
     document = await read_json(request) or {}
     if not isinstance(document, dict):
@@ -104,10 +104,10 @@ def _rule(ident: str, at: str, do: dict[str, Any], probability: float) -> dict[s
 # MailHog
 
 
-async def jim(request: web.Request) -> web.Response:
+async def jim(request: web.Request) -> web.StreamResponse:
     """`GET /api/v2/jim`."""
     found = _chances_of(request.app[INBOX], await space_of(request))
-    return not_found() if found is None else as_json(found)
+    return not_found() if found is None else await as_json(request, found)
 
 
 async def invite_jim(request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from fastsmtp.errors import CrowdedError, StoreError
+from fastsmtp.inbox.api.answers import answer_any
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.inbox import GoneError
 from fastsmtp.inbox.mailpit.objects import to_uuid
@@ -32,9 +33,9 @@ def done() -> web.Response:
     return web.Response(text="ok")
 
 
-def as_json(document: Any) -> web.Response:
-    """Return a document."""
-    return web.Response(body=orjson.dumps(document) + b"\n", content_type="application/json")
+async def as_json(request: web.Request, document: Any) -> web.StreamResponse:
+    """Answer with a document of any size."""
+    return await answer_any(request, document, end=b"\n")
 
 
 def compatible(handler: Handler) -> Handler:

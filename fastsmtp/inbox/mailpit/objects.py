@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import orjson
-
+from fastsmtp.inbox.documents import load_now
 from fastsmtp.inbox.mailpit.search import blind
 from fastsmtp.inbox.parts import Part, read_contents
 from fastsmtp.inbox.rows import Row
+from fastsmtp.system.timeslices import gathered
 
 _LINK: Final = re.compile(r"<\s{0,9}((?:https?|mailto):[^>\s]{1,2000})\s{0,9}>", re.IGNORECASE)
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -42,9 +42,9 @@ def addresses(mailboxes: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return [address(mailbox) for mailbox in mailboxes]
 
 
-def message_summary(row: Row) -> dict[str, Any]:
-    """Return a MessageSummary, of lists and searches."""
-    return summary_of(orjson.loads(row.summary), read=row.read, tags=row.tags)
+def message_summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return a MessageSummary of each, for lists and searches; one of many addresses takes long."""
+    return [summary_of(load_now(row.summary), read=row.read, tags=row.tags) for row in rows]
 
 
 def summary_of(summary: Mapping[str, Any], *, read: bool, tags: Sequence[str]) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def summary_of(summary: Mapping[str, Any], *, read: bool, tags: Sequence[str]) -
 
 def message(row: Row, payload: Mapping[str, Any], parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a Message; `parts` are its Attachment objects with `Inline` telling which list has them."""
-    summary, said = orjson.loads(row.summary), payload["message"]
+    summary, said = load_now(row.summary), payload["message"]
     return {
         **_shared(summary, row.tags),
         # Mailpit's own has it no more; a client of 2023 wants it, and no other minds.
@@ -125,33 +125,44 @@ async def attachments(
     wanted = {part.ordinal: part for part in parts if part.attachment is not None}
     if not wanted:
         return []
-    hashes = {ordinal: [hashlib.md5(), hashlib.sha1(), hashlib.sha256()] for ordinal in wanted}
+    hashes: dict[int, list[Any]] = {}
     async for ordinal, octets in read_contents(read_raw()):
-        for one in hashes.get(ordinal, ()):
-            one.update(octets)
-    found = []
-    for ordinal, part in wanted.items():
-        assert part.attachment is not None
-        shown = described[part.attachment]
-        md5, sha1, sha256 = (one.hexdigest() for one in hashes[ordinal])
-        found.append(
-            {
-                "PartID": part.number,
-                "FileName": shown["filename"],
-                "ContentType": part.content_type,
-                "ContentID": part.content_id or "",
-                "Size": part.size,
-                "Checksums": {"MD5": md5, "SHA1": sha1, "SHA256": sha256},
-                "Inline": shown["disposition"] == "inline",
-            }
-        )
-    return found
+        if ordinal in wanted:
+            for one in hashes.get(ordinal) or hashes.setdefault(ordinal, _hashes()):
+                one.update(octets)
+    return await gathered(
+        _attachment(part, described, hashes.get(ordinal) or _hashes()) for ordinal, part in wanted.items()
+    )
 
 
-def canonical_headers(raw_headers: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+def _hashes() -> list[Any]:
+    return [hashlib.md5(), hashlib.sha1(), hashlib.sha256()]
+
+
+def _attachment(part: Part, described: Sequence[Mapping[str, Any]], hashes: Sequence[Any]) -> dict[str, Any]:
+    assert part.attachment is not None
+    shown = described[part.attachment]
+    md5, sha1, sha256 = (one.hexdigest() for one in hashes)
+    return {
+        "PartID": part.number,
+        "FileName": shown["filename"],
+        "ContentType": part.content_type,
+        "ContentID": part.content_id or "",
+        "Size": part.size,
+        "Checksums": {"MD5": md5, "SHA1": sha1, "SHA256": sha256},
+        "Inline": shown["disposition"] == "inline",
+    }
+
+
+async def canonical_headers(raw_headers: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     """Return all fields as they were sent, by name as Go spells it, in the order of names."""
     found: dict[str, list[str]] = {}
-    for name, value in raw_headers:
-        spelled = "-".join(word[:1].upper() + word[1:].lower() for word in name.split("-"))
-        found.setdefault(spelled, []).append(value.strip())
+
+    def spelled() -> Iterator[None]:
+        for name, value in raw_headers:
+            canonical = "-".join(word[:1].upper() + word[1:].lower() for word in name.split("-"))
+            found.setdefault(canonical, []).append(value.strip())
+            yield
+
+    await gathered(spelled())
     return dict(sorted(found.items()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,12 +17,12 @@ from fastsmtp.inbox.mailpit.scope import scope_of
 from fastsmtp.inbox.mailpit.tags import clean_tags
 
 
-async def send_message(request: web.Request) -> web.Response:
+async def send_message(request: web.Request) -> web.StreamResponse:
     """`POST /api/v1/send`."""
     scope = await scope_of(request)
     try:
         document = await read_json(request)
-        octets = await asyncio.to_thread(compose, _composed(document))
+        octets = await scope.inbox.aside(compose, _composed(document))
         envelope = envelope_of(octets)
         if not envelope.forward_paths:
             raise Problem(400, "error building message: no recipients (to, cc, bcc) set")
@@ -36,7 +35,7 @@ async def send_message(request: web.Request) -> web.Response:
         return web.json_response({"Error": problem.detail}, status=400)
     except IntakeError as error:
         return web.json_response({"Error": str(error)}, status=413)
-    return as_json({"ID": objects.to_id(uuid)})
+    return await as_json(request, {"ID": objects.to_id(uuid)})
 
 
 def _composed(document: Any) -> dict[str, Any]:

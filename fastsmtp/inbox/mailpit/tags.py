@@ -27,9 +27,9 @@ def clean_tags(tags: Sequence[Any]) -> tuple[str, ...]:
     return tuple(sorted(found.values()))
 
 
-async def list_tags(request: web.Request) -> web.Response:
+async def list_tags(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/tags`."""
-    return as_json(sorted((await (await scope_of(request)).counters()).tags))
+    return await as_json(request, sorted((await (await scope_of(request)).counters()).tags))
 
 
 async def set_tags(request: web.Request) -> web.Response:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from time import monotonic
 from typing import Any, Final
 
-import orjson
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from fastsmtp.inbox.api.problems import Problem
+from fastsmtp.inbox.encoding import encode_steps
 from fastsmtp.inbox.events import MAX_STREAMS, EventFrame
 from fastsmtp.inbox.mailpit.api import NS, VERSION
 from fastsmtp.inbox.mailpit.compatible import compatible
 from fastsmtp.inbox.mailpit.objects import summary_of, to_id
 from fastsmtp.inbox.mailpit.scope import Scope, scope_of
+from fastsmtp.system.timeslices import SLICE_S, joined, next_slice
 
 _PACE_S: Final = 0.25  # between two looks: statistics come at most four times a second
 _HEARTBEAT_S: Final = 54.0
+_CHUNK: Final = 256 * 1024  # octets that are encoded at a time
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -29,15 +32,17 @@ async def events(request: web.Request) -> web.StreamResponse:
     """`GET /api/events`: frames `{"Type", "Data"}`."""
     scope = await scope_of(request)
 
-    async def frames(changed: Iterable[EventFrame]) -> list[dict[str, Any]]:
-        found = [told for frame in changed for told in _told(frame)]
-        return [*found, await _stats(scope)]
+    async def frames(changed: Iterable[EventFrame]) -> AsyncIterator[dict[str, Any]]:
+        for frame in changed:
+            for told in _told(frame):
+                yield told
+        yield await _stats(scope)
 
     return await follow(request, scope, frames)
 
 
 async def follow(
-    request: web.Request, scope: Scope, frames: Callable[[Iterable[EventFrame]], Any]
+    request: web.Request, scope: Scope, frames: Callable[[Iterable[EventFrame]], AsyncIterator[dict[str, Any]]]
 ) -> web.WebSocketResponse:
     """Send what `frames` makes of what happens, until the client or the namespace has gone."""
     if len(scope.inbox.events) >= MAX_STREAMS:
@@ -49,8 +54,12 @@ async def follow(
     try:
         changed: list[EventFrame] = []
         while not (stream.ended or reading.done()):
-            for frame in await frames(changed):
-                await socket.send_str(orjson.dumps(frame).decode())
+            ends = monotonic() + SLICE_S
+            async for frame in frames(changed):
+                pieces = [piece async for piece in joined(encode_steps(frame), _CHUNK)]
+                await socket.send_frame(b"".join(pieces), WSMsgType.TEXT)
+                if monotonic() >= ends:
+                    ends = await next_slice()
             waiting = asyncio.ensure_future(stream.changed.wait())
             await asyncio.wait((waiting, reading), return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
@@ -72,14 +81,14 @@ async def _until_closed(socket: web.WebSocketResponse) -> None:
         pass
 
 
-def _told(frame: EventFrame) -> list[dict[str, Any]]:
+def _told(frame: EventFrame) -> Iterable[dict[str, Any]]:
     content = frame.content
     if frame.event == "mail":
-        return [
+        return (
             {"Type": "new", "Data": summary_of(mail, read=mail["read"], tags=mail["tags"])}
             for mail in content["mails"]
             if mail["outcome"] == "accepted"
-        ]
+        )
     if frame.event == "update":
         return [
             {"Type": "update", "Data": {"ID": to_id(content["uuid"]), "Read": content["read"], "Tags": content["tags"]}}

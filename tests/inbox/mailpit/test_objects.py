@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fastsmtp.inbox.mailpit.objects import address, canonical_headers, summary_of, to_id, to_uuid
@@ -60,4 +62,8 @@ def test_summary(read: bool) -> None:
 
 def test_header_fields_are_spelled_as_go_does() -> None:
     fields = [("x-mailer", " a "), ("SUBJECT", "one"), ("Received", "1"), ("subject", "two"), ("received", "2")]
-    assert canonical_headers(fields) == {"Received": ["1", "2"], "Subject": ["one", "two"], "X-Mailer": ["a"]}
+    assert asyncio.run(canonical_headers(fields)) == {
+        "Received": ["1", "2"],
+        "Subject": ["one", "two"],
+        "X-Mailer": ["a"],
+    }
