@@ -18,6 +18,8 @@ from fastsmtp.smtp.planner import Plans
 from fastsmtp.smtp.policy import BODY, EHLO, RCPT, Facts
 from fastsmtp.smtp.transaction import Transaction
 
+_MAX_RESOLVED: Final = 256
+
 
 class ListenerPlans:
     """A `smtp.planner.Planner`, which asks the plans that the inbox process has."""
@@ -27,6 +29,7 @@ class ListenerPlans:
         self._link: Final = link
         self._resolver: Final = resolver
         self._server: Final = server
+        self._resolved: dict[tuple[str, str | None, tuple[str, ...]], list[str]] = {}  # each is asked for several times
         self.known: Final[PlansKnown] = link.plans
         self.plans: Final[Plans] = link.plans.plans
 
@@ -59,8 +62,16 @@ class ListenerPlans:
         return self._resolve(facts, helo, paths)
 
     def _resolve(self, facts: Facts, helo: str, paths: tuple[str, ...]) -> list[str]:
-        envelope = Envelope(helo, facts.esmtp, "", paths, {}, (), False, facts.credentials, facts.tls)
-        return self._resolver.of_envelope(envelope, self._server)
+        credentials = facts.credentials
+        key = helo, None if credentials is None else credentials.username, paths
+        names = self._resolved.get(key)
+        if names is None:
+            envelope = Envelope(helo, facts.esmtp, "", paths, {}, (), False, credentials, facts.tls)
+            names = self._resolver.of_envelope(envelope, self._server)
+            if len(self._resolved) >= _MAX_RESOLVED:
+                self._resolved.clear()
+            self._resolved[key] = names
+        return names
 
     def holds(self, namespace: str, peer: Peer, transaction: Transaction | None) -> bool:
         """Whether a session belongs to a namespace, as far as it is known by now."""

@@ -79,13 +79,13 @@ class NamespacePorts:
     async def _join(self, namespace: str, address: str) -> None:
         name = _PREFIX + namespace
         bound = bind_shared(address)
+        self._resolver.listeners[name] = namespace
         try:
             planner = ListenerPlans(self._link, self._resolver, name)
             server = await self._listen(bound, replace(self._listening, server=name, planner=planner))
         except BaseException:
             bound.close()
             raise
-        self._resolver.listeners[name] = namespace
         self._open[namespace] = address, server
 
     def _leave(self, namespace: str) -> None:
