@@ -8,6 +8,8 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,19 +82,20 @@ def serving(directory: Path, *settings: str, worker: str = "accepts.php") -> Ite
     command = [sys.executable, "-m", "fastsmtp", "serve", "--ready-file", str(ready)]
     for setting in (f"server.command=php {ROOT / 'tests' / 'php' / worker}", *SETTINGS, *settings):
         command += ["-o", setting]
-    with subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("  config "):  # the last line of the banner
-                break
-        else:
-            sys.exit("the server did not start")
+    with (
+        tempfile.TemporaryFile("w+") as told,
+        subprocess.Popen(command, cwd=directory, stderr=told, env=ENVIRONMENT) as process,
+    ):
+        while not ready.exists():  # it appears whole
+            if process.poll() is not None:
+                told.seek(0)
+                sys.exit(f"the server did not start: {told.read()}")
+            time.sleep(0.005)
         host, _, port = json.loads(ready.read_text())["listeners"]["default"][0].rpartition(":")
         try:
             yield Server(process.pid, host, int(port))
         finally:
             process.terminate()
-            process.stderr.read()
 
 
 def bench_command(address: str, *arguments: str) -> list[str]:

@@ -10,6 +10,7 @@ import orjson
 from fastsmtp.inbox.documents import LARGE, Octets, load_steps
 from fastsmtp.inbox.group import Arrival
 from fastsmtp.inbox.summary import summarize
+from fastsmtp.inbox.tags import tags_of
 
 
 def make_arrival(
@@ -63,4 +64,5 @@ def _arrival(
         raw=raw,
         size=payload["message"]["size"],
         summary=summarize(payload, received_at_ms, outcome, acted),
+        tags=tags_of(payload["message"]["headers"]),
     )

@@ -106,7 +106,8 @@ class Events:
     def on_mail(self, namespace: Namespace, seq: int, arrival: Arrival) -> None:
         """A mail has become visible."""
         if self._streams:
-            shown = {**arrival.summary, "seq": seq, "namespace": namespace.name, "read": False, "tags": []}
+            shown = {**arrival.summary, "seq": seq, "namespace": namespace.name, "read": False}
+            shown["tags"] = list(arrival.tags)
             for stream in self._of(namespace):
                 stream.on_mail(namespace, seq, shown)
 

@@ -36,6 +36,7 @@ class Arrival(NamedTuple):
     counted: bool = False  # it is counted only, whatever its namespaces keep
     loaded: dict[str, Any] | None = None  # the payload read, where that takes long
     sender: Sender | None = None  # where it came by SMTP
+    tags: tuple[str, ...] = ()
 
     @classmethod
     def to_be_counted(
@@ -171,7 +172,7 @@ class Group:
                 filed.append(Filed(namespace, 0))
                 continue
             namespace.seq += 1
-            namespace.counters.count_stored(mail.outcome, mail.size)
+            namespace.counters.count_stored(mail.outcome, mail.size, mail.tags)
             kept = place if namespace.settings.keep == "full" else _NO_PLACE
             self._rows.append(_values(mail, namespace, copy, kept, summary))
             self._recipients += [(namespace.id, address, namespace.seq) for address in targets]
@@ -235,7 +236,7 @@ def _values(mail: Arrival, namespace: Namespace, copy: int, place: RecordPlace, 
         mail.received_at,
         NUMBERS[mail.outcome],
         0,
-        "",
+        "\n".join(mail.tags),
         mail.size,
         place.segment,
         place.offset,

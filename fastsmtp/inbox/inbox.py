@@ -159,10 +159,11 @@ class Inbox:
         """The mail for those who wait. Some keep a thousand: they hold little of each."""
         if len(arrival.payload) <= _KEPT:
             document = bytes(arrival.payload)
-            return Candidate(arrival.summary, lambda: load_now(document))
+            return Candidate(arrival.summary, lambda: load_now(document), arrival.tags)
         return Candidate(
             arrival.summary,
             lambda: arrival.loaded or load_now(arrival.payload),
+            arrival.tags,
             again=payload_at(self._store, place.place),
         )
 

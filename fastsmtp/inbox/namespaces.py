@@ -75,12 +75,13 @@ class NamespaceCounters(msgspec.Struct):
             self.dropped += 1
         self.by_outcome[outcome] = self.by_outcome.get(outcome, 0) + 1
 
-    def count_stored(self, outcome: str, octets: int) -> None:
+    def count_stored(self, outcome: str, octets: int, tags: Iterable[str] = ()) -> None:
         """A mail that has come is kept."""
         if outcome == ACCEPTED:
             self.stored += 1
             self.unread += 1
             self.bytes += octets
+            self.count_tags(tags, 1)
         else:
             self.refused += 1
 

@@ -17,6 +17,7 @@ from servers import Serve, Server
 CLIENTS = Path(__file__).parent.parent / "clients"
 MAILPIT_API = "mailpit-api@2.1.0"
 MAILHOG = "mailhog@4.16.0"
+CYPRESS_MAILPIT = "cypress-mailpit@2.0.0"
 
 
 def node(package: str, script: str, *arguments: str) -> Any:
@@ -62,6 +63,21 @@ def test_mailpit_api_of_npm(serve: Serve, path: str) -> None:
         "webui": False,
         "refused": [400, 404, 400, 404],
         "left": 0,
+    }
+
+
+@pytest.mark.parametrize(("path", "user"), [("", ()), ("/ns/run-1", ()), ("", ("run-1",))], ids=["all", "path", "user"])
+def test_cypress_mailpit_of_npm(serve: Serve, path: str, user: tuple[str, ...]) -> None:
+    server = inbox_server(serve)
+    assert node(CYPRESS_MAILPIT, "cypress_mailpit.mjs", f"{server.inbox}{path}", *user) == {
+        "all": [2, ["Another", "Hello Mailpit"], ["signup", "x y"]],
+        "mail": ["Hello Mailpit", "from@example.com", ["jane@example.com"], ["t.csv"], "".join(user)],
+        "html": '<!doctype html><meta charset="utf-8"><base target="_blank"><p>hello from mailpit</p>\r\n',
+        "text": "hello from mailpit",
+        "latest": "Another",
+        "has": [1, 1, 1, 0, 0],
+        "unread": [0, 1, 0, 2, 0],
+        "left": 1,
     }
 
 

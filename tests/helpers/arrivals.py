@@ -11,6 +11,7 @@ from captures import capture_email
 from fastsmtp.delivery.payload import encode_outline
 from fastsmtp.inbox.group import Arrival
 from fastsmtp.inbox.summary import summarize
+from fastsmtp.inbox.tags import tags_of
 
 _NUMBERS = itertools.count(1)
 RECEIVED_AT = 1_800_000_000_000  # Unix time in milliseconds
@@ -95,4 +96,5 @@ def arrival_of(octets: bytes, *namespaces: str, outcome: str = "accepted") -> Ar
         raw=octets,
         size=len(octets),
         summary=summarize(orjson.loads(outline), RECEIVED_AT, outcome),
+        tags=tags_of(orjson.loads(outline)["message"]["headers"]),
     )

@@ -17,7 +17,17 @@ def npm_package(spec: str) -> Path:
     if not directory.exists():
         base.mkdir(parents=True, exist_ok=True)
         unfinished = tempfile.mkdtemp(dir=base)
-        command = ["npm", "install", "--prefix", unfinished, "--no-audit", "--no-fund", "--ignore-scripts", spec]
+        command = [
+            "npm",
+            "install",
+            "--prefix",
+            unfinished,
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--legacy-peer-deps",
+            spec,
+        ]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
         try:
             os.rename(unfinished, directory)

@@ -313,3 +313,51 @@ def test_jim_is_rules_of_a_plan(serving: Serve) -> None:
         assert (await call("GET", "/api/ns/default/faults"))[0] == 404
 
     serving(work)
+
+
+# --- tags
+
+
+@pytest.mark.parametrize(
+    ("field", "tags"),
+    [
+        (b"X-Tags: signup, x/y ,,Signup\r\n", ["signup", "x y"]),
+        (b"x-tAGS: one\r\nx-tAGS: two\r\n", ["one"]),
+        (b"X-Tags: \r\n", []),
+        (b"X-Tags: " + b"t," * 50_000 + b"last\r\n", ["t"]),
+        (b"X-Tag: one\r\n", []),
+    ],
+)
+def test_tags_of_a_header_field(serving: Serve, field: bytes, tags: list[str]) -> None:
+    async def work(call: Client) -> None:
+        await call.file_octets(field + PLAIN)
+        summary = (await call("GET", "/api/v1/messages"))[1]
+        assert (summary["tags"], summary["messages"][0]["Tags"]) == (tags, tags)
+        for tag in tags:
+            assert (await call("GET", f"/api/v1/search?query=tag:%22{tag}%22"))[1]["messages_count"] == 1
+            assert (await call("GET", f"/api/ns/default/wait?tag={tag}&timeout=1ms"))[0] == 200
+        await call("DELETE", "/api/v1/messages")
+        assert (await call("GET", "/api/v1/tags"))[1] == []
+
+    serving(work)
+
+
+@pytest.mark.parametrize("name", ["X-Tags", "x-tags", "To", "date"])
+def test_fields_that_a_sent_mail_has_of_its_own(serving: Serve, name: str) -> None:
+    async def work(call: Client) -> None:
+        mail = {"From": {"Email": "a@b.test"}, "To": [{"Email": "c@d.test"}], "Tags": ["t"], "Headers": {name: "x"}}
+        assert await call("POST", "/api/v1/send", mail) == (400, {"Error": f'cannot overwrite header: "{name}"'})
+
+    serving(work)
+
+
+def test_a_path_with_two_slashes_leads_to_that_with_one(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        await call.file_octets(PLAIN)
+        assert await call("GET", "//view//latest.txt") == (200, "plain words\r\n")
+        async with call.session.get(f"{call.url}//api//v1/search?query=hi", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (301, "/api/v1/search?query=hi")
+        assert (await call("GET", "//nothing"))[0] == 404
+        assert (await call("POST", "//api/v1/send", {}))[0] == 404
+
+    serving(work)

@@ -96,8 +96,13 @@ async def scope_of(request: web.Request) -> Scope:
 
 
 def _username(request: web.Request) -> str:
+    return "" if request.app[AUTH].username else basic_user(request)
+
+
+def basic_user(request: web.Request) -> str:
+    """Return the user name of basic authentication, "" without one."""
     scheme, _space, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() != "basic" or request.app[AUTH].username:
+    if scheme.lower() != "basic":
         return ""
     try:
         return base64.b64decode(given).decode("utf-8", "replace").partition(":")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,8 +13,11 @@ from fastsmtp.inbox.api.requests import INTAKE
 from fastsmtp.inbox.intake import IntakeError, envelope_of
 from fastsmtp.inbox.mailpit import objects
 from fastsmtp.inbox.mailpit.compatible import as_json, read_json
-from fastsmtp.inbox.mailpit.scope import scope_of
-from fastsmtp.inbox.mailpit.tags import clean_tags
+from fastsmtp.inbox.mailpit.scope import basic_user, scope_of
+from fastsmtp.inbox.tags import FIELD, clean_tags
+from fastsmtp.smtp.envelope import Credentials
+
+_OWN_FIELDS: Final = ("to", "from", "cc", "bcc", "reply-to", "date", "subject", "content-type", "mime-version")
 
 
 async def send_message(request: web.Request) -> web.StreamResponse:
@@ -27,10 +30,8 @@ async def send_message(request: web.Request) -> web.StreamResponse:
         if not envelope.forward_paths:
             raise Problem(400, "error building message: no recipients (to, cc, bcc) set")
         name = scope.namespace.name if scope.namespace is not None else "default"
+        envelope.credentials = _credentials(request)
         uuid = await request.app[INTAKE].file(name, octets, envelope, remote_addr=request.remote or "")
-        tags = document.get("Tags")
-        if isinstance(tags, list) and tags:
-            await scope.inbox.mark(await scope.rows_of([uuid]), tags=clean_tags(tags))
     except Problem as problem:
         return web.json_response({"Error": problem.detail}, status=400)
     except IntakeError as error:
@@ -55,9 +56,28 @@ def _composed(document: Any) -> dict[str, Any]:
         "subject": document.get("Subject") or "",
         "text": document.get("Text") or None,
         "html": document.get("HTML") or None,
-        "headers": document.get("Headers") or {},
+        "headers": _fields(document),
         "attachments": [_attachment(one) for one in attachments],
     }
+
+
+def _credentials(request: web.Request) -> Credentials | None:
+    """The user of the request is that of the mail."""
+    username = basic_user(request)
+    return Credentials("PLAIN", username, None) if username else None
+
+
+def _fields(document: Mapping[str, Any]) -> Any:
+    """The header fields, and tags as one of them. Raises Problem."""
+    fields, tags = document.get("Headers") or {}, document.get("Tags") or []
+    if not isinstance(fields, dict) or not isinstance(tags, list):
+        return fields
+    names = {str(name).lower(): name for name in fields}
+    for name in (*_OWN_FIELDS, *([FIELD] if tags else [])):
+        if name in names:
+            raise Problem(400, f'cannot overwrite header: "{names[name]}"')
+    cleaned = clean_tags(tags)
+    return {**fields, "X-Tags": ", ".join(cleaned)} if cleaned else fields
 
 
 def _mailboxes(items: Any, name: str) -> list[str]:

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import Any, Final
-
 from aiohttp import web
 
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.mailpit.compatible import as_json, done, read_ids, read_json
 from fastsmtp.inbox.mailpit.scope import scope_of
 from fastsmtp.inbox.mailpit.search import MailpitQuery
-
-_TAG: Final = re.compile(r"[^A-Za-z0-9 \-_.@]")
-_MAX_TAG: Final = 100
-
-
-def clean_tags(tags: Sequence[Any]) -> tuple[str, ...]:
-    """Return tags as Mailpit has them: other characters are blanks, case does not count, the first spelling stays."""
-    found: dict[str, str] = {}
-    for tag in tags:
-        name = " ".join(_TAG.sub(" ", str(tag)).split())[:_MAX_TAG]
-        if name:
-            found.setdefault(name.lower(), name)
-    return tuple(sorted(found.values()))
+from fastsmtp.inbox.tags import clean_tags, is_tag
 
 
 async def list_tags(request: web.Request) -> web.StreamResponse:
@@ -57,7 +41,7 @@ async def rename_tag(request: web.Request) -> web.Response:
     """`PUT /api/v1/tags/{Tag}`."""
     document = await read_json(request)
     name = document.get("Name") if isinstance(document, dict) else None
-    if not isinstance(name, str) or not name or _TAG.search(name):
+    if not isinstance(name, str) or not is_tag(name):
         raise Problem(400, "invalid tag name")
     await _retag(request, name)
     return done()
