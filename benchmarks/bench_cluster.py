@@ -33,7 +33,7 @@ from loadtest import cpu_seconds
 from natsservers import NATSCluster
 from serving import Server, bench, serving
 
-from fastsmtp.cluster.connection import Connection
+from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.message import MailHeader, Outgoing
 from fastsmtp.cluster.publisher import Publisher
 from fastsmtp.cluster.streams import Streams
@@ -118,7 +118,7 @@ async def _publishing(cluster: NATSCluster, mails: int) -> list[list[str]]:
         retention=StreamRetentionSettings(max_bytes=300 * 1000**2),
     )
     log = structlog.get_logger()
-    connection = Connection(settings, "bench", log)
+    connection = NATSConnection(settings, "bench", log)
     await connection.open()
     await Streams(connection, settings, log).prepare()
     rows = [await _timed("js.publish, one by one", mails // 20, lambda count: _one_by_one(connection, count))]
@@ -135,13 +135,13 @@ async def _timed(name: str, mails: int, work) -> list[str]:  # type: ignore[no-u
     return [name, f"{mails / wall:.0f}", f"{1e6 * spent / mails:.0f}"]
 
 
-async def _one_by_one(connection: Connection, mails: int) -> None:
+async def _one_by_one(connection: NATSConnection, mails: int) -> None:
     jetstream = connection.jetstream
     for number in range(mails):
         await jetstream.publish("m.0.a", b"x" * 1024, headers={"Nats-Msg-Id": f"a{number}"})
 
 
-async def _many(connection: Connection, mails: int) -> None:
+async def _many(connection: NATSConnection, mails: int) -> None:
     jetstream, free = connection.jetstream, asyncio.Semaphore(200)
 
     async def one(number: int) -> None:
@@ -151,7 +151,7 @@ async def _many(connection: Connection, mails: int) -> None:
     await asyncio.gather(*map(one, range(mails)))
 
 
-async def _published(connection: Connection, mails: int) -> None:
+async def _published(connection: NATSConnection, mails: int) -> None:
     inbox = connection.new_inbox()
     publisher = Publisher(connection, inbox, structlog.get_logger(), mails=200, octets=10**8, ack_timeout_s=mails)
     await connection.subscribe_replies(inbox, publisher.on_reply)

@@ -41,7 +41,7 @@ def _run(source: Source, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     source.enter()
     import structlog
 
-    from fastsmtp.cluster.connection import Connection
+    from fastsmtp.cluster.connection import NATSConnection
     from fastsmtp.cluster.deadletters import DeadError, DeadLetters
     from fastsmtp.errors import StartError
 
@@ -49,7 +49,7 @@ def _run(source: Source, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     log = structlog.get_logger()
 
     async def connected() -> T:
-        connection = Connection(settings, "fastsmtp dead", log)
+        connection = NATSConnection(settings, "fastsmtp dead", log)
         try:
             await connection.open()
             return await work(DeadLetters(connection, settings, log))

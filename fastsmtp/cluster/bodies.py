@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fastsmtp.capture.email import Segment
-from fastsmtp.cluster.connection import Connection
+from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.message import MailHeader, header_text
 from fastsmtp.delivery.jobs import job_context
 from fastsmtp.delivery.payload import Payload
@@ -29,13 +29,13 @@ class WorkerShape(NamedTuple):
     pipeline: str = ""
 
 
-async def read_chunks(connection: Connection, stream: str, seq: int, header: MailHeader) -> bytes:
+async def read_chunks(connection: NATSConnection, stream: str, seq: int, header: MailHeader) -> bytes:
     """Return the body of a mail that is message `seq` and has chunks. Raises MissingError, or what nats-py raises."""
     pieces = [await _read_message(connection, stream, number) for number in range(seq - header.chunks, seq)]
     return b"".join(pieces)
 
 
-async def _read_message(connection: Connection, stream: str, seq: int) -> bytes:
+async def _read_message(connection: NATSConnection, stream: str, seq: int) -> bytes:
     """Ask any replica first; one that lags behind knows nothing of what is new, and then the leader is asked."""
     wanted = b'{"seq": %d}' % seq
     told = await connection.request(f"$JS.API.DIRECT.GET.{stream}", wanted)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.cluster.message import Message
+from fastsmtp.cluster.message import NATSMessage
 from fastsmtp.cluster.publisher import NotConnectedError
 from fastsmtp.config.cluster import ClusterSettings, ClusterTLSSettings, without_login
 from fastsmtp.errors import StartError
@@ -32,7 +32,7 @@ _PING_S: Final = 2  # a server that answers none of two pings is taken for dead
 OnMessage = Callable[["Msg"], None]
 
 
-class Connection:
+class NATSConnection:
     """One connection of a process."""
 
     def __init__(self, settings: ClusterSettings, name: str, log: FilteringBoundLogger) -> None:
@@ -95,7 +95,7 @@ class Connection:
         """See `Wire`."""
         return self.client.max_payload
 
-    async def publish(self, message: Message, reply: str = "") -> None:
+    async def publish(self, message: NATSMessage, reply: str = "") -> None:
         """See `Wire`."""
         client = self.client
         if not client.is_connected:
@@ -118,10 +118,10 @@ class Connection:
 
         await self.subscribe(f"{inbox}.*", lambda message: on_reply(message.subject.rpartition(".")[2], message.data))
 
-    async def request(self, subject: str, body: bytes) -> Message:
+    async def request(self, subject: str, body: bytes) -> NATSMessage:
         """Return the answer to a message. Raises what nats-py raises, as where none comes in time."""
         told = await self.client.request(subject, body, timeout=_ANSWER_S)
-        return Message(told.subject, told.headers or {}, told.data)
+        return NATSMessage(told.subject, told.headers or {}, told.data)
 
     def new_inbox(self) -> str:
         """A subject for replies that no other connection has."""

@@ -10,7 +10,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.cluster.bodies import MissingError, read_chunks
-from fastsmtp.cluster.connection import Connection
+from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.message import Death, MailHeader, Outgoing, read_death, read_header
 from fastsmtp.cluster.publisher import Publisher
 from fastsmtp.cluster.subjects import DEAD, Subjects, dead_stream_name
@@ -57,7 +57,7 @@ class _Answer(msgspec.Struct, frozen=True):
 class DeadLetters:
     """The dead of one cluster."""
 
-    def __init__(self, connection: Connection, settings: ClusterSettings, log: FilteringBoundLogger) -> None:
+    def __init__(self, connection: NATSConnection, settings: ClusterSettings, log: FilteringBoundLogger) -> None:
         self._connection: Final = connection
         self._settings: Final = settings
         self._log: Final = log

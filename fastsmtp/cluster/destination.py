@@ -77,7 +77,7 @@ class ClusterDestination:
 
 
 class Reachability(Protocol):
-    """Knows whether the cluster can be reached: a `connection.Connection`."""
+    """Knows whether the cluster can be reached: a `connection.NATSConnection`."""
 
     @property
     def connected(self) -> bool:

@@ -75,7 +75,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class NATSMessage:
     """One message of NATS."""
 
     subject: str
@@ -126,12 +126,12 @@ def fits(mail: Outgoing, max_payload: int) -> bool:
     return mail.size <= min(CHUNK_BYTES, max_payload - _HEADER_BYTES)
 
 
-def whole(mail: Outgoing) -> Message:
+def whole(mail: Outgoing) -> NATSMessage:
     """Return the one message of a mail that fits."""
-    return Message(mail.subjects.mail, _headers(mail, 0), b"".join(blocks_of(mail.body)))
+    return NATSMessage(mail.subjects.mail, _headers(mail, 0), b"".join(blocks_of(mail.body)))
 
 
-def batch(mail: Outgoing, batch_id: str, max_payload: int) -> Iterator[Message]:
+def batch(mail: Outgoing, batch_id: str, max_payload: int) -> Iterator[NATSMessage]:
     """Yield the messages of a mail that does not fit; the last one commits them."""
     size = min(CHUNK_BYTES, max_payload - _HEADER_BYTES)
     number = 0
@@ -151,11 +151,11 @@ def batch(mail: Outgoing, batch_id: str, max_payload: int) -> Iterator[Message]:
         yield _chunk(mail, batch_id, number, pending)
     headers = _headers(mail, number)
     headers |= {BATCH_ID: batch_id, BATCH_SEQUENCE: str(number + 1), BATCH_COMMIT: "1"}
-    yield Message(mail.subjects.mail, headers, b"")
+    yield NATSMessage(mail.subjects.mail, headers, b"")
 
 
-def _chunk(mail: Outgoing, batch_id: str, number: int, octets: bytearray) -> Message:
-    return Message(mail.subjects.chunk, {BATCH_ID: batch_id, BATCH_SEQUENCE: str(number)}, bytes(octets))
+def _chunk(mail: Outgoing, batch_id: str, number: int, octets: bytearray) -> NATSMessage:
+    return NATSMessage(mail.subjects.chunk, {BATCH_ID: batch_id, BATCH_SEQUENCE: str(number)}, bytes(octets))
 
 
 def _headers(mail: Outgoing, chunks: int) -> dict[str, str]:
@@ -185,7 +185,7 @@ def header_text(headers: Mapping[str, object] | None, name: str) -> str:
 
 
 def read_header(headers: Mapping[str, object] | None) -> MailHeader:
-    """Return what a message says of its mail. Raises ValueError where it is none of ours."""
+    """Return what a message says of its mail. Raises ValueError where another program wrote it."""
     text = header_text(headers, MAIL)
     if not text:
         raise ValueError(f"no header {MAIL}")

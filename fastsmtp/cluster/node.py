@@ -9,10 +9,10 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.cluster.bodies import WorkerShape
-from fastsmtp.cluster.connection import Connection
+from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.destination import ClusterAway, ClusterDestination
 from fastsmtp.cluster.publisher import Publisher
-from fastsmtp.cluster.relay import MARGIN_S, WITHOUT_LIMIT_S, Relay
+from fastsmtp.cluster.relay import MARGIN_S, WITHOUT_LIMIT_S, ClusterRelay
 from fastsmtp.cluster.streams import Streams
 from fastsmtp.config.cluster import ClusterSettings
 from fastsmtp.delivery.workers import Executor, Slices
@@ -29,9 +29,9 @@ class Node:
         self._settings: Final = settings
         self._log: Final = log
         self._name: Final = settings.node or socket.gethostname()
-        self._connection: Final = Connection(settings, f"fastsmtp {self._name}", log)
+        self._connection: Final = NATSConnection(settings, f"fastsmtp {self._name}", log)
         self._publisher: Publisher | None = None
-        self._relay: Relay | None = None
+        self._relay: ClusterRelay | None = None
         self.policy: Final = ClusterAway(self._connection)
 
     async def start(self) -> None:
@@ -71,7 +71,7 @@ class Node:
         ack_wait_s = (exec_ttl_s or WITHOUT_LIMIT_S) + MARGIN_S
         streams = Streams(self._connection, self._settings, self._log)
         await streams.make_consumers(ack_wait_s)
-        self._relay = Relay(
+        self._relay = ClusterRelay(
             self._connection,
             pool,
             self._publisher,

@@ -24,7 +24,7 @@ from typing import Final, Protocol
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.cluster.message import Message, Outgoing, batch, fits, whole
+from fastsmtp.cluster.message import NATSMessage, Outgoing, batch, fits, whole
 from fastsmtp.smtp.events import Verdict
 
 _PATIENCE_S: Final = 2.0  # for a confirmation, before the mail is published again
@@ -56,7 +56,7 @@ class Confirmation(msgspec.Struct, frozen=True):
 
 
 class Wire(Protocol):
-    """The connection with the servers: a `connection.Connection`."""
+    """The connection with the servers: a `connection.NATSConnection`."""
 
     @property
     def connected(self) -> bool:
@@ -66,7 +66,7 @@ class Wire(Protocol):
     def max_payload(self) -> int:
         """Octets of the largest message that the server takes, its header included."""
 
-    async def publish(self, message: Message, reply: str = "") -> None:
+    async def publish(self, message: NATSMessage, reply: str = "") -> None:
         """Write a message. Raises `NotConnectedError`; waits while the server reads nothing."""
 
 
@@ -75,7 +75,7 @@ class NotConnectedError(Exception):
 
 
 @dataclass(slots=True)
-class Counts:
+class PublisherCounts:
     """What has happened so far; the numbers only grow."""
 
     published: int = 0  # mails
@@ -127,7 +127,7 @@ class Publisher:
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self._closed = False
-        self.counts = Counts()
+        self.counts = PublisherCounts()
 
     def start(self) -> None:
         """Begin to write."""

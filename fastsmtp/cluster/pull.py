@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.cluster.connection import Connection
-from fastsmtp.cluster.message import Message, header_text
+from fastsmtp.cluster.connection import NATSConnection
+from fastsmtp.cluster.message import NATSMessage, header_text
 from fastsmtp.cluster.publisher import NotConnectedError
 from fastsmtp.cluster.subjects import CONSUMER
 
@@ -45,7 +45,7 @@ class Puller:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: NATSConnection,
         streams: Sequence[str],
         window: int,
         log: FilteringBoundLogger,
@@ -111,7 +111,7 @@ class Puller:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{place.stream}.{CONSUMER}"
         place.asked, place.lost_at = wanted, self._loop.time() + _EXPIRES_S + _LATE_S
         try:
-            await self._connection.publish(Message(subject, {}, body), f"{self._inbox}.{number}")
+            await self._connection.publish(NATSMessage(subject, {}, body), f"{self._inbox}.{number}")
         except NotConnectedError:
             place.asked = 0
 

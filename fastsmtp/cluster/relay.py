@@ -25,8 +25,8 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.email import Segment
 from fastsmtp.cluster.bodies import MissingError, WorkerShape, frame, frame_at_once, read_chunks
-from fastsmtp.cluster.connection import Connection
-from fastsmtp.cluster.message import Death, MailHeader, Message, Outgoing, read_header
+from fastsmtp.cluster.connection import NATSConnection
+from fastsmtp.cluster.message import Death, MailHeader, NATSMessage, Outgoing, read_header
 from fastsmtp.cluster.publisher import NotConnectedError
 from fastsmtp.cluster.pull import Puller
 from fastsmtp.cluster.subjects import Subjects
@@ -51,7 +51,7 @@ _IN_PROGRESS: Final = b"+WPI"
 _TERM: Final = b"+TERM"
 
 
-class Publishing(Protocol):
+class DeadLetterPublishing(Protocol):
     """Publishes mails: a `publisher.Publisher`."""
 
     def publish(self, mail: Outgoing, answer: Callable[[Verdict], None]) -> None:
@@ -66,14 +66,14 @@ class RelayCounts:
     acknowledged: int = 0
     redeliveries: int = 0  # to be delivered again, because a worker failed
     dead: int = 0
-    unreadable: int = 0  # messages that are no mails, or of which a part is gone
+    unreadable: int = 0  # messages that are not mails, or of which a part is gone
 
 
 @dataclass(eq=False, slots=True)
 class _InHand:
     """A mail that is here; a `Job` of the pool."""
 
-    relay: Relay
+    relay: ClusterRelay
     partition: int
     reply: str
     subject: str
@@ -93,14 +93,14 @@ class _InHand:
         self.relay.on_verdict(self, verdict)
 
 
-class Relay:
+class ClusterRelay:
     """Gives mails of all partitions to the workers of this process."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: NATSConnection,
         executor: Executor,
-        publisher: Publishing,
+        publisher: DeadLetterPublishing,
         wanted: WorkerShape,
         log: FilteringBoundLogger,
         *,
@@ -272,7 +272,7 @@ class Relay:
             while self._answers:
                 reply, answer = self._answers[0]
                 try:
-                    await self._connection.publish(Message(reply, {}, answer))
+                    await self._connection.publish(NATSMessage(reply, {}, answer))
                 except NotConnectedError:
                     await asyncio.sleep(0.1)
                 else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.cluster.connection import Connection
+from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.subjects import CHUNK, CONSUMER, DEAD, DEAD_CHUNK, MAIL, dead_stream_name, stream_name
 from fastsmtp.config.cluster import ClusterSettings
 from fastsmtp.errors import StartError
@@ -37,7 +37,7 @@ _NOT_FOUND: Final = 10059
 class Streams:
     """The streams that the configuration of a node names."""
 
-    def __init__(self, connection: Connection, settings: ClusterSettings, log: FilteringBoundLogger) -> None:
+    def __init__(self, connection: NATSConnection, settings: ClusterSettings, log: FilteringBoundLogger) -> None:
         self._connection: Final = connection
         self._settings: Final = settings
         self._log: Final = log

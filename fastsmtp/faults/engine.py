@@ -7,7 +7,7 @@ import hashlib
 from typing import Any, Final, NamedTuple
 
 from fastsmtp.faults.actions import Action
-from fastsmtp.faults.plan import Plan, Rule
+from fastsmtp.faults.plan import FaultPlan, FaultRule
 from fastsmtp.faults.question import Question
 from fastsmtp.text import timestamp
 
@@ -39,7 +39,7 @@ class _Count:
 class _Running:
     """A rule with its counters."""
 
-    def __init__(self, rule: Rule, seed: int) -> None:
+    def __init__(self, rule: FaultRule, seed: int) -> None:
         self.rule: Final = rule
         self._seed: Final = seed
         self._counts: collections.OrderedDict[str, _Count] = collections.OrderedDict()
@@ -134,7 +134,7 @@ class _Running:
 class RunningPlan:
     """A plan and its counters, which are the same for all processes that ask it."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: FaultPlan) -> None:
         self.plan: Final = plan
         self._rules: Final = [_Running(rule, plan.seed) for rule in plan.rules]
         self.unmatched = 0  # commands for which no rule acted

@@ -18,7 +18,7 @@ _RULE_KEYS: Final = ("id", "preset", "when", "do", "per", "times", "skip", "prob
 KEYS: Final = ("global", "connection", "from", "rcpt", "ip", "username", "subject")
 
 
-class Rule:
+class FaultRule:
     """A rule of a plan; it does not change while the plan runs."""
 
     __slots__ = (
@@ -60,7 +60,7 @@ class Rule:
         return "\n".join([_KEY_OF[name](question) for name in self.per])
 
 
-class Plan:
+class FaultPlan:
     """The rules of a plan, and the seed of what is left to chance."""
 
     __slots__ = ("counts_connections", "marks", "rules", "seed", "stages")
@@ -77,7 +77,7 @@ class Plan:
         if isinstance(seed, bool) or not isinstance(seed, int | type(None)):
             raise PlanError("/seed", "an integer")
         self.seed: Final = secrets.randbelow(2**32) if seed is None else seed
-        self.rules: Final = [Rule(rule, f"/rules/{at}", at + 1) for at, rule in enumerate(rules)]
+        self.rules: Final = [FaultRule(rule, f"/rules/{at}", at + 1) for at, rule in enumerate(rules)]
         self.stages: Final = frozenset(stage for rule in self.rules for stage in rule.stages)  # where it is asked
         self.marks: Final = tuple(sorted({rule.after for rule in self.rules if "body" in rule.stages}))
         self.counts_connections: Final = any(rule.when.counts_connections for rule in self.rules)
@@ -159,4 +159,4 @@ _KEY_OF: Final = {
     "subject": subject,
 }
 
-__all__ = ["Action", "Plan", "PlanError", "Rule"]
+__all__ = ["Action", "FaultPlan", "FaultRule", "PlanError"]

@@ -15,7 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import StoreError
-from fastsmtp.faults.plan import Plan
+from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.inbox.documents import load_now
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.expectation import Expectation, ExpectationState
@@ -25,7 +25,7 @@ from fastsmtp.inbox.ledger import Report, make_ledger
 from fastsmtp.inbox.names import DEFAULT, Cursor
 from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings
 from fastsmtp.inbox.observation import GoneError, Observation
-from fastsmtp.inbox.plans import Plans
+from fastsmtp.inbox.plans import FaultPlans
 from fastsmtp.inbox.ports import Ports
 from fastsmtp.inbox.rows import Row
 from fastsmtp.inbox.search import Slice, payload_at, search, search_all
@@ -59,13 +59,13 @@ class Inbox:
         self.watchers: Final = Watchers()
         self.events: Final = Events()
         self.ports: Final = Ports(log)
-        self.plans: Final = Plans(self.ports, self.events)
+        self.plans: Final = FaultPlans(self.ports, self.events)
         self.gauges: Final[dict[object, Gauges]] = {}  # of the SMTP processes that are connected
         self._withdrawing: asyncio.Future[None] | None = None
         # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
         self._told: dict[int, int] = {namespace.id: namespace.seq for namespace in store.namespaces.values()}
 
-    def restore_ports(self, plan: Plan | None = None) -> None:
+    def restore_ports(self, plan: FaultPlan | None = None) -> None:
         """Let namespaces have the ports that they had, and `default` this plan."""
         for namespace in self._store.namespaces.values():
             settings = namespace.settings

@@ -9,7 +9,7 @@ from typing import Any
 from fastsmtp.config.documents import read_document
 from fastsmtp.config.settings import SMTPSettings
 from fastsmtp.errors import StartError
-from fastsmtp.faults.plan import Plan
+from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.faults.question import PlanError
 
 
@@ -18,9 +18,9 @@ def has_tls(smtp: SMTPSettings) -> bool:
     return any(listener.tls is not None and listener.tls.cert for listener in smtp.listeners().values())
 
 
-def read_plan(document: Any, *, tls: bool) -> Plan:
+def read_plan(document: Any, *, tls: bool) -> FaultPlan:
     """Return the plan that a document describes. Raises PlanError, also where it could have no effect here."""
-    plan = Plan(document)
+    plan = FaultPlan(document)
     for at, rule in enumerate(plan.rules):
         if rule.stages <= {"starttls", "tls"} and not tls:
             raise PlanError(f"/rules/{at}/when/at", "no listener has a certificate: there is no TLS")
@@ -30,7 +30,7 @@ def read_plan(document: Any, *, tls: bool) -> Plan:
     return plan
 
 
-def load_plan(smtp: SMTPSettings) -> Plan | None:
+def load_plan(smtp: SMTPSettings) -> FaultPlan | None:
     """Return the plan of `smtp.faults`, None without one. Raises StartError."""
     path = smtp.faults
     if not path:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastsmtp.faults.actions import Action
 from fastsmtp.faults.engine import RunningPlan
 from fastsmtp.faults.magic import magic_action
-from fastsmtp.faults.plan import Plan
+from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.faults.question import Question
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.frames import Decided, PlanOrder
@@ -22,7 +22,7 @@ MAGIC: Final = "magic"  # the rule of an address that asks for a fault by itself
 _MAGIC_STAGES: Final = frozenset({"rcpt", "data-end"})
 
 
-class Plans:
+class FaultPlans:
     """Decides what plans do. To be used from one event loop."""
 
     def __init__(self, ports: Ports, events: Events) -> None:
@@ -34,14 +34,14 @@ class Plans:
         self._spaces: dict[str, Namespace] = {}  # of plans
         self._number = 0
 
-    async def put(self, namespace: Namespace, plan: Plan) -> RunningPlan:
+    async def put(self, namespace: Namespace, plan: FaultPlan) -> RunningPlan:
         """Let a plan run in the place of the one that there may be; all SMTP processes know it then."""
         running = self._running[namespace.name] = RunningPlan(plan)
         self._spaces[namespace.name] = namespace
         await self._tell(namespace.name)
         return running
 
-    def restore(self, namespace: Namespace, plan: Plan | None) -> None:
+    def restore(self, namespace: Namespace, plan: FaultPlan | None) -> None:
         """Let a namespace have what it had, or what the configuration says, before any SMTP process is there."""
         if plan is not None:
             self._running[namespace.name] = RunningPlan(plan)

@@ -156,7 +156,7 @@ _CLUSTER_COUNTS: Final = {
     "acknowledged": "Those of them that a worker took.",
     "redeliveries": "Those of them given back because a worker failed.",
     "dead": "Those of them that went to the dead.",
-    "unreadable": "Messages that are no mails.",
+    "unreadable": "Messages that are not mails.",
 }
 
 

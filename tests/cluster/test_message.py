@@ -10,7 +10,7 @@ from fastsmtp.cluster.message import (
     CHUNK_BYTES,
     Death,
     MailHeader,
-    Message,
+    NATSMessage,
     Outgoing,
     batch,
     fits,
@@ -103,6 +103,6 @@ def test_headers_read_by_fast_mail_parser_are_lists() -> None:
 def test_a_dead_mail_says_why() -> None:
     mail = published(b"Subject: x\r\n\r\n")
     mail.death = Death("worker-failed", 5, "2026-11-27T18:40:00Z", "FASTSMTP-0", 17)
-    message: Message = whole(mail)
+    message: NATSMessage = whole(mail)
     assert read_death(message.headers) == mail.death
     assert isinstance(read_header(message.headers), MailHeader)

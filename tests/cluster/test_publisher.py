@@ -12,8 +12,8 @@ from captures import capture_email
 from pools import Run
 from waits import until
 
-from fastsmtp.cluster.message import Message, Outgoing, outgoing
-from fastsmtp.cluster.publisher import Counts, NotConnectedError, Publisher
+from fastsmtp.cluster.message import NATSMessage, Outgoing, outgoing
+from fastsmtp.cluster.publisher import NotConnectedError, Publisher, PublisherCounts
 from fastsmtp.cluster.subjects import Subjects
 from fastsmtp.delivery.payload import encode_outline
 from fastsmtp.smtp.events import Verdict
@@ -33,12 +33,12 @@ class AnsweringWire:
 
     def __init__(self, answers: Answers) -> None:
         self.connected = True
-        self.written: list[Message] = []
+        self.written: list[NATSMessage] = []
         self.attempts = 0
         self.publisher: Publisher | None = None
         self._answers = answers
 
-    async def publish(self, message: Message, reply: str = "") -> None:
+    async def publish(self, message: NATSMessage, reply: str = "") -> None:
         if not self.connected:
             raise NotConnectedError
         self.written.append(message)
@@ -100,7 +100,7 @@ def test_silence_is_a_451_and_counted(run_loop: Run) -> None:
         publisher, told = start(AnsweringWire(lambda _attempt: None), ack_timeout_s=0.2), list[Verdict]()
         publisher.publish(mail(), told.append)
         await until(lambda: told)
-        assert (told, publisher.counts) == ([Verdict.STORAGE_FAILED], Counts(published=1, unknown=1))
+        assert (told, publisher.counts) == ([Verdict.STORAGE_FAILED], PublisherCounts(published=1, unknown=1))
         publisher.close()
 
     run_loop(main())
@@ -148,7 +148,7 @@ def test_one_mail_may_be_larger_than_the_credit(run_loop: Run) -> None:
         await until(lambda: len(told) == 2)
         *chunks, large, small = wire.written
         assert ({chunk.subject for chunk in chunks}, large.subject, small.subject) == ({"c.0.x"}, "m.0.x", "m.0.x")
-        assert publisher.counts == Counts(published=2, confirmed=2)
+        assert publisher.counts == PublisherCounts(published=2, confirmed=2)
         publisher.close()
 
     run_loop(main())

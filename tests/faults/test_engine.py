@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastsmtp.faults.engine import Decision, RunningPlan
-from fastsmtp.faults.plan import Plan
+from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.faults.presets import PRESETS
 from fastsmtp.faults.question import PlanError, Question
 
@@ -18,7 +18,7 @@ LATER = {"reply": "451 4.3.0 Later"}
 
 
 def running(*rules: dict[str, Any], seed: int = 7) -> RunningPlan:
-    return RunningPlan(Plan({"seed": seed, "rules": list(rules)}))
+    return RunningPlan(FaultPlan({"seed": seed, "rules": list(rules)}))
 
 
 def rcpt(to: str, sender: str = "a@x", connection: str = "c1") -> Question:
@@ -145,7 +145,7 @@ def test_many_keys_are_not_kept_for_ever() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets(preset: str) -> None:
-    [rule] = Plan({"rules": [{"preset": preset}]}).rules
+    [rule] = FaultPlan({"rules": [{"preset": preset}]}).rules
     assert (rule.ident, rule.spec) == (f"{preset}-1", {"preset": preset})
 
 
@@ -182,10 +182,10 @@ def test_a_preset_with_keys_of_its_own() -> None:
 )
 def test_what_is_no_plan(spec: object, pointer: str) -> None:
     with pytest.raises(PlanError) as raised:
-        Plan(spec)
+        FaultPlan(spec)
     assert raised.value.pointer == pointer
 
 
 def test_a_plan_without_a_seed_gets_one_that_it_shows() -> None:
-    seeds = {Plan({"rules": [{"preset": "down"}]}).spec["seed"] for _ in range(3)}
+    seeds = {FaultPlan({"rules": [{"preset": "down"}]}).spec["seed"] for _ in range(3)}
     assert len(seeds) > 1

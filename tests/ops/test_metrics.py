@@ -18,7 +18,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from fastsmtp.cluster.publisher import Counts
+from fastsmtp.cluster.publisher import PublisherCounts
 from fastsmtp.cluster.relay import RelayCounts
 from fastsmtp.ops.counters import BOUNDS, PROCESSES, Counters
 from fastsmtp.ops.metrics import Exposition, MetricsCollector, ProcessesCollector
@@ -45,7 +45,7 @@ VERDICTS = {  # labels of the replies
 
 
 CLUSTER_GAUGES = {"in_flight": 1, "in_flight_bytes": 2, "waiting": 3, "in_hand": 4}
-CLUSTER_COUNTS = {**asdict(Counts(published=7, unknown=1)), **asdict(RelayCounts(deliveries=8, dead=2))}
+CLUSTER_COUNTS = {**asdict(PublisherCounts(published=7, unknown=1)), **asdict(RelayCounts(deliveries=8, dead=2))}
 
 
 def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from fastsmtp.config.documents import read_document
 from fastsmtp.faults.engine import RunningPlan
-from fastsmtp.faults.plan import Plan
+from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.faults.question import PlanError
 from fastsmtp.faults.report import report_text
 from fastsmtp.inbox.api.answers import answer
@@ -31,7 +31,7 @@ def routes() -> list[web.AbstractRouteDef]:
     ]
 
 
-def plan_of(document: Any, request: web.Request, pointer: str = "") -> Plan:
+def plan_of(document: Any, request: web.Request, pointer: str = "") -> FaultPlan:
     """Return the plan in a request. Raises Problem, with a pointer below `pointer`."""
     try:
         return read_plan(document, tls=request.app[HAS_TLS])

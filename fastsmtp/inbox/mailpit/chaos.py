@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from fastsmtp.faults.plan import Plan
+from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.api.requests import INBOX
 from fastsmtp.inbox.inbox import Inbox
@@ -51,7 +51,7 @@ async def _replace(inbox: Inbox, namespace: Namespace, prefix: str, rules: list[
     kept = [{**rule.spec, "id": rule.ident} for rule in others if not rule.ident.startswith(prefix)]
     if kept or rules:
         seed = {} if running is None else {"seed": running.plan.seed}
-        await inbox.plans.put(namespace, Plan({**seed, "rules": [*kept, *rules]}))
+        await inbox.plans.put(namespace, FaultPlan({**seed, "rules": [*kept, *rules]}))
     elif running is not None:
         await inbox.plans.remove(namespace.name)
 
