@@ -96,6 +96,9 @@ class Body:
             if self.escaped_size >= 0:
                 return
         for reading in readings(self._octets, self._charset, is_html=self._is_html):
+            if reading is None:
+                yield
+                continue
             try:
                 yield from self._measure_pieces(reading)
             except UnicodeDecodeError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from fastsmtp.mime._charset import weigh_utf8
@@ -28,7 +28,8 @@ _BOM: Final = "\ufeff"
 _ESCAPE: Final = b"\x1b"
 _SHIFT_OUT: Final = b"\x0e"
 # What is UTF-8 as far as one can see, not UTF-16: that has NULs where it is Latin, and other octets where it is not.
-_UNWIDE: Final = re.compile(rb"[A-Za-z0-9 ]{4,}|[\t\n\r -~\x80-\xf4]{8,}")
+_UNWIDE: Final = bytes({*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0xF5)})
+_UNWIDE_IN_SHORT: Final = bytes({octet for octet in range(0x80) if chr(octet).isalnum()} | {0x20})
 _WINDOWS_1252: Final = bytes(set(range(256)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D})  # octets that it has a meaning for
 
 # Charsets whose octets change meaning by what precedes them in the text: pieces may not be joined before decoding.
@@ -38,6 +39,8 @@ _STATEFUL: Final = frozenset({"hz", "iso-2022-jp", "iso2022_kr", "utf-16", "utf-
 # confirm it: then it is rather damaged than another charset, in which some octets look like characters by chance.
 _WEIGHT: Final = 1
 _WEIGHT_OF_LABEL: Final = 8
+
+_PIECE_OCTETS: Final = 256 * 1024  # that are looked at at a time: about a millisecond
 
 
 def decode_charset(octets: Octets, label: str | None, defects: list[str], *, is_html: bool = False) -> str:
@@ -54,6 +57,8 @@ def decode_charset(octets: Octets, label: str | None, defects: list[str], *, is_
         except UnicodeDecodeError:
             pass
     for reading in readings(octets, label, is_html=is_html):
+        if reading is None:
+            continue
         try:
             text = read(octets, reading)
         except UnicodeDecodeError:
@@ -77,10 +82,11 @@ def decode_unencoded(octets: Octets, label: str | None) -> str:
     return decode_charset(octets, "utf-8", [])
 
 
-def readings(octets: Octets, label: str | None, *, is_html: bool = False) -> Iterator[Reading]:
+def readings(octets: Octets, label: str | None, *, is_html: bool = False) -> Iterator[Reading | None]:
     """The ways to read `octets` in the charset `label`, best first: the first one without an error counts.
 
-    The last one has none, whatever the octets are.
+    The last one has none, whatever the octets are. None stands between them, where others may be served: to find the
+    next one takes a look at all octets.
     """
     if not label:
         yield from _unlabelled(octets, is_html)
@@ -99,7 +105,7 @@ def readings(octets: Octets, label: str | None, *, is_html: bool = False) -> Ite
         yield from _labelled(octets, codec, is_html)
 
 
-def _labelled(octets: Octets, codec: str, is_html: bool) -> Iterator[Reading]:
+def _labelled(octets: Octets, codec: str, is_html: bool) -> Iterator[Reading | None]:
     """The ways to read octets in a charset that says more than ASCII."""
     if codec == "utf-8":
         yield _STRICT["utf-8"]
@@ -196,7 +202,7 @@ def _goes_on(codec: str | None, octets: bytes) -> bool:
     return not octets.startswith(_UNICODE_BOMS)
 
 
-def _unlabelled(octets: Octets, is_html: bool) -> Iterator[Reading]:
+def _unlabelled(octets: Octets, is_html: bool) -> Iterator[Reading | None]:
     if octets.startswith(_UTF_16_BOMS):
         yield from _with(MISSING_CHARSET, _unicode(octets, "utf-16"))
         return
@@ -213,12 +219,12 @@ def _declared(octets: Octets) -> str | None:
     return None if label is None else codec_of(label)
 
 
-def _with(defect: str, readings: Iterator[Reading]) -> Iterator[Reading]:
+def _with(defect: str, readings: Iterator[Reading | None]) -> Iterator[Reading | None]:
     for reading in readings:
-        yield reading._replace(defects=(defect, *reading.defects))
+        yield None if reading is None else reading._replace(defects=(defect, *reading.defects))
 
 
-def _guesses(octets: Octets, defect: str, is_html: bool, weight: int = _WEIGHT) -> Iterator[Reading]:
+def _guesses(octets: Octets, defect: str, is_html: bool, weight: int = _WEIGHT) -> Iterator[Reading | None]:
     """What octets may be that are not UTF-8 throughout.
 
     An HTML document may tell. Text that was cut in the middle of a character, or has some stray octets, is UTF-8 all
@@ -228,7 +234,7 @@ def _guesses(octets: Octets, defect: str, is_html: bool, weight: int = _WEIGHT) 
     is_other = declared is not None and declared not in ("utf-8", "ascii")
     if declared == "utf-8":
         weight = _WEIGHT_OF_LABEL
-    characters, lost = weigh_utf8(octets)
+    characters, lost = yield from _weigh(octets)
     if characters and characters * weight >= lost and not (is_other and weight == _WEIGHT):
         yield Reading(CESU_8, False, (defect,))
         yield Reading(CESU_8, True, (defect, UNDECODABLE_CHARSET))
@@ -240,7 +246,30 @@ def _guesses(octets: Octets, defect: str, is_html: bool, weight: int = _WEIGHT) 
         yield Reading("cp1252", True, (defect,))
 
 
-def _unicode(octets: Octets, name: str) -> Iterator[Reading]:
+def _weigh(octets: Octets) -> Generator[None, None, tuple[int, int]]:
+    """What `weigh_utf8` says of the octets, which are looked at in pieces."""
+    characters = lost = start = 0
+    while start < len(octets):
+        end = min(start + _PIECE_OCTETS, len(octets))
+        for _ in range(3):  # a character has up to three octets behind its first
+            if end < len(octets) and octets[end] & 0xC0 == 0x80:
+                end += 1
+        found = weigh_utf8(octets[start:end])
+        characters += found[0]
+        lost += found[1]
+        start = end
+        yield None
+    return characters, lost
+
+
+def _is_unwide(octets: Octets) -> bool:
+    if len(octets) < 8:
+        return len(octets) >= 4 and not octets.translate(None, _UNWIDE_IN_SHORT)
+    starts = range(0, len(octets), _PIECE_OCTETS)
+    return not any(octets[start : start + _PIECE_OCTETS].translate(None, _UNWIDE) for start in starts)
+
+
+def _unicode(octets: Octets, name: str) -> Iterator[Reading | None]:
     if name.startswith("utf-16") and octets.startswith(_UTF_16_BOMS):
         # WHATWG Encoding 6.1: the mark beats the label.
         name = "utf-16-le" if octets.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
@@ -252,14 +281,14 @@ def _unicode(octets: Octets, name: str) -> Iterator[Reading]:
     elif name == "utf-32":
         big_endian = octets.startswith(b"\0") and not octets.startswith(codecs.BOM_UTF32_LE)
         name = "utf-32-be" if big_endian else "utf-32-le"
-    if name != "utf-7" and _UNWIDE.fullmatch(octets):
+    if name != "utf-7" and _is_unwide(octets):
         # QUIRK: programs on Windows call it `unicode` or `utf-16` because their strings are, and write UTF-8.
         yield Reading("utf-8", False, (WRONG_CHARSET,))
     yield _STRICT[name]
     yield Reading(name, True, (UNDECODABLE_CHARSET,))
 
 
-def _iso_2022_jp(octets: Octets, is_html: bool) -> Iterator[Reading]:
+def _iso_2022_jp(octets: Octets, is_html: bool) -> Iterator[Reading | None]:
     if _SHIFT_OUT not in octets:
         for codec in ("iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2"):
             yield Reading(codec)

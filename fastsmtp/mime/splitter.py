@@ -15,11 +15,13 @@ from fastsmtp.mime import defects
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.entity import Entity, Role, read_entity
 from fastsmtp.mime.parameters import MediaType
+from fastsmtp.mime.transfer import is_uuencoded
 
 MAX_HEADER_BYTES = 1024 * 1024  # of one entity; design limit, Postfix header_size_limit is 102400
 MAX_DEPTH = 100  # nested multiparts; Exim and Dovecot stop at 100
 MAX_PARTS = 10_000  # Dovecot stops at 10 000
 MAX_WORK: Final = 8 * 1024  # of one call of `feed`, in octets of headers: some milliseconds
+SLOW_OCTETS: Final = 32 * 1024  # of a body whose decoder is slow, in one call of `feed`: likewise
 _ENTITY_WORK: Final = 64  # an entity takes as long as so many octets of its header
 _NEXT_HEADER_OCTETS: Final = 2048  # that are added to a header at a time: what is behind its end was copied in vain
 _CR: Final = 0x0D
@@ -73,6 +75,7 @@ class Splitter:
         "_own_delimiters",
         "_parts",
         "_reading_header",
+        "_transfer_encoding",
         "_work",
         "budget",
         "defects",
@@ -95,6 +98,7 @@ class Splitter:
         # For each open multipart its lines, and what stood there before.
         self._hidden: list[list[tuple[bytes, tuple[int, bool] | None]]] = []
         self._work = 0  # done in this call of `feed`, in octets of headers
+        self._transfer_encoding = ""  # of the part at hand
         self._parts = 0  # parts begun in the whole message
         self._is_full = False  # the limit of parts is reached: there are no more delimiters
         self._header = bytearray()  # of the current entity, while it is incomplete
@@ -277,6 +281,7 @@ class Splitter:
 
     def _begin_part(self, entity: Entity) -> None:
         self._in_part = True
+        self._transfer_encoding = entity.transfer_encoding
         self._handler.on_part_begin(entity)
 
     def _end_part(self) -> None:
@@ -303,6 +308,9 @@ class Splitter:
 
     def _read_body(self, buf: bytearray, start: int, end: int) -> int:
         """Hand on body octets up to the next delimiter; returns where to go on in `buf`."""
+        if end - start > SLOW_OCTETS and self._in_part and is_uuencoded(self._transfer_encoding):
+            end = start + SLOW_OCTETS
+            self._work = MAX_WORK
         if not self._delimiters:
             self._give(buf, start, end)
             return end

@@ -58,6 +58,11 @@ def is_base64(encoding: str) -> bool:
     return _plain_name(encoding[:_MAX_NAME]) == _BASE64
 
 
+def is_uuencoded(encoding: str) -> bool:
+    """Whether `transfer_decoder` would take the field value `encoding` for uuencode, whose decoder is slow."""
+    return _plain_name(encoding[:_MAX_NAME]) in _UUENCODE
+
+
 @lru_cache(maxsize=64)
 def _plain_name(encoding: str) -> str:
     # QUIRK: "base64 (comment)", "Base64;", "8 bit", "quoted_printable", '"7bit"': clients send all of them.

@@ -56,6 +56,32 @@ def test_text(header: str, octets: bytes, text: str, defects: list[str]) -> None
     assert (made.is_empty, made.ends_line) == (text == "", text.endswith("\n"))
 
 
+LARGE = 4 * 1024 * 1024
+GUESSED = {
+    "ascii": ("us-ascii", b"\xff" * LARGE, "ÿ", ["wrong-charset"]),
+    "ascii-characters": (
+        "us-ascii",
+        "ü".encode() * (LARGE // 2 - 1) + b"\xff\xff",
+        "ü",
+        ["wrong-charset", "undecodable-charset"],
+    ),
+    "unknown": ("nosuch", b"\xff" * LARGE, "ÿ", ["unknown-charset"]),
+    "iso-2022-jp": ("iso-2022-jp", b"\xff" * LARGE, "ÿ", ["wrong-charset"]),
+    "utf-16": ("utf-16le", b"a" * (LARGE - 1) + b"\xff", "\u6161", []),
+}
+
+
+@pytest.mark.parametrize(("charset", "octets", "first", "defects"), GUESSED.values(), ids=GUESSED)
+def test_what_takes_a_guess_is_read_in_steps(charset: str, octets: bytes, first: str, defects: list[str]) -> None:
+    made, _ = body(f"Content-Type: text/plain; charset={charset}", octets, step=LARGE)
+    found: list[str] = []
+    steps = sum(1 for _ in made.measure(found))
+    assert steps >= LARGE // (256 * 1024)
+    text = json.loads(b'"' + b"".join(made.blocks()) + b'"')
+    assert (text[0], found) == (first, defects)
+    assert text == made.decode([])
+
+
 def test_blocks_are_made_again() -> None:
     made, _ = body("Content-Type: text/plain; charset=koi8-r", "привет\n".encode("koi8-r") * 20_000, step=4096)
     first = blocks(made)

@@ -123,14 +123,14 @@ PIECES = st.lists(
 
 @given(PIECES, st.one_of(st.none(), st.just("no-such"), st.sampled_from(sorted(CODEC_OF_KEY))), st.integers(1, 5))
 def test_a_long_text_is_the_same_in_pieces(octets: bytes, label: str | None, size: int) -> None:
-    for chosen in readings(octets, label):
+    for chosen in filter(None, readings(octets, label)):
         try:
             text = "".join(read_pieces(octets, chosen, size))
         except UnicodeDecodeError:
             continue
         assert (text, list(chosen.defects)) == (decode_charset(octets, label, noted := []), noted)
         return
-    raise AssertionError("none of the readings takes the octets")
+    raise AssertionError("no reading takes the octets")
 
 
 @given(PIECES)

@@ -14,7 +14,7 @@ from reference_mime import Reader
 
 from fastsmtp.mime import defects, splitter
 from fastsmtp.mime.entity import Entity, Role
-from fastsmtp.mime.splitter import Splitter
+from fastsmtp.mime.splitter import SLOW_OCTETS, Splitter
 
 HEADROOM = 8
 
@@ -410,6 +410,22 @@ def test_what_takes_long_is_done_step_by_step(body: str) -> None:
     # Each stops in the middle of parts that take about as long as 16 KiB of headers, one header more at most.
     assert len(steps) > 4
     assert max(end - start for start, end in itertools.pairwise(steps)) < 40_000
+
+
+UUENCODED = "Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n" + "!\n" * 100_000
+
+
+@pytest.mark.parametrize("header", ["", "Content-Type: multipart/mixed; boundary=b\n\n--b\n"], ids=["alone", "a part"])
+def test_a_slow_decoder_gets_little_at_a_time(header: str) -> None:
+    buf = bytearray((header + UUENCODED).encode())
+    parts = Parts()
+    under_test = Splitter(parts)
+    steps = [0]
+    while steps[-1] < len(buf):
+        steps.append(under_test.feed(buf, steps[-1], len(buf)))
+    under_test.close()
+    assert max(end - start for start, end in itertools.pairwise(steps)) <= SLOW_OCTETS + 1000  # and the header
+    assert [octets for _number, _type, octets in parts.parts] == [b"begin 644 a\n" + b"!\n" * 100_000]
 
 
 def random_message(seed: int) -> tuple[bytes, list[bytes]]:
