@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from fastsmtp.client.recording import Recorded
 
 _ELSE = "<masked>"
+_EPILOG = """\b
+Exit codes:
+  0  alike
+  1  not alike
+  2  one of them cannot be read, or bad usage
+"""
 
 
-@click.command(short_help="Compare two mails, or two recordings.")
+@click.command(short_help="Compare two mails, or two recordings.", epilog=_EPILOG)
 @click.argument("expected", metavar="A", shell_complete=complete_file)
 @click.argument("got", metavar="B", shell_complete=complete_file)
 @click.option("--mask", "patterns", metavar="REGEX", multiple=True, help="Differs each time; may be repeated.")
@@ -28,7 +34,7 @@ def diff(expected: str, got: str, patterns: Sequence[str], silent: bool) -> None
     """Say what B has otherwise than A; each is a message, a directory of messages, or a recording.
 
     Not compared are dates, ids, boundaries, signatures, tokens, and how texts are encoded. In A, {{*}} stands for
-    anything. It ends with 0 where they are alike, with 1 where not, and with 2 where one cannot be read.
+    anything.
     """
     from fastsmtp.client.difference import difference
 

@@ -177,7 +177,16 @@ def _speed(_context: click.Context, _parameter: click.Parameter, told: str) -> f
     return speed
 
 
-@click.command(short_help="Send a recording again, with its timing.")
+_REPLAY_EPILOG = """\b
+Exit codes:
+  0  every mail was accepted
+  1  one was refused
+  2  bad usage, or FILE cannot be read
+  3  no server answers at ADDRESS
+"""
+
+
+@click.command(short_help="Send a recording again, with its timing.", epilog=_REPLAY_EPILOG)
 @click.argument("file", shell_complete=complete_file)
 @click.option("--to", "address", metavar="ADDRESS", required=True, help="host:port or unix:/path.")
 @click.option("--speed", metavar="SPEED", default="1x", show_default=True, callback=_speed, help="Like 10x, or max.")
@@ -193,7 +202,7 @@ def replay(client: ClientOptions, file: str, address: str, rules: Sequence[str],
     """Send the mails of FILE again: over as many connections, with the same envelopes, parameters, logins and pauses.
 
     FILE is what `record` wrote, an export as jsonl, a directory of messages, or one. With --user all log in so, with
-    --helo all introduce themselves so. It ends with 1 where a mail was refused, and with 3 where no server answers.
+    --helo all introduce themselves so.
     """
     from fastsmtp.client.replay import RecipientMap, Replay, ReplayOptions
 

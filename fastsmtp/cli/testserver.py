@@ -14,9 +14,15 @@ from fastsmtp.cli.options import BAD_CONFIG, fail
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CHUNK = 4096
+_EPILOG = """\b
+Exit codes:
+  0  standard input has ended
+  1  there is no server, and none could be started
+  2  bad usage
+"""
 
 
-@click.command(short_help="Find or start the server of a test run.")
+@click.command(short_help="Find or start the server of a test run.", epilog=_EPILOG)
 @click.option(
     "--run",
     metavar="NAME",

@@ -27,7 +27,7 @@ def an_email() -> Email:
 def test_accepted_verdicts() -> None:
     assert {verdict: verdict in ACCEPTED for verdict in Verdict} == {
         ACCEPT: True, CLOSE: True, FAILED: False, NONE: False, STORE: False, Verdict.MALFORMED: False,
-        Verdict.STORAGE_FULL: False, Verdict.TOO_LARGE: False,
+        Verdict.STORAGE_FULL: False, Verdict.TOO_LARGE: False, Verdict.REFUSED: False, Verdict.DROPPED: True,
     }  # fmt: skip
 
 

@@ -326,7 +326,7 @@ def test_nobody_there(run: Run) -> None:
         (["nowhere"], "Error: Invalid value for 'ADDRESS': nowhere: the port is missing"),
         (["1025"], "Error: Invalid value for 'ADDRESS': 1025: did you mean \":1025\"?"),
         (["--tls", "--starttls"], "Error: --starttls or --tls, not both"),
-        (["--mix=1KB", "--size=1KB"], "Error: only one of --size, --mix and --message"),
+        (["--mix=1KB", "--size=1KB"], "Error: only one of --size, --mix, --message and --replay"),
         (["--mix", "1KB:x"], "Error: Invalid value for '--mix': \"1KB:x\" is not like 100KB:9, a size and its weight"),
         (["--mix", ""], "Error: Invalid value for '--mix': \"\" is not like 100KB:9, a size and its weight"),
         (["--size", "foo"], "Error: Invalid value for '--size': \"foo\" is not a size like 1000, 100KB or 10MiB"),

@@ -100,7 +100,11 @@ def test_what_happened_is_counted(serve: Serve) -> None:
         ("451", "worker-failed"): 1,
         ("451", "no-worker"): 0,
         ("451", "storage-failed"): 0,
+        ("452", "storage-full"): 0,
+        ("552", "too-large"): 0,
         ("554", "malformed"): 0,
+        ("451", "refused-by-plan"): 0,
+        ("250", "dropped-by-plan"): 0,
     }
     assert found["request_duration_seconds_count", "250"] == 4
     assert found["request_duration_seconds_count", "451"] == 1
@@ -246,7 +250,7 @@ def test_the_inbox_is_counted(serve: Serve, processes: int) -> None:
     assert call(server, "DELETE", "/api/ns/default/mails/latest")[0] == 200
     found = _inbox_samples(scrape(server))
     assert found.pop("bytes") == 2 * call(server, "GET", "/api/ns/default/mails")[1]["mails"][0]["size"]
-    assert 1 <= found.pop("commits_total") <= 3
+    assert found.pop("commits_total") >= 1  # of mails, and of what sessions report
     assert found == {
         "up": 1,
         "full": 0,

@@ -236,7 +236,8 @@ def test_version_and_config(serve: Serve) -> None:
     text = base64.b64decode(call(server, "rpc.Config"))
     assert b"hidden" not in text
     config = json.loads(text)
-    assert set(config) == {"version", "server", "rpc", "logs", "metrics", "status", "endure", "smtp", "inbox"}
+    sections = {"version", "server", "rpc", "logs", "metrics", "status", "endure", "smtp", "inbox", "cluster"}
+    assert set(config) == sections
     assert config["server"]["env"] == {"RECORDS": "******", "TOKEN": "******"}
     assert config["rpc"] == {"listen": "tcp://127.0.0.1:0"}
     assert (config["smtp"]["read_timeout"], config["smtp"]["write_timeout"]) == ("90s", "10s")

@@ -181,7 +181,7 @@ def test_a_failing_test_shows_the_report_and_the_page(tmp_path: Path) -> None:
     sections = re.findall(r"-+ mails of this test -+\n(.*?)(?=^[_=]{4})", shown, re.M | re.S)
     assert sections == [
         f"#1 TIME shop@example.com -> {to}: {subject!r}\n"
-        "server: N begun, N accepted, N refused, N aborted, N in flight\n"
+        "server: N begun, N accepted, N refused, N aborted, N moved, N in flight\n"
         f"PAGE/{page}\n"
         for to, subject, page in (
             ("x@example.com", "Welcome back", "test-missing-main-1"),
