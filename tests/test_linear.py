@@ -12,6 +12,8 @@ import pytest
 import workcount
 from workcount import MOST, growth
 
+pytestmark = pytest.mark.one_python
+
 _PROGRAM = Path(workcount.__file__)
 _PARTS = 16  # of the forms: each takes some seconds
 

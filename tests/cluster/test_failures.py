@@ -12,6 +12,8 @@ from natsservers import NATSCluster, Settings
 from servers import Serve, Server
 from waits import wait_until
 
+pytestmark = pytest.mark.one_python
+
 AWAY = 451, b"4.3.2 The cluster cannot be reached, try again later"
 # What a relay had, or was on its way to it, when a process was killed is delivered again after this and ten seconds.
 SOON = {"pool": {"supervisor": {"exec_ttl": "2s"}}}

@@ -14,6 +14,8 @@ import pytest
 from npm import npm_package
 from servers import Serve, Server
 
+pytestmark = pytest.mark.one_python
+
 CLIENTS = Path(__file__).parent.parent / "clients"
 MAILPIT_API = "mailpit-api@2.1.0"
 MAILHOG = "mailhog@4.16.0"
