@@ -22,7 +22,8 @@ from fastsmtp.goridge.control import ControlConnection
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.ops.log import Logs, configure
 from fastsmtp.processes.assignment import END_AT_ONCE, Assignment
-from fastsmtp.server.server import Server, ServerPlace
+from fastsmtp.server.place import ServerPlace
+from fastsmtp.server.server import Server
 from fastsmtp.system.loop import run, unless
 from fastsmtp.system.process import tell_launches, told_launches
 from fastsmtp.system.runtimedir import leave, lock

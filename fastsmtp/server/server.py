@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import socket
 import ssl
-import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
+from fastsmtp.capture.attachments import Storage, TempfileStorage
 from fastsmtp.capture.capture import Services
 from fastsmtp.capture.undecided import sweep_leftovers
 from fastsmtp.config.cluster import ClusterSettings
 from fastsmtp.config.settings import Config, InboxSettings, ListenerSettings, SMTPSettings
 from fastsmtp.delivery.destination import Destination, Together
-from fastsmtp.delivery.jobs import encode_job, job_steps, read_answer
-from fastsmtp.delivery.large import payload_steps
-from fastsmtp.delivery.payload import encode_payload
-from fastsmtp.delivery.workers import Encoder, Workers
+from fastsmtp.delivery.workers import Workers
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.destination import InboxDestination
@@ -42,21 +33,26 @@ from fastsmtp.ops.endpoints import Endpoints, Watched
 from fastsmtp.ops.loopwatch import watch_loop
 from fastsmtp.ops.methods import Control
 from fastsmtp.server.backpressure import Backpressure
+from fastsmtp.server.listeners import Listeners, listen_at
 from fastsmtp.server.listening import Listening, ReadBuffer
 from fastsmtp.server.namespaceports import NamespacePorts
 from fastsmtp.server.openconnection import OpenConnection
-from fastsmtp.server.protocol import SMTPProtocol
+from fastsmtp.server.parts import (
+    connections_that_fit,
+    has_embedded_worker,
+    has_jobs,
+    is_implicit,
+    make_encoder,
+    make_pool,
+    make_session_settings,
+    make_storage,
+)
+from fastsmtp.server.place import ServerPlace
 from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.tls import make_contexts
 from fastsmtp.smtp.policy import Policy
-from fastsmtp.smtp.sessionsettings import SessionSettings
-from fastsmtp.system.descriptors import most_descriptors
 from fastsmtp.system.patience import Sweep, wait_for
-from fastsmtp.system.process import Identity, own_command
-from fastsmtp.system.sharedcount import SharedCount
-from fastsmtp.system.sockets import bind, format_address, listen
 from fastsmtp.system.timeslices import TimeSlices
-from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.pool import Pool
 from fastsmtp.workers.resetter import Resets
 
@@ -64,21 +60,6 @@ if TYPE_CHECKING:
     from fastsmtp.cluster.bodies import WorkerShape
     from fastsmtp.cluster.node import Node
     from fastsmtp.ops.snapshot import InboxSnapshot, Snapshot
-
-_BACKLOG = 4096  # the kernel cuts it to net.core.somaxconn
-_SPARE_DESCRIPTORS = 64  # kept for tempfiles, logs and new workers
-_DESCRIPTORS_PER_WORKER = 6
-
-
-@dataclass(frozen=True, slots=True)
-class ServerPlace:
-    """What a server has from its parent, where it is one of several processes."""
-
-    listeners: Mapping[str, socket.socket]  # bound; to be closed, but nothing in the file system is ours
-    spares: Sequence[Mapping[str, socket.socket]]  # those of each process, to stand in for it
-    rpc: str  # where workers call, "" = nowhere
-    counting: bool  # the parent shows our counters
-    shared: SharedCount | None = None  # the connections of all processes, where there is a limit
 
 
 class Server:
@@ -110,16 +91,13 @@ class Server:
         self._endpoints = Endpoints(config, self._log)
         self._app_metrics = AppMetrics(config.metrics)
         self._stopping = False
-        self._embedded = not (config.smtp.pool.command or config.server.command)
-        self._jobs = config.smtp.payload == "jobs" and not self._embedded  # the shape of the payload
+        self._embedded = has_embedded_worker(config)
+        self._jobs = has_jobs(config)  # the shape of the payload
         self._tempfiles: TempfileStorage | None = None
-        self._servers: list[asyncio.AbstractServer] = []
-        self._listenings: dict[str, Listening] = {}
-        self._stood_in: dict[int, list[asyncio.AbstractServer]] = {}  # by number of the process that is missed
-        self._sockets: list[socket.socket] = []
-        self._unix_paths: list[str] = []
+        self._listeners = Listeners(place)
+        self.addresses = self._listeners.addresses  # by listener, those at which clients are accepted
         self._sweep = Sweep(_sweep_interval_s(config.smtp), self._on_sweep)
-        self._policies = self._make_policies()
+        self._policies: list[Policy] = []  # beside limits and strict mode, asked in this order
         self._proxies = Proxies(config.smtp.proxy_protocol)
         self._buffer = ReadBuffer()
         self._backpressure = Backpressure(config.smtp.max_inflight_bytes)
@@ -127,7 +105,6 @@ class Server:
         self._resets = Resets(self.renew, self._log)
         self._next_cleaning = 0.0  # loop time
         self._emptied = asyncio.Event()  # there are no connections any more
-        self.addresses: dict[str, list[str]] = {}
 
     async def start(self) -> None:
         """Bind, prepare the storage, start the workers, listen. Raises StartError, with nothing left running."""
@@ -151,12 +128,15 @@ class Server:
             sweep_leftovers(self._log)
         listeners = smtp.listeners()
         # What can be wrong is tried before any worker is started: the ports, the certificates, the directory.
-        bound = {name: self._bind(name, listener.addr) for name, listener in listeners.items()}
+        self._listeners.bind({name: listener.addr for name, listener in listeners.items()})
         contexts = make_contexts(listeners)
-        storage = self._make_storage()
+        storage = make_storage(self._config)
+        self._tempfiles = storage if isinstance(storage, TempfileStorage) else None
         self._endpoints.bind()
         rpc_address = self._rpc.bind(self._config.rpc.listen) if self._config.rpc.listen else ""
-        pool = self._pool = self._make_pool(rpc_address if self._place is None else self._place.rpc)
+        pool = self._pool = make_pool(
+            self._config, self._save, rpc_address if self._place is None else self._place.rpc, self._log
+        )
         backpressure = self._backpressure
         self._slices = TimeSlices(asyncio.get_running_loop())
         max_connections = smtp.max_connections or self._connections_that_fit()
@@ -191,9 +171,7 @@ class Server:
             await self._node.relay(pool, pool.num_workers, smtp.pool.supervisor.exec_ttl_s, self._worker_shape())
         for name, listener in listeners.items():
             listening = self._make_listening(name, listener, contexts[name], services, destination, max_connections)
-            self._listenings[name] = listening
-            self._servers.append(await self._listen(bound[name], listening))
-            self.addresses[name] = [format_address(bound[name])]
+            await self._listeners.open(listening)
         if self._link is not None:
             await self._start_ports(self._link)
         self._sweep.start()
@@ -228,9 +206,8 @@ class Server:
 
     async def _start_ports(self, link: Link) -> None:
         """Listen for namespaces, too, in the way of the first listener."""
-        first = next(iter(self._listenings.values()))
         addresses = [address for listener in self.addresses.values() for address in listener]
-        self._ports = NamespacePorts(link, self._resolver, first, self._listen, addresses)
+        self._ports = NamespacePorts(link, self._resolver, self._listeners.first, listen_at, addresses)
         await self._ports.start()
 
     def _make_listening(
@@ -243,20 +220,10 @@ class Server:
         max_connections: int,
     ) -> Listening:
         smtp = self._config.smtp
-        implicit_tls = context is not None and listener.tls is not None and listener.tls.mode == "implicit"
         return Listening(
             server=name,
-            settings=SessionSettings(
-                hostname=listener.hostname,
-                max_message_size=smtp.max_message_size,
-                max_recipients=smtp.max_recipients,
-                strict=smtp.strict,
-                max_connections=max_connections,
-                policies=self._policies,
-                auth_mechanisms=smtp.auth_mechanisms,
-                memory=self._backpressure,
-                tls_available=context is not None and not implicit_tls,
-                trace=smtp.include_transcript or self._config.logs.channel("smtp").level == "debug",
+            settings=make_session_settings(
+                self._config, listener, context, max_connections, self._policies, self._backpressure
             ),
             services=services,
             destination=destination,
@@ -268,7 +235,7 @@ class Server:
             read_timeout_s=smtp.read_timeout_s,
             write_timeout_s=smtp.write_timeout_s,
             tls=context,
-            implicit_tls=implicit_tls,
+            implicit_tls=is_implicit(listener, context),
             include_transcript=smtp.include_transcript,
             ledger=None if self._link is None else MailLedger(self._link, self._resolver),
             inbox=self._inbox,
@@ -280,56 +247,16 @@ class Server:
             loop_delay=self._loop_delay,
         )
 
-    async def _listen(self, bound: socket.socket, listening: Listening) -> asyncio.AbstractServer:
-        listen(bound, _BACKLOG, format_address(bound))
-        loop = asyncio.get_running_loop()
-        create = cast(
-            Callable[..., Awaitable[asyncio.AbstractServer]],
-            loop.create_unix_server if bound.family == socket.AF_UNIX else loop.create_server,
-        )
-        options: dict[str, object] = {}
-        if bound.family == socket.AF_UNIX and sys.version_info >= (3, 13):
-            options["cleanup_socket"] = False  # `_close_listeners` does it, where it is ours
-        make = partial(SMTPProtocol, listening, loop)
-        return await create(make, sock=bound, backlog=_BACKLOG, **options)
-
     async def stand_in(self, missed: int) -> bool:
         """Take the clients of another process, too; False when we stop ourselves. May be called twice."""
-        assert self._place is not None
-        if missed in self._stood_in or self._stopping:
-            return not self._stopping
-        servers = self._stood_in[missed] = []
-        for name, spare in self._place.spares[missed].items():
-            servers.append(await self._listen(spare.dup(), self._listenings[name]))
+        if self._stopping:
+            return False
+        await self._listeners.stand_in(missed)
         return True
 
     def stand_back(self, missed: int) -> None:
         """It is there again. Sessions of its clients stay here to their end."""
-        for server in self._stood_in.pop(missed, []):
-            server.close()
-
-    def _bind(self, name: str, address: str) -> socket.socket:
-        """A bound socket that is closed with the server. Raises StartError."""
-        if self._place is not None:
-            bound = self._place.listeners[name]
-            self._sockets += [bound, *(spares[name] for spares in self._place.spares if name in spares)]
-            return bound
-        bound = bind(address)
-        self._sockets.append(bound)
-        if bound.family == socket.AF_UNIX:
-            self._unix_paths.append(bound.getsockname())
-        return bound
-
-    def _make_storage(self) -> Storage:
-        settings = self._config.smtp.attachment_storage
-        checksum = settings.checksum == "sha256"
-        if settings.mode == "memory":
-            return MemoryStorage(checksum=checksum)
-        workers = Identity(self._config.server.user, self._config.server.group)
-        owner = (-1 if workers.uid is None else workers.uid, -1 if workers.gid is None else workers.gid)
-        self._tempfiles = TempfileStorage(settings.temp_dir, settings.cleanup_after_s, checksum=checksum, owner=owner)
-        self._tempfiles.prepare()
-        return self._tempfiles
+        self._listeners.stand_back(missed)
 
     def _make_services(self, storage: Storage) -> Services:
         smtp = self._config.smtp
@@ -349,13 +276,9 @@ class Server:
 
     def _make_destination(self, pool: Pool) -> Destination:
         """Who takes the emails: the first one decides, the others are told what it decided."""
-        encoder = Encoder()
-        if self._jobs:
-            pipeline = self._config.smtp.pipeline
-            encoder = Encoder(partial(encode_job, pipeline=pipeline), partial(job_steps, pipeline=pipeline))
-        elif self.inbox and not (self._config.smtp.include_raw or self._save):
-            # The octets are there for the inbox.
-            encoder = Encoder(partial(encode_payload, include_raw=False), partial(payload_steps, include_raw=False))
+        # With an inbox the octets are kept for it.
+        keeps_raw = not self.inbox or self._config.smtp.include_raw or bool(self._save)
+        encoder = make_encoder(self._config, keeps_raw=keeps_raw)
         slices = self._slices
         if self._node is not None:
             assert slices is not None
@@ -366,27 +289,8 @@ class Server:
             destinations.append(self._inbox)
         return destinations[0] if len(destinations) == 1 else Together(self._log, *destinations)
 
-    def _make_policies(self) -> list[Policy]:
-        """What may refuse commands beside limits and strict mode, in the order in which it is asked."""
-        return []
-
-    def _make_pool(self, rpc_address: str) -> Pool:
-        settings = self._config.smtp.pool
-        mode, read_body = ("jobs", read_answer) if self._jobs else ("smtp", None)
-        embedded = own_command("fastsmtp.printer.main", *(("--save", self._save) if self._save else ()))
-        launch = Launch.from_settings(self._config.server, settings, command=embedded, rpc=rpc_address, mode=mode)
-        if self._embedded:
-            # One, so that mails are shown one after the other, in the order of their verdicts.
-            settings = msgspec.structs.replace(settings, num_workers=1, dynamic_allocator=None)
-        return Pool(settings, launch, self._log, read_body)
-
     def _connections_that_fit(self) -> int:
-        """How many connections the limit of open files leaves room for, once it is as high as we may have it."""
-        most = most_descriptors()
-        if not most:
-            return 0
-        spared = _SPARE_DESCRIPTORS + self._endpoints.max_descriptors + self._rpc.max_descriptors
-        return max(1, most - spared - _DESCRIPTORS_PER_WORKER * self._config.smtp.pool.most_workers)
+        return connections_that_fit(self._config, self._endpoints.max_descriptors + self._rpc.max_descriptors)
 
     def _complaint(self, idle_only: bool) -> str:
         """What keeps the server from its work, "" when nothing does; if `idle_only`, a busy worker does not count."""
@@ -516,18 +420,7 @@ class Server:
     def _close_listeners(self) -> None:
         if self._ports is not None:
             self._ports.close()
-        for missed in list(self._stood_in):
-            self.stand_back(missed)
-        for server in self._servers:
-            server.close()
-        for bound in self._sockets:
-            bound.close()
-        for path in self._unix_paths:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-        self._servers.clear()
-        self._sockets.clear()
-        self._unix_paths.clear()
+        self._listeners.close()
 
 
 def _sweep_interval_s(smtp: SMTPSettings) -> float:

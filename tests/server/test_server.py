@@ -24,8 +24,10 @@ from fastsmtp.config.settings import Config, PoolSettings
 from fastsmtp.delivery.jobs import read_answer
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.asyncclient import AsyncRPCClient
+from fastsmtp.server import parts
 from fastsmtp.server import server as server_module
-from fastsmtp.server.server import Server, ServerPlace
+from fastsmtp.server.place import ServerPlace
+from fastsmtp.server.server import Server
 from fastsmtp.smtp.events import Verdict
 from fastsmtp.system.process import own_command
 from fastsmtp.system.sockets import bind, format_address
@@ -120,7 +122,7 @@ class House:
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> House:
     house = House()
-    monkeypatch.setattr(server_module, "Pool", house.make_pool)
+    monkeypatch.setattr(parts, "Pool", house.make_pool)
     monkeypatch.setattr(server_module, "Endpoints", house.make_endpoints)
     monkeypatch.setattr(structlog, "get_logger", lambda **context: house.log.logger.bind(**context))
     return house
