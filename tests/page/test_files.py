@@ -19,6 +19,7 @@ from browsing import Mailbox, fetch
 from playwright.sync_api import Page, expect
 from servers import Server
 
+from fastsmtp.faults.presets import PRESETS
 from fastsmtp.inbox import page
 from fastsmtp.inbox.namespaces import OUTCOMES
 from fastsmtp.inbox.page.files import PageFiles
@@ -97,6 +98,7 @@ def test_every_code_is_explained(tmp_path: Path) -> None:
     }
     assert explained["DEFECTS"] == {code: f"{meaning[0].upper()}{meaning[1:]}." for code, meaning in MEANINGS.items()}
     assert sorted(explained["OUTCOMES"]) == sorted(OUTCOMES)
+    assert sorted(explained["PRESETS"]) == sorted(PRESETS)
 
 
 RUN = {

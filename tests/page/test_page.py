@@ -183,6 +183,53 @@ def test_what_is_wrong_is_explained(open_page: OpenPage, mailbox: Mailbox) -> No
     expect(notes).to_contain_text("A multipart without its closing delimiter.")
 
 
+PLAN = """\
+seed: 7
+rules:
+- {id: greylist, when: {at: rcpt}, do: {reply: "451 4.7.1 Later"}, times: 1}
+- {id: slow, when: {at: data-end}, do: {delay: 1ms}}
+- {id: never, when: {at: mail, from: z@example.com}, do: {close: rst}}
+"""
+
+
+def test_a_fault_plan_is_put_watched_and_ended(open_page: OpenPage, mailbox: Mailbox) -> None:
+    page = open_page(mailbox.url)
+    expect(page.locator(".stream")).to_contain_text("live")
+    page.get_by_role("button", name="Faults").click()
+    panel = page.get_by_label("Faults", exact=True).locator("visible=true").last
+    expect(panel).to_contain_text("No plan runs here.")
+    assert page.url == f"{mailbox.url}/faults"
+    plan = page.get_by_label("A plan, as YAML or JSON")
+    page.get_by_role("button", name="bounce").click()
+    expect(plan).to_have_value("rules:\n- preset: bounce\n")
+    plan.fill("rules: [{when: {at: noon}, do: pass}]")
+    page.get_by_role("button", name="Start the plan").click()
+    expect(panel.get_by_role("alert")).to_contain_text("/rules/0/when/at: ")
+    plan.fill(PLAN)
+    page.get_by_role("button", name="Start the plan").click()
+    rules = page.locator(".rule")
+    expect(rules.locator("b")).to_have_text(["greylist", "slow", "never"])
+    expect(page.locator(".space.current")).to_contain_text("faults")
+    with mailbox.smtp() as client:
+        assert client.docmd("MAIL FROM:<a@example.com>")[0] == 250
+        assert client.docmd("RCPT TO:<b@example.com>")[0] == 451
+        client.rset()
+        client.sendmail("a@example.com", ["b@example.com"], with_attachment().as_bytes())
+    expect(rules.nth(0)).to_contain_text("RCPT TO:<b@example.com>reply 451 4.7.1 Later")
+    expect(rules.locator(".rule-head > :nth-child(2)")).to_have_text([" 1 acted", " 1 acted", "has not acted"])
+    page.locator(".row").get_by_role("link").click()
+    assert "/m/" in page.url
+    expect(page.locator("ul[aria-label=Faults]")).to_have_text("Fault slow: delay")
+    expect(page.locator(".row").get_by_role("img", name="Fault: slow, delay")).to_be_visible()
+    page.get_by_role("tab", name="SMTP").click()
+    refused = page.locator(".dialogue tr", has=page.locator(".tag"))
+    expect(refused.locator(".line")).to_have_text("451 4.7.1 Later greylist")
+    page.go_back()
+    page.get_by_role("button", name="End the plan").click()
+    expect(panel).to_contain_text("No plan runs here.")
+    expect(page.locator(".space.current .space-facts")).not_to_contain_text("faults")
+
+
 def test_mails_that_were_not_accepted(open_page: OpenPage, serve: Serve) -> None:
     server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="crashes.php")
     mailbox = Mailbox(server, "default")

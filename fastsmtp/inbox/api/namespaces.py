@@ -38,7 +38,7 @@ def routes() -> list[web.AbstractRouteDef]:
 
 def shown(request: web.Request, namespace: Namespace) -> dict[str, Any]:
     """Return a namespace as answers have it."""
-    counters = namespace.counters
+    counters, running = namespace.counters, request.app[INBOX].plans.of(namespace.name)
     base = f"{request.scheme}://{request.host}"
     return {
         "name": namespace.name,
@@ -52,6 +52,7 @@ def shown(request: web.Request, namespace: Namespace) -> dict[str, Any]:
         "used_at": timestamp_ms(namespace.used_at),
         "last_mail_at": timestamp_ms(namespace.last_mail_at) if namespace.last_mail_at else None,
         "settings": msgspec.to_builtins(namespace.settings),
+        "fault_rules": len(running.plan.rules) if running else 0,
         "address": f"inbox+ns.{namespace.name}@example.com",
         "smtp": _smtp(request, namespace),
         "urls": {

@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import { format, parse } from '../static/route.js';
 
-const route = (changes) => ({ ns: '', uuid: '', tab: '', q: '', only: '', ...changes });
+const route = (changes) => ({ ns: '', uuid: '', tab: '', q: '', only: '', panel: '', ...changes });
 
 const CASES = [
   ['/ui/', '', route({})],
@@ -11,6 +11,8 @@ const CASES = [
   ['/ui/ns/run-42/w3', '?q=from%3Aann+x', route({ ns: 'run-42/w3', q: 'from:ann x' })],
   ['/ui/ns/a/m/u1', '', route({ ns: 'a', uuid: 'u1' })],
   ['/ui/ns/a/b/m/u1/headers', '?only=unread', route({ ns: 'a/b', uuid: 'u1', tab: 'headers', only: 'unread' })],
+  ['/ui/ns/run-42/w3/faults', '', route({ ns: 'run-42/w3', panel: 'faults' })],
+  ['/ui/ns/faults', '', route({ ns: 'faults' })],
   ['/ui/ns/a/m', '', route({ ns: 'a/m' })],
   ['/ui/ns/a/m/m/u1', '', route({ ns: 'a/m', uuid: 'u1' })],
 ];

@@ -149,7 +149,7 @@ export function createActions(store) {
 
   function open(uuid, options) {
     dispatch({ type: 'focus', uuid });
-    go({ uuid, tab: route().uuid === uuid ? route().tab : '' }, options);
+    go({ uuid, tab: route().uuid === uuid ? route().tab : '', panel: '' }, options);
   }
 
   async function mark(ids, read) {
@@ -228,7 +228,7 @@ export function createActions(store) {
       await api.call('DELETE', api.at(name));
       dispatch({ type: 'namespaces', namespaces: store.state.namespaces.filter((one) => one.name !== name), elapsed: 0 });
       notify(`${name} deleted`);
-      if (route().ns === name) go({ ns: '', uuid: '', tab: '', q: '', only: '' }, { replace: true });
+      if (route().ns === name) go({ ns: '', uuid: '', tab: '', q: '', only: '', panel: '' }, { replace: true });
       chooseNamespace();
     });
   }

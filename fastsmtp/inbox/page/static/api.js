@@ -12,7 +12,7 @@ export class APIError extends Error {
 export async function call(method, path, document) {
   const options = { method, headers: { Accept: 'application/json' } };
   if (document !== undefined) {
-    options.body = JSON.stringify(document);
+    options.body = typeof document === 'string' ? document : JSON.stringify(document);
     options.headers['Content-Type'] = 'application/json';
   }
   let response;
@@ -28,7 +28,8 @@ export async function call(method, path, document) {
 async function reason(response) {
   const text = await response.text();
   try {
-    return JSON.parse(text).detail || text;
+    const { detail, pointer } = JSON.parse(text);
+    return pointer && detail ? `${pointer}: ${detail}` : detail || text;
   } catch {
     return text || `The server answered with ${response.status}.`;
   }

@@ -1,4 +1,4 @@
-// What the codes of violations and defects mean. A test holds them against the server's own tables.
+// What the codes of violations and defects mean, and what presets do. A test holds them against the server's own tables.
 
 export const VIOLATIONS = {
   'lower-case-verb': ['RFC 5321 section 2.4', 'A verb was not in capitals. Verbs are not case sensitive: this is only worth knowing.'],
@@ -72,7 +72,19 @@ export const OUTCOMES = {
   accepted: 'Accepted: every destination has it.',
   'worker-failed': 'Answered with 451: the worker died, did not answer in time, or answered what cannot be understood.',
   'no-worker': 'Answered with 451: no worker was free in time.',
-  refused: 'Answered with 554: strict mode refuses what is wrong with this message.',
+  refused: 'Refused: strict mode does not take what is wrong with this message, or a fault plan refused it.',
   'dropped-by-plan': 'Accepted and dropped, as a plan wanted.',
   'storage-failed': 'Answered with 451: it could not be stored where its destination wants it.',
+};
+
+// Rules of fault plans that the server knows by name.
+export const PRESETS = {
+  greylist: 'The first RCPT of each sender and recipient is answered with 451',
+  'rate-limit': 'More than ten MAIL a second from an address: 450',
+  down: '421 instead of the greeting',
+  slow: 'Each answer takes from half a second to two',
+  'lost-ack': 'The first mail of each sender is stored, and the connection reset before the 250',
+  'disk-full': '452 at the end of each mail',
+  'tls-broken': 'The certificate has expired',
+  bounce: '550 to each RCPT',
 };

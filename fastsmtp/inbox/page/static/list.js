@@ -19,12 +19,16 @@ export function List({ state, actions }) {
 function Head({ state, actions }) {
   const { route } = state;
   const chosen = Object.keys(state.selected);
+  const own = (state.namespaces || []).find((one) => one.name === route.ns);
+  const ruled = own && own.fault_rules > 0;
   return html`<header class="list-head">
     <div class="list-title">
       <${Button} icon="menu" label="Namespaces" class="button narrow-only" aria-expanded=${state.drawer ? 'true' : 'false'} aria-controls="namespaces"
         onClick=${() => actions.dispatch({ type: 'set', drawer: true })} />
       <h1>${route.ns || 'No namespace'}</h1>
       <span class="total" aria-label="Number of mails">${count(state.total)}${state.unread > 0 ? `, ${count(state.unread)} unread` : ''}</span>
+      <${Button} icon="fault" label="Faults" class=${ruled ? 'button quiet ruled' : 'button quiet'} aria-pressed=${route.panel ? 'true' : 'false'}
+        onClick=${() => actions.go({ panel: route.panel ? '' : 'faults', uuid: '', tab: '' })} />
       <${Button} icon="keys" label="Keys" class="button quiet" onClick=${() => actions.dispatch({ type: 'set', help: true })} />
     </div>
     <${Search} key=${route.ns} q=${route.q} actions=${actions} />
@@ -216,7 +220,7 @@ function Marks({ row }) {
   const wrong = [...new Set([...row.violations, ...row.defects])].filter((code) => code !== 'lower-case-verb');
   return html`<span class="marks">
     ${row.outcome !== 'accepted' && html`<span class="bad"><${Icon} name="failed" label=${OUTCOMES[row.outcome] || row.outcome} /></span>`}
-    ${row.faults.length > 0 && html`<span class="warn"><${Icon} name="fault" label="A fault was applied" /></span>`}
+    ${row.faults.length > 0 && html`<span class="warn"><${Icon} name="fault" label=${`Fault: ${row.faults.map(({ rule, action }) => `${rule}, ${action}`).join('; ')}`} /></span>`}
     ${wrong.length > 0 && html`<span class="warn"><${Icon} name="warning" label=${`Not as it should be: ${wrong.join(', ')}`} /></span>`}
     ${row.attachments > 0 && html`<${Icon} name="attachment" label=${plural(row.attachments, 'attachment')} />`}
     ${row.tls && html`<${Icon} name="lock" label="TLS" />`}

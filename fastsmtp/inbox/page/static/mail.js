@@ -63,6 +63,7 @@ function Shown({ mail, state, actions }) {
     <header class="letterhead">
       <h2><${Plain} text=${mail.subject || '(no subject)'} /></h2>
       <${Outcome} mail=${mail} />
+      <${Acted} mail=${mail} />
       <div class="facts">
         <${Header} mail=${mail} />
         <${Envelope} mail=${mail} />
@@ -78,6 +79,14 @@ function Shown({ mail, state, actions }) {
 function Outcome({ mail }) {
   if (mail.outcome === 'accepted') return null;
   return html`<p class="banner bad"><${Icon} name="failed" /> ${OUTCOMES[mail.outcome] || mail.outcome}</p>`;
+}
+
+// What a fault plan did to the transaction of this mail.
+function Acted({ mail }) {
+  if (!mail.faults.length) return null;
+  return html`<ul class="banner warn" aria-label="Faults">${mail.faults.map(
+    ({ rule, action }) => html`<li><${Icon} name="fault" /> Fault <b><${Plain} text=${rule} /></b>: <code>${action}</code></li>`,
+  )}</ul>`;
 }
 
 const Fact = ({ name, children }) => html`<div><dt>${name}</dt><dd>${children}</dd></div>`;

@@ -2,6 +2,7 @@
 
 import { html, render, useEffect, useRef, useState } from './vendor/preact.js';
 import { createActions, createStore, wide } from './actions.js';
+import { Faults } from './faults.js';
 import { KEYS, actionOf } from './keys.js';
 import { List } from './list.js';
 import { Mail } from './mail.js';
@@ -14,12 +15,12 @@ const actions = createActions(store);
 function Page() {
   const [state, setState] = useState(store.state);
   useEffect(() => store.subscribe(setState), []);
-  const place = state.route.uuid ? 'at-mail' : 'at-list';
+  const place = state.route.uuid || state.route.panel ? 'at-mail' : 'at-list';
   return html`<div class=${`page ${place} ${state.drawer ? 'drawer' : ''}`}>
     <${Namespaces} state=${state} actions=${actions} />
     <main class="panes">
       <${List} state=${state} actions=${actions} />
-      <${Mail} state=${state} actions=${actions} />
+      ${state.route.panel ? html`<${Faults} key=${state.route.ns} state=${state} actions=${actions} />` : html`<${Mail} state=${state} actions=${actions} />`}
     </main>
     <div class="notice" role="status">${state.notice}</div>
     ${state.help && html`<${Help} />`}
@@ -53,7 +54,7 @@ const DO = {
   back: (state) => {
     if (state.drawer) actions.dispatch({ type: 'set', drawer: false });
     else if (Object.keys(state.selected).length) actions.dispatch({ type: 'selectNone' });
-    else if (state.route.uuid) actions.go({ uuid: '', tab: '' });
+    else if (state.route.uuid || state.route.panel) actions.go({ uuid: '', tab: '', panel: '' });
     else if (state.route.q) actions.go({ q: '' });
   },
   leave: () => document.activeElement.blur(),

@@ -36,7 +36,7 @@ function Namespace({ one, rate: perSecond, current, ending, setEnding, actions }
   const open = (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
-    actions.go({ ns: one.name, uuid: '', tab: '', q: '', only: '' });
+    actions.go({ ns: one.name, uuid: '', tab: '', q: '', only: '', panel: '' });
     actions.dispatch({ type: 'set', drawer: false });
   };
   return html`<li class=${current ? 'space current' : 'space'}>
@@ -49,6 +49,7 @@ function Namespace({ one, rate: perSecond, current, ending, setEnding, actions }
         ${one.last_mail_at ? html`<span title=${`the last mail came ${precisely(one.last_mail_at)}`}>${ago(one.last_mail_at)}</span>` : 'no mail yet'}
         ${one.bytes > 0 && html`<span>${size(one.bytes)}</span>`}
         ${one.refused > 0 && html`<span class="bad" title="mails that were not accepted">${count(one.refused)} failed</span>`}
+        ${(one.fault_rules > 0 || one.settings.magic) && html`<span class="warn" title=${faultsOf(one)}><${Icon} name="fault" />faults</span>`}
         ${perSecond && html`<span class="rate">${rate(perSecond)}</span>`}
       </span>
       <${Quota} one=${one} />
@@ -61,6 +62,11 @@ function Namespace({ one, rate: perSecond, current, ending, setEnding, actions }
         </div>`
       : html`<${Button} icon="trash" label=${`Delete namespace ${one.name}`} class="button quiet space-end" onClick=${() => setEnding(one.name)} />`}
   </li>`;
+}
+
+function faultsOf({ fault_rules: rules, settings }) {
+  const texts = [rules > 0 && `a fault plan of ${plural(rules, 'rule')}`, settings.magic && 'addresses that ask for faults'];
+  return texts.filter(Boolean).join(', and ');
 }
 
 function Quota({ one }) {
@@ -78,6 +84,7 @@ function Figures({ state }) {
   const { figures, rates, stream } = state;
   const total = Object.values(rates).reduce((sum, one) => sum + one, 0);
   const sessions = figures && figures.ledger.sessions;
+  const hits = figures && Object.values(figures.ledger.faults.rules).reduce((sum, one) => sum + one, 0);
   return html`<section class="figures" aria-label="Live figures">
     <p class="stream ${stream}"><span class="dot"></span>${STREAMS[stream]}<span class="rate">${rate(total)}</span></p>
     ${figures &&
@@ -88,6 +95,8 @@ function Figures({ state }) {
       <div><dt>Accepted</dt><dd>${count(sessions.accepted)}</dd></div>
       ${sessions.refused > 0 && html`<div><dt>Refused</dt><dd>${count(sessions.refused)}</dd></div>`}
       ${sessions.aborted > 0 && html`<div><dt>Aborted</dt><dd>${count(sessions.aborted)}</dd></div>`}
+      ${sessions.moved > 0 && html`<div><dt title="A header field filed them in another namespace.">Moved</dt><dd>${count(sessions.moved)}</dd></div>`}
+      ${hits > 0 && html`<div><dt>Faults</dt><dd class="warn">${count(hits)}</dd></div>`}
       <div><dt>In flight</dt><dd>${count(sessions.in_flight)}</dd></div>
       <div><dt>Ledger</dt><dd class=${figures.ledger.balanced ? 'good' : 'bad'}>${figures.ledger.balanced ? 'balanced' : 'not balanced'}</dd></div>
     </dl>`}

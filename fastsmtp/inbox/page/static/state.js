@@ -4,7 +4,7 @@ export const MOST = 200; // rows in the document
 export const PAGE = 50;
 
 export const INITIAL = {
-  route: { ns: '', uuid: '', tab: '', q: '', only: '' },
+  route: { ns: '', uuid: '', tab: '', q: '', only: '', panel: '' },
   namespaces: null, // not known yet
   wanted: '', // what the names of namespaces shown contain
   rates: {},
@@ -26,6 +26,7 @@ export const INITIAL = {
   mail: null, // the one that is open: {uuid, summary, payload, failed}
   stream: 'closed', // or connecting, open, lost
   figures: null,
+  hits: 0, // of the fault plan, that were told
   help: false,
   drawer: false, // namespaces are in front of the list, on narrow screens
   notice: '',
@@ -41,6 +42,7 @@ const CHANGES = {
   arrived: onArrived,
   updated: onUpdated,
   deleted: onDeleted,
+  faulted: (state) => ({ hits: state.hits + 1 }),
   purged: () => ({ rows: [], selected: {}, older: false, newer: false, pending: 0, stale: true }),
   overflow: () => ({ stale: true }),
   scrolled: (_state, { top }) => ({ top }),

@@ -36,7 +36,7 @@ export class Stream {
       this.tell({ type: 'set', stream: 'open' });
     };
     source.onerror = () => this.onError();
-    const types = { mail: 'arrived', update: 'updated', delete: 'deleted', purge: 'purged', overflow: 'overflow' };
+    const types = { mail: 'arrived', update: 'updated', delete: 'deleted', purge: 'purged', fault: 'faulted', overflow: 'overflow' };
     for (const [name, type] of Object.entries(types)) {
       source.addEventListener(name, (event) => this.onEvent(type, JSON.parse(event.data)));
     }

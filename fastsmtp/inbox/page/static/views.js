@@ -131,10 +131,10 @@ function SMTPView({ mail }) {
     <//>`;
   }
   return html`<div class="scrolls" tabindex="0" role="region" aria-label="SMTP dialogue"><table class="dialogue"><thead class="hidden"><tr><th>Time</th><th>Speaker</th><th>Line</th></tr></thead><tbody>
-    ${said.map(({ ms, from: speaker, line }, index) => html`<tr class=${speaker}>
+    ${said.map(({ ms, from: speaker, line, fault }, index) => html`<tr class=${speaker}>
       <td class="ms" title=${`${ms} ms after the connection was made`}>${ms} ms${gap(said, index)}</td>
       <th scope="row">${{ client: 'C', server: 'S' }[speaker] || '…'}<span class="hidden">${speaker}</span></th>
-      <td class="line"><${Plain} text=${line} /></td>
+      <td class="line"><${Plain} text=${line} />${fault && html` <span class="tag warn" title="This is the reply of a fault plan's rule."><${Icon} name="fault" /><${Plain} text=${fault} /></span>`}</td>
     </tr>`)}
   </tbody></table></div>`;
 }
