@@ -350,7 +350,11 @@ def test_pages_of_others(serving: Serve, method: str, path: str, origin: str, st
         (None, 401),
         ("Basic bWU6c2VjcmV0", 200),  # me:secret
         ("basic bWU6c2VjcmV0", 200),
-        ("Basic bWU6d3Jvbmc=", 401),
+        ("Basic bWU6d3Jvbmc=", 401),  # me:wrong
+        ("Basic YW55b25lOnRva2VuLTE=", 200),  # anyone:token-1
+        ("Basic OnRva2VuLTE=", 200),  # :token-1
+        ("Basic dG9rZW4tMQ==", 401),  # token-1
+        ("Basic YW55b25lOg==", 401),  # anyone:
         ("Basic !", 401),
         ("Basic", 401),
         ("Bearer token-1", 200),
@@ -370,8 +374,11 @@ def test_passwords_and_tokens(serving: Serve, authorization: str | None, status:
     serving(work, auth=InboxAuthSettings(username="me", password="secret", token="token-1"))
 
 
-def test_a_password_alone_is_no_token(serving: Serve) -> None:
+@pytest.mark.parametrize("authorization", ["Bearer ", "Basic Og==", "Basic bWU6", "Basic "])
+def test_a_password_alone_is_no_token(serving: Serve, authorization: str) -> None:
+    """What is not set is not what an empty text equals."""
+
     async def work(call: Client) -> None:
-        assert (await call("GET", "/api/ns", headers={"Authorization": "Bearer "}))[0] == 401
+        assert (await call("GET", "/api/ns", headers={"Authorization": authorization}))[0] == 401
 
     serving(work, auth=InboxAuthSettings(username="me", password="secret"))

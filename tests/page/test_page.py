@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import smtplib
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from browsing import Mailbox
+from browsing import Mailbox, fetch
 from npm import npm_package
 from playwright.sync_api import Page, expect
 from procs import inbox_of
@@ -322,6 +323,20 @@ def test_a_killed_inbox_loses_nothing(open_page: OpenPage, serve: Serve) -> None
     mailbox.fill(3)  # the next process takes it
     expect(page.locator(".row .subject")).to_have_text(["mail 2", "mail 1", "mail 0", "mail 1", "mail 0"])
     expect(page.locator(".stream")).to_contain_text("live")
+
+
+def test_a_browser_logs_in_with_a_token(open_page: OpenPage, serve: Serve) -> None:
+    server = serve({"inbox": {"address": "127.0.0.1:0", "auth": {"token": "token-1"}}}, worker=None)
+    url = f"{server.inbox}/ui/ns/default"
+    status, headers, _octets = fetch(server.inbox, "/ui/")
+    assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="Login", charset="UTF-8"')
+    page = open_page(url, http_credentials={"username": "anyone", "password": "token-1"})
+    expect(page.locator(".stream")).to_contain_text("live")
+    with smtplib.SMTP(server.host, server.port) as client:
+        client.send_message(with_attachment())
+    expect(page.locator(".row .subject")).to_have_text(["Invoice"])
+    page.locator(".row").get_by_role("link").click()
+    expect(page.frame_locator("iframe").locator("p")).to_have_text("Please pay.")
 
 
 def test_a_phone_shows_one_pane(open_page: OpenPage, mailbox: Mailbox) -> None:

@@ -105,12 +105,18 @@ class APIGuard:
         scheme, _space, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() == "bearer":
             return bool(self._token) and hmac.compare_digest(given.strip().encode(), self._token)
-        if scheme.lower() == "basic" and self._basic:
-            try:
-                return hmac.compare_digest(base64.b64decode(given, validate=True), self._basic)
-            except binascii.Error:
-                return False
-        return False
+        return scheme.lower() == "basic" and self._admits_login(given)
+
+    def _admits_login(self, given: str) -> bool:
+        """Whether this is user name and password, or any user with the token as password: browsers ask for both."""
+        try:
+            login = base64.b64decode(given, validate=True)
+        except binascii.Error:
+            return False
+        if self._basic and hmac.compare_digest(login, self._basic):
+            return True
+        password = login.partition(b":")[2]
+        return bool(self._token) and hmac.compare_digest(password, self._token)
 
     def _is_ours(self, host: str) -> bool:
         name = _name(host)
