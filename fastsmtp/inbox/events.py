@@ -84,6 +84,16 @@ class Stream:
         return frames
 
 
+class Glance(Stream):
+    """For one that looks by itself at what there is: it is told that something has happened, not what."""
+
+    def on_mail(self, namespace: Namespace, seq: int, shown: dict[str, Any]) -> None:
+        self.changed.set()
+
+    def on_change(self, frame: EventFrame) -> None:
+        self.changed.set()
+
+
 class Events:
     """All streams."""
 
@@ -98,6 +108,12 @@ class Events:
         stream = Stream(namespace)
         self._streams[stream] = None
         return stream
+
+    def glance(self) -> Glance:
+        """Return a stream that is told of anything that happens from now on, in all namespaces; `close` it."""
+        glance = Glance(None)
+        self._streams[glance] = None
+        return glance
 
     def close(self, stream: Stream) -> None:
         """May be called twice."""

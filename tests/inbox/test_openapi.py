@@ -218,7 +218,7 @@ async def _ask_about_namespaces(talk: Talk) -> None:
         await talk("PUT", "/api/ns/run-1/w1", octets=octets)
     await talk("PUT", "/api/ns/A")
     assert (await talk("PUT", "/api/ns/run-1/w1", {"listen": True}))[0] == 409  # no SMTP process is there
-    for path in ("/api/ns?prefix=run", "/api/ledger", "/api/live"):
+    for path in ("/api/ns?prefix=run", "/api/ledger", "/api/live", "/api/live/events"):
         assert (await talk("GET", path))[0] == 200
     await _ask_about_plans(talk)
     for path in ("", "/cursor", "/ledger"):
@@ -313,6 +313,7 @@ async def _fill_waits(talk: Talk, inbox: Inbox) -> None:
     assert namespace is not None
     streams = [inbox.events.open(namespace) for _ in range(MAX_STREAMS)]
     assert (await talk("GET", f"{N}/events"))[0] == 429
+    assert (await talk("GET", "/api/live/events"))[0] == 429
     for stream in streams:
         inbox.events.close(stream)
     watchers = [Watcher(namespace.id, None, lambda _mail: None, lambda: None) for _ in range(MAX_WATCHERS)]

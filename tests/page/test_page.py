@@ -50,6 +50,8 @@ def test_mails_arrive_while_one_looks(open_page: OpenPage, mailbox: Mailbox, ser
     page = open_page(mailbox.url)
     expect(page.get_by_text("No mail yet.")).to_be_visible()
     expect(page.locator(".stream")).to_contain_text("live")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     with mailbox.smtp() as client:
         client.send_message(with_attachment())
     row = page.locator(".row")
@@ -60,7 +62,7 @@ def test_mails_arrive_while_one_looks(open_page: OpenPage, mailbox: Mailbox, ser
     expect(page.locator(".space.current .space-name")).to_have_text(mailbox.name)
     expect(page.locator(".space.current .space-count")).to_contain_text("1 unread of")
     expect(page.locator(".figures")).to_contain_text("balanced")
-    assert page.url == mailbox.url
+    assert (page.url, asked) == (mailbox.url, [])  # all of it was told
 
 
 def test_a_scrolled_list_does_not_jump(open_page: OpenPage, mailbox: Mailbox) -> None:

@@ -15,6 +15,7 @@ from fastsmtp.inbox.api import (
     live,
     mails,
     namespaces,
+    overview,
     transfer,
     waiting,
 )
@@ -41,7 +42,7 @@ def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: Fil
     app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
-    ours = (waiting, events, faults, contents, comparison, transfer, mails, namespaces, live, description, site)
-    for module in (*ours, api, websocket, mailhog):
+    ours = (waiting, events, faults, contents, comparison, transfer, mails, namespaces, live, overview, description)
+    for module in (*ours, site, api, websocket, mailhog):
         app.add_routes(module.routes())
     return app

@@ -13,13 +13,15 @@ from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, namespace_of, read_pos
 from fastsmtp.inbox.documents import load
 from fastsmtp.inbox.encoding import encode_steps
 from fastsmtp.inbox.events import MAX_STREAMS, NEWEST, EventFrame, Stream
+from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.system.timeslices import joined
 
 _PACE_S: Final = 0.1  # between two writes: a burst becomes one frame
-_KEEPALIVE_S: Final = 15.0
-_CHUNK: Final = 256 * 1024  # octets that are written at a time
+KEEPALIVE_S: Final = 15.0
+STILL_HERE: Final = b": still here\n\n"
+CHUNK: Final = 256 * 1024  # octets that are written at a time
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -30,23 +32,34 @@ def routes() -> list[web.AbstractRouteDef]:
 async def events(request: web.Request) -> web.StreamResponse:
     """`GET …/events`: from now on, or from behind `Last-Event-ID` or `after`."""
     namespace, inbox = namespace_of(request), request.app[INBOX]
-    if len(inbox.events) >= MAX_STREAMS:
-        raise Problem(429, f"{MAX_STREAMS} streams are open already")
+    refuse_too_many(inbox)
     cursor = request.headers.get("Last-Event-ID") or request.query.get("after")
     after = read_position(inbox, namespace, cursor, "/after") if cursor else None
     stream = inbox.events.open(namespace)
     try:
         told = inbox.cursor(namespace).seq
-        response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        response.content_type = "text/event-stream"
-        await response.prepare(request)
-        await response.write(b": the inbox is here\n\n")
+        response = await begin_stream(request)
         if after is not None and after < told:
             await _catch_up(request, response, namespace, after, told)
         await _follow(response, stream)
         return response
     finally:
         inbox.events.close(stream)
+
+
+def refuse_too_many(inbox: Inbox) -> None:
+    """Raise Problem where as many streams are open as there may be."""
+    if len(inbox.events) >= MAX_STREAMS:
+        raise Problem(429, f"{MAX_STREAMS} streams are open already")
+
+
+async def begin_stream(request: web.Request) -> web.StreamResponse:
+    """Return the answer to write events to; its client knows already that the inbox is there."""
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    await response.prepare(request)
+    await response.write(b": the inbox is here\n\n")
+    return response
 
 
 async def _catch_up(
@@ -78,9 +91,9 @@ async def _catch_up(
 async def _follow(response: web.StreamResponse, stream: Stream) -> None:
     while not stream.ended:
         try:
-            await asyncio.wait_for(stream.changed.wait(), _KEEPALIVE_S)
+            await asyncio.wait_for(stream.changed.wait(), KEEPALIVE_S)
         except asyncio.TimeoutError:
-            await response.write(b": still here\n\n")
+            await response.write(STILL_HERE)
             continue
         async for octets in _encoded(stream.take()):
             if octets:
@@ -90,7 +103,7 @@ async def _follow(response: web.StreamResponse, stream: Stream) -> None:
 
 def _encoded(frames: list[EventFrame]) -> AsyncIterator[bytes]:
     """Yield frames as they are sent; others have their turn in between."""
-    return joined((piece for frame in frames for piece in _encode(frame)), _CHUNK)
+    return joined((piece for frame in frames for piece in _encode(frame)), CHUNK)
 
 
 def _encode(frame: EventFrame) -> Iterator[bytes]:

@@ -61,12 +61,16 @@ test('marks count what is unread', () => {
   assert.equal(reduce(read, { type: 'updated', uuid: 'u9', read: true, tags: [] }).unread, 8);
 });
 
-test('rates come from cursors', () => {
-  const space = (cursor) => ({ name: 'a', cursor, mails: 1, unread: 1 });
-  let state = reduce(INITIAL, { type: 'namespaces', namespaces: [space('e.5')], elapsed: 0 });
-  state = reduce(state, { type: 'namespaces', namespaces: [space('e.25')], elapsed: 2 });
-  assert.deepEqual(state.rates, { a: 10 });
-  assert.deepEqual(reduce(state, { type: 'namespaces', namespaces: [space('f.99')], elapsed: 2 }).rates, {});
+test('namespaces are told as they change', () => {
+  const told = (state, namespaces, gone = [], all = false) => reduce(state, { type: 'namespaces', all, namespaces, gone });
+  const space = (name, mails) => ({ name, mails, unread: 1 });
+  let state = told(listed(down(9, 8)), [space('a', 1), space('c', 2)], [], true);
+  assert.deepEqual([state.total, state.unread], [1, 1]);
+  state = told(state, [space('b', 5), space('c', 3)]);
+  assert.deepEqual(state.namespaces, [space('a', 1), space('b', 5), space('c', 3)]);
+  state = told(state, [], ['a', 'x']);
+  assert.deepEqual([state.namespaces, state.total], [[space('b', 5), space('c', 3)], 1]);
+  assert.deepEqual(told(state, [space('d', 1)], [], true).namespaces, [space('d', 1)]);
 });
 
 test('another namespace is another list', () => {

@@ -2,11 +2,13 @@
 
 import * as api from './api.js';
 import * as routes from './route.js';
+import { Source } from './source.js';
 import { INITIAL, PAGE, reduce } from './state.js';
 import { Stream } from './stream.js';
 import { plural } from './words.js';
 
-const LOOK_EVERY_MS = 2000;
+const RETRY_MS = 2000;
+const TICK_MS = 5000; // between two looks at the clock
 const SETTLE_MS = 250; // before a search is read again, as mails come
 const NOTICE_MS = 5000;
 
@@ -31,7 +33,6 @@ export function createStore() {
 
 export function createActions(store) {
   let stream = null;
-  let looked = 0;
   let listing = 0; // the number of the newest request for a list: answers of others come too late
   let busy = false; // a page is on its way
   let refreshing = 0;
@@ -101,7 +102,7 @@ export function createActions(store) {
       if (!(error instanceof api.APIError)) throw error;
       if (number !== listing) return;
       dispatch({ type: 'failed', reason: error.message });
-      setTimeout(() => number === listing && loadList(), LOOK_EVERY_MS);
+      setTimeout(() => number === listing && loadList(), RETRY_MS);
     }
   }
 
@@ -200,19 +201,17 @@ export function createActions(store) {
 
   // namespaces and figures
 
-  async function look() {
-    if (!document.hidden) {
-      const [found, figures] = await Promise.all([
-        api.call('GET', '/api/ns').catch(() => null),
-        api.call('GET', '/api/live').catch(() => null),
-      ]);
-      const now = performance.now();
-      if (found) dispatch({ type: 'namespaces', namespaces: found.namespaces, elapsed: looked && (now - looked) / 1000 });
-      looked = found ? now : looked;
-      dispatch({ type: 'set', figures });
-      chooseNamespace();
-    }
-    setTimeout(look, LOOK_EVERY_MS);
+  function look() {
+    const tick = () => document.hidden || dispatch({ type: 'set', now: Date.now() });
+    const on = {
+      namespaces: (told) => {
+        dispatch({ type: 'namespaces', ...told }, { type: 'set', now: Date.now() });
+        chooseNamespace();
+      },
+      live: (figures) => dispatch({ type: 'set', figures }),
+    };
+    new Source(() => '/api/live/events', on, (is) => is === 'lost' && dispatch({ type: 'set', figures: null }));
+    setInterval(tick, TICK_MS);
   }
 
   function chooseNamespace() {
@@ -226,7 +225,7 @@ export function createActions(store) {
   async function removeNamespace(name) {
     await guarded(async () => {
       await api.call('DELETE', api.at(name));
-      dispatch({ type: 'namespaces', namespaces: store.state.namespaces.filter((one) => one.name !== name), elapsed: 0 });
+      dispatch({ type: 'namespaces', all: false, namespaces: [], gone: [name] });
       notify(`${name} deleted`);
       if (route().ns === name) go({ ns: '', uuid: '', tab: '', q: '', only: '', panel: '' }, { replace: true });
       chooseNamespace();

@@ -22,7 +22,7 @@ export function Namespaces({ state, actions }) {
     </div>
     <ul class="spaces">
       ${found.slice(0, SHOWN).map(
-        (one) => html`<${Namespace} key=${one.name} one=${one} rate=${state.rates[one.name]} actions=${actions}
+        (one) => html`<${Namespace} key=${one.name} one=${one} now=${state.now} actions=${actions}
           current=${one.name === state.route.ns} ending=${ending === one.name} setEnding=${setEnding} />`,
       )}
     </ul>
@@ -32,7 +32,7 @@ export function Namespaces({ state, actions }) {
   </nav>`;
 }
 
-function Namespace({ one, rate: perSecond, current, ending, setEnding, actions }) {
+function Namespace({ one, now, current, ending, setEnding, actions }) {
   const open = (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
@@ -46,11 +46,11 @@ function Namespace({ one, rate: perSecond, current, ending, setEnding, actions }
         ${one.unread > 0 && html`<b>${count(one.unread)}<span class="hidden"> unread of </span></b>`} ${count(one.mails)}
       </span>
       <span class="space-facts">
-        ${one.last_mail_at ? html`<span title=${`the last mail came ${precisely(one.last_mail_at)}`}>${ago(one.last_mail_at)}</span>` : 'no mail yet'}
+        ${one.last_mail_at ? html`<span title=${`the last mail came ${precisely(one.last_mail_at)}`}>${ago(one.last_mail_at, now)}</span>` : 'no mail yet'}
         ${one.bytes > 0 && html`<span>${size(one.bytes)}</span>`}
         ${one.refused > 0 && html`<span class="bad" title="mails that were not accepted">${count(one.refused)} failed</span>`}
         ${(one.fault_rules > 0 || one.settings.magic) && html`<span class="warn" title=${faultsOf(one)}><${Icon} name="fault" />faults</span>`}
-        ${perSecond && html`<span class="rate">${rate(perSecond)}</span>`}
+        ${one.rate > 0 && html`<span class="rate">${rate(one.rate)}</span>`}
       </span>
       <${Quota} one=${one} />
     </a>
@@ -81,8 +81,8 @@ function Quota({ one }) {
 const STREAMS = { open: 'live', connecting: 'connecting', lost: 'connection lost', closed: 'not connected' };
 
 function Figures({ state }) {
-  const { figures, rates, stream } = state;
-  const total = Object.values(rates).reduce((sum, one) => sum + one, 0);
+  const { figures, stream } = state;
+  const total = (state.namespaces || []).reduce((sum, one) => sum + one.rate, 0);
   const sessions = figures && figures.ledger.sessions;
   const hits = figures && Object.values(figures.ledger.faults.rules).reduce((sum, one) => sum + one, 0);
   return html`<section class="figures" aria-label="Live figures">

@@ -7,7 +7,6 @@ export const INITIAL = {
   route: { ns: '', uuid: '', tab: '', q: '', only: '', panel: '' },
   namespaces: null, // not known yet
   wanted: '', // what the names of namespaces shown contain
-  rates: {},
   rows: [], // the newest first
   newer: false, // there are mails above the first row that are not in the document
   older: false,
@@ -26,6 +25,7 @@ export const INITIAL = {
   mail: null, // the one that is open: {uuid, summary, payload, failed}
   stream: 'closed', // or connecting, open, lost
   figures: null,
+  now: 0, // Unix time in milliseconds, of some seconds ago at most
   hits: 0, // of the fault plan, that were told
   help: false,
   drawer: false, // namespaces are in front of the list, on narrow screens
@@ -76,17 +76,16 @@ function onRoute(state, { route }) {
   return changed;
 }
 
-function onNamespaces(state, { namespaces, elapsed }) {
-  const before = new Map((state.namespaces || []).map((one) => [one.name, one]));
-  const rates = {};
-  for (const one of namespaces) {
-    const known = before.get(one.name);
-    if (!known || !elapsed || epoch(known.cursor) !== epoch(one.cursor)) continue;
-    const come = number(one.cursor) - number(known.cursor);
-    if (come > 0) rates[one.name] = come / elapsed;
-  }
+// Namespaces changed, or are gone; with `all` there are no others.
+function onNamespaces(state, { all, namespaces, gone }) {
+  const known = new Map(all ? [] : (state.namespaces || []).map((one) => [one.name, one]));
+  for (const one of namespaces) known.set(one.name, one);
+  for (const name of gone) known.delete(name);
   const own = namespaces.find((one) => one.name === state.route.ns);
-  return { namespaces, rates, ...(own && state.loaded ? { total: own.mails, unread: own.unread } : {}) };
+  return {
+    namespaces: [...known.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ...(own && state.loaded ? { total: own.mails, unread: own.unread } : {}),
+  };
 }
 
 const epoch = (cursor) => cursor.split('.')[0];

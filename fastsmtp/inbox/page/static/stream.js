@@ -1,10 +1,10 @@
 // What happens in one namespace, as server-sent events tell it; resumed from the newest cursor after every break.
 
 import { at } from './api.js';
+import { Source } from './source.js';
 
 const TOLD_EVERY_MS = 200; // a burst is told at once
-const SHORTEST_MS = 500;
-const LONGEST_MS = 8000;
+const TYPES = { mail: 'arrived', update: 'updated', delete: 'deleted', purge: 'purged', fault: 'faulted', overflow: 'overflow' };
 
 export class Stream {
   // `tell` gets events of the state; `lost` is called where the stream cannot be resumed.
@@ -12,34 +12,17 @@ export class Stream {
     this.ns = ns;
     this.cursor = cursor;
     this.tell = tell;
-    this.lost = lost;
-    this.delay = SHORTEST_MS;
     this.waiting = []; // events that are not told yet
     this.timer = 0;
     this.toldAt = -TOLD_EVERY_MS;
-    this.retry = 0;
-    this.source = null;
-    this.onVisible = () => (document.hidden ? this.pause() : this.open());
-    document.addEventListener('visibilitychange', this.onVisible);
-    this.open();
+    const takes = Object.entries(TYPES).map(([name, type]) => [name, (content) => this.onEvent(type, content)]);
+    const changed = (stream) => tell({ type: 'set', stream });
+    this.source = new Source(() => this.address(), Object.fromEntries(takes), changed, lost);
   }
 
-  open() {
-    if (this.source) return;
-    clearTimeout(this.retry);
+  address() {
     const query = this.cursor ? `?after=${encodeURIComponent(this.cursor)}` : '';
-    const source = new EventSource(`${at(this.ns)}/events${query}`);
-    this.source = source;
-    this.tell({ type: 'set', stream: 'connecting' });
-    source.onopen = () => {
-      this.delay = SHORTEST_MS;
-      this.tell({ type: 'set', stream: 'open' });
-    };
-    source.onerror = () => this.onError();
-    const types = { mail: 'arrived', update: 'updated', delete: 'deleted', purge: 'purged', fault: 'faulted', overflow: 'overflow' };
-    for (const [name, type] of Object.entries(types)) {
-      source.addEventListener(name, (event) => this.onEvent(type, JSON.parse(event.data)));
-    }
+    return `${at(this.ns)}/events${query}`;
   }
 
   onEvent(type, content) {
@@ -60,24 +43,8 @@ export class Stream {
     this.tell(...events);
   }
 
-  // A browser connects again by itself only where the connection was lost, not where the answer was an error.
-  onError() {
-    this.tell({ type: 'set', stream: 'lost' });
-    const refused = this.source.readyState === EventSource.CLOSED;
-    this.pause();
-    this.retry = setTimeout(() => (refused ? this.lost() : this.open()), this.delay);
-    this.delay = Math.min(LONGEST_MS, this.delay * 2);
-  }
-
-  pause() {
-    if (this.source) this.source.close();
-    this.source = null;
-  }
-
   close() {
-    document.removeEventListener('visibilitychange', this.onVisible);
     clearTimeout(this.timer);
-    clearTimeout(this.retry);
-    this.pause();
+    this.source.close();
   }
 }
