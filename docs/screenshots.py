@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Make the pictures of the page: start a server, send it mails, and look at it in Debian's Chromium.
 
-usage: docs/screenshots.py [DIRECTORY]
+usage: docs/screenshots.py [DIRECTORY [VIEW ...]]
 
-Into `docs/` go the two that the documents show; with a directory, all of them go there: each view at three widths,
-light and dark. Needs what `make test` installs.
+Into `docs/` go the two that the documents show; with a directory, all of them go there, or those of these views: each
+at three widths, light and dark. Needs what `make test` installs.
 """
 
 from __future__ import annotations
@@ -59,6 +59,16 @@ CRM = (
 )
 
 
+PLAN = b"""\
+seed: 7
+rules:
+- {preset: greylist, id: greylist, when: {at: rcpt, rcpt: "*@slow.example"}}
+- {id: lost-250, when: {at: data-end, subject: "Invoice*"}, do: {store: true, close: rst}, times: 1}
+- {id: slow, when: {at: any}, do: {delay: 3ms..9ms}, probability: 0.2}
+- {id: flaky, when: {at: data, nth: 50}, do: [{reply: "451 4.3.0 Later"}, pass]}
+"""
+
+
 def picture() -> bytes:
     """A PNG of soft colours."""
     side = 110
@@ -109,6 +119,24 @@ def send_all(host: str, port: int) -> None:
                 client.send_message(message("shop@lumen.example", "b@example.com", subject, "Thanks.\n"))
 
 
+def send_with_faults(host: str, port: int, inbox: str) -> None:
+    """Send mails to a namespace with a plan; the client tries again, as clients do."""
+    request = urllib.request.Request(f"{inbox}/api/ns/billing/faults", PLAN, method="PUT")
+    urllib.request.urlopen(request).close()
+    for to, subject in (
+        ("mara@slow.example", "Welcome"), ("zoe@slow.example", "Welcome"), ("ops@lumen.example", "Invoice 2026-1187"),
+        ("ops@lumen.example", "Invoice 2026-1187"), ("mara@slow.example", "Your receipt"),
+    ):  # fmt: skip
+        for _attempt in range(2):
+            try:
+                with smtplib.SMTP(host, port, local_hostname="billing.lumen.example") as client:
+                    client.login("billing", "any")
+                    client.send_message(message("Billing <billing@lumen.example>", to, subject, "Thank you.\n"))
+                break
+            except (smtplib.SMTPException, OSError):
+                continue
+
+
 def _send_crm(host: str, port: int) -> None:
     """What an old program sends: much of it is not as the RFCs have it."""
     with socket.create_connection((host, port)) as client, client.makefile("rb") as replies:
@@ -149,7 +177,8 @@ def views(inbox: str) -> dict[str, str]:
     found, base = uuids(inbox), f"{inbox}/ui/ns/default"
     order, crm = found["Your order is on its way"], found["Leads of this week"]
     tabs = {tab: f"{base}/m/{order}/{tab}" for tab in ("html", "headers", "parts", "smtp", "links", "assert", "worker")}
-    return {"list": base, **tabs, "notes": f"{base}/m/{crm}/notes", "empty": f"{inbox}/ui/ns/none"}
+    spaces = {"faults": f"{inbox}/ui/ns/billing/faults", "empty": f"{inbox}/ui/ns/none"}
+    return {"list": base, **tabs, "notes": f"{base}/m/{crm}/notes", **spaces}
 
 
 def shoot(browser: Browser, url: str, width: int, scheme: Any, path: Path) -> None:
@@ -166,6 +195,7 @@ def main() -> None:
     everywhere = Path(sys.argv[1]) if sys.argv[1:] else None
     with server() as (host, port, inbox), sync_playwright() as playwright:
         send_all(host, port)
+        send_with_faults(host, port, inbox)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         found = views(inbox)
         if everywhere is None:
@@ -173,7 +203,8 @@ def main() -> None:
                 shoot(browser, found[view], width, scheme, HERE / name)
         else:
             everywhere.mkdir(parents=True, exist_ok=True)
-            for view, url in found.items():
+            for view in sys.argv[2:] or found:
+                url = found[view]
                 for width in WIDTHS:
                     for scheme in ("light", "dark"):
                         shoot(browser, url, width, scheme, everywhere / f"{view}-{width}-{scheme}.png")

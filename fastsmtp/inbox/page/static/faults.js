@@ -55,7 +55,7 @@ export function Faults({ state, actions }) {
       <div class="presets" role="group" aria-label="Add a rule">${Object.entries(PRESETS).map(
         ([name, what]) => html`<${Button} label=${what} onClick=${() => setWritten(withPreset(text, name))}>${name}<//>`,
       )}</div>
-      <textarea id="plan" class="plan" spellcheck="false" autocomplete="off" value=${text} onInput=${(event) => setWritten(event.target.value)}></textarea>
+      <textarea id="plan" class="plan" rows=${Math.min(24, text.split('\n').length + 2)} spellcheck="false" autocomplete="off" value=${text} onInput=${(event) => setWritten(event.target.value)}></textarea>
       <p class="warn" role="alert">${failed}</p>
       <div class="tools">
         <${Button} label="Put the plan; counters start at 0" disabled=${!text.trim()} onClick=${() => attempt('PUT', text)}>${report ? 'Put in place' : 'Start the plan'}<//>

@@ -1,6 +1,6 @@
 // One mail: who sent it, and its views.
 
-import { html, useEffect, useState } from './vendor/preact.js';
+import { html, useEffect, useRef, useState } from './vendor/preact.js';
 import { call, mailAt } from './api.js';
 import { OUTCOMES } from './explain.js';
 import { TABS, format } from './route.js';
@@ -112,8 +112,8 @@ function Envelope({ mail }) {
     <${Fact} name="RCPT TO">${envelope.to.map(
       (address, index) => html`${index > 0 && ', '}<span class="address"><${Plain} text=${address} />${!named.has(address.toLowerCase()) && html` <span class="tag" title="This recipient is in no header field.">not in header</span>`}</span>`,
     )}<//>
-    <${Fact} name="Received"><time datetime=${mail.received_at}>${precisely(mail.received_at)}</time><span class="quiet">, ${size(mail.size)}</span><//>
-    <${Fact} name="Client"><${Plain} text=${`${mail.remote_addr}${envelope.helo ? ` as ${envelope.helo}` : ''}`} />${tls ? html` <span class="tag good">${tls.version || 'TLS'}</span>` : html`<span class="quiet">, no TLS</span>`}<//>
+    <${Fact} name="Received"><time datetime=${mail.received_at}>${precisely(mail.received_at)}</time>, <span class="quiet whole">${size(mail.size)}</span><//>
+    <${Fact} name="Client"><${Plain} text=${`${mail.remote_addr}${envelope.helo ? ` as ${envelope.helo}` : ''}`} />${tls ? html` <span class="tag good">${tls.version || 'TLS'}</span>` : html`, <span class="quiet whole">no TLS</span>`}<//>
     ${login && login.attempted && html`<${Fact} name="Login"><${Plain} text=${`${login.username || ''} / ${login.password || ''}`} /><span class="quiet"> ${login.mechanism}</span><//>`}
     ${mail.tags.length > 0 && html`<${Fact} name="Tags">${mail.tags.map((tag) => html`<span class="tag"><${Plain} text=${tag} /></span> `)}<//>`}
   </dl>`;
@@ -142,6 +142,8 @@ function Tabs({ mail, tab, route, actions }) {
   const violations = session.violations.filter(({ code }) => code !== 'lower-case-verb'); // almost all clients
   const counts = { notes: violations.length + message.defects.length };
   const shown = TABS.filter((name) => message.html !== null || (name !== 'html' && name !== 'source'));
+  const list = useRef(null);
+  useEffect(() => list.current.querySelector('[aria-selected="true"]').scrollIntoView({ block: 'nearest', inline: 'nearest' }), [tab]);
   const onKeyDown = (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
@@ -150,7 +152,7 @@ function Tabs({ mail, tab, route, actions }) {
     actions.go({ tab: next }, { replace: true });
     requestAnimationFrame(() => document.getElementById(`tab-${next}`)?.focus());
   };
-  return html`<div class="tabs" role="tablist" aria-label="Views of this mail" onKeyDown=${onKeyDown}>
+  return html`<div class="tabs" ref=${list} role="tablist" aria-label="Views of this mail" onKeyDown=${onKeyDown}>
     ${shown.map(
       (name) => html`<a role="tab" id=${`tab-${name}`} href=${format({ ...route, tab: name })} aria-selected=${name === tab ? 'true' : 'false'}
         aria-controls="view" tabindex=${name === tab ? '0' : '-1'} title=${TABS.indexOf(name) < 9 ? `${NAMES[name]} (${TABS.indexOf(name) + 1})` : NAMES[name]}
