@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -66,6 +67,20 @@ def test_mails_arrive_while_one_looks(open_page: OpenPage, mailbox: Mailbox, ser
     expect(page.locator(".space.current .space-count")).to_contain_text("1 unread of")
     expect(page.locator(".figures")).to_contain_text("balanced")
     assert (page.url, asked) == (mailbox.url, [])  # all of it was told
+
+
+def test_the_ledger_says_what_moved(open_page: OpenPage, mailbox: Mailbox, server: Server) -> None:
+    """A header field files a mail elsewhere than its envelope, which names `default`."""
+    message = with_attachment()
+    message["X-Namespace"] = mailbox.name
+    with smtplib.SMTP(server.host, server.port) as client:
+        client.send_message(message)
+    page = open_page(mailbox.url)
+    expect(page.locator(".row .subject")).to_have_text(["Invoice"])
+    moved = json.loads(fetch(server.inbox, "/api/ledger")[2])["sessions"]["moved"]
+    assert moved > 0
+    expect(page.locator(".figures div", has_text="Moved").locator("dd")).to_have_text(str(moved))
+    expect(page.locator(".figures")).to_contain_text("balanced")
 
 
 def test_a_scrolled_list_does_not_jump(open_page: OpenPage, mailbox: Mailbox) -> None:
@@ -198,7 +213,7 @@ rules:
 """
 
 
-def test_a_fault_plan_is_put_watched_and_ended(open_page: OpenPage, mailbox: Mailbox) -> None:
+def test_a_fault_plan_is_put_watched_and_ended(open_page: OpenPage, mailbox: Mailbox, server: Server) -> None:
     page = open_page(mailbox.url)
     expect(page.locator(".stream")).to_contain_text("live")
     page.get_by_role("button", name="Faults").click()
@@ -223,6 +238,9 @@ def test_a_fault_plan_is_put_watched_and_ended(open_page: OpenPage, mailbox: Mai
         client.sendmail("a@example.com", ["b@example.com"], with_attachment().as_bytes())
     expect(rules.nth(0)).to_contain_text("RCPT TO:<b@example.com>reply 451 4.7.1 Later")
     expect(rules.locator(".rule-head > :nth-child(2)")).to_have_text([" 1 acted", " 1 acted", "has not acted"])
+    acted = sum(json.loads(fetch(server.inbox, "/api/ledger")[2])["faults"]["rules"].values())
+    assert acted >= 2
+    expect(page.locator(".figures div", has_text="Faults").locator("dd")).to_have_text(str(acted))
     page.locator(".row").get_by_role("link").click()
     assert "/m/" in page.url
     expect(page.locator("ul[aria-label=Faults]")).to_have_text("Fault slow: delay")
