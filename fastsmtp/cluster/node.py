@@ -12,7 +12,7 @@ from fastsmtp.cluster.bodies import WorkerShape
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.destination import ClusterAway, ClusterDestination
 from fastsmtp.cluster.publisher import Publisher
-from fastsmtp.cluster.relay import MARGIN_S, WITHOUT_LIMIT_S, ClusterRelay
+from fastsmtp.cluster.relay import ACK_WAIT_S, ClusterRelay
 from fastsmtp.cluster.streams import Streams
 from fastsmtp.config.cluster import ClusterSettings
 from fastsmtp.delivery.workers import Executor, Slices
@@ -65,12 +65,11 @@ class Node:
             slices=slices,
         )
 
-    async def relay(self, pool: Executor, workers: int, exec_ttl_s: float, wanted: WorkerShape) -> None:
+    async def relay(self, pool: Executor, workers: int, wanted: WorkerShape) -> None:
         """Begin to give mails to the workers. Raises StartError."""
         assert self._publisher is not None
-        ack_wait_s = (exec_ttl_s or WITHOUT_LIMIT_S) + MARGIN_S
         streams = Streams(self._connection, self._settings, self._log)
-        await streams.make_consumers(ack_wait_s)
+        await streams.make_consumers(ACK_WAIT_S)
         self._relay = ClusterRelay(
             self._connection,
             pool,
@@ -79,7 +78,6 @@ class Node:
             self._log,
             streams=streams.names(),
             window=_MAILS_PER_WORKER * workers,
-            ack_wait_s=ack_wait_s,
         )
         await self._relay.start()
 

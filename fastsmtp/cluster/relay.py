@@ -7,8 +7,8 @@
 | the same, and it was the fifth delivery          | it goes to `dead.…`, and is then acknowledged       |
 | there was none free in `allocate_timeout`        | it waits on, here                                   |
 
-While a mail is in hand the servers are told so: it is not delivered to another relay, however long workers take. When
-this process dies, it is, after `ack_wait`. So workers get each mail at least once, and its uuid tells which they had.
+While a mail is in hand the servers are told so every five seconds: it is not delivered to another relay, however long
+workers take. When this process dies, it is, after fifteen. So workers get each mail at least once, and its uuid tells which they had.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 MAX_DELIVERIES: Final = 5
-MARGIN_S: Final = 10.0  # of `ack_wait` above `exec_ttl`
-WITHOUT_LIMIT_S: Final = 60.0  # in place of an `exec_ttl` of 0
+ACK_WAIT_S: Final = 15.0  # after which a mail of a relay that is gone is delivered again
+_PROGRESS_S: Final = 5.0  # how often the servers are told that a mail is in hand, however long workers take
 _DELAYS_S: Final = (0.2, 1.0, 2.0, 5.0)  # before a mail is delivered again
 _RETRY_S: Final = 1.0  # for a mail for which there was no worker
 _NANO: Final = 1_000_000_000
@@ -106,15 +106,18 @@ class ClusterRelay:
         *,
         streams: Sequence[str],
         window: int,
-        ack_wait_s: float,
+        progress_s: float = _PROGRESS_S,
     ) -> None:
-        """`window` is how many mails may be here at a time: some for each worker."""
+        """`window` is how many mails may be here at a time: some for each worker.
+
+        The servers are told every `progress_s` that a mail is here, which is to be a fraction of the consumers' `ack_wait`.
+        """
         self._connection: Final = connection
         self._executor: Final = executor
         self._publisher: Final = publisher
         self._wanted: Final = wanted
         self._log: Final = log
-        self._ack_wait_s: Final = ack_wait_s
+        self._progress_s: Final = progress_s
         self._loop = asyncio.get_running_loop()
         self._puller = Puller(connection, streams, window, log, self._on_mail)
         self._in_hand: dict[_InHand, None] = {}
@@ -280,7 +283,7 @@ class ClusterRelay:
 
     async def _tell_progress(self) -> None:
         while True:
-            await asyncio.sleep(self._ack_wait_s / 3)
+            await asyncio.sleep(self._progress_s)
             for mail in self._in_hand:
                 self._answer(mail.reply, _IN_PROGRESS)
 

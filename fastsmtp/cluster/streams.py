@@ -118,7 +118,7 @@ class Streams:
         return made
 
     async def make_consumers(self, ack_wait_s: float) -> None:
-        """Make the durable consumers of relays, or see that they are there. Raises StartError."""
+        """Make the durable consumers of relays; one that is there gets this `ack_wait`. Raises StartError."""
         from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
         for partition, name in enumerate(self.names()):

@@ -168,7 +168,7 @@ class Server:
         if self._config.is_relay:
             await pool.start()
         if self._config.is_relay and self._node is not None:
-            await self._node.relay(pool, pool.num_workers, smtp.pool.supervisor.exec_ttl_s, self._worker_shape())
+            await self._node.relay(pool, pool.num_workers, self._worker_shape())
         for name, listener in listeners.items():
             listening = self._make_listening(name, listener, contexts[name], services, destination, max_connections)
             await self._listeners.open(listening)

@@ -15,8 +15,6 @@ from waits import wait_until
 pytestmark = pytest.mark.one_python
 
 AWAY = 451, b"4.3.2 The cluster cannot be reached, try again later"
-# What a relay had, or was on its way to it, when a process was killed is delivered again after this and ten seconds.
-SOON = {"pool": {"supervisor": {"exec_ttl": "2s"}}}
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def test_killed_nats_servers_lose_nothing(serve: Serve, three: NATSCluster) -> N
     three.start()
     stream = {"partitions": 1}
     settings = {"cluster": {"servers": three.urls(1), "stream": stream, "retention": {"max_bytes": "200MB"}}}
-    server = serve({**settings, "smtp": SOON})
+    server = serve(settings)
     with CrashLoad(server.host, server.port) as load:
         grow(load, 20)
         leader = three.leader_of(1, "FASTSMTP-0")
@@ -73,13 +71,13 @@ def test_killed_nats_servers_lose_nothing(serve: Serve, three: NATSCluster) -> N
 
 def test_killed_fronts_and_relays_lose_nothing(serve: Serve, node: Settings) -> None:
     fronts = [serve(node("front"), worker=None)]
-    relays = [serve({**node("relay"), "smtp": SOON}) for _ in range(2)]
+    relays = [serve(node("relay")) for _ in range(2)]
     with CrashLoad(fronts[0].host, fronts[0].port) as load:
         grow(load, 20)
         relays[0].kill()
         grow(load, 20)
         fronts[0].kill()
         fates = load.stop()
-    relays.append(serve({**node("relay"), "smtp": SOON}))
+    relays.append(serve(node("relay")))
     arrived = settle(relays, fates)
     assert fates.accepted - set(arrived) == set()
