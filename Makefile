@@ -38,6 +38,7 @@ test: $(BIN)/python
 	@command -v go >/dev/null || ci/install-packages golang-go
 	@ci/install-nats $(BIN)/python
 	@ci/install-postfix
+	@ci/install-rabbitmq
 	@command -v npm >/dev/null || ci/install-packages nodejs npm
 	@command -v chromium >/dev/null || ci/install-packages chromium fonts-dejavu-core
 	ci/test $(BIN) tests $(ARGS)

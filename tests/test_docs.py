@@ -16,6 +16,7 @@ from servers import TESTS
 
 from fastsmtp.cli.main import main
 from fastsmtp.config.cluster import (
+    AMQPOutputSettings,
     ClusterSettings,
     ClusterTLSSettings,
     InFlightSettings,
@@ -83,6 +84,7 @@ OPTIONAL = {
     "cluster.stream": StreamSettings(),
     "cluster.in_flight": InFlightSettings(),
     "cluster.retention": StreamRetentionSettings(),
+    "cluster.outputs": AMQPOutputSettings(driver="amqp", addr=""),
     "inbox": InboxSettings(),
     "inbox.retention": RetentionSettings(),
     "inbox.auth": InboxAuthSettings(),

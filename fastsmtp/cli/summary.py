@@ -207,6 +207,12 @@ def _about_cluster(config: Config) -> Iterator[tuple[str, str]]:
             f"250 when a quorum has a mail, 451 4.3.0 after {span(cluster.ack_timeout_s)} without; "
             f"up to {counted(flight.mails, 'mail')} and {size(flight.bytes)} at a time",
         )
+    for output in cluster.outputs:
+        yield (
+            "output",
+            f"each mail is a job {output.job} of RoadRunner's pipeline {output.pipeline}, too, "
+            f"by exchange {output.exchange} of {without_login(output.addr)}",
+        )
     if not cluster.monitor:
         yield "power cut", "whether the servers sync each write is not checked: cluster.monitor is empty"
 

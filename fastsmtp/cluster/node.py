@@ -8,6 +8,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.cluster.amqp import AMQPOutput
 from fastsmtp.cluster.bodies import WorkerShape
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.destination import ClusterAway, ClusterDestination
@@ -15,6 +16,7 @@ from fastsmtp.cluster.publisher import Publisher
 from fastsmtp.cluster.relay import ACK_WAIT_S, ClusterRelay
 from fastsmtp.cluster.streams import Streams
 from fastsmtp.config.cluster import ClusterSettings
+from fastsmtp.delivery.destination import Destination, Together
 from fastsmtp.delivery.workers import Executor, Slices
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.ops.snapshot import CLUSTER_AWAY, ClusterSnapshot
@@ -32,7 +34,8 @@ class Node:
         self._connection: Final = NATSConnection(settings, f"fastsmtp {self._name}", log)
         self._publisher: Publisher | None = None
         self._relay: ClusterRelay | None = None
-        self.policy: Final = ClusterAway(self._connection)
+        self._outputs: Final[list[AMQPOutput]] = []
+        self.policy: Final = ClusterAway(self)
 
     async def start(self) -> None:
         """Connect, and see that the streams are as the configuration asks. Raises StartError."""
@@ -53,10 +56,18 @@ class Node:
         connection.on_reconnected = self._on_reconnected
         self._publisher.start()
 
-    def destination(self, resolve: Resolver, slices: Slices) -> ClusterDestination:
-        """Who takes the mails of a front."""
+    async def start_outputs(self, slices: Slices) -> None:
+        """Connect with the outputs of a front. Raises StartError."""
+        settings = self._settings
+        for output in settings.outputs:
+            mails, timeout_s = settings.in_flight.mails, settings.ack_timeout_s
+            self._outputs.append(AMQPOutput(output, self._log, mails=mails, timeout_s=timeout_s, slices=slices))
+            await self._outputs[-1].start()
+
+    def destination(self, resolve: Resolver, slices: Slices) -> Destination:
+        """Who takes the mails of a front: the cluster, and then its outputs."""
         assert self._publisher is not None
-        return ClusterDestination(
+        cluster = ClusterDestination(
             self._publisher,
             resolve,
             self._log,
@@ -64,6 +75,7 @@ class Node:
             node=self._name,
             slices=slices,
         )
+        return Together(self._log, cluster, *self._outputs) if self._outputs else cluster
 
     async def relay(self, pool: Executor, workers: int, wanted: WorkerShape) -> None:
         """Begin to give mails to the workers. Raises StartError."""
@@ -82,9 +94,14 @@ class Node:
         await self._relay.start()
 
     @property
+    def connected(self) -> bool:
+        """Whether a NATS server can be reached, and every output."""
+        return self._connection.connected and all(output.connected for output in self._outputs)
+
+    @property
     def complaint(self) -> str:
         """What keeps it from its work, "" = nothing."""
-        return "" if self._connection.connected else CLUSTER_AWAY
+        return "" if self.connected else CLUSTER_AWAY
 
     def snapshot(self) -> ClusterSnapshot:
         """Tell how it is, and what has happened so far."""
@@ -97,7 +114,10 @@ class Node:
         if relay is not None:
             gauges["in_hand"] = relay.in_hand
             counts |= dataclasses.asdict(relay.counts)
-        return ClusterSnapshot(int(self._connection.connected), gauges, counts)
+        for output in self._outputs:
+            told = dataclasses.asdict(output.counts)
+            counts |= {name: counts.get(name, 0) + count for name, count in told.items()}
+        return ClusterSnapshot(int(self.connected), gauges, counts)
 
     def _on_reconnected(self) -> None:
         if self._publisher is not None:
@@ -116,6 +136,8 @@ class Node:
             await self._relay.stop()
         if self._publisher is not None:
             self._publisher.close()
+        for output in self._outputs:
+            await output.stop()
         await self._connection.close()
 
     def abort(self) -> None:
@@ -124,4 +146,6 @@ class Node:
             self._relay.abort()
         if self._publisher is not None:
             self._publisher.close()
+        for output in self._outputs:
+            output.abort()
         self._connection.abort()

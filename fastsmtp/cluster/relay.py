@@ -8,7 +8,8 @@
 | there was none free in `allocate_timeout`        | it waits on, here                                   |
 
 While a mail is in hand the servers are told so every five seconds: it is not delivered to another relay, however long
-workers take. When this process dies, it is, after fifteen. So workers get each mail at least once, and its uuid tells which they had.
+workers take. When this process dies, it is, after fifteen. So workers get each mail at least once, and its uuid tells
+which they had.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class ClusterRelay:
     ) -> None:
         """`window` is how many mails may be here at a time: some for each worker.
 
-        The servers are told every `progress_s` that a mail is here, which is to be a fraction of the consumers' `ack_wait`.
+        The servers are told every `progress_s` that a mail is here: a fraction of the consumers' `ack_wait`.
         """
         self._connection: Final = connection
         self._executor: Final = executor

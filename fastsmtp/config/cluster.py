@@ -43,6 +43,16 @@ class StreamRetentionSettings(Section, rename=seconds("max_age"), frozen=True):
     per_namespace: rules.Count = 100_000  # mails; the oldest go first
 
 
+class AMQPOutputSettings(Section, frozen=True):
+    """Where each mail goes as a job of RoadRunner, too."""
+
+    driver: Literal["amqp"]
+    addr: rules.AMQPURL
+    exchange: rules.AMQPName = "amqp.default"  # as RoadRunner's driver has it
+    pipeline: rules.AMQPName = "smtp"  # name of RoadRunner's pipeline, of its queue, and the routing key
+    job: rules.AMQPName = "smtp.email"
+
+
 class ClusterSettings(Section, rename=seconds("ack_timeout"), frozen=True):
     """A node of a cluster."""
 
@@ -55,6 +65,7 @@ class ClusterSettings(Section, rename=seconds("ack_timeout"), frozen=True):
     ack_timeout_s: rules.PositiveSeconds = 15.0  # longer than an election
     in_flight: InFlightSettings = InFlightSettings()
     retention: StreamRetentionSettings = StreamRetentionSettings()
+    outputs: list[AMQPOutputSettings] = []
     monitor: list[rules.MonitorURL] = []  # where the servers tell whether they sync every write; [] = not asked
 
     @property
@@ -74,6 +85,8 @@ def cluster_faults(cluster: ClusterSettings) -> Iterator[tuple[str, str]]:
         yield "cluster.role", 'expected "front", "relay" or both, got nothing'
     if not cluster.servers:
         yield "cluster.servers", 'expected at least one server like "nats://127.0.0.1:4222", got nothing'
+    if cluster.outputs and not cluster.is_front:
+        yield "cluster.outputs", "expected none, because mails come to them by a front: cluster.role"
     if cluster.tls.key and not cluster.tls.cert:
         yield "cluster.tls.cert", "expected the file of the certificate, because cluster.tls.key is set"
 

@@ -262,6 +262,26 @@ def _server_url(schemes: tuple[str, ...], value: object) -> str:
     return text
 
 
+def _amqp_url(value: object) -> str:
+    text = read_text(value)
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("amqp", "amqps") or not parts.hostname or port in (0, -1) or parts.query:
+        raise ValueError("")
+    return text
+
+
+def _amqp_name(value: object) -> str:
+    text = read_text(value)
+    # A short string of AMQP; what begins with "amq." is the server's.
+    if not re.fullmatch(r"[!-~]{1,127}", text) or text.startswith("amq."):
+        raise ValueError("")
+    return text
+
+
 def _network(value: object) -> str:
     text = read_text(value)
     if text == "unix:":
@@ -320,6 +340,8 @@ NodeName: TypeAlias = Annotated[str, Rule("a name without blanks", _optional(_ho
 NATSURL: TypeAlias = Annotated[
     str, Rule('a server like "nats://127.0.0.1:4222" or "tls://host:4222"', partial(_server_url, ("nats", "tls")))
 ]
+AMQPURL: TypeAlias = Annotated[str, Rule('a server like "amqp://guest:guest@127.0.0.1:5672/"', _amqp_url)]
+AMQPName: TypeAlias = Annotated[str, Rule('a name without blanks, at most 127, not of "amq."', _amqp_name)]
 MonitorURL: TypeAlias = Annotated[
     str, Rule('a URL like "http://127.0.0.1:8222"', partial(_server_url, ("http", "https")))
 ]

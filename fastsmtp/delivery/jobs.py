@@ -59,10 +59,15 @@ def job_context(uuid: str, pipeline: str) -> bytes:
             "id": uuid,
             "job": "smtp.email",
             "driver": "memory",
-            "headers": {"uuid": [uuid], "payload_class": ["smtp:handler"]},
+            "headers": job_headers(uuid),
             "pipeline": pipeline,
         }
     )
+
+
+def job_headers(uuid: str) -> dict[str, list[str]]:
+    """Return the headers of a job."""
+    return {"uuid": [uuid], "payload_class": ["smtp:handler"]}
 
 
 def _spell_address(address: Address) -> dict[str, str]:

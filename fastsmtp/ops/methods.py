@@ -262,6 +262,8 @@ def shown_config(config: Config) -> dict[str, object]:
         section["env"] = dict.fromkeys(_names(section["env"]), MASK)
     if config.cluster is not None:
         shown["cluster"]["servers"] = [without_login(url) for url in config.cluster.servers]
+        for output in shown["cluster"]["outputs"]:
+            output["addr"] = without_login(output["addr"])
     return shown
 
 
@@ -271,6 +273,8 @@ def _shown(value: object) -> Any:
             field.encode_name: _shown_setting(field.name, getattr(value, field.name))
             for field in msgspec.structs.fields(value)
         }
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
     return {name: _shown(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 

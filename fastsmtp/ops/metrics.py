@@ -157,11 +157,17 @@ _CLUSTER_COUNTS: Final = {
     "redeliveries": "Those of them given back because a worker failed.",
     "dead": "Those of them that went to the dead.",
     "unreadable": "Messages that are not mails.",
+    "output_published": "Mails handed to outputs.",
+    "output_confirmed": "Those of them that an output has.",
+    "output_repeated": "Attempts after the first.",
+    "output_failed": "Mails that an output did not confirm in time, or refused.",
 }
 
 
 def _cluster(cluster: ClusterSnapshot) -> Iterator[Metric]:
-    yield GaugeMetricFamily("rr_smtp_cluster_connected", "Processes with a NATS server.", cluster.connected)
+    yield GaugeMetricFamily(
+        "rr_smtp_cluster_connected", "Processes that reach a NATS server and all outputs.", cluster.connected
+    )
     for name, text in _CLUSTER_GAUGES.items():
         if name in cluster.gauges:
             yield GaugeMetricFamily(f"rr_smtp_cluster_{name}", text, cluster.gauges[name])

@@ -184,6 +184,8 @@ class Server:
         node = self._node = Node(cluster, self._log)
         await node.start()
         if cluster.is_front:
+            assert self._slices is not None
+            await node.start_outputs(self._slices)
             self._policies.append(node.policy)
         return node
 

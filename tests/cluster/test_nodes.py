@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import smtplib
@@ -12,24 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clustermails import PLAIN, multipart, refused_start, run, without_varying
 from natsservers import NATSCluster, Settings
 from servers import Serve, Server
 from waits import wait_until
-
-PLAIN = b"From: A <a@example.com>\r\nTo: b@example.com\r\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\n\r\nHello\r\n"
-VARYING = ("id", "uuid", "connection_uuid", "remote_addr", "received_at")
-
-
-def multipart(octets: int) -> bytes:
-    """A mail with an attachment of so many octets."""
-    content = base64.encodebytes(bytes(range(256)) * (octets // 256)).replace(b"\n", b"\r\n")
-    return (
-        b'Subject: large\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
-        b"--b\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
-        b"--b\r\nContent-Type: image/png; name=x.png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        + content
-        + b"\r\n--b--\r\n"
-    )
 
 
 def send(server: Server, message: bytes = PLAIN) -> None:
@@ -43,21 +28,6 @@ def refusal(server: Server, message: bytes) -> tuple[int, bytes]:
         smtp.sendmail("a@example.com", ["b@example.com"], message)
     error = refused.value.smtp_error
     return refused.value.smtp_code, error if isinstance(error, bytes) else error.encode()
-
-
-def run(*arguments: str, directory: Path, status: int = 0) -> str:
-    """The output of a command with the configuration in this directory."""
-    command = [sys.executable, "-m", "fastsmtp", *arguments]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def refused_start(serve_text: dict[str, Any], directory: Path) -> str:
-    """What `serve` says when it does not start."""
-    (directory / "refused.yaml").write_text(json.dumps(serve_text))
-    told = run("serve", "-c", "refused.yaml", directory=directory, status=1)
-    return told.splitlines()[-1]
 
 
 @pytest.mark.parametrize("more", [{}, {"include_raw": True}, {"payload": "jobs"}], ids=["plain", "raw", "jobs"])
@@ -78,13 +48,6 @@ def told_by(serve: Serve, settings: dict[str, Any]) -> list[dict[str, Any]]:
     for path in server.directory.glob("records-*"):
         path.unlink()
     return [without_varying(record) for record in records]
-
-
-def without_varying(value: Any) -> Any:
-    """A document without what no two mails have in common."""
-    if isinstance(value, dict):
-        return {key: without_varying(item) for key, item in value.items() if key not in VARYING}
-    return [without_varying(item) for item in value] if isinstance(value, list) else value
 
 
 def test_front_and_relay_are_two_programs(serve: Serve, node: Settings) -> None:

@@ -18,6 +18,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from fastsmtp.cluster.amqp import OutputCounts
 from fastsmtp.cluster.publisher import PublisherCounts
 from fastsmtp.cluster.relay import RelayCounts
 from fastsmtp.ops.counters import BOUNDS, PROCESSES, Counters
@@ -45,7 +46,11 @@ VERDICTS = {  # labels of the replies
 
 
 CLUSTER_GAUGES = {"in_flight": 1, "in_flight_bytes": 2, "waiting": 3, "in_hand": 4}
-CLUSTER_COUNTS = {**asdict(PublisherCounts(published=7, unknown=1)), **asdict(RelayCounts(deliveries=8, dead=2))}
+CLUSTER_COUNTS = {
+    **asdict(PublisherCounts(published=7, unknown=1)),
+    **asdict(RelayCounts(deliveries=8, dead=2)),
+    **asdict(OutputCounts(output_published=9)),
+}
 
 
 def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
