@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from fastsmtp.inbox.store import Store
 
 _NO_PLACE: Final = RecordPlace(0, 0, 0, 0, 0)
+OUT_OF_ORDER: Final = "an earlier mail of its stream is not here"
+
+
+class StreamPosition(NamedTuple):
+    """Where a mail stands in a stream of a cluster, and the one before it that is for this store, too."""
+
+    stream: str
+    previous: int
+    seq: int
 
 
 class Arrival(NamedTuple):
@@ -37,6 +46,7 @@ class Arrival(NamedTuple):
     loaded: dict[str, Any] | None = None  # the payload read, where that takes long
     sender: Sender | None = None  # where it came by SMTP
     tags: tuple[str, ...] = ()
+    position: StreamPosition | None = None  # where it came from a stream
 
     @classmethod
     def to_be_counted(
@@ -98,6 +108,7 @@ class Group:
         self._recipients: list[tuple[int, str, int]] = []
         self._touched: dict[int, tuple[Namespace, int, bytes]] = {}
         self._made: list[str] = []
+        self.positions: dict[str, int] = {}  # of streams, behind the mails of this group
 
     @property
     def names(self) -> set[str]:
@@ -120,6 +131,10 @@ class Group:
             if mail.counted:
                 self.filed.append(self._count_once(mail))
                 continue
+            if mail.position is not None and not self._go_to(mail.position):
+                next(places)
+                self.filed.append([Filed(None, 0, refusal=OUT_OF_ORDER)])
+                continue
             place, filed = next(places), known.get(mail.uuid)
             if filed is None:
                 filed = self._file(mail, place)
@@ -130,7 +145,16 @@ class Group:
             connection.executemany(f"INSERT INTO mails VALUES (NULL{', ?' * 15})", self._rows)
             connection.executemany("INSERT OR IGNORE INTO recipients VALUES (?, ?, ?)", self._recipients)
         self._store.write_counters(space for space, _seq, _counters in self._touched.values())
+        self._store.connection.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", self.positions.items())
         self.entries.write(self._store.connection)
+
+    def _go_to(self, position: StreamPosition) -> bool:
+        """Whether a mail is the next one of its stream: where one could not be committed, no later one is."""
+        stream = position.stream
+        if self.positions.get(stream, self._store.positions.get(stream, 0)) != position.previous:
+            return False
+        self.positions[stream] = position.seq
+        return True
 
     def _find_known(self) -> dict[str, list[Filed]]:
         """Where mails are already, by uuid: one comes again where its first acknowledgement was lost."""

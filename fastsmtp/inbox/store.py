@@ -64,6 +64,8 @@ class Store:
             self.ended = NamespaceCounters()  # of namespaces that are no more, so that nothing is missing in the sum
             self._load()
             self.ledger = self._load_ledger()
+            # The last mail of each stream of a cluster that is here, committed with it.
+            self.positions: dict[str, int] = dict(self.connection.execute("SELECT stream, seq FROM positions"))
             self.recovered = recover(self)  # mails that were dropped because their octets were not there
         except (OSError, sqlite3.Error) as error:
             self.connection.close()
@@ -151,6 +153,7 @@ class Store:
             group.append()
             self.transact(group.insert)
             group.entries.install()
+            self.positions |= group.positions
         except (OSError, sqlite3.Error, OverflowError) as error:
             group.undo()
             raise StoreError(f"mails cannot be stored: {_reason(error)}") from None

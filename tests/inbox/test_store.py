@@ -13,7 +13,7 @@ from arrivals import arrival
 from pools import Log
 
 from fastsmtp.errors import DamagedStoreError, StoreError
-from fastsmtp.inbox.group import Arrival
+from fastsmtp.inbox.group import OUT_OF_ORDER, Arrival, StreamPosition, reason_of
 from fastsmtp.inbox.namespaces import NamespaceSettings
 from fastsmtp.inbox.opening import open_store
 from fastsmtp.inbox.store import Store
@@ -173,6 +173,33 @@ def test_a_failed_commit_changes_nothing(tmp_path: Path) -> None:
 
 
 # --- the next start
+
+
+def of_stream(previous: int, seq: int) -> Arrival:
+    """The mail `seq` of a stream, which comes after `previous` there."""
+    return arrival(subject=str(seq))._replace(position=StreamPosition("s", previous, seq))
+
+
+def test_mails_of_a_stream_come_in_its_order(store: Store) -> None:
+    filed = store.commit([of_stream(0, 3), of_stream(5, 6), of_stream(3, 5), arrival(subject="other")])
+    assert [reason_of(places) for places in filed] == ["", OUT_OF_ORDER, "", ""]
+    assert [reason_of(places) for places in store.commit([of_stream(0, 3)])] == [OUT_OF_ORDER]
+    assert (store.positions, subjects(store)) == ({"s": 5}, ["other", "5", "3"])
+
+
+def test_a_position_is_committed_with_its_mail(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.commit([of_stream(0, 3)])
+    store.connection.execute("CREATE TRIGGER full BEFORE INSERT ON mails BEGIN SELECT RAISE(FAIL, 'full'); END")
+    with pytest.raises(StoreError):
+        store.commit([of_stream(3, 4)])
+    assert store.positions == {"s": 3}
+    store.connection.execute("DROP TRIGGER full")
+    assert [reason_of(places) for places in store.commit([of_stream(4, 5)])] == [OUT_OF_ORDER]
+    store.close()
+    again = Store(str(tmp_path))
+    assert (again.positions, subjects(again)) == ({"s": 3}, ["3"])
+    again.close()
 
 
 def test_everything_is_there_again(tmp_path: Path) -> None:
