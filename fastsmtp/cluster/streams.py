@@ -32,6 +32,7 @@ _MONITOR_S: Final = 5.0
 _PATIENCE_S: Final = 30.0  # for a stream without a leader
 _AGAIN_S: Final = 0.1
 _NOT_FOUND: Final = 10059
+_NO_PEERS: Final = 10005  # as many servers as replicas are wanted are not there, or not yet
 
 
 class Streams:
@@ -155,18 +156,22 @@ class Streams:
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask again while nothing answers: a stream that another node is making, or whose leader has gone, has no voice."""
+    """Ask again while nothing answers, or servers do not know each other yet.
+
+    A stream that another node is making, or whose leader has gone, has no voice.
+    """
     from nats.errors import NoRespondersError, TimeoutError
-    from nats.js.errors import ServiceUnavailableError
+    from nats.js.errors import APIError, ServiceUnavailableError
 
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
             return await ask()
-        except (TimeoutError, NoRespondersError, ServiceUnavailableError):
-            if time.monotonic() > deadline:
+        except (TimeoutError, NoRespondersError, APIError) as error:
+            refused = isinstance(error, APIError) and error.err_code != _NO_PEERS
+            if (refused and not isinstance(error, ServiceUnavailableError)) or time.monotonic() > deadline:
                 raise
-            await asyncio.sleep(_AGAIN_S)
+        await asyncio.sleep(_AGAIN_S)
 
 
 def _read_json(url: str) -> dict[str, Any]:

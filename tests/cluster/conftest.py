@@ -11,9 +11,9 @@ from natsservers import NATSCluster, Settings
 from startserver import merge, serve  # noqa: F401
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NATSCluster]:
-    """Three servers for all tests of a module; each test has an account of its own."""
+    """Three servers for all tests; each test has an account of its own."""
     cluster = NATSCluster(tmp_path_factory.mktemp("nats"))
     cluster.start()
     yield cluster

@@ -23,6 +23,8 @@ from waits import wait_until
 from fastsmtp.config.file import load
 from fastsmtp.errors import ConfigError
 
+pytestmark = pytest.mark.one_python
+
 T = TypeVar("T")
 
 

@@ -11,7 +11,6 @@ import structlog
 from captures import capture_email
 from clustermails import multipart
 from natsservers import NATSCluster, Settings
-from pools import Run
 from waits import until
 
 from fastsmtp.cluster.connection import NATSConnection
@@ -26,6 +25,9 @@ from fastsmtp.delivery.payload import encode_outline
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.store import Store
 from fastsmtp.smtp.events import Verdict
+from fastsmtp.system.loop import run
+
+pytestmark = pytest.mark.one_python
 
 LOG = structlog.get_logger()
 STREAM = "FASTSMTP-0"
@@ -107,7 +109,7 @@ def mail(subject: str) -> bytes:
     return b"Subject: %s\r\n\r\nhello\r\n" % subject.encode()
 
 
-def test_each_node_has_each_mail_and_a_restart_goes_on(run_loop: Run, node: Settings, tmp_path: Path) -> None:
+def test_each_node_has_each_mail_and_a_restart_goes_on(node: Settings, tmp_path: Path) -> None:
     settings = read(node("front", stream={"partitions": 1}), tmp_path)
 
     async def main() -> None:
@@ -131,10 +133,10 @@ def test_each_node_has_each_mail_and_a_restart_goes_on(run_loop: Run, node: Sett
         for one in (again, second, front):
             await one.close()
 
-    run_loop(main())
+    run(main())
 
 
-def test_a_mail_that_was_deleted_does_not_come_again(run_loop: Run, node: Settings, tmp_path: Path) -> None:
+def test_a_mail_that_was_deleted_does_not_come_again(node: Settings, tmp_path: Path) -> None:
     settings = read(node("front", stream={"partitions": 1}), tmp_path)
 
     async def main() -> None:
@@ -154,10 +156,10 @@ def test_a_mail_that_was_deleted_does_not_come_again(run_loop: Run, node: Settin
         await again.close()
         await front.close()
 
-    run_loop(main())
+    run(main())
 
 
-def test_what_is_no_mail_is_left_out(run_loop: Run, node: Settings, tmp_path: Path) -> None:
+def test_what_is_no_mail_is_left_out(node: Settings, tmp_path: Path) -> None:
     settings = read(node("front", stream={"partitions": 1}), tmp_path)
 
     async def main() -> None:
@@ -173,7 +175,7 @@ def test_what_is_no_mail_is_left_out(run_loop: Run, node: Settings, tmp_path: Pa
         await first.close()
         await front.close()
 
-    run_loop(main())
+    run(main())
 
 
 # QUIRK: nats-py leaves the writer of a connection that broke to the garbage collector.
@@ -199,7 +201,7 @@ def test_killed_servers_leave_nothing_out(tmp_path: Path) -> None:
         await first.close()
         await front.close()
 
-    asyncio.run(main())
+    run(main())
     servers.stop()
 
 

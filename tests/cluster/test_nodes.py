@@ -16,6 +16,8 @@ from natsservers import NATSCluster, Settings
 from servers import Serve, Server
 from waits import wait_until
 
+pytestmark = pytest.mark.one_python
+
 
 def send(server: Server, message: bytes = PLAIN) -> None:
     with smtplib.SMTP(server.host, server.port, timeout=30) as smtp:

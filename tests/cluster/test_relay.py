@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import structlog
 from captures import capture_email
 from natsservers import Settings
-from pools import Run
 from servers import Serve
 from waits import until
 
@@ -23,6 +23,9 @@ from fastsmtp.config.file import load
 from fastsmtp.delivery.payload import encode_outline
 from fastsmtp.inbox.workerpayload import Shape
 from fastsmtp.smtp.events import Verdict
+from fastsmtp.system.loop import run
+
+pytestmark = pytest.mark.one_python
 
 ACK_WAIT = 3.0
 PROGRESS = 0.5
@@ -81,9 +84,7 @@ class NoPublisher:
         raise AssertionError("a mail has gone to the dead")
 
 
-def test_a_mail_in_hand_stays_there_and_that_of_a_dead_relay_goes_on(
-    run_loop: Run, node: Settings, tmp_path: Path
-) -> None:
+def test_a_mail_in_hand_stays_there_and_that_of_a_dead_relay_goes_on(node: Settings, tmp_path: Path) -> None:
     async def main() -> None:
         first, second = (Cluster(node("relay", stream={"partitions": 1}), tmp_path) for _ in range(2))
         await first.connection.open()
@@ -111,10 +112,10 @@ def test_a_mail_in_hand_stays_there_and_that_of_a_dead_relay_goes_on(
         await first.connection.close()
         await second.connection.close()
 
-    run_loop(main())
+    run(main())
 
 
-def test_consumers_of_a_node_wait_fifteen_seconds(serve: Serve, run_loop: Run, node: Settings, tmp_path: Path) -> None:
+def test_consumers_of_a_node_wait_fifteen_seconds(serve: Serve, node: Settings, tmp_path: Path) -> None:
     settings = node("relay")
     serve({**settings, "smtp": {"pool": {"supervisor": {"exec_ttl": "10m"}}}})
 
@@ -125,4 +126,4 @@ def test_consumers_of_a_node_wait_fifteen_seconds(serve: Serve, run_loop: Run, n
         await looking.connection.close()
         assert [info.config.ack_wait for info in found] == [15.0, 15.0] == [ACK_WAIT_S] * 2
 
-    run_loop(main())
+    run(main())

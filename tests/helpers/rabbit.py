@@ -67,14 +67,15 @@ class RabbitMQ:
             self._server = subprocess.Popen(
                 [_SERVER], env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        server = self._server
+        server, told = self._server, b""
 
-        def has_come_to(state: bytes) -> bool:
+        def goes_on(told: bytes) -> bool:
             assert server.poll() is None, log.read_text()
-            return state in log.read_bytes()
+            return log.read_bytes() != told
 
-        for state in (b"Starting broker", b"boot step networking", b"Server startup complete"):
-            wait_until(functools.partial(has_come_to, state))
+        while b"Server startup complete" not in told:  # it takes a while, and says all the time how far it is
+            wait_until(functools.partial(goes_on, told))
+            told = log.read_bytes()
 
     def end(self) -> None:
         """SIGTERM. Killed, a single server of RabbitMQ 3.10 may find no leader for its quorum queues afterwards."""
