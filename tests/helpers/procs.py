@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 from pathlib import Path
 
 from waits import PATIENCE_S, wait_until
@@ -30,10 +31,26 @@ def wait_until_gone(*pids: int) -> None:
 
 
 def guard_of(pid: int) -> int:
-    """The guard of a server. It is not among the children."""
-    wait_until(lambda: len(guards_of(pid)) == 1)  # what leaves the server's children is there twice for a moment
-    [guard] = guards_of(pid)
-    return guard
+    """The guard of a server, once it watches. It is not among the children."""
+    found: list[int] = []
+
+    def watches() -> bool:
+        # What starts it is there beside it for a moment, or alone, and is ended by signals.
+        found[:] = [guard for guard in guards_of(pid) if _ignores(guard, signal.SIGTERM)]
+        return len(found) == 1
+
+    wait_until(watches)
+    return found[0]
+
+
+def _ignores(pid: int, number: signal.Signals) -> bool:
+    """Whether it ignores a signal."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    ignored = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(ignored >> (number - 1) & 1)
 
 
 def guards_of(pid: int) -> list[int]:
