@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from fastsmtp.config.file import LOADER
+from fastsmtp.config.nodes import LOADER
 
 MAX_DOCUMENT_BYTES: Final = 256 * 1024
 

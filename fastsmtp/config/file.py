@@ -16,23 +16,18 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypeAlias, Uni
 import msgspec
 import yaml
 
+from fastsmtp.config.nodes import DEEPEST, MERGE, NULL, compose, construct, override_node, plain_node, shown
 from fastsmtp.config.rules import MAX_WORKERS, Rule, read_text
 from fastsmtp.config.settings import Config, contradictions
 from fastsmtp.errors import ConfigError
 from fastsmtp.system.process import cores
 from fastsmtp.text import printable
 
-# The reader of libyaml, or the one written in Python where PyYAML was built without.
-LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_OTHERS = frozenset({"grpc", "service", "fileserver"})  # sections of RoadRunner whose names are nearly ours
 _NOTES = ("x-", ".")  # keys that begin so are not settings
 _OPEN_SECTIONS = frozenset({"", "endure"})  # keys we do not know are left alone in these
 _OVERRIDE = "-o"  # stands for the file name in a fault about an override
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-_MERGE = "tag:yaml.org,2002:merge"
-_NULL = "tag:yaml.org,2002:null"
-_STR = "tag:yaml.org,2002:str"
-_DEEPEST = 100  # levels of nesting, and of merging; libyaml and Python would overflow their stacks
 _Pairs: TypeAlias = dict[str, tuple[yaml.Node, yaml.Node]]  # name -> (name node, value node)
 
 
@@ -118,7 +113,7 @@ class _Reader:
             self.record("", None, f"cannot be read: {error.strerror}")
             return None
         try:
-            node = _composed(text)
+            node = compose(text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = f"{self.path}:{mark.line + 1}" if mark else self.path
@@ -127,9 +122,9 @@ class _Reader:
         except (yaml.YAMLError, ValueError) as error:
             self.faults.append(f"{self.path}: not YAML: {' '.join(str(error).split())}")
             return None
-        if node is None or node.tag == _NULL or isinstance(node, yaml.MappingNode):
+        if node is None or node.tag == NULL or isinstance(node, yaml.MappingNode):
             return node
-        self.record("", node, f"expected sections, got {_shown(node)}")
+        self.record("", node, f"expected sections, got {shown(node)}")
         return None
 
     def overrides(self, texts: Sequence[str]) -> list[_Override]:
@@ -142,9 +137,9 @@ class _Reader:
             if not equals or not all(keys):
                 self.faults.append(f'{_OVERRIDE}: expected key=value, like smtp.addr=127.0.0.1:1025, got "{text}"')
             elif keys[0] not in top_level:
-                self.record(key, _plain_node(""), _unknown(keys[0], top_level))
+                self.record(key, plain_node(""), _unknown(keys[0], top_level))
             else:
-                overrides.append(_Override(keys, _override_node(value)))
+                overrides.append(_Override(keys, override_node(value)))
         return overrides
 
     # walk
@@ -195,7 +190,7 @@ class _Reader:
             if not override.keys:
                 node = override.node
         deeper = [override for override in overrides if override.keys]
-        if deeper or (node is not None and node.tag != _NULL):
+        if deeper or (node is not None and node.tag != NULL):
             self.given[key] = node if node is not None else deeper[0].node
             return self.value(field.type, node, key, deeper)
         return msgspec.UNSET  # `key:` with nothing behind it leaves the default, as in RoadRunner
@@ -220,10 +215,10 @@ class _Reader:
 
     def mapping(self, node: yaml.Node | None, key: str) -> _Pairs:
         """What a mapping holds, merge keys resolved: what stands in the mapping itself wins."""
-        if node is None or node.tag == _NULL:
+        if node is None or node.tag == NULL:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            self.refuse(key, node, f"expected a section with keys, got {_shown(node)}")
+            self.refuse(key, node, f"expected a section with keys, got {shown(node)}")
         return self.pairs(node, key, {}, 0)
 
     def pairs(self, node: yaml.MappingNode, key: str, known: dict[yaml.Node, _Pairs], level: int) -> _Pairs:
@@ -237,17 +232,17 @@ class _Reader:
         own: _Pairs = {}
         merged: _Pairs = {}
         for name_node, value_node in node.value:
-            if name_node.tag == _MERGE:
+            if name_node.tag == MERGE:
                 for source in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
-                    if isinstance(source, yaml.MappingNode) and level < _DEEPEST:
+                    if isinstance(source, yaml.MappingNode) and level < DEEPEST:
                         merged = self.pairs(source, key, known, level + 1) | merged
                     elif isinstance(source, yaml.MappingNode):
-                        self.record(key, source, f"merged over more than {_DEEPEST} levels")
-                    elif source.tag != _NULL:
-                        self.record(key, source, f"expected a section with keys, got {_shown(source)}")
+                        self.record(key, source, f"merged over more than {DEEPEST} levels")
+                    elif source.tag != NULL:
+                        self.record(key, source, f"expected a section with keys, got {shown(source)}")
                 continue
             if not isinstance(name_node, yaml.ScalarNode):
-                self.record(key, name_node, f"expected a key, got {_shown(name_node)}")
+                self.record(key, name_node, f"expected a key, got {shown(name_node)}")
                 continue
             name = str(name_node.value)
             if name in own:
@@ -280,7 +275,7 @@ class _Reader:
     def items(self, kind: Any, node: yaml.Node, key: str) -> list[Any]:
         """A list; one that holds a faulty item is faulty."""
         if not isinstance(node, yaml.SequenceNode):
-            self.refuse(key, node, f"expected a list, got {_shown(node)}")
+            self.refuse(key, node, f"expected a list, got {shown(node)}")
         return [self.value(kind, item, f"{key}[{index}]", ()) for index, item in enumerate(node.value)]
 
     def scalar(self, rule: Rule, node: yaml.Node, key: str) -> object:
@@ -291,16 +286,16 @@ class _Reader:
             # `"${PORT}"` may become a number where one is expected, and `${NAME}` stays text where text is; so may what
             # a shell has taken the quotes from.
             if text != node.value:
-                values = [_constructed(_plain_node(text)), text]
+                values = [construct(plain_node(text)), text]
             else:
-                values = [_constructed(node), *([text] if node.start_mark is None else [])]
+                values = [construct(node), *([text] if node.start_mark is None else [])]
         reason = ""
         for value in values:
             try:
                 return rule.read(value)
             except ValueError as error:
                 reason = f": {error}" if str(error) else ""
-        return self.refuse(key, node, f"expected {rule.expected}, got {_shown(node)}{reason}")
+        return self.refuse(key, node, f"expected {rule.expected}, got {shown(node)}{reason}")
 
     def expand(self, node: yaml.ScalarNode, key: str) -> str:
         """The text of a scalar with `${VAR}` and `${VAR:-default}` replaced; as in a shell, empty counts as unset."""
@@ -316,115 +311,6 @@ class _Reader:
             return os.environ[name]
 
         return _VARIABLE.sub(replace, str(node.value))
-
-
-# --- nodes ----------------------------------------------------------------------------------------------------------
-
-_RESOLVER = yaml.SafeLoader("")  # stateless as it is used here
-_CONSTRUCTED = frozenset({_NULL, *(f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))})
-
-
-class _TooDeep(yaml.MarkedYAMLError):
-    """Brackets, braces or indentation beyond our limit."""
-
-    def __init__(self, mark: Any) -> None:
-        super().__init__(problem=f"nested over more than {_DEEPEST} levels", problem_mark=mark)
-
-
-def _composed(text: bytes | str) -> yaml.Node | None:
-    """The root node, None where there is none. Raises YAMLError, or ValueError for text that is not Unicode."""
-    try:
-        _check_depth(text, LOADER)
-        node: yaml.Node | None = yaml.compose(text, LOADER)
-    except _TooDeep:
-        raise
-    except RecursionError:
-        raise _TooDeep(None) from None
-    except yaml.YAMLError:
-        # libyaml reads ahead and may complain of depth in its own words, before we have counted to our limit. The
-        # reader written in Python has no limit; any other complaint of it is less exact.
-        try:
-            _check_depth(text, yaml.SafeLoader)
-        except _TooDeep:
-            raise
-        except (yaml.YAMLError, ValueError):
-            pass
-        raise
-    return node
-
-
-def _check_depth(text: bytes | str, loader: type[yaml.SafeLoader | yaml.CSafeLoader]) -> None:
-    level = 0
-    for event in yaml.parse(text, loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            level += 1
-            if level > _DEEPEST:
-                raise _TooDeep(event.start_mark)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            level -= 1
-
-
-def _plain_node(text: str) -> yaml.ScalarNode:
-    """`text` as it would be read if it stood unquoted in the file."""
-    tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    return yaml.ScalarNode(tag, text)
-
-
-def _override_node(text: str) -> yaml.Node:
-    """The value of an override: a plain scalar, or what stands in quotes, brackets or braces.
-
-    `[::1]:1025` opens with a bracket and is no list: what cannot be read as YAML is plain.
-    """
-    if not text:  # "off", where a text may be empty: to leave the default nothing has to be said
-        return yaml.ScalarNode(_STR, "")
-    if not text.startswith(("'", '"', "[", "{")):
-        return _plain_node(text)
-    try:
-        node = _composed(text)
-    except (yaml.YAMLError, ValueError):
-        return _plain_node(text)
-    assert node is not None
-    _forget_marks(node)
-    return node
-
-
-def _forget_marks(node: yaml.Node) -> None:
-    left, seen = [node], {node}  # an alias may lead back to where it stands
-    while left:
-        item = left.pop()
-        item.start_mark = None
-        below = item.value if isinstance(item, yaml.CollectionNode) else []
-        for child in below:
-            fresh = set(child if isinstance(child, tuple) else (child,)) - seen
-            seen |= fresh
-            left.extend(fresh)
-
-
-def _constructed(node: yaml.ScalarNode) -> object:
-    """Number, boolean, None or text; dates and other types of YAML stay text."""
-    if node.tag not in _CONSTRUCTED:
-        return str(node.value)
-    try:
-        value: object = _RESOLVER.construct_object(node)
-    # PyYAML checks nothing of `!!int x`, `!!int ""` or `!!bool x`, and refuses a node that failed before.
-    except (ValueError, LookupError, TypeError, OverflowError, yaml.YAMLError):
-        return str(node.value)
-    return value
-
-
-def _shown(node: yaml.Node | None) -> str:
-    """What stands in the file, short and without control characters."""
-    if isinstance(node, yaml.SequenceNode):
-        return "a list"
-    if not isinstance(node, yaml.ScalarNode):
-        return "a section"
-    text = str(node.value)
-    text = text if len(text) <= 60 else text[:57] + "..."
-    text = printable(text)
-    return text if node.tag in _CONSTRUCTED else f'"{text}"'
-
-
-# --- types ----------------------------------------------------------------------------------------------------------
 
 
 def _choice(choices: tuple[str, ...]) -> Rule:

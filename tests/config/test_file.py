@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from fastsmtp.config import file, settings
+from fastsmtp.config import nodes, settings
 from fastsmtp.config.file import load
 from fastsmtp.config.rules import parse_duration
 from fastsmtp.config.settings import Config, ListenerSettings
@@ -732,7 +732,7 @@ def test_another_fault_behind_many_brackets() -> None:
 
 def test_little_stack_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader in Python, where libyaml is missing, calls itself for every level."""
-    monkeypatch.setattr(file, "LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(nodes, "LOADER", yaml.SafeLoader)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack()) + 150)
     try:
