@@ -17,7 +17,9 @@ from pools import LOOPS, RELAYS, Log, Run, run
 
 # No limits of time: on a busy machine an example takes as long as it takes. pytest ends a test that goes on for ever.
 settings.register_profile("fastsmtp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("fastsmtp")
+# Where the same was tried on another interpreter with as many examples as usual: `ci/pythons`.
+settings.register_profile("few", settings.get_profile("fastsmtp"), max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fastsmtp"))
 
 
 # A shell that runs the tests in the background has SIGINT ignored, and programs inherit that: Ctrl-C would end none.

@@ -13,6 +13,8 @@ from fastsmtp.bench.interval import Interval
 from fastsmtp.bench.measures import Measures
 from fastsmtp.text import pip_install
 
+pytestmark = pytest.mark.one_python
+
 
 def measures(*intervals: Interval) -> Measures:
     """A load of so many intervals, with a latency of 1 to 100 ms."""

@@ -26,6 +26,8 @@ from fastsmtp.mime import defects
 from fastsmtp.mime.entity import Entity
 from fastsmtp.smtp.violations import MESSAGE_WITHOUT_HEADER, UNPARSABLE_MESSAGE
 
+EXAMPLES = settings.default.max_examples
+
 TWO_FILES = multipart(
     "--b\nContent-Type: image/png\n\n" + "x" * 2000 + "\n--b\nContent-Type: image/png\n\n" + "y" * 2000 + "\n--b--\n"
 )
@@ -103,7 +105,7 @@ def test_the_violations_that_only_the_message_shows(tempfiles: TempfileStorage) 
     ).map(b"".join),
     st.integers(1, 50),
 )
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 def test_whatever_the_octets_there_is_a_payload(octets: bytes, piece: int) -> None:
     with capture_logs():
         context = capture(octets, include_raw=True)
@@ -177,7 +179,7 @@ def filled_lines(text: str) -> list[str]:
 
 
 @given(st.integers(0, 10**9), st.integers(1, 3000))
-@settings(max_examples=60)
+@settings(max_examples=min(60, EXAMPLES))
 def test_every_leaf_of_a_random_tree_comes_back(seed: int, piece: int) -> None:
     octets, wanted, text = random_message(seed)
     with capture_logs():

@@ -15,6 +15,8 @@ from fastsmtp.capture.attachments import MemoryStorage, TempfileStorage
 from fastsmtp.capture.capture import Capture, Services
 from fastsmtp.smtp.envelope import Envelope
 
+pytestmark = pytest.mark.one_python
+
 READ = 256 * 1024
 SLACK = 64 * 1024  # caches
 GROWING = 1.6  # of base64 that grows: what was not written to takes no memory, whatever was allocated

@@ -11,6 +11,8 @@ import pytest
 from facts import FILES, check, read
 from servers import Serve
 
+pytestmark = pytest.mark.one_python
+
 PIECES = (0, 1, 7, 1000)  # octets of mail data in one write; 0 = all of it
 
 

@@ -14,6 +14,8 @@ from servers import TESTS, Serve
 from wholemail import digest, whole_mail
 from wire import Wire
 
+pytestmark = pytest.mark.one_python
+
 TNEF = b64decode("eJ8+IgEAAQaQCAAEAAAAAAABAAEAAQeQBgAIAAAA5AQAAAAAAADoAAE=")
 CSV_NAME = "Übersicht für März.csv"
 TO_BOB_AND_CAROL = ("zoe@example.com", ["bob@example.com", "carol@example.com"])

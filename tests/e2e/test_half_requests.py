@@ -16,6 +16,8 @@ from wire import Wire, wait_for_log
 from fastsmtp.goridge.client import RPCClient
 from fastsmtp.system.descriptors import most_descriptors
 
+pytestmark = pytest.mark.one_python
+
 MANY = 300
 HALF_REQUEST = b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n"
 HALF_BODY = HALF_REQUEST + b"\r\n12345"
