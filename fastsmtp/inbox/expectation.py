@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from fastsmtp.inbox.misfits import misfit
 from fastsmtp.inbox.where import Candidate, Where, WhereError, describe, has_values, values
 
 MAX_ITEMS: Final = 200
@@ -235,7 +236,8 @@ def make_item(spec: Any, pointer: str, seconds: Any) -> Item:
     try:
         read = msgspec.convert(spec, ItemSpec)
     except msgspec.ValidationError as error:
-        raise WhereError(pointer, str(error)) from None
+        place, wrong = misfit(error)
+        raise WhereError(f"{pointer}{place}", wrong) from None
     where = Where(read.where, f"{pointer}/where")
     low, high = _limits(read, pointer)
     hold_s = 0.0 if read.for_ is None else seconds(read.for_, f"{pointer}/for")

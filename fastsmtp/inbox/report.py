@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from fastsmtp.faults.report import hit_line
 from fastsmtp.inbox.expectation import Expectation, Item, Seen, near_misses
 from fastsmtp.text import counted, printable
 
 _SHOWN: Final = 20  # mails of one list
+_HITS: Final = 5  # of rules of the namespace's plan
 _TEXT_CHARS: Final = 120
 
 
@@ -19,13 +21,15 @@ def make_report(
     elapsed_s: float,
     expectation: Expectation,
     server: Mapping[str, int],
+    hits: Sequence[Mapping[str, Any]] = (),
     *,
     held: bool,
     reason: str = "",
 ) -> dict[str, Any]:
     """Return the report of a `kind`, "wait" or "expect", between two cursors.
 
-    `server` counts what happened to mails of this namespace meanwhile; `reason` says why it ended early.
+    `server` counts what happened to mails of this namespace between the cursors, `hits` are what rules of its plan did,
+    the oldest first; `reason` says why it ended early.
     """
     others = expectation.unclaimed
     return {
@@ -41,6 +45,7 @@ def make_report(
         "unclaimed": _shown(others),
         "unclaimed_more": max(0, expectation.unclaimed_count - _SHOWN),
         "server": dict(server),
+        "faults": [dict(hit) for hit in hits[-_HITS:]],
     }
 
 
@@ -86,6 +91,7 @@ def report_text(report: Mapping[str, Any]) -> str:
     lines.append(
         "server: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report["server"].items())
     )
+    lines += [f"fault {_printable(hit['rule'])}: {hit_line(hit)}" for hit in report["faults"]]
     return "\n".join(lines) + "\n"
 
 

@@ -31,6 +31,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
 }
 UNWIND_S = 5.0  # what a test that failed may take to end its tasks, and its loop to hear of killed workers
+on_both_loops = pytest.mark.parametrize("run_loop", LOOPS, indirect=True)
 RELAYS = ["unix", "pipes", "tcp://127.0.0.1:0"]
 
 Run = Callable[[Coroutine[Any, Any, None]], None]

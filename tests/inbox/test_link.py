@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from arrivals import payload
-from pools import Log, Run
+from pools import Log, Run, on_both_loops
 from waits import until
 
 from fastsmtp.errors import FrameError
@@ -92,6 +92,7 @@ def test_what_are_no_verdicts() -> None:
 # --- the link
 
 
+@on_both_loops
 def test_a_mail_is_answered_when_it_is_committed(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def go() -> None:
         store = Store("")
@@ -121,6 +122,7 @@ def test_a_mail_is_answered_when_it_is_committed(run_loop: Run, log: Log, tmp_pa
     run_loop(go())
 
 
+@on_both_loops
 def test_what_was_not_acknowledged_is_sent_again(run_loop: Run, log: Log, tmp_path: Path) -> None:
     """The first inbox takes a mail and is killed before it answers; the next one files it once."""
 
@@ -149,6 +151,7 @@ def test_what_was_not_acknowledged_is_sent_again(run_loop: Run, log: Log, tmp_pa
     run_loop(go())
 
 
+@on_both_loops
 def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path: Path) -> None:
     """And takes the mail back when it answers again."""
 
@@ -173,6 +176,7 @@ def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path
     run_loop(go())
 
 
+@on_both_loops
 def test_an_inbox_that_reads_nothing_is_written_no_more_than_the_window(
     run_loop: Run, log: Log, tmp_path: Path
 ) -> None:
@@ -207,6 +211,7 @@ def test_an_inbox_that_reads_nothing_is_written_no_more_than_the_window(
     run_loop(go())
 
 
+@on_both_loops
 def test_mails_wait_for_room_in_their_order_and_one_larger_than_the_window_is_alone(
     run_loop: Run, log: Log, tmp_path: Path
 ) -> None:
@@ -251,6 +256,7 @@ def large(uuid: str, *, broken: bool = False) -> Callable[[], list[Any]]:
     return lambda: [head, text, tail.replace(b"?TEXT?", b"")]
 
 
+@on_both_loops
 def test_a_large_mail_is_made_while_it_is_written_and_nothing_comes_in_between(
     run_loop: Run, log: Log, tmp_path: Path
 ) -> None:
@@ -284,6 +290,7 @@ def test_a_large_mail_is_made_while_it_is_written_and_nothing_comes_in_between(
     run_loop(go())
 
 
+@on_both_loops
 def test_a_large_mail_that_is_refused_while_it_is_read_is_withdrawn(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def go() -> None:
         inbox = Inbox(Store(""), log.logger)
@@ -309,6 +316,7 @@ def broken() -> list[bytes]:
     raise ZeroDivisionError
 
 
+@on_both_loops
 @pytest.mark.parametrize("made", [broken, large("a", broken=True)], ids=["at once", "while it is written"])
 def test_a_mail_whose_json_cannot_be_made_is_refused_and_others_are_filed(
     run_loop: Run, log: Log, tmp_path: Path, made: Callable[[], list[Any]]
@@ -331,6 +339,7 @@ def test_a_mail_whose_json_cannot_be_made_is_refused_and_others_are_filed(
     run_loop(go())
 
 
+@on_both_loops
 def test_a_link_that_is_closed_refuses_what_it_has(run_loop: Run, log: Log, tmp_path: Path) -> None:
     async def go() -> None:
         listener = listening(tmp_path / "s")
@@ -347,6 +356,7 @@ def test_a_link_that_is_closed_refuses_what_it_has(run_loop: Run, log: Log, tmp_
     run_loop(go())
 
 
+@on_both_loops
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", encode_frame(CODEC_JSON, b"[]")])
 def test_a_stranger_is_sent_away(run_loop: Run, log: Log, tmp_path: Path, sent: bytes) -> None:
     async def go() -> None:

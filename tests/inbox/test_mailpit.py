@@ -62,15 +62,18 @@ SEARCHES: list[tuple[str, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("query", "matches"), SEARCHES)
-def test_search(serving: Serve, query: str, matches: int) -> None:
+def test_search(serving: Serve) -> None:
     async def work(call: Client) -> None:
         await call.file_octets(HTML)
         await call.file_octets(PLAIN)
         await call("PATCH", "/api/ns/default/mails", {"where": {"subject": "Hi"}, "tags": ["Red"]})
-        async with call.session.get(f"{call.url}/api/v1/search", params={"query": query}) as answer:
-            found = await answer.json()
-        assert (answer.status, found["messages_count"], len(found["messages"])) == (200, matches, matches)
+        told = []
+        for query, _matches in SEARCHES:
+            async with call.session.get(f"{call.url}/api/v1/search", params={"query": query}) as answer:
+                found = await answer.json()
+            assert (answer.status, len(found["messages"])) == (200, found["messages_count"])
+            told.append((query, found["messages_count"]))
+        assert told == SEARCHES
 
     serving(work)
 
@@ -173,7 +176,7 @@ def test_quirks(serving: Serve) -> None:
         )
         status, problem = await call("POST", "/api/v1/send", {"From": {"Email": "a@b"}})
         assert (status, problem["Error"]) == (400, "error building message: no recipients (to, cc, bcc) set")
-        assert await call("GET", "/api/v1/chaos") == (200, dict.fromkeys(CHAOS, QUIET))
+        assert await call("GET", "/api/v1/chaos") == (200, QUIET)
         assert await call("DELETE", "/api/v1/messages", {"IDs": []}) == (200, "ok")
         assert await total(call) == 0
         assert await call("GET", "/api/v1/message/latest") == (404, "Message not found\n")
@@ -268,8 +271,8 @@ def test_mailhog_shows_any_mail(serving: Serve, octets: bytes) -> None:
 # --- what fails on purpose
 
 
-QUIET = {"ErrorCode": 451, "Probability": 0}
-CHAOS = ("Authentication", "Recipient", "Sender")
+CODES = {"Authentication": 535, "Recipient": 451, "Sender": 451}
+QUIET = {name: {"ErrorCode": code, "Probability": 0} for name, code in CODES.items()}
 
 
 def test_chaos_is_rules_of_a_plan(serving: Serve) -> None:
@@ -278,10 +281,10 @@ def test_chaos_is_rules_of_a_plan(serving: Serve) -> None:
             "PUT", "/api/ns/n/faults", {"seed": 5, "rules": [{"id": "mine", "when": {"at": "quit"}, "do": "pass"}]}
         )
         trigger = {"ErrorCode": 550, "Probability": 25}
-        shown = {"Authentication": QUIET, "Recipient": trigger, "Sender": QUIET}
+        shown = {**QUIET, "Recipient": trigger}
         assert await call("PUT", "/ns/n/api/v1/chaos", {"Recipient": trigger}) == (200, shown)
         assert await call("GET", "/ns/n/api/v1/chaos") == (200, shown)
-        assert await call("GET", "/api/v1/chaos") == (200, dict.fromkeys(CHAOS, QUIET))
+        assert await call("GET", "/api/v1/chaos") == (200, QUIET)
         _status, plan = await call("GET", "/api/ns/n/faults")
         do = {"reply": "550 Chaos recipient error"}
         rule = {"id": "chaos-recipient", "when": {"at": "rcpt"}, "do": do, "probability": 0.25}

@@ -12,6 +12,7 @@ from fastsmtp.inbox.api.faults import plan_of
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, name_of, namespace_of, read_document, read_seconds
 from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.misfits import misfit
 from fastsmtp.inbox.namespaces import Namespace, NamespaceSettings
 from fastsmtp.inbox.ports import PortError
 from fastsmtp.inbox.summary import timestamp_ms
@@ -103,10 +104,7 @@ async def put(request: web.Request) -> web.Response:
     plan = plan_of(document.pop("faults"), request, "/faults") if "faults" in document else None
     told = bool(document)
     listen = _read_listen(request, name, document.pop("listen", False))
-    try:
-        settings = msgspec.convert(document, NamespaceSettings)
-    except msgspec.ValidationError as error:
-        raise Problem(422, str(error)) from None
+    settings = _read_settings(document)
     inbox = request.app[INBOX]
     new = inbox.namespace(name) is None
     if told or new:
@@ -117,6 +115,18 @@ async def put(request: web.Request) -> web.Response:
     if plan is not None:
         await inbox.plans.put(namespace, plan)
     return answer(shown(request, namespace), 201 if new else 200)
+
+
+def _read_settings(document: dict[str, Any]) -> NamespaceSettings:
+    """Return what a document says but for plan and port. Raises Problem."""
+    try:
+        settings = msgspec.convert(document, NamespaceSettings)
+    except msgspec.ValidationError as error:
+        raise bad(*misfit(error)) from None
+    for key in ("mails", "bytes"):
+        if getattr(settings.quota, key) < 0:
+            raise bad(f"/quota/{key}", "a number from 0 on; 0 is no limit")
+    return settings
 
 
 def _read_listen(request: web.Request, name: str, listen: Any) -> str:

@@ -22,12 +22,13 @@ from fastsmtp.inbox.api.requests import (
 )
 from fastsmtp.inbox.encoding import weight
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen, make_expectation, make_item
-from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, REFUSED
+from fastsmtp.inbox.ledger import ABORTED, ACCEPTED, FAULT, REFUSED
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.report import make_report, report_text
 
 _WAIT_KEYS: Final = ("after", "count", "where", "timeout", "exactly", "settle", "unit", "fields", "limit")
 _EXPECT_KEYS: Final = ("after", "within", "rest", "settle", "expect")
+_EVENTS: Final = {ACCEPTED: ACCEPTED, REFUSED: REFUSED, ABORTED: ABORTED, "dropped": f"{FAULT}dropped"}  # of a report
 _DEFAULT_WAIT: Final = "10s"
 _DEFAULT_WITHIN: Final = "5s"
 
@@ -114,15 +115,17 @@ async def _observe(
     request: web.Request, kind: str, namespace: Namespace, expectation: Expectation, after: int, within_s: float
 ) -> tuple[ExpectationState, float, dict[str, Any]]:
     inbox = request.app[INBOX]
-    before = inbox.told(namespace)
+    before = inbox.told(namespace) if after else {}  # what the mails from the start of the namespace on belong to
     recipient = expectation.items[0].where.recipient if kind == "wait" else None
     state, elapsed_s = await inbox.observe(namespace, expectation, after=after, within_s=within_s, recipient=recipient)
     now = inbox.told(namespace)
-    server = {event: now.get(event, 0) - before.get(event, 0) for event in (ACCEPTED, REFUSED, ABORTED)}
+    server = {name: now.get(event, 0) - before.get(event, 0) for name, event in _EVENTS.items()}
     server["in_flight"] = now["in_flight"]
     cursors = (f"{namespace.epoch}.{after}", str(inbox.cursor(namespace)))
     held = state is ExpectationState.MET
-    described = (kind, namespace.name, cursors, elapsed_s, expectation, server)
+    running = inbox.plans.of(namespace.name)
+    hits = [] if running is None else running.hits()
+    described = (kind, namespace.name, cursors, elapsed_s, expectation, server, hits)
     if held and kind == "wait":  # its answer shows no more of the report
         return state, elapsed_s, {"to": cursors[1]}
     return state, elapsed_s, await inbox.aside(make_report, *described, held=held)

@@ -18,8 +18,8 @@ from fastsmtp.inbox.namespaces import Namespace
 
 _CHAOS: Final = "chaos-"  # how the ids of their rules begin
 _JIM: Final = "jim-"
-_CODE: Final = 451
-_TRIGGERS: Final = {"Sender": "mail", "Recipient": "rcpt", "Authentication": "auth"}
+# By trigger: where the rule is asked, and the code of a reply for which none is given.
+_TRIGGERS: Final = {"Sender": ("mail", 451), "Recipient": ("rcpt", 451), "Authentication": ("auth", 535)}
 _CHANCES: Final = {
     "DisconnectChance": 0.005,
     "AcceptChance": 0.99,
@@ -63,7 +63,8 @@ async def chaos(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/chaos`."""
     namespace = await space_of(request)
     found = {rule["id"]: rule for rule in _rules(request.app[INBOX], namespace, _CHAOS)}
-    return await as_json(request, {name: _shown(found.get(_CHAOS + name.lower())) for name in sorted(_TRIGGERS)})
+    shown = {name: _shown(found.get(_CHAOS + name.lower()), _TRIGGERS[name][1]) for name in sorted(_TRIGGERS)}
+    return await as_json(request, shown)
 
 
 async def set_chaos(request: web.Request) -> web.StreamResponse:
@@ -72,8 +73,8 @@ async def set_chaos(request: web.Request) -> web.StreamResponse:
     if not isinstance(document, dict):
         raise Problem(400, "an object of triggers is wanted")
     rules = []
-    for name, stage in _TRIGGERS.items():
-        code, percent = _trigger(document.get(name) or {})
+    for name, (stage, usual) in _TRIGGERS.items():
+        code, percent = _trigger(document.get(name) or {}, usual)
         if percent:
             reply = f"{code} Chaos {name.lower()} error"
             rules.append(_rule(f"{_CHAOS}{name.lower()}", stage, {"reply": reply}, percent / 100))
@@ -81,14 +82,14 @@ async def set_chaos(request: web.Request) -> web.StreamResponse:
     return await chaos(request)
 
 
-def _shown(rule: Mapping[str, Any] | None) -> dict[str, int]:
+def _shown(rule: Mapping[str, Any] | None, usual: int) -> dict[str, int]:
     if rule is None:
-        return {"ErrorCode": _CODE, "Probability": 0}
+        return {"ErrorCode": usual, "Probability": 0}
     return {"ErrorCode": int(rule["do"]["reply"][:3]), "Probability": round(rule["probability"] * 100)}
 
 
-def _trigger(spec: Any) -> tuple[int, int]:
-    code = spec.get("ErrorCode", _CODE) if isinstance(spec, dict) else None
+def _trigger(spec: Any, usual: int) -> tuple[int, int]:
+    code = spec.get("ErrorCode", usual) if isinstance(spec, dict) else None
     percent = spec.get("Probability", 0) if isinstance(spec, dict) else None
     if not isinstance(code, int) or not 400 <= code <= 599:
         raise Problem(400, "error code must be between 400 and 599")

@@ -174,7 +174,7 @@ def test_a_failing_test_shows_the_report_and_the_page(tmp_path: Path) -> None:
         "one condition off:",
         '#1 TIME s  subject "Welcome back"',
         'unclaimed: #1 "Welcome back" to x@example.com',
-        "server: N accepted, N refused, N aborted, N in flight",
+        "server: N accepted, N refused, N aborted, N dropped, N in flight",
         "PAGE/test-missing-main-1",
         "AssertionError: assert 'Welcome' == 'Farewell'",
     ]
