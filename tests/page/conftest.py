@@ -1,4 +1,7 @@
-"""A server with an inbox, and a browser that looks at its page: one of each for all tests of a file."""
+"""A server with an inbox, and a browser that looks at its page: one of each for all tests of a file.
+
+They are no longer there than that: while Playwright runs, no test of its process can run an event loop.
+"""
 
 from __future__ import annotations
 

@@ -45,6 +45,11 @@ def open_mail(open_page: OpenPage, mailbox: Mailbox, uuid: str, how: str) -> Pag
     assert picture.value.status == 200
     place = page.frame_locator("iframe") if how == "framed" else page
     expect(place.get_by_text("The end.")).to_be_visible()
+    expect(place.get_by_alt_text("dot")).to_have_js_property("naturalWidth", 1)
+    if how == "framed":
+        frame = page.locator("iframe")
+        expect(frame).to_have_attribute("sandbox", "allow-popups allow-popups-to-escape-sandbox")
+        expect(frame).to_have_attribute("referrerpolicy", "no-referrer")
     page.wait_for_load_state("networkidle" if how == "direct" else "load")
     return page
 

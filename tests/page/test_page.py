@@ -101,14 +101,14 @@ def test_a_scrolled_list_does_not_jump(open_page: OpenPage, mailbox: Mailbox) ->
 
 
 def test_the_document_has_two_hundred_rows_at_most(open_page: OpenPage, mailbox: Mailbox) -> None:
-    mailbox.fill(420)
+    mailbox.fill(260)
     page = open_page(mailbox.url)
     expect(page.locator(".row")).to_have_count(50)
-    for wanted, place in (("mail 0", 1_000_000), ("mail 419", 0)):
+    for wanted, place in (("mail 0", 1_000_000), ("mail 259", 0)):
         while wanted not in (shown := rows(page)):
             assert len(shown) <= 200
             scroll(page, place)
-    assert rows(page) == [f"mail {number}" for number in range(419, 219, -1)]
+    assert rows(page) == [f"mail {number}" for number in range(259, 59, -1)]
 
 
 def test_search(open_page: OpenPage, mailbox: Mailbox) -> None:
@@ -381,8 +381,7 @@ def test_a_hundred_thousand_mails(open_page: OpenPage, serve: Serve, tmp_path: P
     page = open_page(mailbox.url)
     expect(page.locator(".row")).to_have_count(50)
     expect(page.get_by_label("Number of mails")).to_have_text("100\u202f000, 100\u202f000 unread")
-    while "mail 99700" not in (shown := rows(page)):
-        assert len(shown) <= 200
+    while "mail 99900" not in rows(page):
         scroll(page, 1_000_000)
     mailbox.fill(1)
     expect(page.locator(".pill")).to_have_text("1 new")
@@ -475,4 +474,7 @@ def test_accessibility(open_page: OpenPage, mailbox: Mailbox) -> None:
     look("faults", ".faults")
     page.keyboard.press("?")
     look("keys", "dialog")
+    page.keyboard.press("Escape")
+    page.set_viewport_size(PHONE)
+    look("phone", "html")
     assert found == {what: [] for what in found}
