@@ -85,12 +85,28 @@ class Stream:
 
 
 class Glance(Stream):
-    """For one that looks by itself at what there is: it is told that something has happened, not what."""
+    """For one that looks by itself at what there is: it is told that something has happened, and of one namespace what.
+
+    `moved` says that something has happened since it was set to False.
+    """
+
+    def __init__(self, own: Namespace | None) -> None:
+        super().__init__(None)
+        self.moved = False
+        self._own: Final = own
 
     def on_mail(self, namespace: Namespace, seq: int, shown: dict[str, Any]) -> None:
-        self.changed.set()
+        self._note()
+        if namespace is self._own:
+            super().on_mail(namespace, seq, shown)
 
     def on_change(self, frame: EventFrame) -> None:
+        self._note()
+        if frame.namespace is self._own:
+            super().on_change(frame)
+
+    def _note(self) -> None:
+        self.moved = True
         self.changed.set()
 
 
@@ -109,9 +125,9 @@ class Events:
         self._streams[stream] = None
         return stream
 
-    def glance(self) -> Glance:
-        """Return a stream that is told of anything that happens from now on, in all namespaces; `close` it."""
-        glance = Glance(None)
+    def glance(self, own: Namespace | None = None) -> Glance:
+        """Return a stream that is told of anything that happens from now on, and of `own` what it is; `close` it."""
+        glance = Glance(own)
         self._streams[glance] = None
         return glance
 

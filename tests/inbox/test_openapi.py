@@ -304,6 +304,9 @@ async def _wait_and_expect(talk: Talk) -> None:
     assert (await talk("GET", f"{N}/events"))[0] == 200
     for query, status in (("default/events?after=x", 422), (f"default/events?after={GONE}", 410), ("none/events", 404)):
         assert (await talk("GET", f"/api/ns/{query}"))[0] == status
+    assert (await talk("GET", "/api/live/events?ns=default"))[0] == 200
+    for query, status in (("ns=default&after=x", 422), (f"ns=default&after={GONE}", 410), ("ns=none", 404)):
+        assert (await talk("GET", f"/api/live/events?{query}"))[0] == status
     await _fill_waits(talk, talk.call.inbox)
 
 

@@ -76,6 +76,35 @@ def test_a_new_namespace_of_an_old_name_has_no_rate(serving: Serve) -> None:
     serving(work)
 
 
+def test_mails_of_one_namespace_are_told_in_the_same_stream(serving: Serve) -> None:
+    """Those behind a cursor first, then those that come; of other namespaces that there are more."""
+
+    async def work(call: Client) -> None:
+        for _ in range(3):
+            await call.file("run-1")
+        cursor = (await call("GET", "/api/ns/run-1/mails?limit=2"))[1]["mails"][-1]["cursor"]
+        async with call.session.get(f"{call.url}/api/live/events?ns=run-1&after={cursor}") as answer:
+            overview = Overview(answer)
+            first = await overview.next("mail")
+            assert (first["count"], [mail["seq"] for mail in first["mails"]]) == (1, [3])
+            assert (await overview.namespaces())[1]["run-1"] == (3, 0, False)
+            await call.file("run-1")
+            then = await overview.next("mail")
+            assert (then["count"], [mail["seq"] for mail in then["mails"]]) == (1, [4])
+            await call.file("run-2")
+            while "run-2" not in (await overview.namespaces())[1]:
+                pass
+            await call.file("run-1")
+            last = await overview.next("mail")
+            assert [(mail["namespace"], mail["seq"]) for mail in last["mails"]] == [("run-1", 5)]
+            await call("DELETE", "/api/ns/run-1")
+            assert await overview.next("purge") == {"namespace": "run-1", "cursor": last["cursor"]}
+            while (await overview.namespaces())[2] != ["run-1"]:
+                pass
+
+    serving(work)
+
+
 def test_it_ends_with_the_inbox(serving: Serve) -> None:
     async def work(call: Client) -> None:
         async with call.session.get(f"{call.url}/api/live/events") as answer:

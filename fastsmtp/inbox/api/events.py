@@ -18,7 +18,7 @@ from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.system.timeslices import joined
 
-_PACE_S: Final = 0.1  # between two writes: a burst becomes one frame
+PACE_S: Final = 0.1  # between two writes: a burst becomes one frame
 KEEPALIVE_S: Final = 15.0
 STILL_HERE: Final = b": still here\n\n"
 CHUNK: Final = 256 * 1024  # octets that are written at a time
@@ -33,14 +33,12 @@ async def events(request: web.Request) -> web.StreamResponse:
     """`GET …/events`: from now on, or from behind `Last-Event-ID` or `after`."""
     namespace, inbox = namespace_of(request), request.app[INBOX]
     refuse_too_many(inbox)
-    cursor = request.headers.get("Last-Event-ID") or request.query.get("after")
-    after = read_position(inbox, namespace, cursor, "/after") if cursor else None
+    after = read_start(request, namespace)
     stream = inbox.events.open(namespace)
     try:
         told = inbox.cursor(namespace).seq
         response = await begin_stream(request)
-        if after is not None and after < told:
-            await _catch_up(request, response, namespace, after, told)
+        await catch_up(request, response, namespace, after, told)
         await _follow(response, stream)
         return response
     finally:
@@ -53,6 +51,15 @@ def refuse_too_many(inbox: Inbox) -> None:
         raise Problem(429, f"{MAX_STREAMS} streams are open already")
 
 
+def read_start(request: web.Request, namespace: Namespace) -> int | None:
+    """Return the number of the last mail that the client knows, None where it wants to know of new ones alone.
+
+    Raises Problem, and GoneError for the cursor of a namespace that is gone.
+    """
+    cursor = request.headers.get("Last-Event-ID") or request.query.get("after")
+    return read_position(request.app[INBOX], namespace, cursor, "/after") if cursor else None
+
+
 async def begin_stream(request: web.Request) -> web.StreamResponse:
     """Return the answer to write events to; its client knows already that the inbox is there."""
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -62,12 +69,12 @@ async def begin_stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _catch_up(
-    request: web.Request, response: web.StreamResponse, namespace: Namespace, after: int, told: int
+async def catch_up(
+    request: web.Request, response: web.StreamResponse, namespace: Namespace, after: int | None, told: int
 ) -> None:
     """Tell what has come behind `after`; the stream has what comes behind `told`."""
     inbox = request.app[INBOX]
-    while after < told:
+    while after is not None and after < told:
         found = await inbox.find(
             namespace, limit=NEWEST, after=after, before=told + 1, newest_first=False, outcomes=None
         )
@@ -84,7 +91,7 @@ async def _catch_up(
             for row in found.rows
         ]
         after = found.rows[-1].seq
-        async for octets in _encoded([EventFrame("mail", namespace, after, {"count": len(mails), "mails": mails})]):
+        async for octets in encoded([EventFrame("mail", namespace, after, {"count": len(mails), "mails": mails})]):
             await response.write(octets)
 
 
@@ -95,13 +102,13 @@ async def _follow(response: web.StreamResponse, stream: Stream) -> None:
         except asyncio.TimeoutError:
             await response.write(STILL_HERE)
             continue
-        async for octets in _encoded(stream.take()):
+        async for octets in encoded(stream.take()):
             if octets:
                 await response.write(octets)
-        await asyncio.sleep(_PACE_S)
+        await asyncio.sleep(PACE_S)
 
 
-def _encoded(frames: list[EventFrame]) -> AsyncIterator[bytes]:
+def encoded(frames: list[EventFrame]) -> AsyncIterator[bytes]:
     """Yield frames as they are sent; others have their turn in between."""
     return joined((piece for frame in frames for piece in _encode(frame)), CHUNK)
 

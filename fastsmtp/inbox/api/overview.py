@@ -1,7 +1,8 @@
-"""Server-sent events for those who look at the whole: all namespaces and the live figures, as they change.
+"""Server-sent events for a page: all namespaces and the live figures, as they change, and the mails of one namespace.
 
-What is told is what differs from what was told before, looked at when something has happened, and once a second for
-what no event tells: connections, workers, mails that became too old.
+A browser has few connections to a server, so a page has one stream. What is told of the whole is what differs from
+what was told before, looked at when something has happened, and once a second for what no event tells: connections,
+workers, mails that became too old. What is told of the one namespace is what its own stream tells.
 """
 
 from __future__ import annotations
@@ -13,16 +14,27 @@ from typing import Any, Final
 from aiohttp import web
 
 from fastsmtp.errors import StoreError
-from fastsmtp.inbox.api.events import CHUNK, KEEPALIVE_S, STILL_HERE, begin_stream, refuse_too_many
+from fastsmtp.inbox.api.events import (
+    CHUNK,
+    KEEPALIVE_S,
+    PACE_S,
+    STILL_HERE,
+    begin_stream,
+    catch_up,
+    encoded,
+    read_start,
+    refuse_too_many,
+)
 from fastsmtp.inbox.api.live import figures
 from fastsmtp.inbox.api.namespaces import shown
-from fastsmtp.inbox.api.requests import INBOX
+from fastsmtp.inbox.api.requests import INBOX, namespace_called
 from fastsmtp.inbox.encoding import encode_steps
+from fastsmtp.inbox.events import Glance
 from fastsmtp.inbox.names import Cursor
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.system.timeslices import gathered, joined
 
-_PACE_S: Final = 0.5  # between two looks
+_LOOK_S: Final = 0.5  # between two looks
 _EVERY_S: Final = 1.0  # a look is taken, whatever happens
 
 Facts = tuple[Any, ...]
@@ -34,28 +46,41 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """`GET /api/live/events`: everything at first, then what changes."""
+    """`GET /api/live/events`: everything at first, then what changes; with `ns` the mails of that namespace, too."""
     inbox = request.app[INBOX]
     refuse_too_many(inbox)
-    glance = inbox.events.glance()
+    name = request.query.get("ns")
+    namespace = namespace_called(request, name) if name else None
+    after = read_start(request, namespace) if namespace is not None else None
+    glance = inbox.events.glance(namespace)
     try:
+        told = inbox.cursor(namespace).seq if namespace is not None else 0
         response = await begin_stream(request)
-        overview = _Overview(request)
-        wrote_at = overview.now
-        while not glance.ended:
-            glance.changed.clear()
-            for event, content in await overview.changes():
-                async for octets in joined(_encode(event, content), CHUNK):
-                    await response.write(octets)
-                wrote_at = overview.now
-            if overview.now - wrote_at >= KEEPALIVE_S:
-                await response.write(STILL_HERE)
-                wrote_at = overview.now
-            await asyncio.sleep(_PACE_S)
-            await _changed(glance.changed, _EVERY_S - _PACE_S)
+        if namespace is not None:
+            await catch_up(request, response, namespace, after, told)
+        await _follow(response, glance, _Overview(request))
         return response
     finally:
         inbox.events.close(glance)
+
+
+async def _follow(response: web.StreamResponse, glance: Glance, overview: _Overview) -> None:
+    wrote_at, looked_at = overview.now, -_EVERY_S
+    while not glance.ended:
+        pieces = [encoded(glance.take())]
+        if overview.now - looked_at >= (_LOOK_S if glance.moved else _EVERY_S):
+            glance.moved, looked_at = False, overview.now
+            pieces += [joined(_encode(event, content), CHUNK) for event, content in await overview.changes()]
+        if overview.now - wrote_at >= KEEPALIVE_S:
+            await response.write(STILL_HERE)
+            wrote_at = overview.now
+        for piece in pieces:
+            async for octets in piece:
+                if octets:
+                    await response.write(octets)
+                    wrote_at = overview.now
+        await asyncio.sleep(PACE_S)
+        await _changed(glance.changed, looked_at + (_LOOK_S if glance.moved else _EVERY_S) - overview.now)
 
 
 async def _changed(changed: asyncio.Event, within_s: float) -> None:

@@ -45,7 +45,11 @@ def name_of(request: web.Request) -> str:
 
 def namespace_of(request: web.Request) -> Namespace:
     """Return the namespace in the path. Raises Problem where there is none."""
-    name = name_of(request)
+    return namespace_called(request, name_of(request))
+
+
+def namespace_called(request: web.Request, name: str) -> Namespace:
+    """Return the namespace of this name; it is in use now. Raises Problem where there is none."""
     namespace = request.app[INBOX].namespace(name)
     if namespace is None:
         raise Problem(404, f"there is no namespace {name}; PUT makes it, and so does its first mail")

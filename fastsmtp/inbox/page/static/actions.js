@@ -2,7 +2,6 @@
 
 import * as api from './api.js';
 import * as routes from './route.js';
-import { Source } from './source.js';
 import { INITIAL, PAGE, reduce } from './state.js';
 import { Stream } from './stream.js';
 import { plural } from './words.js';
@@ -11,6 +10,7 @@ const RETRY_MS = 2000;
 const TICK_MS = 5000; // between two looks at the clock
 const SETTLE_MS = 250; // before a search is read again, as mails come
 const NOTICE_MS = 5000;
+const NO_NAMESPACE = 'There is no such namespace. Its first mail makes it.';
 
 export function createStore() {
   let state = { ...INITIAL, route: routes.parse(location.pathname, location.search) };
@@ -32,7 +32,7 @@ export function createStore() {
 }
 
 export function createActions(store) {
-  let stream = null;
+  const stream = new Stream(store.dispatch, () => (route().ns ? loadList() : stream.watch()));
   let listing = 0; // the number of the newest request for a list: answers of others come too late
   let busy = false; // a page is on its way
   let refreshing = 0;
@@ -71,15 +71,9 @@ export function createActions(store) {
   function follow(before) {
     const { ns, uuid, q, only } = route();
     document.title = ns ? `${ns} · fastsmtp` : 'fastsmtp';
-    if (ns !== before.ns) restream(null);
+    if (ns !== before.ns) stream.leave();
     if (ns && (ns !== before.ns || q !== before.q || only !== before.only)) loadList();
     if (uuid && (uuid !== before.uuid || ns !== before.ns)) loadMail();
-  }
-
-  function restream(cursor) {
-    if (stream) stream.close();
-    stream = null;
-    if (cursor !== null) stream = new Stream(route().ns, cursor, dispatch, () => loadList());
   }
 
   addEventListener('popstate', () => {
@@ -97,11 +91,12 @@ export function createActions(store) {
       const answer = await api.list(asked, { limit: PAGE });
       if (number !== listing) return;
       dispatch({ type: 'list', answer });
-      if (!stream || stream.ns !== asked.ns || store.state.stream === 'lost') restream(answer.cursor);
+      stream.follow(asked.ns, answer.cursor);
     } catch (error) {
       if (!(error instanceof api.APIError)) throw error;
       if (number !== listing) return;
-      dispatch({ type: 'failed', reason: error.message });
+      stream.watch();
+      dispatch({ type: 'failed', reason: error.status === 404 ? NO_NAMESPACE : error.message });
       setTimeout(() => number === listing && loadList(), RETRY_MS);
     }
   }
@@ -201,18 +196,7 @@ export function createActions(store) {
 
   // namespaces and figures
 
-  function look() {
-    const tick = () => document.hidden || dispatch({ type: 'set', now: Date.now() });
-    const on = {
-      namespaces: (told) => {
-        dispatch({ type: 'namespaces', ...told }, { type: 'set', now: Date.now() });
-        chooseNamespace();
-      },
-      live: (figures) => dispatch({ type: 'set', figures }),
-    };
-    new Source(() => '/api/live/events', on, (is) => is === 'lost' && dispatch({ type: 'set', figures: null }));
-    setInterval(tick, TICK_MS);
-  }
+  store.subscribe((state, before) => state.namespaces !== before.namespaces && chooseNamespace());
 
   function chooseNamespace() {
     const { namespaces } = store.state;
@@ -244,8 +228,8 @@ export function createActions(store) {
   function start() {
     const { ns } = route();
     follow({ ns: '', uuid: '', q: '', only: '' });
-    if (ns) document.title = `${ns} · fastsmtp`;
-    look();
+    if (!ns) stream.watch();
+    setInterval(() => document.hidden || dispatch({ type: 'set', now: Date.now() }), TICK_MS);
   }
 
   return {

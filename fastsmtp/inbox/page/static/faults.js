@@ -86,7 +86,7 @@ function Rule({ rule, spec }) {
       <span class="quiet">${counts.filter(Boolean).join(', ')}</span>
     </div>
     <code><${Plain} text=${flow(rest)} /></code>
-    ${rule.hits.length > 0 && html`<table class="hits"><thead class="hidden"><tr><th>Time</th><th>Command</th><th>What was done</th></tr></thead><tbody>
+    ${rule.hits.length > 0 && html`<table class="hits"><colgroup><col class="at" /><col /><col /></colgroup><thead class="hidden"><tr><th>Time</th><th>Command</th><th>What was done</th></tr></thead><tbody>
       ${rule.hits.slice(-SHOWN).reverse().map((hit) => html`<tr>
         <td class="at"><time datetime=${hit.time} title=${precisely(hit.time)}>${when(hit.time)}</time></td>
         <td><${Plain} text=${hit.command || hit.at} /></td>

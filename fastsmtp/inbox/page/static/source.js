@@ -6,6 +6,7 @@ const LONGEST_MS = 8000;
 export class Source {
   // `address` returns where the events are, `on` has a function for each, by name; `changed` is told "connecting",
   // "open" and "lost". `refused` is called, in place of another attempt, where the server answered with an error.
+  // Nothing is asked for before `open`.
   constructor(address, on, changed, refused) {
     this.address = address;
     this.on = on;
@@ -14,13 +15,17 @@ export class Source {
     this.delay = SHORTEST_MS;
     this.retry = 0;
     this.source = null;
-    this.onVisible = () => (document.hidden ? this.pause() : this.open());
-    document.addEventListener('visibilitychange', this.onVisible);
-    this.open();
+    this.wanted = false;
+    document.addEventListener('visibilitychange', () => this.wanted && (document.hidden ? this.pause() : this.open()));
+  }
+
+  get active() {
+    return this.source !== null;
   }
 
   open() {
     if (this.source) return;
+    this.wanted = true;
     clearTimeout(this.retry);
     const source = new EventSource(this.address());
     this.source = source;
@@ -40,18 +45,12 @@ export class Source {
     const refused = this.source.readyState === EventSource.CLOSED;
     this.pause();
     this.changed('lost');
-    this.retry = setTimeout(() => (refused && this.refused ? this.refused() : this.open()), this.delay);
+    this.retry = setTimeout(() => (refused ? this.refused() : this.open()), this.delay);
     this.delay = Math.min(LONGEST_MS, this.delay * 2);
   }
 
   pause() {
     if (this.source) this.source.close();
     this.source = null;
-  }
-
-  close() {
-    document.removeEventListener('visibilitychange', this.onVisible);
-    clearTimeout(this.retry);
-    this.pause();
   }
 }

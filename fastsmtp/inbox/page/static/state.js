@@ -49,7 +49,6 @@ const CHANGES = {
   failed: (_state, { reason }) => ({ failed: reason, loaded: true }),
   toggle: onToggle,
   range: onRange,
-  selectAll: (state) => ({ selected: Object.fromEntries(state.rows.map((row) => [row.uuid, true])) }),
   selectNone: () => ({ selected: {}, origin: '' }),
   focus: (_state, { uuid }) => ({ focused: uuid }),
   step: onStep,

@@ -208,7 +208,7 @@ function AssertView({ mail, ns, actions }) {
       <div class="segments" role="group" aria-label="Language">
         ${LANGUAGES.map(([name]) => html`<button type="button" aria-pressed=${name === language ? 'true' : 'false'} onClick=${() => setLanguage(name)}>${name}</button>`)}
       </div><span class="space-between"></span>
-      <${Button} icon="copy" label="Copy as assertion" onClick=${() => actions.copy(code, 'Test')}>Copy<//>
+      <${Button} icon="copy" label="Copy as assertion" onClick=${() => actions.copy(code, `${language} test`)}>Copy as assertion<//>
     </div>
     <${Code} text=${code} label="A test that asserts this mail" />`;
 }
