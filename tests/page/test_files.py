@@ -53,7 +53,8 @@ def test_every_address_answers_with_the_document(server: Server) -> None:
     assert {name: headers[name] for name in HEADERS} == HEADERS
     assert headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-        " frame-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'; require-trusted-types-for 'script'"
+        " frame-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none';"
+        " require-trusted-types-for 'script'"
     )
     isolation = [headers[f"Cross-Origin-{kind}-Policy"] for kind in ("Opener", "Resource")]
     assert isolation == ["same-origin", "same-origin"]
