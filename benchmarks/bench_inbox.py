@@ -39,7 +39,7 @@ from loadtest import memory_mb, percentile
 from serving import Server, bench, bench_command, serving
 
 from fastsmtp.capture.identifier import uuid7
-from fastsmtp.inbox.arrival import make_arrival
+from fastsmtp.inbox.arrival import Incoming, make_arrival
 from fastsmtp.inbox.store import Store
 from fastsmtp.system.table import lines
 
@@ -178,7 +178,8 @@ def _arrival(number: int) -> Any:
         "authentication": {"attempted": False, "mechanism": None, "username": None, "password": None},
         "session": {"esmtp": True, "tls": None, "violations": []},
     }  # fmt: skip
-    return make_arrival(orjson.dumps(payload), raw, ("default",), time.time_ns() // 1_000_000, "accepted")
+    now_ms = time.time_ns() // 1_000_000
+    return make_arrival(Incoming(orjson.dumps(payload), raw, ("default",), now_ms, "accepted"))
 
 
 def _median_ms(call: Callable[[], Any]) -> float:

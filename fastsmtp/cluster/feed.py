@@ -25,7 +25,7 @@ from fastsmtp.cluster.bodies import MissingError, read_chunks
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.message import NATSMessage, header_text, read_header
 from fastsmtp.errors import StoreError
-from fastsmtp.inbox.arrival import arrival_steps
+from fastsmtp.inbox.arrival import Incoming, arrival_steps
 from fastsmtp.inbox.group import OUT_OF_ORDER, Arrival, Filed, StreamPosition, reason_of
 from fastsmtp.inbox.namespaces import ACCEPTED
 from fastsmtp.system.timeslices import in_slices
@@ -212,7 +212,8 @@ class StreamFeed:
                 body = await read_chunks(self._connection, self._stream, seq, header)
             document, raw = body[: header.outline], body[header.outline :]
             at_ms = int(about.timestamp.timestamp() * 1000)  # the same on every node
-            arrival = await in_slices(arrival_steps(document, raw, tuple(header.namespaces), at_ms, ACCEPTED))
+            incoming = Incoming(document, raw, tuple(header.namespaces), at_ms, ACCEPTED)
+            arrival = await in_slices(arrival_steps(incoming))
         except (ValueError, KeyError, MissingError) as error:
             self._counts.feed_unreadable += 1
             self._log.error("a message is left out", stream=self._stream, seq=seq, reason=str(error))

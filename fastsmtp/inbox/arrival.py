@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -13,56 +13,44 @@ from fastsmtp.inbox.summary import summarize
 from fastsmtp.inbox.tags import tags_of
 
 
-def make_arrival(
-    document: Octets,
-    raw: Octets | str,
-    namespaces: tuple[str, ...],
-    received_at_ms: int,
-    outcome: str,
-    faults: Sequence[tuple[str, str]] = (),
-) -> Arrival:
-    """Return the mail with this payload, as it is to be committed.
+class Incoming(NamedTuple):
+    """A mail as it comes to the inbox.
 
     `document` is the JSON a worker gets, without contents; `raw` the mail, or the path of the file that has it;
     `faults` are rules of plans and what they did.
     """
-    return _arrival(document, orjson.loads(document), raw, namespaces, received_at_ms, outcome, faults)
+
+    document: Octets
+    raw: Octets | str
+    namespaces: tuple[str, ...]
+    received_at_ms: int
+    outcome: str
+    faults: Sequence[tuple[str, str]] = ()
 
 
-def arrival_steps(
-    document: Octets,
-    raw: Octets | str,
-    namespaces: tuple[str, ...],
-    received_at_ms: int,
-    outcome: str,
-    faults: Sequence[tuple[str, str]] = (),
-) -> Generator[None, None, Arrival]:
+def make_arrival(mail: Incoming) -> Arrival:
+    """Return the mail as it is to be committed."""
+    return _arrival(mail, orjson.loads(mail.document))
+
+
+def arrival_steps(mail: Incoming) -> Generator[None, None, Arrival]:
     """What `make_arrival` does, some milliseconds at a time."""
-    if len(document) <= LARGE:
-        return make_arrival(document, raw, namespaces, received_at_ms, outcome, faults)
-    payload = yield from load_steps(document)
-    arrival = _arrival(document, payload, raw, namespaces, received_at_ms, outcome, faults)
-    return arrival._replace(loaded=payload)
+    if len(mail.document) <= LARGE:
+        return make_arrival(mail)
+    payload = yield from load_steps(mail.document)
+    return _arrival(mail, payload)._replace(loaded=payload)
 
 
-def _arrival(
-    document: Octets,
-    payload: dict[str, Any],
-    raw: Octets | str,
-    namespaces: tuple[str, ...],
-    received_at_ms: int,
-    outcome: str,
-    faults: Sequence[tuple[str, str]],
-) -> Arrival:
-    acted = [{"rule": rule, "action": action} for rule, action in faults]
+def _arrival(mail: Incoming, payload: dict[str, Any]) -> Arrival:
+    acted = [{"rule": rule, "action": action} for rule, action in mail.faults]
     return Arrival(
         uuid=payload["uuid"],
-        namespaces=namespaces,
-        received_at=received_at_ms,
-        outcome=outcome,
-        payload=document,
-        raw=raw,
+        namespaces=mail.namespaces,
+        received_at=mail.received_at_ms,
+        outcome=mail.outcome,
+        payload=mail.document,
+        raw=mail.raw,
         size=payload["message"]["size"],
-        summary=summarize(payload, received_at_ms, outcome, acted),
+        summary=summarize(payload, mail.received_at_ms, mail.outcome, acted),
         tags=tags_of(payload["message"]["headers"]),
     )

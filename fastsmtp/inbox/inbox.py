@@ -173,7 +173,7 @@ class Inbox:
 
     async def _withdraw(self, uuids: Sequence[str], process: str) -> None:
         await self._thread.settle()  # one of them may wait to be committed
-        for row in await self.run(lambda store: store.withdraw(uuids, process)):
+        for row in await self.run(lambda store: store.changes.withdraw(uuids, process)):
             namespace = self._store.by_id.get(row.namespace)
             if namespace is not None:
                 self.events.on_deleted(row, namespace)
@@ -297,15 +297,15 @@ class Inbox:
 
     async def delete(self, rows: Sequence[Row]) -> None:
         """Delete mails. Raises StoreError."""
-        await self.run(lambda store: store.delete(rows))
+        await self.run(lambda store: store.changes.delete(rows))
         for row in rows:
             namespace = self._store.by_id.get(row.namespace)
             if namespace is not None:
                 self.events.on_deleted(row, namespace)
 
     async def mark(self, rows: Sequence[Row], **marks: Any) -> list[Row]:
-        """Mark mails, see `Store.mark`; return those that changed. Raises StoreError."""
-        changed = await self.run(lambda store: store.mark(rows, **marks))
+        """Mark mails, see `MailChanges.mark`; return those that changed. Raises StoreError."""
+        changed = await self.run(lambda store: store.changes.mark(rows, **marks))
         for row in changed:
             namespace = self._store.by_id.get(row.namespace)
             if namespace is not None:

@@ -17,7 +17,7 @@ from fastsmtp.client.submission import FROM, RETURN_PATH, SENDER, Submission
 from fastsmtp.delivery.deferred import blocks_of
 from fastsmtp.delivery.large import outline_steps
 from fastsmtp.errors import FastSMTPError, StoreError
-from fastsmtp.inbox.arrival import arrival_steps
+from fastsmtp.inbox.arrival import Incoming, arrival_steps
 from fastsmtp.inbox.group import Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.namespaces import ACCEPTED as OUTCOME
@@ -80,7 +80,7 @@ class Intake:
         document = b"".join(await in_slices(_document_steps(email)))
         at_ms = received_at_ms or time.time_ns() // 1_000_000
         answered: asyncio.Future[list[Filed] | StoreError] = asyncio.get_running_loop().create_future()
-        arrival = await in_slices(arrival_steps(document, octets, (namespace,), at_ms, outcome))
+        arrival = await in_slices(arrival_steps(Incoming(document, octets, (namespace,), at_ms, outcome)))
         self.inbox.file(arrival, answered.set_result)
         wrong = reason_of(await asyncio.shield(answered))
         if wrong:

@@ -14,8 +14,6 @@ wait, and large ones, have none. What there is of it is told to `on_json`.
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
@@ -42,8 +40,9 @@ from fastsmtp.inbox.frames import (
     read_orders,
     read_verdicts,
 )
-from fastsmtp.inbox.ledger import BEGUN, ENDS, MAX_NAMES
 from fastsmtp.inbox.plansknown import PlansKnown
+from fastsmtp.inbox.questions import Questions
+from fastsmtp.inbox.sessionreports import SessionReports
 from fastsmtp.system.backoff import Backoff
 from fastsmtp.system.timeslices import SLICE_S
 
@@ -107,13 +106,7 @@ class Link:
         self._listening: ListeningReport | None = None  # not told yet
         self._writing: asyncio.Handle | None = None  # of what waits
         self._blocked = False  # the inbox reads nothing at the moment
-        self._withdrawn: list[str] = []
-        self._withdrawn_before: deque[str] = deque(maxlen=MAX_NAMES)  # told again: the inbox may have been killed then
-        self._process = secrets.token_hex(16)
-        self._report = 0  # the number of the last report for the ledger
-        self._reports: dict[int, dict[str, dict[str, int]]] = {}  # those that are not acknowledged, the oldest first
-        self._events: dict[str, dict[str, int]] = {}  # not told yet, by namespace
-        self._open: dict[str, int] = {}  # mails that have begun and not ended, by namespace, as the inbox knows
+        self._reports = SessionReports()
         self._flushing: asyncio.Handle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -124,7 +117,7 @@ class Link:
         self.on_ports: Callable[[], None] = lambda: None  # it has told something new
         self.plans: Final = PlansKnown()
         self.count_connections: Callable[[str], int] = lambda _namespace: 0  # of a namespace, in this process
-        self._questions: dict[int, tuple[float, Callable[[Decided | None], None]]] = {}  # deadline and who asks
+        self._questions = Questions(self._loop, patience_s)
         self.gauges: Callable[[], Gauges] = Gauges  # how this process is
         self._gauges = Gauges()  # as the inbox was told
 
@@ -237,13 +230,8 @@ class Link:
             self._loop.call_soon(self._write_waiting)
 
     def count(self, namespace: str, event: str, step: int = 1) -> None:
-        """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon.
-
-        While the inbox reads nothing, what is beyond `MAX_NAMES` namespaces is counted for none of them.
-        """
-        known = namespace in self._events or len(self._events) < MAX_NAMES
-        events = self._events.setdefault(namespace if known else "", {})
-        events[event] = events.get(event, 0) + step
+        """Tell the ledger of a namespace about something that happened; sent with the next mail, or soon."""
+        self._reports.count(namespace, event, step)
         if self._flushing is None:
             self._flushing = self._loop.call_later(0.02, self._flush_counts)
 
@@ -258,7 +246,7 @@ class Link:
             self._loop.call_soon(answer, None)
             return
         self._number = (self._number + 1) % MAX_NUMBER
-        self._questions[self._number] = (self._loop.time() + self._patience_s, answer)
+        self._questions.add(self._number, answer)
         self._write_whole(question_frame(self._number, asking))
 
     def _write_whole(self, frame: bytes) -> None:
@@ -270,18 +258,11 @@ class Link:
 
     def on_decision(self, number: int, decided: Decided | None) -> None:
         """The inbox told what a plan does."""
-        _deadline, answer = self._questions.pop(number, (0.0, None))
-        if answer is not None:
-            answer(decided)
+        self._questions.answer(number, decided)
 
     def on_census(self, number: int, namespace: str) -> None:
         """The inbox wants to know how many connections a namespace has here."""
         self._write_whole(counts_frame(Counts(census=(number, self.count_connections(namespace)))))
-
-    def _let_pass(self, numbers: list[int]) -> None:
-        for number in numbers:
-            _deadline, answer = self._questions.pop(number)
-            self._loop.call_soon(answer, None)
 
     def _flush_counts(self) -> None:
         if self._flushing is not None:
@@ -291,32 +272,9 @@ class Link:
             self._write_counts(self._transport)
 
     def _write_counts(self, transport: asyncio.Transport) -> None:
-        if self._events or self._withdrawn:
-            number = 0
-            if self._events:
-                number = self._report = self._report + 1
-                self._reports[number] = self._events
-            transport.write(counts_frame(Counts(self._events, self._withdrawn, number)))
-            self._withdrawn_before += self._withdrawn
-            self._events, self._withdrawn = {}, []
-
-    def _on_reported(self, number: int, wrong: str) -> None:
-        """A report is committed; or it is not, and told again with what has come since."""
-        events = self._reports.pop(number, {})
-        for namespace, counted in events.items():
-            for event, step in counted.items():
-                if wrong:
-                    mine = self._events.setdefault(namespace, {})
-                    mine[event] = mine.get(event, 0) + step
-                elif event == BEGUN or event in ENDS:
-                    self._count_open(namespace, step if event == BEGUN else -step)
-
-    def _count_open(self, namespace: str, step: int) -> None:
-        left = self._open.get(namespace, 0) + step
-        if left:
-            self._open[namespace] = left
-        else:
-            self._open.pop(namespace, None)
+        counts = self._reports.take()
+        if counts is not None:
+            transport.write(counts_frame(counts))
 
     def close(self) -> None:
         """Refuse what is not acknowledged, and close."""
@@ -326,7 +284,7 @@ class Link:
             if task is not None:
                 task.cancel()
         self._refuse(list(self._sent), "the server stops")
-        self._let_pass(list(self._questions))
+        self._questions.let_pass()
         if self._transport is not None:
             if self._blocks is None:
                 self._transport.write(counts_frame(Counts(left=True)))
@@ -341,7 +299,7 @@ class Link:
         if overdue:
             self._log.error("the inbox does not take mails", mails=len(overdue))
             self._refuse(overdue, "the inbox does not answer")
-        self._let_pass([number for number, (deadline, _answer) in self._questions.items() if deadline <= now])
+        self._questions.let_overdue_pass()
 
     def _tell_gauges(self) -> None:
         gauges = self.gauges()
@@ -354,7 +312,7 @@ class Link:
             sent = self._sent.pop(number)
             self._waiting.pop(number, None)
             if sent.written:
-                self._withdrawn.append(sent.uuid)  # it may have been committed all the same
+                self._reports.withdraw(sent.uuid)  # it may have been committed all the same
             self._loop.call_soon(sent.answer, why)
         self._flush_counts()
 
@@ -367,10 +325,8 @@ class Link:
         """There is a connection: what is not acknowledged is sent again."""
         self._transport = transport
         self._gauges = Gauges()
-        hello = Counts(withdrawn=list(self._withdrawn_before), process=self._process, open=self._open)
-        transport.write(counts_frame(hello))
-        for number, events in self._reports.items():
-            transport.write(counts_frame(Counts(events, number=number)))
+        for counts in self._reports.hello():
+            transport.write(counts_frame(counts))
         self._flush_counts()
         self._waiting = dict.fromkeys(self._sent)
         self._write_waiting()
@@ -379,7 +335,7 @@ class Link:
         """The inbox told what became of mails."""
         for number, wrong in verdicts:
             if number < 0:
-                self._on_reported(-number, wrong)
+                self._reports.on_reported(-number, wrong)
                 continue
             octets, json = self._written.pop(number, (0, 0))
             self._in_flight -= octets
@@ -420,7 +376,7 @@ class Link:
         self._in_flight = self._json = 0
         self._behind = []
         self._on_json(0)
-        self._let_pass(list(self._questions))
+        self._questions.let_pass()
         self.plans.clear()
         if not self._closed:
             self._log.warning("the inbox is gone, connecting again", mails=len(self._sent))

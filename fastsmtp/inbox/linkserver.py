@@ -13,7 +13,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FrameError, StoreError
-from fastsmtp.inbox.arrival import arrival_steps
+from fastsmtp.inbox.arrival import Incoming, arrival_steps
 from fastsmtp.inbox.census import Census
 from fastsmtp.inbox.frames import (
     Asking,
@@ -212,7 +212,7 @@ class _Connection(asyncio.Protocol):
             self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
             return
         raw = head.spool or mail.raw
-        made = arrival_steps(mail.payload, raw, names, head.received_at, head.outcome, head.faults)
+        made = arrival_steps(Incoming(mail.payload, raw, names, head.received_at, head.outcome, head.faults))
         step = functools.partial(self._read_on, mail.number, made)
         self._reading += 1
         if step():

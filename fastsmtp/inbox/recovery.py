@@ -77,7 +77,7 @@ def _drop(store: Store, segment: int, start: int) -> None:
         f"SELECT {COLUMNS} FROM mails WHERE segment = ? AND start = ?", (segment, start)
     ).fetchall()
     rows = list(map(read_row, found))
-    store.transact(lambda: store.delete_rows(rows, "evicted"))
+    store.transact(lambda: store.changes.delete_rows(rows, "evicted"))
 
 
 def _drop_unused(store: Store, used: set[int]) -> None:

@@ -57,7 +57,7 @@ class Retention:
         for namespace in self._inbox.namespaces():
             await self._keep_quota(namespace)
         await self._keep_mails()
-        while await self._inbox.run(lambda store: store.purge(_SLICE)):
+        while await self._inbox.run(lambda store: store.changes.purge(_SLICE)):
             pass
         await self._keep_bytes()
 
@@ -75,8 +75,8 @@ class Retention:
         oldest = round(self._clock_ms() - self._settings.max_age_s * 1000)
 
         def expire(store: Store) -> bool:
-            rows = store.received_before(oldest, _SLICE)
-            store.delete(rows, "expired")
+            rows = store.mails.received_before(oldest, _SLICE)
+            store.changes.delete(rows, "expired")
             return len(rows) == _SLICE
 
         if not self._indexed:
@@ -87,7 +87,9 @@ class Retention:
 
     async def _keep_quota(self, namespace: Namespace) -> None:
         while namespace.settings.on_quota == "evict" and namespace.excess:
-            await self._inbox.run(lambda store: store.delete(store.oldest(namespace, namespace.excess), "evicted"))
+            await self._inbox.run(
+                lambda store: store.changes.delete(store.mails.oldest(namespace, namespace.excess), "evicted")
+            )
 
     async def _keep_mails(self) -> None:
         limit = self._settings.max_mails
@@ -98,7 +100,7 @@ class Retention:
             excess = sum(space.counters.present for space in store.namespaces.values()) - limit
             if excess <= 0:
                 return False
-            store.delete(store.oldest_of_all(min(excess, _SLICE)), "evicted")
+            store.changes.delete(store.mails.oldest_of_all(min(excess, _SLICE)), "evicted")
             return True
 
         while await self._inbox.run(evict):
@@ -112,7 +114,7 @@ class Retention:
             numbers = [number for number in store.segments.sizes if number != store.segments.current]
             if not limit or store.segments.total <= limit or not numbers:
                 return False
-            store.evict_segment(numbers[0], _SLICE)
+            store.changes.evict_segment(numbers[0], _SLICE)
             return True
 
         while await self._inbox.run(evict):

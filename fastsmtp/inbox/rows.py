@@ -12,6 +12,7 @@ COLUMNS: Final = (
     "id, namespace, seq, uuid, received_at, outcome, read, tags, size, segment, start, document_length, raw_length,"
     " spool, summary"
 )
+SLICE: Final = 500  # rows of one call, so that commits come in between
 NUMBERS: Final = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
 

@@ -69,7 +69,7 @@ def search(
         recipient = where.recipient
     ends_at = time.monotonic() + _SLICE_S
     while True:
-        rows = store.rows(
+        rows = store.mails.rows(
             namespace, after=after, before=before, newest_first=newest_first, limit=_ROWS, recipient=recipient
         )
         for row in rows:
@@ -102,7 +102,7 @@ def search_all(
     found: list[Row] = []
     ends_at = time.monotonic() + _SLICE_S
     while True:
-        rows, following = store.rows_of_all(before=before, limit=_ROWS)
+        rows, following = store.mails.rows_of_all(before=before, limit=_ROWS)
         for row in rows:
             if _fits(store, row, where, outcomes, None):
                 found.append(row)

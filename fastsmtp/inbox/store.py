@@ -11,28 +11,24 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
-import orjson
 
 from fastsmtp.errors import CrowdedError, StoreError
 from fastsmtp.inbox.group import Coming, Filed, Group
 from fastsmtp.inbox.ledger import ACCEPTED as SESSION_ACCEPTED
 from fastsmtp.inbox.ledger import BEGUN, OTHERS, Entries, Ledger
+from fastsmtp.inbox.mailchanges import MailChanges
 from fastsmtp.inbox.names import new_epoch
 from fastsmtp.inbox.namespacelimit import NamespaceLimit
-from fastsmtp.inbox.namespaces import ACCEPTED, Namespace, NamespaceCounters, NamespaceSettings, now_ms, to_json
+from fastsmtp.inbox.namespaces import Namespace, NamespaceCounters, NamespaceSettings, now_ms, to_json
 from fastsmtp.inbox.recovery import recover
-from fastsmtp.inbox.rows import COLUMNS, NUMBERS, Row, read_row
 from fastsmtp.inbox.schema import connect, unusable
 from fastsmtp.inbox.segments import SEGMENT_BYTES, Segments
-from fastsmtp.inbox.summary import addresses
+from fastsmtp.inbox.storedmails import StoredMails
 
 T = TypeVar("T")
-
-_SLICE: Final = 500  # rows of one call
-_WITHDRAWN: Final = "storage-failed"
 
 
 class Store:
@@ -61,6 +57,8 @@ class Store:
             self.segments = Segments(directory, sync=sync, limit=segment_bytes)
             self.namespaces: dict[str, Namespace] = {}  # the live ones by name
             self.by_id: dict[int, Namespace] = {}  # the live ones by row
+            self.mails = StoredMails(self)
+            self.changes = MailChanges(self)
             self.ended = NamespaceCounters()  # of namespaces that are no more, so that nothing is missing in the sum
             self._load()
             self.ledger = self._load_ledger()
@@ -84,13 +82,13 @@ class Store:
 
     def try_room(self) -> None:
         """Raises StoreError where a mail of 1 MiB could not be written."""
-        self._guarded(self.segments.try_room)
+        self.guarded(self.segments.try_room)
 
     def try_commit(self) -> None:
         """Commit what is there already. Raises StoreError where a mail could not be stored either."""
         self.try_room()
         ended = to_json(self.ended)
-        self._guarded(
+        self.guarded(
             lambda: self.transact(lambda: self.connection.execute("UPDATE counters SET counters = ?", (ended,)))
         )
 
@@ -191,7 +189,7 @@ class Store:
 
         Raises CrowdedError, a StoreError, where there can be no more of them.
         """
-        return self._guarded(lambda: self._put(name, settings))
+        return self.guarded(lambda: self._put(name, settings))
 
     def _put(self, name: str, settings: NamespaceSettings | None) -> Namespace:
         namespace = self.namespaces.get(name)
@@ -239,7 +237,7 @@ class Store:
         entries = Entries(self.ledger)
         for namespace in namespaces:
             entries.forget(namespace.name)
-        self._counting(namespaces, work)
+        self.counting(namespaces, work)
         entries.install()
         for namespace in namespaces:
             del self.namespaces[namespace.name], self.by_id[namespace.id]
@@ -267,7 +265,7 @@ class Store:
             self._count_emptied(namespace)
             self.write_counters([namespace])
 
-        self._counting([namespace], work)
+        self.counting([namespace], work)
         return present
 
     def _count_emptied(self, namespace: Namespace) -> None:
@@ -279,12 +277,12 @@ class Store:
         counters.tags.clear()
         namespace.used_at = self._clock_ms()
 
-    def _counting(self, namespaces: Sequence[Namespace], work: Callable[[], None]) -> None:
+    def counting(self, namespaces: Sequence[Namespace], work: Callable[[], None]) -> None:
         """Do the work in a transaction; where it fails, the counters are what they were."""
         before = [(space, space.seq, space.emptied, msgspec.json.encode(space.counters)) for space in namespaces]
         ended = msgspec.json.encode(self.ended)
         try:
-            self._guarded(lambda: self.transact(work))
+            self.guarded(lambda: self.transact(work))
         except BaseException:
             for space, seq, emptied, counters in before:
                 space.seq, space.emptied = seq, emptied
@@ -292,234 +290,17 @@ class Store:
             self.ended = msgspec.json.decode(ended, type=NamespaceCounters)
             raise
 
-    def _guarded(self, work: Callable[[], T]) -> T:
+    def guarded(self, work: Callable[[], T]) -> T:
         try:
             return work()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the store failed: {_reason(error)}") from None
 
-    # reading
-
-    def rows(
-        self,
-        namespace: Namespace,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        newest_first: bool = True,
-        limit: int = _SLICE,
-        recipient: str | None = None,
-    ) -> list[Row]:
-        """Return up to `limit` rows with a number above `after` and below `before`, in order.
-
-        With `recipient`, an address in lower case, only those that were sent to it.
-        """
-        after = max(after, namespace.emptied)
-        before = namespace.seq + 1 if before is None else before
-        order = "DESC" if newest_first else "ASC"
-        if recipient is None:
-            sql = (
-                f"SELECT {COLUMNS} FROM mails WHERE namespace = ? AND seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?"
-            )
-            found = (namespace.id, after, before, limit)
-        else:
-            columns = COLUMNS.replace("namespace", "mails.namespace").replace(" seq", " mails.seq")
-            sql = (
-                f"SELECT {columns} FROM recipients JOIN mails USING (namespace, seq) WHERE recipients.namespace = ?"
-                f" AND address = ? AND seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?"
-            )
-            found = (namespace.id, recipient, after, before, limit)  # type: ignore[assignment]
-        return self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, found)])
-
-    def rows_of_all(
-        self, *, after: int = 0, before: int | None = None, newest_first: bool = True, limit: int = _SLICE
-    ) -> tuple[list[Row], int | None]:
-        """Return mails of all namespaces by id, each once, and the id to go on from, None at the end."""
-        order = "DESC" if newest_first else "ASC"
-        sql = f"SELECT {COLUMNS} FROM mails WHERE id > ? AND id < ? AND copy = 0 ORDER BY id {order} LIMIT ?"
-        last = before if before is not None else 1 << 62
-        rows = self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (after, last, limit))])
-        following = rows[-1].id if len(rows) == limit else None
-        return [row for row in rows if self.is_present(row)], following
-
-    def is_present(self, row: Row) -> bool:
-        """Whether the row is of a live namespace, and has not been emptied."""
-        namespace = self.by_id.get(row.namespace)
-        return namespace is not None and row.seq > namespace.emptied
-
-    def find(self, uuid: str, namespace: Namespace | None = None) -> Row | None:
-        """Return the row of a mail, in this namespace or in any."""
-        for row in self.find_all(uuid):
-            if namespace is None or row.namespace == namespace.id:
-                return row
-        return None
-
-    def find_all(self, uuid: str) -> list[Row]:
-        """Return the rows of a mail: one in each namespace that has it."""
-        sql = f"SELECT {COLUMNS} FROM mails WHERE uuid = ? ORDER BY id"
-        rows = self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (uuid,))])
-        return [row for row in rows if self.is_present(row)]
-
-    def document(self, row: Row, start: int = 0, length: int = -1) -> bytes:
-        """Return the payload's JSON, from `start`, `length` octets or all; "" where only the summary is kept."""
-        return self.segments.read_document(row.place, start, length) if row.place.segment else b""
-
-    def raw(self, row: Row, start: int = 0, length: int = -1) -> bytes:
-        """Return octets of the mail as it came, from `start`, `length` of them or all."""
-        return self.segments.read_raw(row.place, start, length) if row.place.segment else b""
-
-    # changes
-
-    def mark(self, rows: Sequence[Row], *, read: bool | None = None, tags: tuple[str, ...] | None = None) -> list[Row]:
-        """Mark mails as read or not, give them these tags; return the rows that changed."""
-        changed = []
-        for row in rows:
-            new = row._replace(read=row.read if read is None else read, tags=row.tags if tags is None else tags)
-            if new != row:
-                changed.append((row, new))
-        if changed:
-            self._counting(self._spaces(row for row, _new in changed), lambda: self._mark(changed))
-        return [new for _row, new in changed]
-
-    def _mark(self, changed: Sequence[tuple[Row, Row]]) -> None:
-        for old, new in changed:
-            counters = self.by_id[old.namespace].counters
-            if old.outcome == ACCEPTED:
-                counters.unread += old.read - new.read
-                counters.count_tags(old.tags, -1)
-                counters.count_tags(new.tags, 1)
-        self.connection.executemany(
-            "UPDATE mails SET read = ?, tags = ? WHERE id = ?",
-            [(int(new.read), "\n".join(new.tags), new.id) for _old, new in changed],
-        )
-        self.write_counters(self._spaces(old for old, _new in changed))
-
-    def delete(self, rows: Sequence[Row], why: str = "deleted") -> None:
-        """Delete mails; `why` is the counter that tells: deleted, evicted, expired."""
-        if rows:
-            self._counting(self._spaces(rows), lambda: self.delete_rows(rows, why))
-            self._drop_unused(rows)
-
-    def withdraw(self, uuids: Sequence[str], process: str = "") -> list[Row]:
-        """Count mails of an SMTP process as refused, where they are; return the rows that were accepted before."""
-        rows = []
-        for uuid in uuids:
-            sql = f"SELECT {COLUMNS} FROM mails WHERE uuid = ?"
-            rows += self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (uuid,))])  # noqa: B023
-        rows = [row for row in rows if row.outcome == ACCEPTED and self.is_present(row)]
-        if rows:
-            entries = Entries(self.ledger)
-            self._counting(self._spaces(rows), lambda: self._withdraw(rows, process, entries))
-            entries.install()
-        return rows
-
-    def _withdraw(self, rows: Sequence[Row], process: str, entries: Entries) -> None:
-        for row in rows:
-            counters = self.by_id[row.namespace].counters
-            entries.withdraw(process, self.by_id[row.namespace].name)
-            counters.stored -= 1
-            counters.accepted -= 1
-            counters.refused += 1
-            counters.bytes -= row.size
-            counters.unread -= not row.read
-            counters.count_tags(row.tags, -1)
-            for outcome, step in ((ACCEPTED, -1), (_WITHDRAWN, 1)):
-                counters.by_outcome[outcome] = counters.by_outcome.get(outcome, 0) + step
-        self.connection.executemany(
-            "UPDATE mails SET outcome = ? WHERE id = ?", [(NUMBERS[_WITHDRAWN], row.id) for row in rows]
-        )
-        entries.write(self.connection)
-        self.write_counters(self._spaces(rows))
-
-    def delete_rows(self, rows: Sequence[Row], why: str) -> None:
-        for row in rows:
-            namespace = self.by_id.get(row.namespace)
-            if namespace is not None and row.seq > namespace.emptied:
-                namespace.counters.count_gone(row.outcome, row.size, row.tags, why, read=row.read)
-        self.connection.executemany("DELETE FROM mails WHERE id = ?", [(row.id,) for row in rows])
-        self.connection.executemany(
-            "DELETE FROM recipients WHERE namespace = ? AND address = ? AND seq = ?",
-            [(row.namespace, address, row.seq) for row in rows for address in addresses(orjson.loads(row.summary))],
-        )
-        self.write_counters(self._spaces(rows))
-
-    def _spaces(self, rows: Iterable[Row]) -> list[Namespace]:
-        ids = dict.fromkeys(row.namespace for row in rows)
-        return [self.by_id[number] for number in ids if number in self.by_id]
-
-    def _drop_unused(self, rows: Iterable[Row]) -> None:
-        """Delete segments that hold no mail any more; the one that is written to stays."""
-        for number in {row.place.segment for row in rows} - {0, self.segments.current}:
-            if not self._used("segment", number):
-                self.segments.drop(number)
-        for number in {row.place.spool for row in rows} - {0}:
-            if not self._used("spool", number):
-                self.segments.drop(number)
-
-    def _used(self, column: str, number: int) -> bool:
-        sql = f"SELECT 1 FROM mails WHERE {column} = ? LIMIT 1"
-        return self.connection.execute(sql, (number,)).fetchone() is not None
-
-    # retention
-
-    def purge(self, limit: int = _SLICE) -> bool:
-        """Delete some rows of namespaces that were ended or emptied; whether there may be more."""
-        return bool(self._guarded(lambda: self._purge(limit)))
-
-    def _purge(self, limit: int) -> bool:
-        stale = self.connection.execute(
-            "SELECT id, CASE WHEN ended THEN seq ELSE emptied END, ended FROM namespaces WHERE ended OR emptied"
-        ).fetchall()
-        for number, upto, ended in stale:
-            rows = [
-                read_row(row)
-                for row in self.connection.execute(
-                    f"SELECT {COLUMNS} FROM mails WHERE namespace = ? AND seq <= ? LIMIT ?", (number, upto, limit)
-                )
-            ]
-            if rows:
-                self.transact(lambda rows=rows: self.delete_rows(rows, "deleted"))  # type: ignore[misc]
-                self._drop_unused(rows)
-                return True
-            if ended:
-                self.connection.execute("DELETE FROM namespaces WHERE id = ?", (number,))
-        return False
-
-    def evict_segment(self, number: int, limit: int = _SLICE) -> bool:
-        """Delete some mails of a segment, and the segment itself after its last; whether there are more."""
-        rows = self._guarded(
-            lambda: [
-                read_row(row)
-                for row in self.connection.execute(
-                    f"SELECT {COLUMNS} FROM mails WHERE segment = ? OR spool = ? LIMIT ?", (number, number, limit)
-                )
-            ]
-        )
-        self.delete(rows, "evicted")
-        if len(rows) < limit:
-            self.segments.drop(number)
-        return len(rows) == limit
-
     def index_times(self) -> None:
         """Make `received_before` quick; mails cost a little more from then on."""
-        self._guarded(
+        self.guarded(
             lambda: self.connection.execute("CREATE INDEX IF NOT EXISTS mails_received ON mails (received_at)")
         )
-
-    def received_before(self, time_ms: int, limit: int = _SLICE) -> list[Row]:
-        """Return mails of all namespaces that are older, a row for each namespace, the oldest first."""
-        sql = f"SELECT {COLUMNS} FROM mails WHERE received_at < ? ORDER BY received_at LIMIT ?"
-        return self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (time_ms, limit))])
-
-    def oldest_of_all(self, limit: int = _SLICE) -> list[Row]:
-        """Return the oldest mails of all namespaces, a row for each namespace."""
-        sql = f"SELECT {COLUMNS} FROM mails ORDER BY id LIMIT ?"
-        rows = self._guarded(lambda: [read_row(row) for row in self.connection.execute(sql, (limit,))])
-        return [row for row in rows if self.is_present(row)] or rows
-
-    def oldest(self, namespace: Namespace, limit: int = _SLICE) -> list[Row]:
-        """Return the oldest mails of a namespace."""
-        return self.rows(namespace, newest_first=False, limit=limit)
 
     def wal_bytes(self) -> int:
         """Return the size of the write-ahead log."""
@@ -530,7 +311,7 @@ class Store:
 
     def checkpoint(self) -> None:
         """Write the log to the database's own file, and begin it from its start."""
-        self._guarded(lambda: self.connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone())
+        self.guarded(lambda: self.connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone())
 
 
 def _reason(error: BaseException) -> str:

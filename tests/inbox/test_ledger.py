@@ -173,7 +173,7 @@ def test_a_mail_that_is_withdrawn(store: Store, *, told_before: bool) -> None:
     store.commit([told(1, begun=1), sent(1, uuid="u")])
     if told_before:
         store.commit([told(2, refused=1)])
-    assert [row.uuid for row in store.withdraw(["u"], "p")] == ["u"]
+    assert [row.uuid for row in store.changes.withdraw(["u"], "p")] == ["u"]
     if not told_before:
         store.commit([told(2, refused=1)])
     assert sessions(store) == {"begun": 1, "refused": 1}

@@ -281,7 +281,7 @@ def test_a_large_mail_is_made_while_it_is_written_and_nothing_comes_in_between(
         space = inbox.namespace("default")
         assert space is not None
         rows = {row.uuid: row for row in (await inbox.find(space)).rows}
-        document = await inbox.run(lambda store: store.document(rows["c"]))
+        document = await inbox.run(lambda store: store.mails.document(rows["c"]))
         assert orjson.loads(document)["message"]["body"] == "x" * 5_000_000
         link.close()
         await server.close()

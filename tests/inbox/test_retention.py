@@ -197,7 +197,7 @@ def test_what_was_emptied_is_deleted(keeping: Callable[..., None]) -> None:
         (space,) = kept.inbox.namespaces()
         assert await kept.inbox.empty(space) == 1200
         assert await kept.left() == []
-        assert await kept.inbox.run(lambda store: store.rows_of_all(limit=10)) == ([], None)
+        assert await kept.inbox.run(lambda store: store.mails.rows_of_all(limit=10)) == ([], None)
 
     keeping(work)
 

@@ -30,8 +30,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def subjects(store: Store, name: str = "default", **bounds: object) -> list[str]:
-    rows = store.rows(store.namespaces[name], **bounds)  # type: ignore[arg-type]
-    return [store.document(row).split(b'"subject":"')[1].split(b'"')[0].decode() for row in rows]
+    rows = store.mails.rows(store.namespaces[name], **bounds)  # type: ignore[arg-type]
+    return [store.mails.document(row).split(b'"subject":"')[1].split(b'"')[0].decode() for row in rows]
 
 
 def test_a_group_is_filed_in_order(store: Store) -> None:
@@ -43,7 +43,7 @@ def test_a_group_is_filed_in_order(store: Store) -> None:
     assert subjects(store, newest_first=False) == ["0", "1", "2", "3", "4"]
     assert subjects(store, after=1, before=4) == ["2", "1"]
     assert subjects(store, limit=2) == ["4", "3"]
-    assert [store.raw(row) for row in store.rows(store.namespaces["default"], limit=1)] == [b"raw 4"]
+    assert [store.mails.raw(row) for row in store.mails.rows(store.namespaces["default"], limit=1)] == [b"raw 4"]
 
 
 def test_a_recipient_is_looked_up(store: Store) -> None:
@@ -58,7 +58,7 @@ def test_a_mail_in_two_namespaces(store: Store) -> None:
     store.commit([arrival("b", uuid="2", subject="one")])
     assert (first.seq, second.seq, first.namespace.name, second.namespace.name) == (1, 1, "a", "b")
     assert (subjects(store, "a"), subjects(store, "b")) == (["both"], ["one", "both"])
-    rows, following = store.rows_of_all(limit=10)
+    rows, following = store.mails.rows_of_all(limit=10)
     assert ([row.uuid for row in rows], following) == (["2", "1"], None)
 
 
@@ -91,32 +91,32 @@ def test_counters(store: Store) -> None:
     counters = store.namespaces["default"].counters
     assert (counters.accepted, counters.present, counters.unread, counters.bytes) == (2, 2, 2, 30)
     assert (counters.refused_present, counters.by_outcome) == (1, {"accepted": 2, "worker-failed": 1})
-    refused, second, first = store.rows(store.namespaces["default"])
-    (read,) = store.mark([second], read=True, tags=("red", "blue"))
+    refused, second, first = store.mails.rows(store.namespaces["default"])
+    (read,) = store.changes.mark([second], read=True, tags=("red", "blue"))
     assert (counters.unread, counters.tags) == (1, {"red": 1, "blue": 1})
-    assert store.mark([read], read=True) == []
-    store.delete([read, refused])
+    assert store.changes.mark([read], read=True) == []
+    store.changes.delete([read, refused])
     assert (counters.present, counters.unread, counters.bytes, counters.tags) == (1, 1, 10, {})
     assert (counters.deleted, counters.forgotten, counters.refused_present) == (1, 1, 0)
-    assert store.rows(store.namespaces["default"]) == [first]
+    assert store.mails.rows(store.namespaces["default"]) == [first]
 
 
 def test_a_mail_whose_client_was_told_no(store: Store) -> None:
     store.commit([arrival(uuid="kept"), arrival(uuid="withdrawn")])
-    assert [row.uuid for row in store.withdraw(["withdrawn", "unknown"])] == ["withdrawn"]
-    assert store.withdraw(["withdrawn"]) == []
+    assert [row.uuid for row in store.changes.withdraw(["withdrawn", "unknown"])] == ["withdrawn"]
+    assert store.changes.withdraw(["withdrawn"]) == []
     counters = store.namespaces["default"].counters
     assert (counters.accepted, counters.present, counters.unread, counters.refused) == (1, 1, 1, 1)
-    assert [row.outcome for row in store.rows(store.namespaces["default"])] == ["storage-failed", "accepted"]
+    assert [row.outcome for row in store.mails.rows(store.namespaces["default"])] == ["storage-failed", "accepted"]
 
 
 def test_emptying_keeps_the_order_and_deletes_later(store: Store) -> None:
     store.commit([arrival(subject=str(number)) for number in range(3)])
     assert store.empty("default") == 3
-    assert (subjects(store), store.find("mail-1"), store.empty("default")) == ([], None, 0)
+    assert (subjects(store), store.mails.find("mail-1"), store.empty("default")) == ([], None, 0)
     ((filed,),) = store.commit([arrival(subject="next")])
     assert (filed.seq, subjects(store)) == (4, ["next"])
-    while store.purge(limit=2):
+    while store.changes.purge(limit=2):
         pass
     assert subjects(store) == ["next"]
     ledger = store.namespaces["default"].counters.ledger()
@@ -127,7 +127,7 @@ def test_a_namespace_that_ends_takes_everything_along(store: Store) -> None:
     store.commit([arrival("a", subject="old"), arrival("b", subject="other")])
     old = store.namespaces["a"]
     assert (store.end("a"), store.end("a"), "a" in store.namespaces) == (old, None, False)
-    while store.purge(limit=1):
+    while store.changes.purge(limit=1):
         pass
     store.commit([arrival("a", subject="new")])
     new = store.namespaces["a"]
@@ -140,9 +140,9 @@ def test_settings_of_a_namespace(store: Store) -> None:
     store.put("counted", NamespaceSettings(keep="count"))
     store.put("short", NamespaceSettings(keep="summary"))
     ((counted, short),) = store.commit([arrival("counted", "short")])
-    assert (counted.seq, counted.namespace.counters.counted_only, store.rows(counted.namespace)) == (0, 1, [])
-    (row,) = store.rows(short.namespace)
-    assert (store.document(row), store.raw(row), row.summary != b"") == (b"", b"", True)
+    assert (counted.seq, counted.namespace.counters.counted_only, store.mails.rows(counted.namespace)) == (0, 1, [])
+    (row,) = store.mails.rows(short.namespace)
+    assert (store.mails.document(row), store.mails.raw(row), row.summary != b"") == (b"", b"", True)
     assert store.put("short").settings == NamespaceSettings(keep="summary")
 
 
@@ -151,9 +151,9 @@ def test_segments_go_with_their_last_mail(store: Store) -> None:
         store.commit([arrival(subject=str(number), raw=b"x" * 3000)])
     numbers = list(store.segments.sizes)
     assert len(numbers) == 4
-    store.delete(store.rows(store.namespaces["default"], newest_first=False, limit=2))
+    store.changes.delete(store.mails.rows(store.namespaces["default"], newest_first=False, limit=2))
     assert list(store.segments.sizes) == numbers[1:]
-    while store.evict_segment(numbers[1], limit=1):
+    while store.changes.evict_segment(numbers[1], limit=1):
         pass
     assert (list(store.segments.sizes), subjects(store)) == (numbers[2:], ["7", "6", "5", "4"])
     assert store.namespaces["default"].counters.evicted == 2
@@ -206,7 +206,7 @@ def test_everything_is_there_again(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.put("a", NamespaceSettings(ttl=5.0))
     store.commit([arrival("a", subject=str(number), size=7) for number in range(3)])
-    store.mark(store.rows(store.namespaces["a"], limit=1), read=True, tags=("red",))
+    store.changes.mark(store.mails.rows(store.namespaces["a"], limit=1), read=True, tags=("red",))
     store.end("b")
     cursor, counters = store.namespaces["a"].cursor, store.namespaces["a"].counters
     store.close()
@@ -244,7 +244,7 @@ def test_a_killed_store_has_what_was_committed(tmp_path: Path) -> None:
 def test_rows_without_octets_are_dropped(tmp_path: Path, lost: int) -> None:
     store = Store(str(tmp_path))
     store.commit([arrival(subject=str(number), size=10) for number in range(3)])
-    end = store.rows(store.namespaces["default"], limit=1)[0].place.offset
+    end = store.mails.rows(store.namespaces["default"], limit=1)[0].place.offset
     store.close()
     path = tmp_path / "0000000001.segment"
     os.truncate(path, min(path.stat().st_size - lost, path.stat().st_size))

@@ -58,7 +58,7 @@ async def row_of(request: web.Request) -> tuple[Namespace, Row]:
         if not rows:
             raise Problem(404, f"there is no mail in {namespace.name}")
         return namespace, rows[0]
-    row = await inbox.run(lambda store: store.find(uuid, namespace))
+    row = await inbox.run(lambda store: store.mails.find(uuid, namespace))
     if row is None:
         raise Problem(404, f"there is no mail {uuid} in {namespace.name}")
     return namespace, row
@@ -66,7 +66,7 @@ async def row_of(request: web.Request) -> tuple[Namespace, Row]:
 
 async def rows_of(inbox: Inbox, namespace: Namespace, uuids: Iterable[str]) -> list[Row]:
     """Return the mails with these uuids that are there, each once, in this order."""
-    found = [await inbox.run(lambda store: store.find(uuid, namespace)) for uuid in dict.fromkeys(uuids)]  # noqa: B023
+    found = [await inbox.run(lambda store: store.mails.find(uuid, namespace)) for uuid in dict.fromkeys(uuids)]  # noqa: B023
     return [row for row in found if row is not None]
 
 
@@ -76,7 +76,7 @@ async def document_pieces(inbox: Inbox, row: Row) -> AsyncIterator[bytes]:
     Raises StoreError where it is gone.
     """
     for start in range(0, row.place.document_length if row.place.segment else 0, _CHUNK):
-        yield await inbox.run(lambda store: store.document(row, start, _CHUNK))  # noqa: B023
+        yield await inbox.run(lambda store: store.mails.document(row, start, _CHUNK))  # noqa: B023
 
 
 class StoredMail(NamedTuple):
@@ -90,11 +90,11 @@ class StoredMail(NamedTuple):
         """Yield the mail as it came, in pieces."""
         row = self.row
         for start in range(0, row.place.raw_length, _CHUNK):
-            yield await self.request.app[INBOX].run(lambda store: store.raw(row, start, _CHUNK))  # noqa: B023
+            yield await self.request.app[INBOX].run(lambda store: store.mails.raw(row, start, _CHUNK))  # noqa: B023
 
     async def document(self) -> bytes:
         """Return the payload without contents."""
-        return await self.request.app[INBOX].run(lambda store: store.document(self.row))
+        return await self.request.app[INBOX].run(lambda store: store.mails.document(self.row))
 
     async def message(self) -> _Message:
         """Return what of the payload is shown."""

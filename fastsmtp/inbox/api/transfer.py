@@ -115,8 +115,8 @@ async def _archived(request: web.Request, row: Row, writer: archives.Writer, *, 
         return b""
     inbox = request.app[INBOX]
     try:
-        octets = await inbox.run(lambda store: store.raw(row))
-        payload = await inbox.run(lambda store: store.document(row)) if known else b""
+        octets = await inbox.run(lambda store: store.mails.raw(row))
+        payload = await inbox.run(lambda store: store.mails.document(row)) if known else b""
     except StoreError:
         return b""
     return await inbox.aside(lambda: writer.add(archives.archived(row, octets, payload)))
@@ -192,7 +192,7 @@ async def _import(intake: Intake, namespace: Namespace, file: IO[bytes], name: s
 
 
 async def _mark(intake: Intake, uuid: str, namespace: Namespace, mail: Archived) -> None:
-    row = await intake.inbox.run(lambda store: store.find(uuid, namespace))
+    row = await intake.inbox.run(lambda store: store.mails.find(uuid, namespace))
     if row is not None:  # the namespace may keep none of its mails
         tags = tuple(dict.fromkeys(mail.tags)) if are_tags(mail.tags) else ()
         await intake.inbox.mark([row], read=mail.read, tags=tags)

@@ -52,11 +52,11 @@ class Scope:
 
     async def find(self, uuid: str) -> Row | None:
         """Return the mail."""
-        return await self.inbox.run(lambda store: store.find(uuid, self.namespace))
+        return await self.inbox.run(lambda store: store.mails.find(uuid, self.namespace))
 
     async def rows_of(self, uuids: Sequence[str]) -> list[Row]:
         """Return the rows of these mails; one that is in several namespaces has several."""
-        found = await self.inbox.run(lambda store: [row for uuid in uuids for row in store.find_all(uuid)])
+        found = await self.inbox.run(lambda store: [row for uuid in uuids for row in store.mails.find_all(uuid)])
         return [row for row in found if self.namespace is None or row.namespace == self.namespace.id]
 
     async def copies(self, rows: Sequence[Row]) -> list[Row]:
