@@ -59,6 +59,14 @@ class Counted(msgspec.Struct, frozen=True):
     size: int  # octets
 
 
+class Uncounted(msgspec.Struct, frozen=True):
+    """A mail that was refused though it may have been counted: its frame had this number."""
+
+    number: int
+    namespaces: list[str]
+    outcome: str
+
+
 class PlanOrder(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the plan of a namespace wants to be asked. Its number says which plan it is: no other ever has it."""
 
@@ -114,12 +122,15 @@ class Gauges(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What happened since the last such frame, by namespace and event; and mails that were refused after all.
 
+    Of these `withdrawn` are uuids, `uncounted` those that have a `Counted`.
+
     The first frame of a connection has `process`, which names the sender, and `open`: what is in flight in it, but for
     what it has told, or will, in frames that it does not know to be committed.
     """
 
     events: dict[str, dict[str, int]] = {}
     withdrawn: list[str] = []
+    uncounted: list[Uncounted] = []
     number: int = 0  # of `events`; they grow, and a verdict says the negative one
     process: str = ""
     open: dict[str, int] = {}

@@ -126,6 +126,8 @@ class Group:
         for mail in self._coming:
             if isinstance(mail, Report):
                 self.entries.enter(mail)
+                for number, outcome, names in mail.uncounted:
+                    self._uncount(mail.process, number, outcome, names)
                 self.filed.append([])
                 continue
             if mail.counted:
@@ -181,6 +183,16 @@ class Group:
         if mail.outcome != DROPPED:
             namespace.counters.counted_only += 1
         return Filed(namespace, 0)
+
+    def _uncount(self, process: str, number: int, outcome: str, names: Sequence[str]) -> None:
+        """A mail was refused after all: count it so, where it is counted."""
+        if not self.entries.uncount(process, number):
+            return
+        for name in names:
+            namespace = self._touch(name) if name in self._store.namespaces else None
+            if namespace is not None:
+                namespace.counters.uncount(outcome)
+                self.entries.withdraw(process, name)
 
     def _file(self, mail: Arrival, place: RecordPlace) -> list[Filed]:
         filed: list[Filed] = []

@@ -11,7 +11,7 @@ ledger knows what is in flight in it. Where a process ends, what of that was com
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -37,7 +37,8 @@ class Report(NamedTuple):
     """What an SMTP process has told.
 
     `number` is that of its report of `events`, 0 = there are none; `open` is, for a ledger that does not know the
-    process, what is in flight in it; with `left` the process is gone.
+    process, what is in flight in it; with `left` the process is gone. `uncounted` are mails that were refused and may
+    have been counted before: their numbers, outcomes and namespaces.
     """
 
     process: str
@@ -45,6 +46,7 @@ class Report(NamedTuple):
     events: Mapping[str, Mapping[str, int]] = {}
     open: Mapping[str, int] = {}
     left: bool = False
+    uncounted: Sequence[tuple[int, str, Sequence[str]]] = ()
 
 
 class Book(msgspec.Struct):
@@ -55,12 +57,19 @@ class Book(msgspec.Struct):
 
     report: int = 0  # the number of the last one
     counted: int = -1  # the number of the last mail that was counted only
+    uncounted: list[int] = []  # numbers of those that are counted no longer, the last of them
     open: dict[str, int] = {}
     filed: dict[str, int] = {}
     turned: dict[str, int] = {}
 
+    def has_counted(self, number: int) -> bool:
+        """Whether the mail of this number, of those that are counted only, has come; numbers recur after 2^32."""
+        return self.counted >= 0 and (self.counted - number) % (1 << 32) < 1 << 31
+
     def copy(self) -> Book:
-        return Book(self.report, self.counted, dict(self.open), dict(self.filed), dict(self.turned))
+        return Book(
+            self.report, self.counted, list(self.uncounted), dict(self.open), dict(self.filed), dict(self.turned)
+        )
 
 
 class Ledger:
@@ -194,11 +203,18 @@ class Entries:
         book = None if sender is None else self._find(sender[0])
         if sender is None or book is None:
             return False
-        number = sender[1]
-        if book.counted >= 0 and (book.counted - number) % (1 << 32) < 1 << 31:  # numbers recur after 2^32
+        if book.has_counted(sender[1]):
             return True
-        book.counted = number
+        book.counted = sender[1]
         return False
+
+    def uncount(self, process: str, number: int) -> bool:
+        """Whether this mail was counted until now; it is counted no longer."""
+        book = self._find(process)
+        if book is None or not book.has_counted(number) or number in book.uncounted:
+            return False
+        book.uncounted = [*book.uncounted, number][-MAX_NAMES:]
+        return True
 
     def accept(self, sender: Sender | None, name: str) -> None:
         """A mail is accepted in a namespace; without `sender` it came without SMTP."""

@@ -312,7 +312,7 @@ class Link:
             sent = self._sent.pop(number)
             self._waiting.pop(number, None)
             if sent.written:
-                self._reports.withdraw(sent.uuid)  # it may have been committed all the same
+                self._reports.withdraw(number, sent.uuid, sent.head)
             self._loop.call_soon(sent.answer, why)
         self._flush_counts()
 

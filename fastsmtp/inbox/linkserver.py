@@ -181,6 +181,9 @@ class _Connection(asyncio.Protocol):
             self.process = counts.process
             self._server.enter(self.process)
             self._server.inbox.tell(Report(self.process, open=counts.open))
+        if counts.uncounted:
+            uncounted = [(one.number, one.outcome, one.namespaces) for one in counts.uncounted]
+            self._server.inbox.tell(Report(self.process, uncounted=uncounted))
         if counts.number:
             report = Report(self.process, counts.number, counts.events)
             self._server.inbox.tell(report, functools.partial(self._on_filed, -counts.number))

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from fastsmtp.inbox.ledger import Entries
-from fastsmtp.inbox.namespaces import ACCEPTED, Namespace
+from fastsmtp.inbox.namespaces import ACCEPTED, WITHDRAWN, Namespace
 from fastsmtp.inbox.rows import COLUMNS, NUMBERS, SLICE, Row, read_row
 from fastsmtp.inbox.summary import addresses
 
 if TYPE_CHECKING:
     from fastsmtp.inbox.store import Store
-
-_WITHDRAWN: Final = "storage-failed"
 
 
 class MailChanges:
@@ -77,10 +75,10 @@ class MailChanges:
             counters.bytes -= row.size
             counters.unread -= not row.read
             counters.count_tags(row.tags, -1)
-            for outcome, step in ((ACCEPTED, -1), (_WITHDRAWN, 1)):
+            for outcome, step in ((ACCEPTED, -1), (WITHDRAWN, 1)):
                 counters.by_outcome[outcome] = counters.by_outcome.get(outcome, 0) + step
         self._store.connection.executemany(
-            "UPDATE mails SET outcome = ? WHERE id = ?", [(NUMBERS[_WITHDRAWN], row.id) for row in rows]
+            "UPDATE mails SET outcome = ? WHERE id = ?", [(NUMBERS[WITHDRAWN], row.id) for row in rows]
         )
         entries.write(self._store.connection)
         self._store.write_counters(self._spaces(rows))

@@ -13,7 +13,8 @@ from fastsmtp.inbox.names import Cursor
 ACCEPTED: Final = "accepted"
 # How a mail may have ended; a row says it as the place in this tuple. All but the first are kept to be looked at.
 DROPPED: Final = "dropped-by-plan"  # accepted, and not kept
-OUTCOMES: Final = (ACCEPTED, "worker-failed", "no-worker", "refused", DROPPED, "storage-failed")
+WITHDRAWN: Final = "storage-failed"
+OUTCOMES: Final = (ACCEPTED, "worker-failed", "no-worker", "refused", DROPPED, WITHDRAWN)
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +75,16 @@ class NamespaceCounters(msgspec.Struct):
         if outcome == DROPPED:
             self.dropped += 1
         self.by_outcome[outcome] = self.by_outcome.get(outcome, 0) + 1
+
+    def uncount(self, outcome: str) -> None:
+        """A mail that was counted and not kept was refused after all."""
+        self.accepted -= 1
+        if outcome == DROPPED:
+            self.dropped -= 1
+        else:
+            self.counted_only -= 1
+        for name, step in ((outcome, -1), (WITHDRAWN, 1)):
+            self.by_outcome[name] = self.by_outcome.get(name, 0) + step
 
     def count_stored(self, outcome: str, octets: int, tags: Iterable[str] = ()) -> None:
         """A mail that has come is kept."""

@@ -6,7 +6,7 @@ import secrets
 from collections import deque
 from typing import Final
 
-from fastsmtp.inbox.frames import Counts
+from fastsmtp.inbox.frames import Counts, Head, Uncounted
 from fastsmtp.inbox.ledger import BEGUN, ENDS, MAX_NAMES
 
 
@@ -20,6 +20,8 @@ class SessionReports:
         self._events: dict[str, dict[str, int]] = {}  # not told yet, by namespace
         self._open: dict[str, int] = {}  # mails that have begun and not ended, by namespace, as the inbox knows
         self._withdrawn: list[str] = []  # not told yet
+        self._uncounted: list[Uncounted] = []  # likewise
+        self._uncounted_before: deque[Uncounted] = deque(maxlen=MAX_NAMES)
         self._withdrawn_before: deque[str] = deque(maxlen=MAX_NAMES)  # told again: the inbox may have been killed then
 
     def count(self, namespace: str, event: str, step: int) -> None:
@@ -28,26 +30,35 @@ class SessionReports:
         events = self._events.setdefault(namespace if known else "", {})
         events[event] = events.get(event, 0) + step
 
-    def withdraw(self, uuid: str) -> None:
-        """A mail was refused that may have been committed all the same."""
-        self._withdrawn.append(uuid)
+    def withdraw(self, number: int, uuid: str, head: Head) -> None:
+        """A mail was refused that may have been committed all the same, or counted."""
+        if head.counted is None:
+            self._withdrawn.append(uuid)
+        else:
+            self._uncounted.append(Uncounted(number, head.namespaces, head.outcome))
 
     def hello(self) -> list[Counts]:
         """Return the first that is told on a new connection: who speaks, and what may have been lost with the last."""
-        hello = Counts(withdrawn=list(self._withdrawn_before), process=self._process, open=self._open)
+        hello = Counts(
+            withdrawn=list(self._withdrawn_before),
+            uncounted=list(self._uncounted_before),
+            process=self._process,
+            open=self._open,
+        )
         return [hello, *(Counts(events, number=number) for number, events in self._reports.items())]
 
     def take(self) -> Counts | None:
         """Return what has not been told yet, None where there is nothing; it is told then."""
-        if not self._events and not self._withdrawn:
+        if not self._events and not self._withdrawn and not self._uncounted:
             return None
         number = 0
         if self._events:
             number = self._number = self._number + 1
             self._reports[number] = self._events
-        counts = Counts(self._events, self._withdrawn, number)
+        counts = Counts(self._events, self._withdrawn, self._uncounted, number)
         self._withdrawn_before += self._withdrawn
-        self._events, self._withdrawn = {}, []
+        self._uncounted_before += self._uncounted
+        self._events, self._withdrawn, self._uncounted = {}, [], []
         return counts
 
     def on_reported(self, number: int, wrong: str) -> None:

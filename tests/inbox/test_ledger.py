@@ -112,6 +112,22 @@ def test_mails_that_are_counted_only_are_counted_once(store: Store, tmp_path: Pa
     again.close()
 
 
+def test_a_counted_mail_that_was_refused_after_all_is_counted_so_once(store: Store, tmp_path: Path) -> None:
+    store.put("default", NamespaceSettings(keep="count"))
+    dropped = counted(3)._replace(outcome="dropped-by-plan")
+    store.commit([told(1, begun=4), counted(1), counted(2), dropped, told(2, accepted=1, refused=2)])
+    withdrawn = Report("p", uncounted=[(2, "accepted", ["default"]), (3, "dropped-by-plan", ["default", "gone"])])
+    never_came = Report("p", uncounted=[(4, "accepted", ["default"])])
+    store.commit([withdrawn, never_came, withdrawn])
+    again = killed(store, tmp_path)
+    again.commit([withdrawn, counted(4), told(3, accepted=1)])  # told again, and its number is used for the first time
+    counters = again.namespaces["default"].counters
+    assert (counters.accepted, counters.counted_only, counters.dropped) == (2, 2, 0)
+    assert counters.by_outcome == {"accepted": 2, "dropped-by-plan": 0, "storage-failed": 2}
+    assert sessions(again) == {"begun": 4, "accepted": 2, "refused": 2}
+    again.close()
+
+
 def test_a_store_of_before_has_a_ledger(store: Store, tmp_path: Path) -> None:
     store.commit([arrival(), arrival("gone"), arrival("gone")])
     store.end("gone")

@@ -17,6 +17,7 @@ from waits import until
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import CODEC_JSON, FrameDecoder, encode_frame
 from fastsmtp.inbox.frames import (
+    Counted,
     Counts,
     Head,
     ListeningReport,
@@ -164,11 +165,13 @@ def test_an_inbox_that_does_not_answer_refuses(run_loop: Run, log: Log, tmp_path
         await link.start()
         answers: list[str] = []
         link.send("a", HEAD, encode("a"), b"raw", answers.append)
-        await until(lambda: answers == ["the inbox does not answer"])
+        counted = Head(["default"], 0, "accepted", counted=Counted("b", 10))
+        link.send("b", counted, lambda: (), b"", answers.append)
+        await until(lambda: answers == 2 * ["the inbox does not answer"])
         await server.start(listener)  # it has waited in the socket
         space = await inbox.put("default")
-        await until(lambda: space.counters.refused == 1)
-        assert (space.counters.accepted, space.counters.by_outcome) == (0, {"accepted": 0, "storage-failed": 1})
+        await until(lambda: space.counters.by_outcome == {"accepted": 0, "storage-failed": 2})
+        assert (space.counters.accepted, space.counters.counted_only, space.counters.refused) == (0, 0, 1)
         link.close()
         await server.close()
         await inbox.close()
