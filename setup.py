@@ -40,6 +40,7 @@ CYTHON = (
     "fastsmtp.capture._json",
     "fastsmtp._parse",
     "fastsmtp.capture.identifier",
+    "fastsmtp.delivery._context",
     "fastsmtp.goridge._queues",
     "fastsmtp.mime._base64",
     "fastsmtp.mime._charset",

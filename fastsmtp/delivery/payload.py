@@ -1,4 +1,4 @@
-"""An email as JSON: the context a worker gets. Every key of it is spelled here and nowhere else."""
+"""An email as JSON: the context a worker gets. Its keys are spelled here, and once more in `_context.pyx`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pybase64
 
 from fastsmtp.capture.email import Attachment, Attachments, Email, Segment
 from fastsmtp.capture.texts import Text
+from fastsmtp.delivery._context import write_context
 from fastsmtp.mime.address import Address
 from fastsmtp.mime.addresslist import parse_addresses
 from fastsmtp.mime.budget import Budget
@@ -41,15 +42,31 @@ def encode_context(email: Email, *, include_raw: bool = True) -> list[Segment]:
 
     Large attachment contents are segments of their own, so nothing large is copied. Always valid JSON in UTF-8.
     """
-    document = email_document(email, read_message(email, include_raw=include_raw))
-    return encode_document(document, email.attachments, attachment_document)
+    head = _encode_head(email, include_raw)
+    if not email.attachments:
+        return [head[:-1] + b',"attachments":[]}']
+    return _add_attachments(head, email.attachments, attachment_document)
 
 
 def encode_outline(email: Email) -> bytes:
     """The same JSON without contents of attachments and without the octets of the mail."""
-    document = email_document(email, read_message(email, include_raw=False))
-    document["attachments"] = [attachment_document(attachment) for attachment in email.attachments]
-    return _dumps(document)
+    attachments = [attachment_document(attachment) for attachment in email.attachments]
+    return _encode_head(email, include_raw=False)[:-1] + b',"attachments":' + _dumps(attachments) + b"}"
+
+
+def _encode_head(email: Email, include_raw: bool) -> bytes:
+    """What `email_document` returns, as JSON."""
+    envelope = email.envelope
+    authentication = session = None
+    if envelope.credentials is not None:
+        authentication = _dumps(_authentication(envelope))
+    if envelope.tls is not None or email.violations or envelope.proxied is not None or email.transcript is not None:
+        session = _dumps(_session(email))
+    raw = email.raw if include_raw else None
+    head = write_context(email, raw, timestamp(email.received_at), authentication, session)
+    if head is None:
+        head = _dumps(email_document(email, read_message(email, include_raw=include_raw)))
+    return head
 
 
 def encode_document(
@@ -59,7 +76,13 @@ def encode_document(
     if not attachments:
         document["attachments"] = ()
         return [_dumps(document)]
-    head = _dumps(document)
+    return _add_attachments(_dumps(document), attachments, describe)
+
+
+def _add_attachments(
+    head: bytes, attachments: Attachments, describe: Callable[[Attachment], dict[str, Any]]
+) -> list[Segment]:
+    """Put the attachments behind the last key of a document."""
     segments: list[Segment] = []
     small = bytearray(head[:-1])
     small += b',"attachments":['

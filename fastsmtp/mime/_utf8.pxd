@@ -65,3 +65,24 @@ cdef inline Py_ssize_t sequence(const octet* at, Py_ssize_t left) noexcept nogil
     if wanted and left > wanted and whole_part(at, left) == wanted + 1:
         return wanted + 1
     return 0
+
+
+cdef inline const octet* whole_until(const octet* at, const octet* end) noexcept nogil:
+    """Where the octets end that are whole sequences of UTF-8."""
+    cdef Py_ssize_t length
+    cdef const octet* block
+    while at < end:
+        at += ascii_blocks(at, end)
+        block = at + 16 if end - at > 16 else end  # there is something else in it
+        while at < block:
+            if at[0] < 0x80:
+                at += 1
+                continue
+            if 0xC2 <= at[0] <= 0xDF and end - at >= 2 and at[1] & 0xC0 == 0x80:
+                at += 2  # most letters of most alphabets
+                continue
+            length = sequence(at, end - at)
+            if length == 0:
+                return at
+            at += length
+    return at

@@ -63,8 +63,8 @@ Subject Supersedes Thread-Index Thread-Topic TLS-Report-Domain TLS-Report-Submit
 VBR-Info X-MimeOLE X-MS-Exchange-Organization-SCL X-MSMail-Priority X400-Content-Identifier X400-Content-Return
 X400-Content-Type X400-MTS-Identifier X400-Originator X400-Received X400-Recipients X400-Trace
 """
-_REGISTERED: Final = {name: name for name in _NAMES.split()}  # to one object each, whose hash is known
-_SPELLINGS: Final = {name.lower(): name for name in _REGISTERED}
+REGISTERED: Final = {name: name for name in _NAMES.split()}  # to one object each, whose hash is known
+_SPELLINGS: Final = {name.lower(): name for name in REGISTERED}
 MAX_FIELDS: Final = 10_000  # of one header; design limit, mail has some dozens
 _CACHED_LENGTH: Final = 64  # characters of the longest name whose spelling is cached
 
@@ -106,7 +106,7 @@ def canonical_name(name: str) -> str:
 
     Capitals elsewhere stay as sent, so names that differ in case only may still differ: compare in lower case.
     """
-    registered = _REGISTERED.get(name)
+    registered = REGISTERED.get(name)
     if registered is not None:
         return registered
     return _cached_spelling(name) if len(name) <= _CACHED_LENGTH else _spelling(name)

@@ -1,0 +1,11 @@
+from fastsmtp.capture.email import Email, Segment
+
+def write_context(
+    email: Email, raw: Segment | None, received_at: str, authentication: bytes | None, session: bytes | None
+) -> bytes | None:
+    """The JSON document of an email without its attachments; None where a str in it is no Unicode text.
+
+    `raw` are the octets that are shown, None where they are not. `authentication` and `session` are the JSON of these
+    keys, None for those of a client that gave no credentials, and of a session without TLS, proxy, transcript and
+    violations.
+    """
