@@ -46,7 +46,7 @@ LAYERS = [
 OUTSIDE_THE_ORDER = {"", "__main__"}  # the package, and its command
 
 ONLY_HOME = {
-    "yaml": {"config.documents", "config.file"},
+    "yaml": {"config.documents", "config.nodes", "config.file"},
     "orjson": {
         "delivery.deferred",
         "delivery.large",

@@ -6,7 +6,6 @@ are those of `payload.py`, which makes the same of dictionaries.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
-from cpython.long cimport PyLong_AsLongLong
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8String
@@ -16,7 +15,7 @@ from libc.string cimport memcpy
 import pybase64
 
 from fastsmtp.mime.addresslist import parse_addresses
-from fastsmtp.mime.header import REGISTERED, canonical_name
+from fastsmtp.mime.header import REGISTERED as _NAMES, canonical_name
 from fastsmtp.mime.msgid import parse_message_id
 from fastsmtp.mime.words import decode_words
 
@@ -38,7 +37,7 @@ cdef enum:
 cdef:
     # In the order in which they stand in the JSON.
     dict _PLACES = {"From": 0, "To": 1, "Cc": 2, "Bcc": 3, "Reply-To": 4}
-    dict _REGISTERED = REGISTERED
+    dict _REGISTERED = _NAMES
     object _b64encode = pybase64.b64encode_as_string
     object _canonical_name = canonical_name
     object _decode_words = decode_words
