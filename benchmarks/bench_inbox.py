@@ -1,6 +1,6 @@
-"""The inbox: what it adds to a mail, what it bears, and how it stands beside Mailpit.
+"""The inbox: what it adds to a mail, what it bears, and how it stands beside Mailpit, Inbucket and MailHog.
 
-    python benchmarks/bench_inbox.py [--only cost,large] [--mails 1000000] [--mailpit PATH] [--quick]
+    python benchmarks/bench_inbox.py [--only cost,large] [--mails 1000000] [--mailpit PATH] [--share 20]
 
 | case    | what is measured                                                                                        |
 |---------|---------------------------------------------------------------------------------------------------------|
@@ -9,10 +9,11 @@
 | million | a store with so many mails: calls of its API, and memory of its process                                 |
 | waits   | 1000 clients that wait, each for a recipient, under a load: from the 250 to the answer                  |
 | start   | from the start of the command to the ready file                                                         |
-| mailpit | 1 KB, 110 KB and 10 MB mails at ours with one worker and at the Mailpit of `--mailpit`: rate, CPU       |
+| beside  | 1 KB, 110 KB and 10 MB mails at ours with one worker and at the others that are in the PATH: rate, CPU     |
 
-Mailpit is built by `go install github.com/axllent/mailpit@latest`. All processes share the machine: compare ratios of
-one run. Where two servers are compared their loads alternate.
+The others are built by `go install` of github.com/axllent/mailpit@latest, github.com/mailhog/MailHog@latest and
+github.com/inbucket/inbucket/v3/cmd/inbucket@latest. All processes share the machine: compare ratios of one run. Where
+servers are compared their loads alternate.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ import argparse
 import asyncio
 import contextlib
 import json
+import shutil
 import smtplib
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -36,6 +36,7 @@ from typing import Any
 import aiohttp
 import orjson
 from loadtest import memory_mb, percentile
+from mailtraps import MAILTRAPS, mailtrap_serving
 from serving import Server, bench, bench_command, serving
 
 from fastsmtp.capture.identifier import uuid7
@@ -55,11 +56,18 @@ class Chosen(argparse.Namespace):
     only: str
     mails: int
     mailpit: str
-    quick: bool
+    inbucket: str
+    mailhog: str
+    share: int
 
     def number(self, mails: int) -> int:
         """How many mails of a load."""
-        return max(20, mails // 20) if self.quick else mails
+        return max(20, mails // self.share)
+
+    def others(self) -> dict[str, str]:
+        """The programs of servers to compare with, by name."""
+        found = {name: getattr(self, name.lower()) or shutil.which(name) or "" for name in MAILTRAPS}
+        return {name: path for name, path in found.items() if path}
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
@@ -243,48 +251,27 @@ def start(_chosen: Chosen) -> str:
     return table(["start", "s"], [["to ready", f"{statistics.median(took):.2f}"]])
 
 
-# beside Mailpit
+# beside others
 
 
-@contextlib.contextmanager
-def mailpit_serving(binary: str) -> Iterator[Server]:
-    """A Mailpit with a database on disk."""
-    with tempfile.TemporaryDirectory() as directory:
-        ports = []
-        for _ in range(2):
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                ports.append(free.getsockname()[1])
-        command = [binary, "--database", f"{directory}/mailpit.db", "--max", "0", "--disable-version-check"]
-        command += ["--smtp", f"127.0.0.1:{ports[0]}", "--listen", f"127.0.0.1:{ports[1]}", "--quiet"]
-        with subprocess.Popen([*command, "--smtp-disable-rdns"], stdout=subprocess.DEVNULL) as process:
-            try:
-                _until_open(ports[0])
-                yield Server(process.pid, "127.0.0.1", ports[0])
-            finally:
-                process.terminate()
-
-
-def _until_open(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    sys.exit("Mailpit does not listen")
-
-
-def beside_mailpit(chosen: Chosen) -> str:
+def beside(chosen: Chosen) -> str:
     rows = []
-    with with_inbox(workers=1) as (ours, _url), mailpit_serving(chosen.mailpit) as theirs:
-        for name, (size, mails) in SIZES.items():
+    with contextlib.ExitStack() as stack:
+        ours, _url = stack.enter_context(with_inbox(workers=1))
+        others = {name: stack.enter_context(mailtrap_serving(name, path)) for name, path in chosen.others().items()}
+        for size_name, (size, mails) in SIZES.items():
             load = ("-n", str(chosen.number(mails)), "--connections=20", size)
             cpu, rate = _loaded(ours, *load)
-            their_cpu, their_rate = _loaded(theirs, *load)
-            figures = [rate, their_rate, rate / their_rate, cpu, their_cpu, cpu / their_cpu]
-            rows.append([name, *(f"{value:.2f}" if value < 10 else f"{value:.0f}" for value in figures)])
-    return table(["mails", "ours/s", "Mailpit/s", "ratio", "ours us", "Mailpit us", "ratio "], rows)
+            rows.append([size_name, "fastsmtp", _figure(rate), _figure(cpu), "", ""])
+            for name, server in others.items():
+                their_cpu, their_rate = _loaded(server, *load)
+                ratios = [_figure(rate / their_rate), _figure(cpu / their_cpu)]
+                rows.append([size_name, name, _figure(their_rate), _figure(their_cpu), *ratios])
+    return table(["mails", "server", "mails/s", "CPU us/mail", "our rate / its", "our CPU / its"], rows)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 CASES: dict[str, Callable[[Chosen], str]] = {
@@ -293,7 +280,7 @@ CASES: dict[str, Callable[[Chosen], str]] = {
     "million": million,
     "waits": waits,
     "start": start,
-    "mailpit": beside_mailpit,
+    "beside": beside,
 }
 
 
@@ -301,11 +288,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default=",".join(CASES), help="cases, with commas")
     parser.add_argument("--mails", type=int, default=1_000_000, help="mails of the large store")
-    parser.add_argument("--mailpit", default="", help="path of a Mailpit to compare with")
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the mails: whether it works")
+    for name in MAILTRAPS:
+        parser.add_argument(f"--{name.lower()}", default="", help=f"path of {name}, if it is not in the PATH")
+    parser.add_argument("--share", type=int, default=1, help="20: a twentieth of the mails, whether it works")
     chosen = parser.parse_args(namespace=Chosen())
     for name in chosen.only.split(","):
-        if name != "mailpit" or chosen.mailpit:
+        if name != "beside" or chosen.others():
             print(f"{name}\n{CASES[name](chosen)}\n", flush=True)
 
 

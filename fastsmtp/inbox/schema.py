@@ -8,6 +8,7 @@ from typing import Final
 from fastsmtp.errors import DamagedStoreError, StoreError
 
 VERSION: Final = 1
+BUSY_MS: Final = 1000  # for another program that writes
 
 # `seq` counts the mails of a namespace and is what cursors say; `id` counts all rows of the store. A mail that is in
 # several namespaces has a row in each, and `copy` is 0 in the first of them only. Mails up to `emptied` are deleted,
@@ -81,7 +82,7 @@ def connect(path: str, *, sync: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
-        connection.execute("PRAGMA busy_timeout=1000")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         connection.execute("PRAGMA cache_size=-16384")
         if not known:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT")

@@ -11,7 +11,7 @@ from fastsmtp.ops.snapshot import InboxSnapshot
 async def take_snapshot(inbox: Inbox, loop_delays: Distribution) -> InboxSnapshot:
     """Return how it is now. Raises StoreError."""
     namespaces = len(inbox.namespaces())
-    totals = await inbox.run(lambda store: store.totals())
+    totals, checkpoints = await inbox.run(lambda store: (store.totals(), dict(store.checkpoints)))
     return InboxSnapshot(
         loop_delays=loop_delays,
         up=True,
@@ -22,6 +22,7 @@ async def take_snapshot(inbox: Inbox, loop_delays: Distribution) -> InboxSnapsho
         arrivals={outcome: totals.by_outcome.get(outcome, 0) for outcome in OUTCOMES},
         gone={"deleted": totals.deleted, "evicted": totals.evicted, "expired": totals.expired},
         commits=inbox.commits,
+        checkpoints=checkpoints,
         waits=len(inbox.watchers),
         streams=len(inbox.events),
         trouble=await inbox.trouble(),

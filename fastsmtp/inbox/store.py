@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,11 +24,13 @@ from fastsmtp.inbox.names import new_epoch
 from fastsmtp.inbox.namespacelimit import NamespaceLimit
 from fastsmtp.inbox.namespaces import Namespace, NamespaceCounters, NamespaceSettings, now_ms, to_json
 from fastsmtp.inbox.recovery import recover
-from fastsmtp.inbox.schema import connect, unusable
+from fastsmtp.inbox.schema import BUSY_MS, connect, unusable
 from fastsmtp.inbox.segments import SEGMENT_BYTES, Segments
 from fastsmtp.inbox.storedmails import StoredMails
 
 T = TypeVar("T")
+
+_CHECKPOINT_MS: Final = 20
 
 
 class Store:
@@ -51,6 +53,7 @@ class Store:
         self.limit = NamespaceLimit(max_namespaces)
         self._clock_ms = clock_ms
         self._evicted: deque[Namespace] = deque()  # not told yet
+        self.checkpoints = {"done": 0, "busy": 0}  # how they ended
         self._path = os.path.join(directory, "inbox.sqlite") if directory else ""
         self.connection = connect(self._path or ":memory:", sync=sync)
         try:
@@ -310,8 +313,18 @@ class Store:
             return 0
 
     def checkpoint(self) -> None:
-        """Write the log to the database's own file, and begin it from its start."""
-        self.guarded(lambda: self.connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone())
+        """Write the log to the database's own file, and begin it from its start, unless another program reads it."""
+        busy = self.guarded(self._checkpoint)
+        self.checkpoints["busy" if busy else "done"] += 1
+
+    def _checkpoint(self) -> bool:
+        """Whether it could not be done: mails wait meanwhile, so that the reader is waited for no longer than this."""
+        self.connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_MS}")
+        try:
+            busy, _pages, _written = self.connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        return bool(busy)
 
 
 def _reason(error: BaseException) -> str:

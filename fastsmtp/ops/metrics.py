@@ -137,6 +137,7 @@ def _inbox(inbox: InboxSnapshot) -> Iterator[Metric]:
     yield _by_label("rr_smtp_inbox_arrivals", "Mails that came to the inbox.", "outcome", inbox.arrivals)
     yield _by_label("rr_smtp_inbox_gone", "Accepted mails that are kept no longer.", "reason", inbox.gone)
     yield CounterMetricFamily("rr_smtp_inbox_commits", "Groups of mails committed.", inbox.commits)
+    yield _by_label("rr_smtp_inbox_checkpoints", "Times its log was to start over.", "result", inbox.checkpoints)
 
 
 _CLUSTER_GAUGES: Final = {

@@ -39,6 +39,7 @@ class InboxSnapshot(msgspec.Struct, frozen=True):
     arrivals: dict[str, int] = {}  # by outcome
     gone: dict[str, int] = {}  # by what became of them: deleted, evicted, expired
     commits: int = 0  # groups of mails
+    checkpoints: dict[str, int] = {}  # by how they ended
     waits: int = 0
     streams: int = 0
     trouble: str = ""  # why mails cannot be stored

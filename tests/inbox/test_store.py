@@ -334,3 +334,18 @@ def test_what_is_not_damaged_is_left_where_it_is(tmp_path: Path, log: Log, sql: 
     with pytest.raises(StoreError, match=reason):
         open_store(str(tmp_path), log.logger, "normal", 100)
     assert ((tmp_path / "inbox.sqlite").read_bytes(), list(tmp_path.glob("damaged-*"))) == (before, [])
+
+
+def test_a_log_that_another_program_reads_starts_over_later(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.commit([arrival()])
+    reader = sqlite3.connect(tmp_path / "inbox.sqlite", isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM mails").fetchone() == (1,)
+    store.commit([arrival()])
+    store.checkpoint()
+    assert store.checkpoints == {"done": 0, "busy": 1}
+    reader.close()
+    store.checkpoint()
+    assert store.checkpoints == {"done": 1, "busy": 1}
+    store.close()

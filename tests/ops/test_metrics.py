@@ -69,7 +69,13 @@ def snapshot(counters: Counters, *workers: ShownWorker) -> Snapshot:
         start_failures=7,
         shown=list(workers),
         inbox=InboxSnapshot(
-            up=True, mails=4, octets=4000, arrivals={"accepted": 6}, gone={"deleted": 2}, trouble="full"
+            up=True,
+            mails=4,
+            octets=4000,
+            arrivals={"accepted": 6},
+            gone={"deleted": 2},
+            checkpoints={"done": 3},
+            trouble="full",
         ),
         cluster=ClusterSnapshot(2, CLUSTER_GAUGES, CLUSTER_COUNTS),
         counters=counters.snapshot(),
@@ -250,6 +256,7 @@ def test_the_inbox() -> None:
     assert counted(found["rr_smtp_inbox_arrivals"]) == {("accepted",): 6}
     assert counted(found["rr_smtp_inbox_gone"]) == {("deleted",): 2}
     assert values(found["rr_smtp_inbox_commits"]) == {("rr_smtp_inbox_commits_total",): 0}
+    assert counted(found["rr_smtp_inbox_checkpoints"]) == {("done",): 3}
 
 
 def test_the_cluster() -> None:
