@@ -55,6 +55,7 @@ class AddressReader:
         "_blank",
         "_budget",
         "_comment",
+        "_comment_at",
         "_defects",
         "_found",
         "_has_address",
@@ -84,6 +85,7 @@ class AddressReader:
         self._has_address = False  # an `@` in the phrase
         self._has_text = False  # anything but blanks in the phrase
         self._comment = ""  # the last one
+        self._comment_at = 0  # the tokens of the phrase before a comment behind an address
         self.tokens = 0
 
     def read(self, token: Token) -> None:
@@ -91,19 +93,13 @@ class AddressReader:
         self.tokens += 1
         if token.kind is TokenKind.COMMENT:
             self._comment = token.text
+            self._comment_at = len(self._phrase) if self._has_address else 0
         elif token.kind is TokenKind.WORD and not self._is_decoded and self._read_word(token):
             pass  # it was more than a part of a name
         elif self._in_angle:
             self._read_angle(token)
         elif token.kind is not TokenKind.SPECIAL:
-            (self._phrase if self._angle is None else self._behind).append(token)
-            self._has_text = self._has_text or token.kind is not TokenKind.BLANK
-            if token.kind is TokenKind.ATOM:
-                self._has_address = self._has_address or "@" in token.text
-                if token.text in UNCLOSED:
-                    note(self._defects, INVALID_ADDRESS)
-                if token.text == '"' and self._angle is None:
-                    self._phrase.pop()  # what was to be quoted is what counts
+            self._read_text(token)
         elif token.text == ",":
             self._read_comma(token)
         elif token.text == ":":
@@ -115,6 +111,36 @@ class AddressReader:
             self._begin_angle()
         else:
             note(self._defects, INVALID_ADDRESS)
+
+    def _read_text(self, token: Token) -> None:
+        """Read a token of a name or of an address without brackets."""
+        is_atom = token.kind is TokenKind.ATOM
+        if is_atom and _HAS_ADDRESS.search(token.text):
+            self._end_complete()
+        (self._phrase if self._angle is None else self._behind).append(token)
+        self._has_text = self._has_text or token.kind is not TokenKind.BLANK
+        if is_atom:
+            self._has_address = self._has_address or "@" in token.text
+            if token.text in UNCLOSED:
+                note(self._defects, INVALID_ADDRESS)
+            if token.text == '"' and self._angle is None:
+                self._phrase.pop()  # what was to be quoted is what counts
+
+    def _end_complete(self) -> None:
+        """End the mailbox that has its brackets, or its comment, before the address of the next one.
+
+        QUIRK: scripts put lists together without commas.
+        """
+        if self._angle:
+            rest, self._behind = self._behind, []
+        elif self._angle is None and self._comment_at:
+            rest = self._phrase[self._comment_at :]
+            del self._phrase[self._comment_at :]
+        else:
+            return
+        note(self._defects, INVALID_ADDRESS)
+        self.end_mailbox()
+        self._phrase = rest
 
     def _read_word(self, token: Token) -> bool:
         """Read an encoded word that is, or has in it, what RFC 2047 section 5 allows in names alone; whether it is one.
@@ -286,10 +312,12 @@ class AddressReader:
             return
         if len(extents) > 1:  # QUIRK: scripts separate addresses by blanks, as GMime and MimeKit read them
             note(self._defects, INVALID_ADDRESS)
+            comment, self._comment = self._comment, ""  # of the last one
             done = 0
             for first, last in extents[:-1]:
                 self._end_bare_mailbox(words[done:first], words[first:last], [])
                 done = last
+            self._comment = comment
             words = words[done:]
             extents = [(extents[-1][0] - done, extents[-1][1] - done)]
         first, last = extents[0]

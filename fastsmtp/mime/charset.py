@@ -14,14 +14,16 @@ from fastsmtp.mime._charset import weigh_utf8
 from fastsmtp.mime.defects import MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET, note
 from fastsmtp.mime.htmlcharset import declared_charset
 from fastsmtp.mime.labels import CODECS, codec_of
-from fastsmtp.mime.reading import CESU_8, EXTENDED, JIS, LATIN_1, VISCII, Octets, Reading, extended, read
+from fastsmtp.mime.reading import CESU_8, EXTENDED, JIS, LATIN_1, WITHOUT_CODEC, Octets, Reading, extended, read
 
 _UTF_8_BOM: Final = codecs.BOM_UTF8
 _UTF_16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UNICODE_BOMS: Final = (*_UTF_16_BOMS, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _STRICT: Final = {name: Reading(name) for name in CODECS}
 # Charsets whose first reading is a codec of Python's.
-_DIRECT: Final = {name: name for name in CODECS if not (name.startswith("utf-") or name in ("iso-2022-jp", VISCII))}
+_DIRECT: Final = {
+    name: name for name in CODECS if not (name.startswith("utf-") or name in (*WITHOUT_CODEC, "iso-2022-jp"))
+}
 _DIRECT["utf-8"] = "utf-8"
 _DIRECT["iso-8859-1"] = "cp1252"
 _BOM: Final = "\ufeff"
@@ -114,8 +116,8 @@ def _labelled(octets: Octets, codec: str, is_html: bool) -> Iterator[Reading | N
         # QUIRK: Outlook labels windows-1252 as ISO-8859-1; its C1 controls are never meant (WHATWG Encoding 4.2).
         yield _STRICT["cp1252"]
         yield Reading(LATIN_1)
-    elif codec == VISCII:
-        yield Reading(VISCII)
+    elif codec in WITHOUT_CODEC:
+        yield Reading(codec)
     elif codec.startswith("utf-"):
         yield from _unicode(octets, codec)
     elif codec == "iso-2022-jp":

@@ -25,6 +25,7 @@ LABELS: Final[dict[str, str]] = {
     "cp951 big5-2003 csbig5hkscs",
     "cp037": "dos:037 dos:37 ebcdic-cp-us ebcdic-cp-ca ebcdic-cp-wt ebcdic-cp-nl csibm037 ebcdic-us",
     "cp1026": "dos:1026 csibm1026",
+    "cp1047": "dos:1047 open-systems-latin1 latin1/open-systems cp20924",
     "cp1140": "dos:1140 ccsid01140 cp01140 ibm01140 ebcdic-us-37+euro csibm01140",
     "cp273": "dos:273 csibm273 cp20273 ebcdic-cp-at ebcdic-cp-de",
     "cp424": "dos:424 ebcdic-cp-he csibm424",
@@ -112,7 +113,7 @@ LABELS: Final[dict[str, str]] = {
     "utf-32-le": "utf-32le ucs-4le cp12000 csutf32le",
     "utf-7": "utf-7 unicode-1-1-utf-7 csunicode11utf7 cp65000 csutf7",
     "utf-8": "utf-8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8 unicode-2-0-utf-8 utf-8-sig utf8mb3 "
-    "utf8mb4 cp65001 csutf8 utf-8n utf-8-mac utf-8-mobile wtf-8 cesu-8 csesu8",
+    "utf8mb4 cp65001 65001 csutf8 utf-8n utf-8-mac utf-8-mobile wtf-8 cesu-8 csesu8",
     "viscii": "viscii viscii1.1-1 csviscii x-viet-viscii",
 }
 _FAMILIES: Final = {

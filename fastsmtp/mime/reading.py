@@ -22,6 +22,8 @@ CESU_8: Final = "utf-8 or cesu-8"
 JIS: Final = "iso-2022-jp of vendors"
 LATIN_1: Final = "iso-8859-1 of windows"  # windows-1252 with C1 controls in its five free places (WHATWG Encoding)
 VISCII: Final = "viscii"  # RFC 1456
+CP1047: Final = "cp1047"  # EBCDIC of z/OS: cp037 with six characters in other places
+WITHOUT_CODEC: Final = frozenset({CP1047, VISCII})  # charsets that Python does not have
 # Charsets that vendors extended, by their codec; `extended` is the name of what they made of it.
 EXTENDED: Final = frozenset({"big5hkscs", "cp932", "euc_jis_2004", "euc_jp", "gb18030", "shift_jis_2004"})
 PIECE_OCTETS: Final = 16 * 1024  # of a long text; the slowest codec takes less than a millisecond for that
@@ -33,6 +35,7 @@ _MULTI_BYTE: Final = frozenset(
     | {"hz", "iso-2022-jp", "iso2022_jp", "iso2022_kr"}
 )
 _WINDOWS_1252: Final = b"".join([bytes((octet,)) for octet in range(256)]).decode("cp1252", "replace")
+_EBCDIC: Final = b"".join([bytes((octet,)) for octet in range(256)]).decode("cp037")
 _VISCII: Final = (
     "\0\x01Ẳ\x03\x04ẴẪ\x07\b\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13Ỷ\x15\x16\x17\x18Ỹ\x1a\x1b\x1c\x1dỴ\x1f"
     + "".join(map(chr, range(32, 128)))
@@ -41,6 +44,7 @@ _VISCII: Final = (
 )
 _TABLES: Final = {
     LATIN_1: "".join([chr(octet) if char == "\ufffd" else char for octet, char in enumerate(_WINDOWS_1252)]),
+    CP1047: _EBCDIC.translate(str.maketrans("¬Ý^[]¨", "^[¬Ý¨]")),
     VISCII: _VISCII,
 }
 

@@ -12,6 +12,7 @@ SPELLINGS = {
     "ascii": ["us-ascii", "ASCII", "ANSI_X3.4-1968", "cp20127", "us-ascii\0"],
     "big5hkscs": ["big5", "Big5-HKSCS", "big-5", "cp950", "x-mac-chinesetrad"],
     "cp037": ["IBM037", "ibm-037", "cp037", "ebcdic-cp-us"],
+    "cp1047": ["IBM1047", "ibm-1047", "cp1047", "Open-Systems-Latin1", "IBM1047_LF"],
     "cp1140": ["IBM01140", "ccsid01140"],
     "cp500": ["IBM500"],
     "cp850": ["ibm850", "cp-850", "DOS-850"],
@@ -50,7 +51,7 @@ SPELLINGS = {
     "utf-8": [
         "utf-8", "utf8", "UTF_8", "utf 8", "utf--8", "utf-8-", '"utf-8"', " 'UTF-8' ", "utf-8;", "utf-8, us-ascii",
         "utf-8 (unicode)", "charset=utf-8", "charset: utf-8", "‘utf-8’", "utf8mb4", "x-utf-8", "C.UTF-8", "utf-8\r\n",
-        "utf-8http-equiv", "utf-8>", "unicode-1-1-utf-8",
+        "utf-8http-equiv", "utf-8>", "unicode-1-1-utf-8", "65001",
     ],
     "viscii": ["VISCII", "VISCII1.1-1"],
 }  # fmt: skip
