@@ -7,11 +7,14 @@ missed, never disconnected, and costs the same whatever happens.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from fastsmtp.inbox.group import Arrival
 from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.rows import Row
+from fastsmtp.system.timeslices import TimeSlices
 
 NEWEST: Final = 50  # mails of one frame
 _MAX_CHANGES: Final = 1000  # of mails, between two frames; beyond, the client has to read the list again
@@ -31,8 +34,10 @@ class EventFrame(NamedTuple):
 class Stream:
     """What one client has yet to be told. `namespace` None means all."""
 
-    def __init__(self, namespace: Namespace | None) -> None:
+    def __init__(self, namespace: Namespace | None, since: int = 0) -> None:
+        """`since` is the number of the last thing that happened before."""
         self.namespace: Final = namespace
+        self.since: Final = since
         self.changed: Final = asyncio.Event()
         self.ended = False
         self._mails: dict[int, list[tuple[int, dict[str, Any]]]] = {}  # by namespace, the newest last
@@ -90,8 +95,8 @@ class Glance(Stream):
     `moved` says that something has happened since it was set to False.
     """
 
-    def __init__(self, own: Namespace | None) -> None:
-        super().__init__(None)
+    def __init__(self, own: Namespace | None, since: int = 0) -> None:
+        super().__init__(None, since)
         self.moved = False
         self._own: Final = own
 
@@ -111,23 +116,31 @@ class Glance(Stream):
 
 
 class Events:
-    """All streams."""
+    """All streams. Each is told of everything in order, one thing in each step: a commit may have 500 mails."""
 
-    def __init__(self) -> None:
+    def __init__(self, slices: TimeSlices) -> None:
+        self._slices = slices
         self._streams: dict[Stream, None] = {}
+        self._happened = 0
+        self._untold: deque[tuple[int, Namespace, Callable[[Stream], None]]] = deque()
 
     def __len__(self) -> int:
         return len(self._streams)
 
+    @property
+    def untold(self) -> int:
+        """How many things have happened that the streams are not told of yet."""
+        return len(self._untold)
+
     def open(self, namespace: Namespace | None = None) -> Stream:
         """Return a stream of what happens from now on; `close` it."""
-        stream = Stream(namespace)
+        stream = Stream(namespace, self._happened)
         self._streams[stream] = None
         return stream
 
     def glance(self, own: Namespace | None = None) -> Glance:
         """Return a stream that is told of anything that happens from now on, and of `own` what it is; `close` it."""
-        glance = Glance(own)
+        glance = Glance(own, self._happened)
         self._streams[glance] = None
         return glance
 
@@ -140,8 +153,7 @@ class Events:
         if self._streams:
             shown = {**arrival.summary, "seq": seq, "namespace": namespace.name, "read": False}
             shown["tags"] = list(arrival.tags)
-            for stream in self._of(namespace):
-                stream.on_mail(namespace, seq, shown)
+            self._tell(namespace, lambda stream: stream.on_mail(namespace, seq, shown))
 
     def on_marked(self, row: Row, namespace: Namespace) -> None:
         """A mail is read or unread now, or has other tags."""
@@ -162,9 +174,7 @@ class Events:
     def on_ended(self, namespace: Namespace) -> None:
         """The namespace is no more: its streams end."""
         self.on_purged(namespace)
-        for stream in list(self._streams):
-            if stream.namespace is namespace:
-                stream.end()
+        self._tell(namespace, lambda stream: stream.end() if stream.namespace is namespace else None)
 
     def end_all(self) -> None:
         """The inbox ends."""
@@ -172,8 +182,21 @@ class Events:
             stream.end()
 
     def _change(self, event: str, namespace: Namespace, content: dict[str, Any]) -> None:
-        for stream in self._of(namespace):
-            stream.on_change(EventFrame(event, namespace, namespace.seq, content))
+        frame = EventFrame(event, namespace, namespace.seq, content)
+        self._tell(namespace, lambda stream: stream.on_change(frame))
 
-    def _of(self, namespace: Namespace) -> list[Stream]:
-        return [stream for stream in self._streams if stream.namespace is None or stream.namespace is namespace]
+    def _tell(self, namespace: Namespace, tell: Callable[[Stream], None]) -> None:
+        self._happened += 1
+        if not self._streams:
+            return
+        self._untold.append((self._happened, namespace, tell))
+        if len(self._untold) == 1:
+            self._slices.add(self._tell_next)
+
+    def _tell_next(self) -> bool:
+        """Tell the streams what comes next, if they were there when it happened; whether there is more."""
+        number, namespace, tell = self._untold.popleft()
+        for stream in self._streams:
+            if stream.since < number and (stream.namespace is None or stream.namespace is namespace):
+                tell(stream)
+        return bool(self._untold)

@@ -28,7 +28,7 @@ from fastsmtp.inbox.observation import GoneError, Observation
 from fastsmtp.inbox.plans import FaultPlans
 from fastsmtp.inbox.ports import Ports
 from fastsmtp.inbox.rows import Row
-from fastsmtp.inbox.search import Slice, payload_at, search, search_all
+from fastsmtp.inbox.search import Slice, fitting, payload_at, search, search_all
 from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.storethread import Answer, StoreThread
 from fastsmtp.inbox.summary import addresses
@@ -42,6 +42,7 @@ T = TypeVar("T")
 __all__ = ["GoneError", "Inbox"]
 
 _SLICE: Final = 500  # mails of a bulk call that are changed at a time
+_LOOKED_AT: Final = 200  # mails that a condition looks at in one go
 _THREADS: Final = 2  # for what takes long: each may hold the interpreter for 5 ms when the event loop wants it
 _KEPT: Final = 16 * 1024  # octets of a payload that those who wait keep in memory; larger ones are read again
 
@@ -57,7 +58,7 @@ class Inbox:
         self._turnstile: Final = Turnstile()
         self._threads: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="aside")
         self.watchers: Final = Watchers()
-        self.events: Final = Events()
+        self.events: Final = Events(self._slices)
         self.ports: Final = Ports(log)
         self.plans: Final = FaultPlans(self.ports, self.events)
         self.gauges: Final[dict[object, Gauges]] = {}  # of the SMTP processes that are connected
@@ -246,16 +247,26 @@ class Inbox:
         limit: int = 50,
         **bounds: Any,
     ) -> Slice:
-        """Return up to `limit` mails as `search` finds them, and the number to go on from. Raises StoreError."""
+        """Return up to `limit` mails that `search` finds and that meet the condition, and the number to go on from.
+
+        Raises StoreError.
+        """
         found: list[Row] = []
-        newest_first = bounds.get("newest_first", True)
+        edge = "before" if bounds.get("newest_first", True) else "after"
+        if where:
+            bounds.setdefault("recipient", where.recipient)
         while True:
             wanted = limit - len(found)
-            part = await self._thread.run(search, self._store, namespace, where, limit=wanted, **bounds)
-            found += part.rows
-            if part.following is None or len(found) >= limit:
-                return Slice(found, part.following)
-            bounds["before" if newest_first else "after"] = part.following
+            most = _LOOKED_AT if where else wanted
+            part = await self._thread.run(search, self._store, namespace, limit=most, **bounds)
+            rows, following = part
+            if where and rows:
+                rows, looked = await self.aside(fitting, self._store, part.rows, where, wanted)
+                following = part.following if looked == len(part.rows) else part.rows[looked - 1].seq
+            found += rows
+            if following is None or len(found) >= limit:
+                return Slice(found, following)
+            bounds[edge] = following
 
     async def slices(
         self,
@@ -286,14 +297,18 @@ class Inbox:
         """Return the mails of all namespaces, each once, the newest first, some at a time. Raises StoreError."""
         before: int | None = None
         while True:
-            part = await self._thread.run(
-                search_all, self._store, where, before=before, limit=_SLICE, outcomes=outcomes
-            )
-            if part.rows:
-                yield part.rows
-            if part.following is None:
-                return
+            part = await self._thread.run(search_all, self._store, before=before, limit=_SLICE, outcomes=outcomes)
             before = part.following
+            rows = part.rows
+            while where and rows:
+                found, looked = await self.aside(fitting, self._store, rows, where, len(rows))
+                if found:
+                    yield found
+                rows = rows[looked:]
+            if rows:
+                yield rows
+            if before is None:
+                return
 
     async def delete(self, rows: Sequence[Row]) -> None:
         """Delete mails. Raises StoreError."""

@@ -1,4 +1,7 @@
-"""Looking through mails of a namespace, in slices between which commits have their turn."""
+"""Looking through mails of a namespace, in slices between which commits have their turn.
+
+The thread of the store reads rows; conditions look at them in others.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.where import Candidate, Condition
 
 _ROWS: Final = 200  # read at a time
-_SLICE_S: Final = 0.005  # after which others have their turn
+_SLICE_S: Final = 0.005  # after which others have their turn in the thread of the store
+_LOOK_S: Final = 0.05  # and in another one
 
 
 class Slice(NamedTuple):
@@ -47,7 +51,6 @@ def payload_at(store: Store, place: RecordPlace) -> Callable[[], Any]:
 def search(
     store: Store,
     namespace: Namespace,
-    where: Condition | None = None,
     *,
     after: int = 0,
     before: int | None = None,
@@ -57,16 +60,12 @@ def search(
     unread: bool | None = None,
     recipient: str | None = None,
 ) -> Slice:
-    """Return mails that meet the condition, up to `limit`, from a part of the namespace. For the thread of the store.
+    """Return up to `limit` mails from a part of the namespace. For the thread of the store.
 
     `outcomes` None takes all of them; `recipient`, an address in lower case, only those that were sent there, in the
     envelope or in the header. Raises StoreError.
     """
     found: list[Row] = []
-    if where is not None and not where:
-        where = None
-    if where is not None and recipient is None:
-        recipient = where.recipient
     ends_at = time.monotonic() + _SLICE_S
     while True:
         rows = store.mails.rows(
@@ -77,7 +76,7 @@ def search(
                 before = row.seq
             else:
                 after = row.seq
-            if _fits(store, row, where, outcomes, unread):
+            if _is_asked_for(row, outcomes, unread):
                 found.append(row)
                 if len(found) == limit:
                     return Slice(found, row.seq)
@@ -89,7 +88,6 @@ def search(
 
 def search_all(
     store: Store,
-    where: Condition | None = None,
     *,
     before: int | None = None,
     limit: int = 50,
@@ -104,7 +102,7 @@ def search_all(
     while True:
         rows, following = store.mails.rows_of_all(before=before, limit=_ROWS)
         for row in rows:
-            if _fits(store, row, where, outcomes, None):
+            if _is_asked_for(row, outcomes, None):
                 found.append(row)
                 if len(found) == limit:
                     return Slice(found, row.id)
@@ -115,9 +113,21 @@ def search_all(
         before = following
 
 
-def _fits(store: Store, row: Row, where: Condition | None, outcomes: Sequence[str] | None, unread: bool | None) -> bool:
-    if outcomes is not None and row.outcome not in outcomes:
-        return False
-    if unread is not None and row.read is unread:
-        return False
-    return where is None or where(load_mail(store, row))
+def _is_asked_for(row: Row, outcomes: Sequence[str] | None, unread: bool | None) -> bool:
+    return (outcomes is None or row.outcome in outcomes) and (unread is None or row.read is not unread)
+
+
+def fitting(store: Store, rows: Sequence[Row], where: Condition, limit: int) -> tuple[list[Row], int]:
+    """Return those of the rows that meet the condition, up to `limit`, and how many were looked at for that.
+
+    It looks no longer than others can wait for a thread. For any thread but that of the store: a pattern may have to
+    be looked for in 10 MB of text at each place, and mails that come are not to wait for that.
+    """
+    found: list[Row] = []
+    ends_at = time.monotonic() + _LOOK_S
+    for looked, row in enumerate(rows, 1):
+        if where(load_mail(store, row)):
+            found.append(row)
+        if len(found) == limit or time.monotonic() >= ends_at:
+            return found, looked
+    return found, len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from pools import Log, Run
 from waits import until
 
 from fastsmtp.errors import StoreError
+from fastsmtp.inbox.events import MAX_STREAMS, EventFrame, Stream
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, make_item
 from fastsmtp.inbox.group import Filed
 from fastsmtp.inbox.inbox import GoneError, Inbox
 from fastsmtp.inbox.observation import LIGHT
 from fastsmtp.inbox.store import Store
 from fastsmtp.inbox.watchers import MAX_WATCHERS, TooManyWatchers, Watcher
-from fastsmtp.inbox.where import Where
+from fastsmtp.inbox.where import Candidate, Where
 
 Work = Callable[[Inbox], Awaitable[None]]
 
@@ -49,6 +51,12 @@ async def file(inbox: Inbox, **changes: object) -> Filed:
     places = await answered
     assert isinstance(places, list)
     return places[0]
+
+
+async def taken(inbox: Inbox, stream: Stream) -> list[EventFrame]:
+    """What a stream is told of all that has happened until now."""
+    await until(lambda: not inbox.events.untold)
+    return stream.take()
 
 
 def waiting_for(count: int, **where: str) -> Expectation:
@@ -88,6 +96,58 @@ def test_lists_go_on_where_they_ended(with_inbox: Callable[[Work], None]) -> Non
                 break
             before = part.following
         assert found == [number + 1 for number in reversed(range(1000)) if number % 7 == 3]
+
+    with_inbox(work)
+
+
+class Slow:
+    """A condition that looks at a mail for as long as it takes."""
+
+    recipient = None
+
+    def __init__(self) -> None:
+        self.looking, self.goes_on = threading.Event(), threading.Event()
+
+    def __call__(self, mail: Candidate) -> bool:
+        self.looking.set()
+        return self.goes_on.wait(60)
+
+
+def test_mails_do_not_wait_for_a_search(with_inbox: Callable[[Work], None]) -> None:
+    """A pattern may have to be looked for at each place of a large text."""
+
+    async def work(inbox: Inbox) -> None:
+        for _ in range(3):
+            filed = await file(inbox)
+        one, all_of_them = Slow(), Slow()
+        found = asyncio.ensure_future(inbox.find(filed.namespace, one, limit=2))
+        slices = inbox.slices_of_all(all_of_them)
+        found_anywhere = asyncio.ensure_future(anext(slices))  # type: ignore[arg-type]
+        assert await asyncio.to_thread(lambda: one.looking.wait(60) and all_of_them.looking.wait(60))
+        assert (await file(inbox)).seq == 4
+        one.goes_on.set()
+        all_of_them.goes_on.set()
+        assert [row.seq for row in (await found).rows] == [3, 2]
+        assert [row.seq for row in await found_anywhere] == [3, 2, 1]
+        await slices.aclose()  # type: ignore[attr-defined]
+
+    with_inbox(work)
+
+
+def test_streams_are_told_of_many_mails_in_steps(with_inbox: Callable[[Work], None]) -> None:
+    """A group of 500 mails and 100 streams once were 50 000 calls in one step of the loop."""
+
+    async def work(inbox: Inbox) -> None:
+        space = await inbox.put("default")
+        streams = [inbox.events.open(space if number % 2 else None) for number in range(MAX_STREAMS)]
+        for _ in range(2):
+            await asyncio.gather(*(file(inbox) for _ in range(600)))
+        late = inbox.events.open(space)
+        filed = await file(inbox, subject="last")
+        assert [(frame.seq, frame.content["count"]) for frame in await taken(inbox, late)] == [(filed.seq, 1)]
+        for stream in streams:
+            (frame,) = (frame for frame in stream.take() if frame.event == "mail")
+            assert (frame.seq, frame.content["mails"][-1]["subject"]) == (filed.seq, "last")
 
     with_inbox(work)
 
@@ -279,7 +339,7 @@ def test_a_stream_tells_what_happens(with_inbox: Callable[[Work], None]) -> None
         (changed,) = await inbox.mark([row], read=True)
         await inbox.delete([changed])
         await inbox.empty(other)
-        told = [(frame.event, frame.seq, frame.content) for frame in stream.take()]
+        told = [(frame.event, frame.seq, frame.content) for frame in await taken(inbox, stream)]
         assert [(event, seq) for event, seq, _content in told] == [("mail", 1), ("update", 1), ("delete", 1)]
         assert [mail["subject"] for mail in told[0][2]["mails"]] == ["one"]
         assert told[1][2] == {"uuid": row.uuid, "seq": 1, "read": True, "tags": []}
@@ -288,7 +348,7 @@ def test_a_stream_tells_what_happens(with_inbox: Callable[[Work], None]) -> None
         assert names == [("mail", "a"), ("mail", "b"), ("update", "a"), ("delete", "a"), ("purge", "b")]
         assert (stream.take(), stream.changed.is_set()) == ([], False)
         await inbox.end("a")
-        assert ([frame.event for frame in stream.take()], stream.ended) == (["purge"], True)
+        assert ([frame.event for frame in await taken(inbox, stream)], stream.ended) == (["purge"], True)
         inbox.events.close(stream)
         inbox.events.close(stream)
 
@@ -300,7 +360,7 @@ def test_a_burst_is_one_frame(with_inbox: Callable[[Work], None]) -> None:
         space = await inbox.put("default")
         stream = inbox.events.open(space)
         await asyncio.gather(*(file(inbox) for _ in range(500)))
-        (frame,) = stream.take()
+        (frame,) = await taken(inbox, stream)
         assert (frame.seq, frame.content["count"]) == (500, 500)
         assert [mail["seq"] for mail in frame.content["mails"]] == list(range(451, 501))
 
@@ -313,7 +373,7 @@ def test_a_stream_that_is_not_read_holds_no_more_than_so_much(with_inbox: Callab
         await asyncio.gather(*(file(inbox) for _ in range(1500)))
         stream = inbox.events.open(space)
         await inbox.delete((await inbox.find(space, limit=1500)).rows)
-        frames = stream.take()
+        frames = await taken(inbox, stream)
         assert (len(frames), frames[-1].event) == (1001, "overflow")
 
     with_inbox(work)
@@ -323,7 +383,7 @@ def test_a_stream_of_all_that_is_not_read_holds_no_more_than_so_much(with_inbox:
     async def work(inbox: Inbox) -> None:
         stream = inbox.events.open()
         await asyncio.gather(*(file(inbox, namespaces=(f"n{number}",)) for number in range(1300)))
-        *mails, overflow = stream.take()
+        *mails, overflow = await taken(inbox, stream)
         assert [(frame.event, frame.content["count"]) for frame in mails] == [("mail", 1)] * 300
         assert (overflow.event, stream.take()) == ("overflow", [])
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from fastsmtp.config.documents import read_document
@@ -14,7 +13,7 @@ from fastsmtp.faults.engine import RunningPlan
 from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.faults.question import PlanError
 from fastsmtp.faults.report import report_text
-from fastsmtp.inbox.api.answers import answer
+from fastsmtp.inbox.api.answers import answer, answer_any
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import INBOX, NAMESPACE, name_of, namespace_of
 from fastsmtp.inbox.planfile import read_plan
@@ -54,16 +53,16 @@ async def put(request: web.Request) -> web.Response:
     return answer({"namespace": name, **running.report()})
 
 
-async def show(request: web.Request) -> web.Response:
+async def show(request: web.Request) -> web.StreamResponse:
     """`GET …/faults`: the plan, and what each of its rules did."""
     name = namespace_of(request).name
     running = request.app[INBOX].plans.of(name)
     if running is None:
         raise no_plan(name)
-    return _answered(request, {"namespace": name, **running.report()})
+    return await _answered(request, {"namespace": name, **running.report()})
 
 
-async def end(request: web.Request) -> web.Response:
+async def end(request: web.Request) -> web.StreamResponse:
     """`DELETE …/faults`: whatever it makes wait goes on. With `expect=all` it is an error if a rule never acted."""
     name = namespace_of(request).name
     expected = request.query.get("expect", "")
@@ -75,7 +74,7 @@ async def end(request: web.Request) -> web.Response:
     report = {"namespace": name, **running.report()}
     if expected and running.idle_rules:
         raise Problem(409, _idle(running), report=report)
-    return _answered(request, report)
+    return await _answered(request, report)
 
 
 def no_plan(name: str) -> Problem:
@@ -88,7 +87,7 @@ def _idle(running: RunningPlan) -> str:
     return f"{'a rule' if len(rules) == 1 else 'rules'} never acted: {', '.join(rules)}"
 
 
-def _answered(request: web.Request, report: Mapping[str, Any]) -> web.Response:
+async def _answered(request: web.Request, report: Mapping[str, Any]) -> web.StreamResponse:
     if "text/plain" in request.headers.get("Accept", ""):
         return web.Response(text=report_text(report))
-    return web.Response(body=orjson.dumps(report), content_type="application/json")
+    return await answer_any(request, report)

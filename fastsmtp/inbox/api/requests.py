@@ -10,6 +10,7 @@ from aiohttp import web
 
 from fastsmtp.config.rules import parse_duration
 from fastsmtp.config.settings import InboxAuthSettings
+from fastsmtp.inbox.api.bodies import load_body
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake
@@ -59,16 +60,16 @@ def namespace_called(request: web.Request, name: str) -> Namespace:
 
 async def read_document(request: web.Request, known: Iterable[str]) -> dict[str, Any]:
     """Return the JSON object of a request, {} without one. Raises Problem for anything else, and for unknown keys."""
-    return parse_document(await request.read(), known)
+    return await parse_document(await request.read(), known)
 
 
-def parse_document(octets: bytes, known: Iterable[str]) -> dict[str, Any]:
+async def parse_document(octets: bytes, known: Iterable[str]) -> dict[str, Any]:
     """Return the JSON object, {} without one. Raises Problem for anything else, and for unknown keys."""
     if not octets.strip():
         return {}
     try:
-        document = orjson.loads(octets)
-    except orjson.JSONDecodeError as error:
+        document = await load_body(octets)
+    except ValueError as error:
         raise Problem(400, f"the body is no JSON: {error}") from None
     if not isinstance(document, dict):
         raise bad("", "an object is wanted")

@@ -227,7 +227,7 @@ async def send(request: web.Request) -> web.Response:
         envelope = envelope_of(octets)
     else:
         octets = await _read_message(request, 2 * intake.max_size)  # its attachments are in base64
-        document = parse_document(octets, _SEND_KEYS)
+        document = await parse_document(octets, _SEND_KEYS)
         octets = await intake.inbox.aside(compose, document)
         envelope = _read_envelope(document, octets)
     namespace = await _namespace(request)

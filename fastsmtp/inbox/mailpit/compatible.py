@@ -6,11 +6,11 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from fastsmtp.errors import CrowdedError, StoreError
 from fastsmtp.inbox.api.answers import answer_any
+from fastsmtp.inbox.api.bodies import load_body
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.inbox import GoneError
 from fastsmtp.inbox.mailpit.objects import to_uuid
@@ -63,8 +63,8 @@ async def read_json(request: web.Request) -> Any:
     if not octets.strip():
         return None
     try:
-        return orjson.loads(octets)
-    except orjson.JSONDecodeError as error:
+        return await load_body(octets)
+    except ValueError as error:
         raise Problem(400, str(error)) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def problem_of(problem: pytest.ExceptionInfo[Problem]) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(("octets", "document"), [(b"", {}), (b" \n", {}), (b'{"a": 1}', {"a": 1}), (b"{}", {})])
 def test_documents(octets: bytes, document: dict[str, Any]) -> None:
-    assert parse_document(octets, ["a"]) == document
+    assert asyncio.run(parse_document(octets, ["a"])) == document
 
 
 @pytest.mark.parametrize(
@@ -37,13 +38,13 @@ def test_documents(octets: bytes, document: dict[str, Any]) -> None:
 )
 def test_documents_that_cannot_be_used(octets: bytes, problem: tuple[int, str, str]) -> None:
     with pytest.raises(Problem) as raised:
-        parse_document(octets, ["a", "b"])
+        asyncio.run(parse_document(octets, ["a", "b"]))
     assert problem_of(raised) == problem
 
 
 def test_no_json() -> None:
     with pytest.raises(Problem, match="the body is no JSON: ") as raised:
-        parse_document(b"{", [])
+        asyncio.run(parse_document(b"{", []))
     assert (raised.value.status, raised.value.pointer) == (400, "")
 
 
