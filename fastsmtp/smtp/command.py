@@ -86,7 +86,7 @@ def parse_mail(argument: str) -> PathArgument:
             # SIZE alone: what smtplib and most others send.
             if words[5:].isdigit() and words[:5].upper() == "SIZE=" and words.isascii() and len(words) <= 25:
                 return path or "", {words[:4]: words[5:]}, ()
-            if ">" not in words:
+            if ">" not in words and "(" not in words:
                 quirks: list[Quirk] = []
                 return path or "", parse_parameters(words, MAIL_PARAMETERS, quirks), quirks
     return _parse_path_argument(argument, "FROM", MAIL_PARAMETERS)
@@ -100,7 +100,7 @@ def parse_rcpt(argument: str) -> PathArgument:
         if path is not None and is_usual_path(path):
             if not words:
                 return path, {}, ()
-            if ">" not in words:
+            if ">" not in words and "(" not in words:
                 quirks: list[Quirk] = []
                 return path, parse_parameters(words, RCPT_PARAMETERS, quirks), quirks
     found = _parse_path_argument(argument, "TO", RCPT_PARAMETERS)
