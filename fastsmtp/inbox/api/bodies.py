@@ -32,7 +32,7 @@ _whole: Final = re.compile(
 
 
 async def load_body(octets: bytes) -> Any:
-    """Return a document. Raises ValueError for what is no JSON, and for a large one with more than `MAX_VALUES`."""
+    """Return a document. Raises ValueError where it is no JSON, or large and of more than `MAX_VALUES` values."""
     return orjson.loads(octets) if len(octets) <= SMALL else await in_slices(body_steps(octets))
 
 
@@ -61,7 +61,7 @@ class _Reader:
         return ValueError(f"{reason} at octet {self._at}")
 
     def _next_mark(self) -> bytes:
-        """Go to the next octet that is no blank, and return it; b"" at the end."""
+        """Skip blanks; return the octet behind them, b"" at the end of the document."""
         blanks = _blanks(self._octets, self._at, self._at + _PIECE)
         while blanks is not None and blanks.end() > self._at:
             self._at = blanks.end()
