@@ -121,15 +121,17 @@ def test_mails_do_not_wait_for_a_search(with_inbox: Callable[[Work], None]) -> N
             filed = await file(inbox)
         one, all_of_them = Slow(), Slow()
         found = asyncio.ensure_future(inbox.find(filed.namespace, one, limit=2))
-        slices = inbox.slices_of_all(all_of_them)
-        found_anywhere = asyncio.ensure_future(anext(slices))  # type: ignore[arg-type]
+
+        async def seqs() -> list[int]:
+            return [row.seq async for rows in inbox.slices_of_all(all_of_them) for row in rows]
+
+        found_anywhere = asyncio.ensure_future(seqs())
         assert await asyncio.to_thread(lambda: one.looking.wait(60) and all_of_them.looking.wait(60))
         assert (await file(inbox)).seq == 4
         one.goes_on.set()
         all_of_them.goes_on.set()
         assert [row.seq for row in (await found).rows] == [3, 2]
-        assert [row.seq for row in await found_anywhere] == [3, 2, 1]
-        await slices.aclose()  # type: ignore[attr-defined]
+        assert await found_anywhere == [3, 2, 1]
 
     with_inbox(work)
 
