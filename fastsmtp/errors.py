@@ -42,6 +42,10 @@ class CrowdedError(StoreError):
     """There are as many namespaces as there may be."""
 
 
+class ClusterAwayError(StoreError):
+    """The servers of a cluster do not answer, or its mails are not all here yet."""
+
+
 class DamagedStoreError(StoreError):
     """The database of the store is not what was written."""
 

@@ -103,7 +103,8 @@ def _make_inbox(config: Config) -> InboxHost | None:
         return None
     from fastsmtp.inbox.host import InboxHost  # a server without an inbox is small without it
 
-    return InboxHost(replace(config, inbox=settings), any_port=config.inbox is None)
+    module = "fastsmtp.inbox.process" if config.cluster is None else "fastsmtp.cluster.inboxprocess"
+    return InboxHost(replace(config, inbox=settings), any_port=config.inbox is None, module=module)
 
 
 def _own_log(config: Config) -> LogsSettings:

@@ -61,10 +61,10 @@ def _about_pool(pool: PoolSettings, *, embedded: bool) -> Iterator[tuple[str, st
 def _about_roles(config: Config) -> Iterator[tuple[str, str]]:
     if not config.is_front:
         for name in ("addr", "servers"):
-            yield f"smtp.{name}", "a relay listens nowhere: cluster.role"
+            yield f"smtp.{name}", "only a front listens: cluster.role"
     if not config.is_relay:
         for name in ("server.command", "smtp.pool.command", "smtp.pool.num_workers"):
-            yield name, "a front has no workers: cluster.role"
+            yield name, "only a relay has workers: cluster.role"
 
 
 def _about_logs(logs: LogsSettings) -> Iterator[tuple[str, str]]:

@@ -118,9 +118,9 @@ class NATSConnection:
 
         await self.subscribe(f"{inbox}.*", lambda message: on_reply(message.subject.rpartition(".")[2], message.data))
 
-    async def request(self, subject: str, body: bytes) -> NATSMessage:
+    async def request(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> NATSMessage:
         """Return the answer to a message. Raises what nats-py raises, as where none comes in time."""
-        told = await self.client.request(subject, body, timeout=_ANSWER_S)
+        told = await self.client.request(subject, body, timeout=_ANSWER_S, headers=headers)
         return NATSMessage(told.subject, told.headers or {}, told.data)
 
     def new_inbox(self) -> str:

@@ -36,8 +36,12 @@ _SHOWN_CHARS: Final = 200
 _SHOWN_RECIPIENT_CHARS: Final = 1000  # of all that are shown
 
 
-class MailHeader(msgspec.Struct, frozen=True):
-    """What is known of a mail without its body. `to` has the first recipients, `recipients` says how many there are."""
+class MailHeader(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a mail without its body. `to` has the first recipients, `recipients` says how many there are.
+
+    `namespaces` are those in the partition of the message: a mail of several partitions is published in each. `faults`
+    are pairs of the rule of a plan and what it did.
+    """
 
     uuid: str
     node: str
@@ -50,6 +54,9 @@ class MailHeader(msgspec.Struct, frozen=True):
     subject: str | None
     outline: int  # octets of the body that are JSON; the rest is the mail
     chunks: int = 0  # messages right before this one that have the body, 0 = it is here
+    at_ms: int = 0  # Unix time in milliseconds that inboxes show, 0 = that of the message
+    outcome: str = "accepted"
+    faults: list[tuple[str, str]] = []
 
 
 class Death(msgspec.Struct, frozen=True):
@@ -83,7 +90,14 @@ class NATSMessage:
     body: bytes
 
 
-def outgoing(email: Email, outline: Sequence[Stretch], subjects: Subjects, node: str, names: list[str]) -> Outgoing:
+def outgoing(
+    email: Email,
+    outline: Sequence[Stretch],
+    subjects: Subjects,
+    node: str,
+    names: Sequence[str],
+    outcome: str = "accepted",
+) -> Outgoing:
     """Return a mail as it is published; `email.raw` must be there."""
     assert email.raw is not None
     octets = octets_of(outline)
@@ -95,10 +109,12 @@ def outgoing(email: Email, outline: Sequence[Stretch], subjects: Subjects, node:
         from_=email.envelope.reverse_path[:_SHOWN_CHARS],
         to=_first(paths),
         recipients=len(paths),
-        namespaces=names,
+        namespaces=list(names),
         size=email.size,
         subject=_subject(email),
         outline=octets,
+        outcome=outcome,
+        faults=list(email.faults),
     )
     return Outgoing(subjects, email.uuid, header, [*outline, email.raw], octets + len(email.raw))
 

@@ -13,6 +13,7 @@ from fastsmtp.cluster.bodies import WorkerShape
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.destination import ClusterAway, ClusterDestination
 from fastsmtp.cluster.publisher import Publisher
+from fastsmtp.cluster.publishing import start_publisher
 from fastsmtp.cluster.relay import ACK_WAIT_S, ClusterRelay
 from fastsmtp.cluster.streams import Streams
 from fastsmtp.config.cluster import ClusterSettings
@@ -42,19 +43,8 @@ class Node:
         settings, connection = self._settings, self._connection
         await connection.open()
         await Streams(connection, settings, self._log).prepare()
-        flight = settings.in_flight
-        inbox = connection.new_inbox()
-        self._publisher = Publisher(
-            connection,
-            inbox,
-            self._log,
-            mails=flight.mails,
-            octets=flight.bytes,
-            ack_timeout_s=settings.ack_timeout_s,
-        )
-        await connection.subscribe_replies(inbox, self._publisher.on_reply)
+        self._publisher = await start_publisher(connection, settings, self._log)
         connection.on_reconnected = self._on_reconnected
-        self._publisher.start()
 
     async def start_outputs(self, slices: Slices) -> None:
         """Connect with the outputs of a front. Raises StartError."""

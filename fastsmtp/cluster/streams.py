@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.cluster.connection import NATSConnection
-from fastsmtp.cluster.subjects import CHUNK, CONSUMER, DEAD, DEAD_CHUNK, MAIL, dead_stream_name, stream_name
+from fastsmtp.cluster.subjects import (
+    CHUNK,
+    CONSUMER,
+    COPY,
+    DEAD,
+    DEAD_CHUNK,
+    MAIL,
+    ORDER,
+    dead_stream_name,
+    stream_name,
+)
 from fastsmtp.config.cluster import ClusterSettings
 from fastsmtp.errors import StartError
 
@@ -75,7 +85,7 @@ class Streams:
         for partition, name in enumerate(self.names()):
             yield StreamConfig(
                 name=name,
-                subjects=[f"{MAIL}.{partition}.>", f"{CHUNK}.{partition}.>"],
+                subjects=[f"{kind}.{partition}.>" for kind in (MAIL, CHUNK, COPY, ORDER)],
                 max_age=retention.max_age_s,
                 max_bytes=max_bytes,
                 max_msgs_per_subject=retention.per_namespace or -1,

@@ -3,6 +3,8 @@
 | subject                         | what is published there                                              |
 |---------------------------------|----------------------------------------------------------------------|
 | `m.<partition>.<namespace>`     | mails                                                                |
+| `i.<partition>.<namespace>`     | mails that are for inboxes alone, and for no worker                  |
+| `x.<partition>.<namespace>`     | orders of clients to all inboxes                                     |
 | `c.<partition>.<namespace>`     | the octets of a large mail, in chunks that stand right before it     |
 | `dead.<partition>.<namespace>`  | mails that no worker could take                                      |
 | `deadc.<partition>.<namespace>` | the chunks of large ones                                             |
@@ -14,6 +16,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 MAIL: Final = "m"
+COPY: Final = "i"
+ORDER: Final = "x"
 CHUNK: Final = "c"
 DEAD: Final = "dead"
 DEAD_CHUNK: Final = "deadc"
@@ -47,10 +51,19 @@ class Subjects(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def subjects_of(namespace: str, partitions: int) -> Subjects:
-    """Return the subjects of mails of a namespace."""
+def subjects_of(namespace: str, partitions: int, kind: str = MAIL) -> Subjects:
+    """Return the subjects of mails of a namespace, or of orders."""
     behind = f"{partition_of(namespace, partitions)}.{token_of(namespace)}"
-    return Subjects(f"{MAIL}.{behind}", f"{CHUNK}.{behind}")
+    return Subjects(f"{kind}.{behind}", f"{CHUNK}.{behind}")
+
+
+@lru_cache(maxsize=4096)
+def by_partition(namespaces: tuple[str, ...], partitions: int) -> list[tuple[str, ...]]:
+    """Divide namespaces by their partition; the first of them is in the first group."""
+    groups: dict[int, list[str]] = {}
+    for name in namespaces:
+        groups.setdefault(partition_of(name, partitions), []).append(name)
+    return [tuple(names) for names in groups.values()]
 
 
 def partition_of(namespace: str, partitions: int) -> int:

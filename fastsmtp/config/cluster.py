@@ -56,7 +56,7 @@ class AMQPOutputSettings(Section, frozen=True):
 class ClusterSettings(Section, rename=seconds("ack_timeout"), frozen=True):
     """A node of a cluster."""
 
-    role: list[Literal["front", "relay"]] = msgspec.field(default_factory=lambda: ["front", "relay"])
+    role: list[Literal["front", "relay", "inbox"]] = msgspec.field(default_factory=lambda: ["front", "relay"])
     node: rules.NodeName = ""  # "" = the host name
     servers: list[rules.NATSURL] = msgspec.field(default_factory=lambda: ["nats://127.0.0.1:4222"])
     credentials: rules.Text = ""  # a .creds file, or one with the seed of an nkey
@@ -78,11 +78,16 @@ class ClusterSettings(Section, rename=seconds("ack_timeout"), frozen=True):
         """Whether workers are here."""
         return "relay" in self.role
 
+    @property
+    def is_inbox(self) -> bool:
+        """Whether mails are kept and shown here."""
+        return "inbox" in self.role
+
 
 def cluster_faults(cluster: ClusterSettings) -> Iterator[tuple[str, str]]:
     """What no single setting shows: dotted key and fault."""
     if not cluster.role:
-        yield "cluster.role", 'expected "front", "relay" or both, got nothing'
+        yield "cluster.role", 'expected some of "front", "relay", "inbox", got nothing'
     if not cluster.servers:
         yield "cluster.servers", 'expected at least one server like "nats://127.0.0.1:4222", got nothing'
     if cluster.outputs and not cluster.is_front:

@@ -256,9 +256,9 @@ class Config(Section, frozen=True):
         return self.cluster is None or self.cluster.is_relay
 
     def kept(self) -> InboxSettings | None:
-        """The inbox there is to be, None without one. A node of a cluster has none."""
+        """The inbox there is to be, None without one. On a cluster, nodes with that role have one."""
         if self.cluster is not None:
-            return None
+            return (self.inbox or InboxSettings()) if self.cluster.is_inbox else None
         embedded = not (self.smtp.pool.command or self.server.command)
         settings = InboxSettings() if self.inbox is None and embedded else self.inbox
         return settings if settings is not None and settings.address else None
@@ -282,7 +282,7 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
             yield "smtp.auth_mechanisms", f"{mechanism} is listed twice"
     yield from ((f"metrics.collect.{name}", fault) for name, fault in collect_faults(config.metrics.collect))
     yield from _listener_contradictions(smtp)
-    if smtp.faults and config.kept() is None:
+    if smtp.faults and config.cluster is None and config.kept() is None:
         yield "smtp.faults", "there is no inbox, which plans are kept in: set inbox.address"
     if config.cluster is not None:
         yield from cluster_faults(config.cluster)
@@ -297,10 +297,15 @@ def _cluster_contradictions(config: Config, cluster: ClusterSettings) -> Iterato
             "smtp.attachment_storage.mode",
             'expected "memory", because the workers of a cluster are on other machines than its fronts, got "tempfile"',
         )
-    if config.inbox is not None and config.inbox.address:
-        yield "inbox.address", f'expected "", because a node of a cluster has no inbox, got "{config.inbox.address}"'
+    inbox = config.inbox
+    if inbox is not None and inbox.address and not cluster.is_inbox:
+        yield "inbox.address", f'expected "", because this node has not the role "inbox", got "{inbox.address}"'
+    if inbox is not None and not inbox.address and cluster.is_inbox:
+        yield "inbox.address", 'expected a port, because this node has the role "inbox", got ""'
+    if config.smtp.faults:
+        yield "smtp.faults", "expected none, because the plans of a cluster are put by its API"
     if not cluster.is_front and config.smtp.processes != 1:
-        yield "smtp.processes", f"expected 1, because a relay listens nowhere, got {config.smtp.processes}"
+        yield "smtp.processes", f"expected 1, because only a front listens, got {config.smtp.processes}"
 
 
 def _log_contradictions(logs: LogsSettings) -> Iterator[tuple[str, str]]:

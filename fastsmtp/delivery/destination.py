@@ -28,6 +28,25 @@ class Destination(Protocol):
         """
 
 
+class Several:
+    """An email that is kept several times: there is one verdict about all of them."""
+
+    __slots__ = ("_awaited", "_decided", "_verdict")
+
+    def __init__(self, copies: int, decided: Callable[[Verdict], None]) -> None:
+        self._awaited = copies
+        self._decided = decided
+        self._verdict: Verdict | None = None
+
+    def on_verdict(self, verdict: Verdict) -> None:
+        """One of them is decided; one that is not accepted decides."""
+        if self._verdict is None or verdict not in ACCEPTED:
+            self._verdict = verdict
+        self._awaited -= 1
+        if not self._awaited:
+            self._decided(self._verdict)
+
+
 class Together:
     """Several destinations as one: the first decides, the others are then given the email with its verdict.
 

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from fastsmtp.capture.email import LIGHT, Email, Segment
 from fastsmtp.capture.identifier import uuid7
 from fastsmtp.delivery.deferred import Stretch
-from fastsmtp.delivery.destination import ACCEPTED
+from fastsmtp.delivery.destination import ACCEPTED, Several
 from fastsmtp.delivery.large import outline_steps
 from fastsmtp.delivery.payload import encode_outline
 from fastsmtp.delivery.workers import Slices
@@ -22,7 +22,7 @@ from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.smtp.events import Verdict
 
 # What the store says of a mail by what the first destination decided.
-_OUTCOMES: Final = {
+OUTCOME_OF: Final = {
     Verdict.ACCEPT: namespaces.ACCEPTED,
     Verdict.ACCEPT_AND_CLOSE: namespaces.ACCEPTED,
     Verdict.WORKER_FAILED: "worker-failed",
@@ -63,7 +63,7 @@ class InboxDestination:
     def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         """See `Destination.deliver`."""
         if email.copies > 1:
-            copies = _Copies(email.copies, decided)
+            copies = Several(email.copies, decided)
             for number in range(email.copies):
                 self._file(email.copy(uuid7()) if number else email, copies.on_verdict)
         else:
@@ -71,7 +71,7 @@ class InboxDestination:
 
     def _file(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         verdict = Verdict.ACCEPT if email.verdict is None else email.verdict
-        names, outcome, now_ms = self._resolve(email), _OUTCOMES[verdict], time.time_ns() // 1_000_000
+        names, outcome, now_ms = self._resolve(email), OUTCOME_OF[verdict], time.time_ns() // 1_000_000
         answer = functools.partial(self._on_answer, email.uuid, verdict, decided)
         counted = outcome == namespaces.ACCEPTED and self._link.counting.issuperset(names)
         if counted or outcome == namespaces.DROPPED:
@@ -90,24 +90,6 @@ class InboxDestination:
             decided(Verdict.STORAGE_FAILED if verdict in ACCEPTED else verdict)
         else:
             decided(verdict)
-
-
-class _Copies:
-    """An email that is stored several times: there is one verdict about all of them."""
-
-    __slots__ = ("_awaited", "_decided", "_verdict")
-
-    def __init__(self, copies: int, decided: Callable[[Verdict], None]) -> None:
-        self._awaited = copies
-        self._decided = decided
-        self._verdict: Verdict | None = None
-
-    def on_verdict(self, verdict: Verdict) -> None:
-        if self._verdict is None or verdict not in ACCEPTED:
-            self._verdict = verdict
-        self._awaited -= 1
-        if not self._awaited:
-            self._decided(self._verdict)
 
 
 class _Filing:

@@ -130,18 +130,13 @@ class Group:
                     self._uncount(mail.process, number, outcome, names)
                 self.filed.append([])
                 continue
-            if mail.counted:
-                self.filed.append(self._count_once(mail))
-                continue
+            place = _NO_PLACE if mail.counted else next(places)
             if mail.position is not None and not self._go_to(mail.position):
-                next(places)
                 self.filed.append([Filed(None, 0, refusal=OUT_OF_ORDER)])
-                continue
-            place, filed = next(places), known.get(mail.uuid)
-            if filed is None:
-                filed = self._file(mail, place)
-                known[mail.uuid] = [one._replace(known=True) for one in filed]  # it may come again in this group
-            self.filed.append(filed)
+            elif mail.counted:
+                self.filed.append(self._count_once(mail))
+            else:
+                self.filed.append(self._file_once(mail, place, known))
         if self._rows:
             connection = self._store.connection
             connection.executemany(f"INSERT INTO mails VALUES (NULL{', ?' * 15})", self._rows)
@@ -169,6 +164,18 @@ class Group:
                     known.setdefault(uuid, []).append(Filed(by_id[number], seq, known=True))
         return known
 
+    def _file_once(self, mail: Arrival, place: RecordPlace, known: dict[str, list[Filed]]) -> list[Filed]:
+        """File a mail, unless it is there; from another stream it may have come for other namespaces."""
+        there = known.get(mail.uuid, [])
+        if there and mail.position is not None:
+            names = {filed.namespace.name for filed in there if filed.namespace is not None}
+            mail = mail._replace(namespaces=tuple(name for name in mail.namespaces if name not in names))
+        elif there:
+            return there
+        filed = self._file(mail, place, len(there))
+        known[mail.uuid] = there + [one._replace(known=True) for one in filed]  # it may come again in this group
+        return filed
+
     def _count_once(self, mail: Arrival) -> list[Filed]:
         """Count a mail in its namespaces; one that comes again is counted there already."""
         if self.entries.is_counted(mail.sender):
@@ -194,11 +201,12 @@ class Group:
                 namespace.counters.uncount(outcome)
                 self.entries.withdraw(process, name)
 
-    def _file(self, mail: Arrival, place: RecordPlace) -> list[Filed]:
+    def _file(self, mail: Arrival, place: RecordPlace, copies: int) -> list[Filed]:
+        """File a mail of which there are so many copies in other namespaces."""
         filed: list[Filed] = []
         summary = orjson.dumps(mail.summary)
         targets = addresses(mail.summary)
-        for copy, name in enumerate(mail.namespaces):
+        for copy, name in enumerate(mail.namespaces, copies):
             namespace, refusal = self._enter(mail, name)
             if namespace is None or refusal:
                 filed.append(Filed(namespace, 0, refusal=refusal))
@@ -207,7 +215,7 @@ class Group:
                 namespace.counters.counted_only += 1
                 filed.append(Filed(namespace, 0))
                 continue
-            namespace.seq += 1
+            namespace.seq = namespace.seq + 1 if mail.position is None else mail.position.seq
             namespace.counters.count_stored(mail.outcome, mail.size, mail.tags)
             kept = place if namespace.settings.keep == "full" else _NO_PLACE
             self._rows.append(_values(mail, namespace, copy, kept, summary))

@@ -36,9 +36,13 @@ STOP_S: Final = 30.0  # for what waits to be committed; then it is killed
 class InboxHost:
     """The one inbox process of a server."""
 
-    def __init__(self, config: Config, *, any_port: bool = False) -> None:
-        """`config.inbox` is not None. With `any_port` a port that is taken is no reason not to start."""
+    def __init__(self, config: Config, *, any_port: bool = False, module: str = "fastsmtp.inbox.process") -> None:
+        """`config.inbox` is not None. With `any_port` a port that is taken is no reason not to start.
+
+        `module` is what the process runs.
+        """
         assert config.inbox is not None
+        self._module = module
         self._config = config
         self._any_port = any_port
         self._settings = config.inbox
@@ -147,7 +151,7 @@ class InboxHost:
         with theirs:
             try:
                 self._process = Process(
-                    own_command("fastsmtp.inbox.process", str(theirs.fileno())),
+                    own_command(self._module, str(theirs.fileno())),
                     Identity(),
                     os.environ,
                     pipes=False,

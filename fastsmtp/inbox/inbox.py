@@ -52,6 +52,7 @@ class Inbox:
 
     def __init__(self, store: Store, log: FilteringBoundLogger) -> None:
         self._store: Final = store
+        self.log: Final = log
         self._thread: Final = StoreThread(store, self._on_committed, log)
         self._loop: Final = asyncio.get_running_loop()
         self._slices: Final = TimeSlices(self._loop)
@@ -98,6 +99,11 @@ class Inbox:
         else:
             self._thread.trouble = ""
         return self._thread.trouble
+
+    @property
+    def behind(self) -> str:
+        """Why not all mails are here that should be, "" where all are. On one machine all are."""
+        return ""
 
     async def run(self, call: Callable[[Store], T]) -> T:
         """Return what `call` does with the store, in its thread. Raises StoreError."""
@@ -185,6 +191,10 @@ class Inbox:
         """Return the live namespace of this name."""
         return self._store.namespaces.get(name)
 
+    def namespace_of(self, number: int) -> Namespace | None:
+        """Return the live namespace with this number, as rows have it."""
+        return self._store.by_id.get(number)
+
     def namespaces(self, prefix: str = "") -> list[Namespace]:
         """Return the live namespaces whose names begin so, by name."""
         return sorted(
@@ -209,6 +219,10 @@ class Inbox:
             await self.ports.close(name)
         return namespace
 
+    async def end_unused(self, namespace: Namespace) -> None:
+        """Delete a namespace that was not used for long. Raises StoreError."""
+        await self.end(namespace.name)
+
     def _forget(self, namespace: Namespace) -> None:
         self._told.pop(namespace.id, None)
         self.watchers.end(namespace.id)
@@ -223,7 +237,7 @@ class Inbox:
 
     def cursor(self, namespace: Namespace) -> Cursor:
         """Return the place behind the newest mail that is visible."""
-        return Cursor(namespace.epoch, self._told.get(namespace.id, 0))
+        return Cursor(namespace.epoch, self._told.get(namespace.id, namespace.begun))
 
     def position(self, namespace: Namespace, cursor: str) -> int:
         """Return the number a cursor says, "" for the start.
@@ -233,7 +247,7 @@ class Inbox:
         if not cursor:
             return 0
         parsed = Cursor.parse(cursor)
-        if parsed.epoch != namespace.epoch:
+        if parsed.epoch != namespace.epoch or parsed.seq < namespace.begun:
             raise GoneError("the cursor is of a namespace that was deleted")
         return parsed.seq
 

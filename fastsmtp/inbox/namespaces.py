@@ -132,9 +132,13 @@ class NamespaceCounters(msgspec.Struct):
 
 
 class Namespace:
-    """One live namespace. Times are Unix times in milliseconds; `last_mail_at` is 0 where no mail is known."""
+    """One live namespace. Times are Unix times in milliseconds; `last_mail_at` is 0 where no mail is known.
+
+    Its numbers are above `begun`: on a cluster that of the message in the stream that deleted one of this name before.
+    """
 
     __slots__ = (
+        "begun",
         "counters",
         "created_at",
         "emptied",
@@ -155,6 +159,7 @@ class Namespace:
         *,
         seq: int = 0,
         emptied: int = 0,
+        begun: int = 0,
         created_at: int = 0,
         used_at: int = 0,
         settings: NamespaceSettings | None = None,
@@ -165,6 +170,7 @@ class Namespace:
         self.epoch: Final = epoch
         self.seq = seq
         self.emptied = emptied
+        self.begun: Final = begun
         self.created_at = created_at
         self.used_at = used_at
         self.last_mail_at = 0

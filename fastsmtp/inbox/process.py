@@ -10,9 +10,13 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import structlog
+from aiohttp.typedefs import Middleware
+from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.config.settings import Config
 from fastsmtp.errors import CallError, StartError, StoreError
 from fastsmtp.goridge.control import ControlConnection
 from fastsmtp.goridge.rpc import Method, RPCServer
@@ -20,10 +24,12 @@ from fastsmtp.inbox.api.app import make_app
 from fastsmtp.inbox.assignment import InboxAssignment
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
+from fastsmtp.inbox.names import DEFAULT
 from fastsmtp.inbox.opening import open_store
 from fastsmtp.inbox.planfile import load_plan
 from fastsmtp.inbox.retention import Retention
 from fastsmtp.inbox.snapshot import take_snapshot
+from fastsmtp.inbox.store import Store
 from fastsmtp.ops.counters import Histogram
 from fastsmtp.ops.httpserver import HTTPServer
 from fastsmtp.ops.log import Logs, configure
@@ -46,6 +52,8 @@ def main() -> None:
 
 class InboxProcess:
     """One run of the inbox process."""
+
+    middlewares: Sequence[Middleware] = ()  # of the API, see `make_app`
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -98,11 +106,10 @@ class InboxProcess:
         settings = assignment.config.inbox
         assert settings is not None
         store = open_store(assignment.directory, log, settings.durability, settings.retention.max_namespaces)
-        inbox = self._inbox = Inbox(store, log)
+        inbox = self._inbox = await self.make_inbox(store, assignment.config, log)
         if not assignment.again:
             await inbox.leave_processes()
-        await inbox.put("default")
-        inbox.restore_ports(load_plan(assignment.config.smtp))
+        await self.begin(inbox, assignment.config)
         self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())
         self._links = LinkServer(inbox, log, self._loop_delay)
         await self._links.start(inherited(assignment.link_fd))
@@ -110,8 +117,22 @@ class InboxProcess:
             return ""
         limits = ClientLimits.within(_PART, connections=2048, wait_s=30.0, backlog=64)
         self._http = HTTPServer("inbox.address", inherited(assignment.http_fd), limits)
-        await self._http.serve(make_app(inbox, settings, assignment.config.smtp, log))
+        await self._http.serve(make_app(inbox, settings, assignment.config.smtp, log, self.middlewares))
         return self._http.url
+
+    # what is another one on a cluster
+
+    async def make_inbox(self, store: Store, config: Config, log: FilteringBoundLogger) -> Inbox:
+        """Return the inbox of this store. Raises StartError and StoreError."""
+        return Inbox(store, log)
+
+    async def begin(self, inbox: Inbox, config: Config) -> None:
+        """Let the inbox have what it has from the beginning. Raises StartError and StoreError."""
+        await inbox.put(DEFAULT)
+        inbox.restore_ports(load_plan(config.smtp))
+
+    async def leave(self) -> None:
+        """End what feeds the inbox, which is closed then."""
 
     async def _snapshot(self, _: object) -> InboxSnapshot:
         delays = (self._delays.counts, self._delays.total)
@@ -119,8 +140,12 @@ class InboxProcess:
             return InboxSnapshot(delays)
         return await take_snapshot(self._inbox, delays)
 
-    def _stop(self, _: object) -> bool:
+    def stop(self) -> None:
+        """End; the host starts another one where it has not asked for it."""
         self._stopping.set()
+
+    def _stop(self, _: object) -> bool:
+        self.stop()
         return True
 
     def _reopen(self, _: object) -> bool:
@@ -136,6 +161,7 @@ class InboxProcess:
         if self._retaining is not None:
             self._retaining.cancel()
             await asyncio.gather(self._retaining, return_exceptions=True)
+        await self.leave()
         if self._inbox is not None:
             await self._inbox.close()
         if self._http is not None:

@@ -66,7 +66,7 @@ class Retention:
         for namespace in self._inbox.namespaces():
             ttl_s = namespace.settings.ttl or self._settings.namespace_ttl_s
             if ttl_s and namespace.name != DEFAULT and namespace.used_at + ttl_s * 1000 < now:
-                await self._inbox.end(namespace.name)
+                await self._inbox.end_unused(namespace)
 
     async def _expire(self) -> None:
         """All namespaces at once: most of the time there is nothing, and one look at an index says so."""

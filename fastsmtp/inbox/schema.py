@@ -59,11 +59,12 @@ CREATE TABLE counters (id INTEGER PRIMARY KEY CHECK (id = 0), counters TEXT NOT 
 INSERT INTO counters VALUES (0, '{}');
 """
 # What SMTP processes have told, by name of namespace, and what is known of each of them; and the last mail of each
-# stream of a cluster that is here. Stores of before have none of these.
+# stream of a cluster that is here, and in it where namespaces were deleted. Stores of before have none of these.
 _LEDGER_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS sessions (name TEXT PRIMARY KEY, events TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS processes (process TEXT PRIMARY KEY, book TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS positions (stream TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deletions (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 

@@ -26,4 +26,5 @@ async def take_snapshot(inbox: Inbox, loop_delays: Distribution) -> InboxSnapsho
         waits=len(inbox.watchers),
         streams=len(inbox.events),
         trouble=await inbox.trouble(),
+        behind=inbox.behind,
     )

@@ -31,6 +31,10 @@ from fastsmtp.inbox.storedmails import StoredMails
 T = TypeVar("T")
 
 _CHECKPOINT_MS: Final = 20
+_DELETIONS: Final = 10_000  # of namespaces, that are remembered
+_FORGET_DELETIONS: Final = (
+    f"DELETE FROM deletions WHERE seq <= (SELECT seq FROM deletions ORDER BY seq DESC LIMIT 1 OFFSET {_DELETIONS})"
+)
 
 
 class Store:
@@ -63,6 +67,9 @@ class Store:
             self.mails = StoredMails(self)
             self.changes = MailChanges(self)
             self.ended = NamespaceCounters()  # of namespaces that are no more, so that nothing is missing in the sum
+            self.epoch_of: Callable[[str], str] = lambda _name: new_epoch()  # of a namespace that is made
+            # On a cluster: the number in its stream at which a namespace was deleted.
+            self.deletions: dict[str, int] = dict(self.connection.execute("SELECT name, seq FROM deletions"))
             self._load()
             self.ledger = self._load_ledger()
             # The last mail of each stream of a cluster that is here, committed with it.
@@ -110,6 +117,7 @@ class Store:
                     epoch,
                     seq=seq,
                     emptied=emptied,
+                    begun=self.deletions.get(name, 0),
                     created_at=created_at,
                     used_at=used_at,
                     settings=msgspec.json.decode(settings, type=NamespaceSettings),
@@ -209,14 +217,16 @@ class Store:
         return namespace
 
     def make(self, name: str, settings: NamespaceSettings) -> Namespace:
-        now, epoch = self._clock_ms(), new_epoch()
+        now, epoch, begun = self._clock_ms(), self.epoch_of(name), self.deletions.get(name, 0)
         cursor = self.connection.execute(
             "INSERT INTO namespaces (name, epoch, seq, emptied, created_at, used_at, settings, counters, ended)"
-            " VALUES (?, ?, 0, 0, ?, ?, ?, ?, 0)",
-            (name, epoch, now, now, to_json(settings), to_json(NamespaceCounters())),
+            " VALUES (?, ?, ?, 0, ?, ?, ?, ?, 0)",
+            (name, epoch, begun, now, now, to_json(settings), to_json(NamespaceCounters())),
         )
         assert cursor.lastrowid is not None
-        namespace = Namespace(cursor.lastrowid, name, epoch, created_at=now, used_at=now, settings=settings)
+        namespace = Namespace(
+            cursor.lastrowid, name, epoch, seq=begun, begun=begun, created_at=now, used_at=now, settings=settings
+        )
         self._add(namespace)
         return namespace
 
@@ -226,6 +236,18 @@ class Store:
         if namespace is not None:
             self._end([namespace])
         return namespace
+
+    def note_deletion(self, name: str, seq: int) -> None:
+        """Numbers of a namespace of this name begin behind `seq` from now on."""
+
+        def note() -> None:
+            self.connection.execute("INSERT OR REPLACE INTO deletions VALUES (?, ?)", (name, seq))
+            self.connection.execute(_FORGET_DELETIONS)
+
+        self.guarded(lambda: self.transact(note))
+        self.deletions[name] = seq
+        if len(self.deletions) > 2 * _DELETIONS:
+            self.deletions = dict(self.connection.execute("SELECT name, seq FROM deletions"))
 
     def _end(self, namespaces: Sequence[Namespace]) -> None:
         def work() -> None:

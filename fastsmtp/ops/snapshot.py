@@ -43,11 +43,12 @@ class InboxSnapshot(msgspec.Struct, frozen=True):
     waits: int = 0
     streams: int = 0
     trouble: str = ""  # why mails cannot be stored
+    behind: str = ""  # why not all mails are here that should be
 
     @property
     def complaint(self) -> str:
-        """What keeps it from taking mails, "" = nothing."""
-        return self.trouble if self.up else "the inbox process does not answer"
+        """What keeps it from taking and showing mails, "" = nothing."""
+        return self.trouble or self.behind if self.up else "the inbox process does not answer"
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True):

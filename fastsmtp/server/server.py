@@ -140,7 +140,7 @@ class Server:
         backpressure = self._backpressure
         self._slices = TimeSlices(asyncio.get_running_loop())
         max_connections = smtp.max_connections or self._connections_that_fit()
-        if self.inbox:
+        if self.inbox and self._config.cluster is None:  # that of a cluster is fed by its streams
             self._link = await self._connect_inbox()
             self._link.gauges = self._gauges
             self._link.count_connections = self._count_connections

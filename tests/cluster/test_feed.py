@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -77,22 +78,39 @@ class InboxNode:
         self.connection = NATSConnection(settings, "inbox", LOG)
         self.counts = FeedCounts()
         position = store.positions.get(STREAM, 0)
-        self.feed = StreamFeed(self.connection, STREAM, 0, position, self.inbox.file, LOG, self.counts)
+        self.feed = StreamFeed(
+            self.connection,
+            STREAM,
+            0,
+            key=STREAM,
+            position=position,
+            file=self.inbox.file,
+            carry_out=self._carry_out,
+            log=LOG,
+            counts=self.counts,
+        )
+        self.reader = self.feed.reader
+        self.orders: list[tuple[str, int, bytes]] = []
+
+    async def _carry_out(self, *order: Any) -> None:
+        if order[2] == b"no order":
+            raise ValueError("no order")
+        self.orders.append(order)
 
     async def open(self) -> None:
         await self.connection.open()
-        self.feed.start()
+        self.reader.start()
 
     async def subjects(self) -> list[str]:
         """Those of the mails that are there, the oldest first, once all that are in the stream are."""
-        await asyncio.wait_for(self.feed.reach(await self.feed.last()), 30)
+        await asyncio.wait_for(self.reader.reach(await self.reader.last()), 30)
         namespace = self.inbox.namespace("x")
         assert namespace is not None
         rows = (await self.inbox.find(namespace, newest_first=False, limit=1000)).rows
         return [json.loads(row.summary)["subject"] for row in rows]
 
     async def close(self) -> None:
-        await self.feed.stop()
+        await self.reader.stop()
         await self.inbox.close()
         await self.connection.close()
 
@@ -124,7 +142,7 @@ def test_each_node_has_each_mail_and_a_restart_goes_on(node: Settings, tmp_path:
         await first.close()
         await front.publish(*(mail(str(number)) for number in range(3, 300)))
         again = InboxNode(settings, tmp_path / "1")
-        assert again.feed.position == await first_position(front)
+        assert again.reader.position == await first_position(front)
         await again.open()
         await second.open()
         expected = ["0", "large", *(str(number) for number in range(1, 300))]
@@ -168,10 +186,13 @@ def test_what_is_no_mail_is_left_out(node: Settings, tmp_path: Path) -> None:
         await front.publish(mail("0"))
         for headers in (None, {"Fastsmtp-Mail": "{}"}, {"Fastsmtp-Mail": "7"}):
             await front.connection.jetstream.publish("m.0.x", b"no mail", headers=headers)
+        for body in (b"an order", b"no order"):
+            await front.connection.jetstream.publish("x.0.x~y", body)
         await first.open()
         assert await first.subjects() == ["0"]
         await front.publish(mail("1"))
-        assert (await first.subjects(), first.counts.feed_unreadable) == (["0", "1"], 3)
+        assert (await first.subjects(), first.counts.feed_unreadable) == (["0", "1"], 4)
+        assert first.orders == [("x.y", 5, b"an order")]
         await first.close()
         await front.close()
 

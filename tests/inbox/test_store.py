@@ -187,6 +187,30 @@ def test_mails_of_a_stream_come_in_its_order(store: Store) -> None:
     assert (store.positions, subjects(store)) == ({"s": 5}, ["other", "5", "3"])
 
 
+def test_numbers_of_mails_are_those_of_their_stream(store: Store) -> None:
+    store.epoch_of = lambda name: f"of{name}"
+    one, other = of_stream(0, 7), of_stream(7, 9)
+    both = one._replace(namespaces=("y",), position=StreamPosition("t", 0, 3))  # the same mail, of another partition
+    filed = store.commit([one, both, other, both._replace(position=StreamPosition("t", 3, 5))])
+    assert [[(place.namespace and place.namespace.name, place.seq) for place in places] for places in filed] == [
+        [("default", 7)],
+        [("y", 3)],
+        [("default", 9)],
+        [],
+    ]
+    assert [len(store.rows_of_all()[0]), str(store.namespaces["y"].cursor)] == [2, "ofy.3"]
+    store.note_deletion("default", 10)
+    store.end("default")
+    assert (str(store.put("default").cursor), store.namespaces["default"].begun) == ("ofdefault.10", 10)
+
+
+def test_a_mail_of_a_stream_may_be_counted_only(store: Store) -> None:
+    dropped = Arrival.to_be_counted("u", ("default",), 1, "dropped-by-plan", 7)
+    filed = store.commit([dropped._replace(position=StreamPosition("s", 0, 4)), of_stream(4, 6), of_stream(4, 5)])
+    assert [reason_of(places) for places in filed] == ["", "", OUT_OF_ORDER]
+    assert (store.positions, subjects(store)) == ({"s": 6}, ["6"])
+
+
 def test_a_position_is_committed_with_its_mail(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.commit([of_stream(0, 3)])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import InboxSettings, SMTPSettings
@@ -31,10 +34,20 @@ from fastsmtp.inbox.workerpayload import Shape
 _MAX_BODY_BYTES = 1024 * 1024
 
 
-def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: FilteringBoundLogger) -> web.Application:
-    """Return the application; `smtp` are the settings of those that mails come from."""
+def make_app(
+    inbox: Inbox,
+    settings: InboxSettings,
+    smtp: SMTPSettings,
+    log: FilteringBoundLogger,
+    middlewares: Sequence[Middleware] = (),
+) -> web.Application:
+    """Return the application; `smtp` are the settings of those that mails come from.
+
+    `middlewares` stand behind those that say who may call.
+    """
     guard = APIGuard(settings.hosts, settings.auth, log)
-    app = web.Application(middlewares=[guard.problems, guard.origins, guard.logins], client_max_size=_MAX_BODY_BYTES)
+    ours = [guard.problems, guard.origins, guard.logins, *middlewares]
+    app = web.Application(middlewares=ours, client_max_size=_MAX_BODY_BYTES)
     app[INBOX] = inbox
     app[AUTH] = settings.auth
     app[RELAY] = settings.relay
@@ -42,7 +55,7 @@ def make_app(inbox: Inbox, settings: InboxSettings, smtp: SMTPSettings, log: Fil
     app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
-    ours = (waiting, events, faults, contents, comparison, transfer, mails, namespaces, live, overview, description)
-    for module in (*ours, site, api, websocket, mailhog):
+    native = (waiting, events, faults, contents, comparison, transfer, mails, namespaces, live, overview, description)
+    for module in (*native, site, api, websocket, mailhog):
         app.add_routes(module.routes())
     return app

@@ -19,7 +19,7 @@ from aiohttp import hdrs, web
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import InboxAuthSettings
-from fastsmtp.errors import CrowdedError, StoreError
+from fastsmtp.errors import ClusterAwayError, CrowdedError, StoreError
 from fastsmtp.inbox.api.problems import Problem
 from fastsmtp.inbox.inbox import GoneError
 from fastsmtp.inbox.watchers import TooManyWatchers
@@ -55,6 +55,8 @@ class APIGuard:
             return Problem(429, "too many wait here already").response()
         except CrowdedError as error:
             return Problem(429, str(error)).response()
+        except ClusterAwayError as error:
+            return Problem(503, str(error)).response()
         except StoreError as error:
             return Problem(507, str(error)).response()
         except web.HTTPException as error:

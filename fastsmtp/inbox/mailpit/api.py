@@ -375,8 +375,9 @@ async def alive(_request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """`GET /readyz`: whether mails can be stored."""
-    wrong = await request.app[INTAKE].inbox.trouble()
+    """`GET /readyz`: whether mails can be stored, and all are here that should be."""
+    inbox = request.app[INTAKE].inbox
+    wrong = await inbox.trouble() or inbox.behind
     return web.Response(status=503, text=f"{wrong}\n") if wrong else web.Response()
 
 
