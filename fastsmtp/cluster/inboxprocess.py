@@ -16,10 +16,13 @@ from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.feeds import Feeds, StreamMaking
+from fastsmtp.cluster.nodes import Nodes
 from fastsmtp.cluster.orders import Orders
+from fastsmtp.cluster.planlog import PlanLog
 from fastsmtp.cluster.publisher import Publisher
 from fastsmtp.cluster.publishing import start_publisher
 from fastsmtp.cluster.replicatedinbox import ReplicatedInbox
+from fastsmtp.cluster.replicatedplans import ReplicatedPlans
 from fastsmtp.cluster.streamreader import StreamState, ask_state
 from fastsmtp.cluster.streams import Streams
 from fastsmtp.config.settings import Config
@@ -50,6 +53,8 @@ class ClusterInboxProcess(InboxProcess):
         self._publisher: Publisher | None = None
         self._feeds: Feeds | None = None
         self._orders: Orders | None = None
+        self._plans: PlanLog | None = None
+        self._nodes: Nodes | None = None
         self._watching: asyncio.Future[None] | None = None
         self.middlewares = (self._current,)
 
@@ -70,16 +75,23 @@ class ClusterInboxProcess(InboxProcess):
         orders = self._orders = Orders(connection, partitions)
         inbox = ReplicatedInbox(store, log, orders=orders, publisher=self._publisher, partitions=partitions, node=node)
         inbox.feeds_behind = feeds.behind
+        plans = self._plans = PlanLog(connection, cluster.stream.prefix, log)
+        nodes = self._nodes = Nodes(connection, cluster.stream.prefix, node, ["inbox"], log)
+        inbox.plans = ReplicatedPlans(inbox, plans, nodes)
         return inbox
 
     async def begin(self, inbox: Inbox, config: Config) -> None:
         """See `InboxProcess.begin`."""
         assert isinstance(inbox, ReplicatedInbox)
         assert self._feeds is not None
+        assert self._plans is not None
+        assert self._nodes is not None
         assert config.inbox is not None
-        await inbox.put_here(DEFAULT)
+        await inbox.put_in_store(DEFAULT, None)
         positions = await inbox.run(lambda store: dict(store.positions))
         self._feeds.start(inbox, positions, inbox.log)
+        self._plans.start()
+        self._nodes.start()
         self._watching = asyncio.ensure_future(self._watch(inbox, self._feeds, config.inbox.retention.namespace_ttl_s))
 
     async def _watch(self, inbox: ReplicatedInbox, feeds: Feeds, ttl_s: float) -> None:
@@ -102,6 +114,10 @@ class ClusterInboxProcess(InboxProcess):
             self._watching.cancel()
         if self._orders is not None:
             self._orders.close()
+        if self._plans is not None:
+            await self._plans.stop()
+        if self._nodes is not None:
+            await self._nodes.stop()
         if self._feeds is not None:
             await self._feeds.stop()
         if self._publisher is not None:
@@ -115,7 +131,10 @@ class ClusterInboxProcess(InboxProcess):
         if request.path.startswith(_CURRENT):
             assert self._feeds is not None
             name = request.match_info.get("ns", "")
+            assert self._plans is not None
             await self._feeds.reach(name if is_name(name) else "")
+            if request.path.endswith("/faults"):
+                await self._plans.catch_up()
         return await handler(request)
 
 

@@ -6,12 +6,15 @@ import dataclasses
 import socket
 from typing import Final
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.cluster.amqp import AMQPOutput
 from fastsmtp.cluster.bodies import WorkerShape
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.destination import ClusterAway, ClusterDestination
+from fastsmtp.cluster.nodes import NodeReport, Nodes
+from fastsmtp.cluster.planlog import PlanLog
 from fastsmtp.cluster.publisher import Publisher
 from fastsmtp.cluster.publishing import start_publisher
 from fastsmtp.cluster.relay import ACK_WAIT_S, ClusterRelay
@@ -19,6 +22,7 @@ from fastsmtp.cluster.streams import Streams
 from fastsmtp.config.cluster import ClusterSettings
 from fastsmtp.delivery.destination import Destination, Together
 from fastsmtp.delivery.workers import Executor, Slices
+from fastsmtp.errors import ClusterAwayError, StartError
 from fastsmtp.inbox.resolver import Resolver
 from fastsmtp.ops.snapshot import CLUSTER_AWAY, ClusterSnapshot
 
@@ -36,6 +40,10 @@ class Node:
         self._publisher: Publisher | None = None
         self._relay: ClusterRelay | None = None
         self._outputs: Final[list[AMQPOutput]] = []
+        prefix = settings.stream.prefix
+        self.plans: Final = PlanLog(self._connection, prefix, log)
+        self._nodes: Final = Nodes(self._connection, prefix, self._name, [*settings.role], log)
+        self.inbox: Destination | None = None  # takes mails that a plan has decided about: for inboxes alone
         self.policy: Final = ClusterAway(self)
 
     async def start(self) -> None:
@@ -45,6 +53,24 @@ class Node:
         await Streams(connection, settings, self._log).prepare()
         self._publisher = await start_publisher(connection, settings, self._log)
         connection.on_reconnected = self._on_reconnected
+        if settings.is_front:
+            self.plans.on_change = self._nodes.tell_now
+            self.plans.start()
+            await self._learn_plans()
+        self._nodes.fill = self._fill
+        self._nodes.start()
+
+    async def _learn_plans(self) -> None:
+        """A front that does not know the plans yet is no front. Raises StartError."""
+        try:
+            await self.plans.catch_up()
+        except ClusterAwayError as error:
+            raise StartError(str(error)) from None
+
+    def _fill(self, report: NodeReport) -> NodeReport:
+        snapshot = self.snapshot()
+        plans = self.plans.reader.position
+        return msgspec.structs.replace(report, plans=plans, gauges=snapshot.gauges, counts=snapshot.counts)
 
     async def start_outputs(self, slices: Slices) -> None:
         """Connect with the outputs of a front. Raises StartError."""
@@ -65,6 +91,7 @@ class Node:
             node=self._name,
             slices=slices,
         )
+        self.inbox = cluster
         return Together(self._log, cluster, *self._outputs) if self._outputs else cluster
 
     async def relay(self, pool: Executor, workers: int, wanted: WorkerShape) -> None:
@@ -128,6 +155,8 @@ class Node:
             self._publisher.close()
         for output in self._outputs:
             await output.stop()
+        await self.plans.stop()
+        await self._nodes.stop()
         await self._connection.close()
 
     def abort(self) -> None:

@@ -64,10 +64,6 @@ class ReplicatedInbox(Inbox):
         self.feeds_behind: Callable[[], str] = lambda: ""  # see `Inbox.behind`
         self._uses: dict[str, int] = {}  # when a namespace was used, as other nodes know
 
-    async def put_here(self, name: str) -> Namespace:
-        """Make a namespace that all nodes have from the beginning. Raises StoreError."""
-        return await super().put(name)
-
     @property
     def behind(self) -> str:
         """See `Inbox.behind`."""
@@ -84,6 +80,7 @@ class ReplicatedInbox(Inbox):
         namespace = self.namespace(name)
         if namespace is None:  # another client was quicker
             raise StoreError(f"the namespace {name} was deleted meanwhile")
+        await self.plans.set_magic(namespace)
         return namespace
 
     async def end(self, name: str) -> Namespace | None:
@@ -91,6 +88,7 @@ class ReplicatedInbox(Inbox):
         namespace = self.namespace(name)
         if namespace is not None:
             await self._orders.give(name, EndOrder(new_order()))
+            await self.plans.remove(name)
         return namespace
 
     async def end_unused(self, namespace: Namespace) -> None:
@@ -200,7 +198,7 @@ class ReplicatedInbox(Inbox):
     async def _do(self, name: str, seq: int, order: Order) -> object:
         """Raises StoreError."""
         if isinstance(order, PutOrder):
-            return await super().put(name, order.settings)
+            return await self.put_in_store(name, order.settings)
         namespace = self.namespace(name)
         if namespace is None:
             return None

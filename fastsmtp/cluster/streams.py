@@ -23,8 +23,13 @@ from fastsmtp.cluster.subjects import (
     DEAD,
     DEAD_CHUNK,
     MAIL,
+    NODE,
     ORDER,
+    PLAN,
+    QUESTION,
     dead_stream_name,
+    node_stream_name,
+    plan_stream_name,
     stream_name,
 )
 from fastsmtp.config.cluster import ClusterSettings
@@ -38,6 +43,9 @@ T = TypeVar("T")
 _OLDEST: Final = (2, 12)  # nats-server that has atomic batches
 _DUPLICATES_S: Final = 120.0  # for how long a mail that is published again is known
 _PENDING_MAILS: Final = 10_000  # that all relays of a partition may have at a time
+_PLANS_S: Final = 24 * 3600.0  # that a fault plan lives at most
+_PLANS_BYTES: Final = 256 * 1000**2
+_NODES_S: Final = 30.0  # for which the report of a process is kept
 _MONITOR_S: Final = 5.0
 _PATIENCE_S: Final = 30.0  # for a stream without a leader
 _AGAIN_S: Final = 0.1
@@ -95,6 +103,22 @@ class Streams:
             name=dead_stream_name(stream.prefix),
             subjects=[f"{DEAD}.>", f"{DEAD_CHUNK}.>"],
             max_bytes=max_bytes,
+            **common,
+        )
+        common["discard"] = DiscardPolicy.OLD
+        yield StreamConfig(
+            name=plan_stream_name(stream.prefix),
+            subjects=[f"{PLAN}.>", f"{QUESTION}.>"],
+            max_age=_PLANS_S,
+            max_bytes=_PLANS_BYTES,
+            **common,
+        )
+        common |= {"storage": StorageType.MEMORY, "duplicate_window": _NODES_S}
+        yield StreamConfig(
+            name=node_stream_name(stream.prefix),
+            subjects=[f"{NODE}.>"],
+            max_age=_NODES_S,
+            max_msgs_per_subject=1,
             **common,
         )
 

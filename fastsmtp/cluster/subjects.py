@@ -8,6 +8,9 @@
 | `c.<partition>.<namespace>`     | the octets of a large mail, in chunks that stand right before it     |
 | `dead.<partition>.<namespace>`  | mails that no worker could take                                      |
 | `deadc.<partition>.<namespace>` | the chunks of large ones                                             |
+| `f.0.<namespace>`               | fault plans that are put, or removed                                 |
+| `q.0.<namespace>`               | questions to them                                                    |
+| `n.0.<node>.<pid>.<roles>`      | that a process lives, and how it is                                  |
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from typing import Final, NamedTuple
 MAIL: Final = "m"
 COPY: Final = "i"
 ORDER: Final = "x"
+PLAN: Final = "f"
+QUESTION: Final = "q"
+NODE: Final = "n"
 CHUNK: Final = "c"
 DEAD: Final = "dead"
 DEAD_CHUNK: Final = "deadc"
@@ -87,6 +93,16 @@ def namespace_of(subject: str) -> str:
 def stream_name(prefix: str, partition: int) -> str:
     """Return the name of the stream of a partition."""
     return f"{prefix}-{partition}"
+
+
+def plan_stream_name(prefix: str) -> str:
+    """Return the name of the stream of fault plans, and of the questions to them."""
+    return f"{prefix}-plans"
+
+
+def node_stream_name(prefix: str) -> str:
+    """Return the name of the stream in which processes say that they live."""
+    return f"{prefix}-nodes"
 
 
 def dead_stream_name(prefix: str) -> str:

@@ -61,7 +61,7 @@ class Inbox:
         self.watchers: Final = Watchers()
         self.events: Final = Events(self._slices)
         self.ports: Final = Ports(log)
-        self.plans: Final = FaultPlans(self.ports, self.events)
+        self.plans = FaultPlans(self.ports, self.events)
         self.gauges: Final[dict[object, Gauges]] = {}  # of the SMTP processes that are connected
         self._withdrawing: asyncio.Future[None] | None = None
         # The number of the newest mail of each namespace that has been told to watchers; the store may be ahead.
@@ -204,11 +204,16 @@ class Inbox:
 
     async def put(self, name: str, settings: NamespaceSettings | None = None) -> Namespace:
         """Return the namespace, made where there is none. Raises StoreError: CrowdedError where there are too many."""
+        namespace = await self.put_in_store(name, settings)
+        await self.ports.count_only(name, wanted=namespace.settings.keep == "count")
+        await self.plans.set_magic(namespace)
+        return namespace
+
+    async def put_in_store(self, name: str, settings: NamespaceSettings | None) -> Namespace:
+        """What `put` does, of which SMTP processes are told nothing."""
         namespace = await self.run(lambda store: store.put(name, settings))
         self._forget_evicted()
         self._told.setdefault(namespace.id, namespace.seq)
-        await self.ports.count_only(name, wanted=namespace.settings.keep == "count")
-        await self.plans.set_magic(namespace)
         return namespace
 
     async def end(self, name: str) -> Namespace | None:

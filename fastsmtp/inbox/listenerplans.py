@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from fastsmtp.faults.question import Question
 from fastsmtp.inbox.frames import Asking, Decided
 from fastsmtp.inbox.ledger import FAULT, RULE
-from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.names import DEFAULT
 from fastsmtp.inbox.plansknown import PlansKnown
 from fastsmtp.inbox.resolver import Resolver
@@ -21,10 +20,24 @@ from fastsmtp.smtp.transaction import Transaction
 _MAX_RESOLVED: Final = 256
 
 
-class ListenerPlans:
-    """A `smtp.planner.Planner`, which asks the plans that the inbox process has."""
+class PlanSource(Protocol):
+    """Knows plans, and asks them: a `link.Link`, or that of a cluster."""
 
-    def __init__(self, link: Link, resolver: Resolver, server: str) -> None:
+    @property
+    def plans(self) -> PlansKnown:
+        """What is known of them."""
+
+    def ask(self, asking: Asking, answer: Callable[[Decided | None], None]) -> None:
+        """See `Link.ask`."""
+
+    def count(self, namespace: str, event: str) -> None:
+        """Tell the ledger of what a plan does."""
+
+
+class ListenerPlans:
+    """A `smtp.planner.Planner`, which asks the plans that the inbox process has, or the cluster."""
+
+    def __init__(self, link: PlanSource, resolver: Resolver, server: str) -> None:
         """`server` is the listener's name."""
         self._link: Final = link
         self._resolver: Final = resolver

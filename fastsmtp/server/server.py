@@ -74,7 +74,7 @@ class Server:
         self.ask_inbox: Callable[[], Awaitable[InboxSnapshot]] | None = None  # how it is; set with `inbox`
         self._inbox_snapshot: InboxSnapshot | None = None  # what it has answered last
         self._link: Link | None = None  # to the inbox
-        self._inbox: InboxDestination | None = None
+        self._inbox: Destination | None = None  # alone, for mails that a plan has decided about
         self._node: Node | None = None  # of a cluster
         inbox = config.kept() if config.cluster is None else config.inbox or InboxSettings()
         self._ports: NamespacePorts | None = None  # of namespaces
@@ -182,6 +182,7 @@ class Server:
         from fastsmtp.cluster.node import Node  # most servers are one machine
 
         node = self._node = Node(cluster, self._log)
+        node.plans.count_connections = self._count_connections
         await node.start()
         if cluster.is_front:
             assert self._slices is not None
@@ -241,7 +242,7 @@ class Server:
             include_transcript=smtp.include_transcript,
             ledger=None if self._link is None else MailLedger(self._link, self._resolver),
             inbox=self._inbox,
-            planner=None if self._link is None else ListenerPlans(self._link, self._resolver, name),
+            planner=self._make_planner(name),
             quiet=self._embedded and self._config.is_relay,
             proxies=self._proxies,
             on_closed=self._on_connection_closed,
@@ -259,6 +260,11 @@ class Server:
     def stand_back(self, missed: int) -> None:
         """It is there again. Sessions of its clients stay here to their end."""
         self._listeners.stand_back(missed)
+
+    def _make_planner(self, listener: str) -> ListenerPlans | None:
+        """What asks fault plans: those of the inbox, or those of the cluster."""
+        source = self._link if self._node is None else self._node.plans
+        return None if source is None else ListenerPlans(source, self._resolver, listener)
 
     def _make_services(self, storage: Storage) -> Services:
         smtp = self._config.smtp
@@ -284,7 +290,9 @@ class Server:
         slices = self._slices
         if self._node is not None:
             assert slices is not None
-            return self._node.destination(self._resolver, slices)
+            destination = self._node.destination(self._resolver, slices)
+            self._inbox = self._node.inbox
+            return destination
         destinations: list[Destination] = [Workers(pool, encoder, self._counters, slices)]
         if self._link is not None:
             self._inbox = InboxDestination(self._link, self._resolver, self._log, slices)
