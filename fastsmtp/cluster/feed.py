@@ -110,7 +110,7 @@ class StreamFeed:
     # the way of a mail
 
     async def _take_mail(self, message: Msg, seq: int) -> None:
-        """Raises ValueError, KeyError and MissingError for what is no mail."""
+        """Raises ValueError, KeyError and MissingError for what is not a mail."""
         header = read_header(message.headers)
         body = message.data
         if header.chunks:

@@ -10,14 +10,12 @@ import socket
 import sys
 from typing import Final
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.feeds import Feeds, StreamMaking
 from fastsmtp.cluster.nodes import Nodes
-from fastsmtp.cluster.orders import Orders
+from fastsmtp.cluster.orders import OrderBook
 from fastsmtp.cluster.planlog import PlanLog
 from fastsmtp.cluster.publisher import Publisher
 from fastsmtp.cluster.publishing import start_publisher
@@ -28,14 +26,13 @@ from fastsmtp.cluster.streams import Streams
 from fastsmtp.config.settings import Config
 from fastsmtp.errors import StartError, StoreError
 from fastsmtp.inbox.inbox import Inbox
-from fastsmtp.inbox.names import DEFAULT, is_name
+from fastsmtp.inbox.names import DEFAULT
 from fastsmtp.inbox.process import InboxProcess
 from fastsmtp.inbox.store import Store
 from fastsmtp.system.loop import run
 from fastsmtp.system.sockets import inherited
 
 _WATCH_S: Final = 10.0
-_CURRENT: Final = ("/api/", "/ns/", "/view/")  # paths of what is about mails
 
 
 def main() -> None:
@@ -52,11 +49,11 @@ class ClusterInboxProcess(InboxProcess):
         self._connection: NATSConnection | None = None
         self._publisher: Publisher | None = None
         self._feeds: Feeds | None = None
-        self._orders: Orders | None = None
+        self._orders: OrderBook | None = None
         self._plans: PlanLog | None = None
         self._nodes: Nodes | None = None
         self._watching: asyncio.Future[None] | None = None
-        self.middlewares = (self._current,)
+        self.reach = self._reach
 
     async def make_inbox(self, store: Store, config: Config, log: FilteringBoundLogger) -> Inbox:
         """See `InboxProcess.make_inbox`."""
@@ -72,7 +69,7 @@ class ClusterInboxProcess(InboxProcess):
         store.epoch_of = feeds.epoch_of
         _end_strangers(store, feeds)
         self._publisher = await start_publisher(connection, cluster, log)
-        orders = self._orders = Orders(connection, partitions)
+        orders = self._orders = OrderBook(connection, partitions)
         inbox = ReplicatedInbox(store, log, orders=orders, publisher=self._publisher, partitions=partitions, node=node)
         inbox.feeds_behind = feeds.behind
         plans = self._plans = PlanLog(connection, cluster.stream.prefix, log)
@@ -125,17 +122,13 @@ class ClusterInboxProcess(InboxProcess):
         if self._connection is not None:
             await self._connection.close()
 
-    @web.middleware
-    async def _current(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer when all is here that the cluster had when the request came."""
-        if request.path.startswith(_CURRENT):
-            assert self._feeds is not None
-            name = request.match_info.get("ns", "")
-            assert self._plans is not None
-            await self._feeds.reach(name if is_name(name) else "")
-            if request.path.endswith("/faults"):
-                await self._plans.catch_up()
-        return await handler(request)
+    async def _reach(self, path: str, namespace: str) -> None:
+        """Return when all is here that the cluster has when a request comes. Raises ClusterAwayError."""
+        assert self._feeds is not None
+        assert self._plans is not None
+        await self._feeds.reach(namespace)
+        if path.endswith("/faults"):
+            await self._plans.catch_up()
 
 
 async def _state(connection: NATSConnection, stream: str) -> StreamState:

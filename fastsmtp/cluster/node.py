@@ -61,7 +61,7 @@ class Node:
         self._nodes.start()
 
     async def _learn_plans(self) -> None:
-        """A front that does not know the plans yet is no front. Raises StartError."""
+        """A front begins with the plans that there are. Raises StartError."""
         try:
             await self.plans.catch_up()
         except ClusterAwayError as error:

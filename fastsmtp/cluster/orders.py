@@ -78,8 +78,8 @@ def new_order() -> str:
     return uuid7()
 
 
-class Orders:
-    """Orders that are published here, until they are carried out here."""
+class OrderBook:
+    """OrderBook that are published here, until they are carried out here."""
 
     def __init__(self, connection: NATSConnection, partitions: int) -> None:
         self._connection: Final = connection
@@ -104,7 +104,7 @@ class Orders:
                 done.set_exception(ClusterAwayError("the inbox ends; what was asked for may be done later"))
 
     async def carry_out(self, octets: bytes, do: Callable[[Order], Awaitable[object]]) -> None:
-        """Do what an order says, and tell the caller if it was given here. Raises ValueError for what is no order."""
+        """Do what an order says, and tell the caller if it was given here. Raises ValueError for what is not an order."""
         order = _DECODER.decode(octets)
         mine = self._mine.get(order.order)
         try:

@@ -124,7 +124,7 @@ class PlanLog:
         """See `ReaderOwner`."""
 
     def _change(self, name: str, seq: int, change: PlanChange) -> None:
-        """Raises PlanError for what is no plan."""
+        """Raises PlanError for what is not a plan."""
         if change.magic is not None:
             self.set.set_magic(name, magic=change.magic)
         elif change.spec is not None:

@@ -21,7 +21,7 @@ from fastsmtp.cluster.orders import (
     EndOrder,
     MarkOrder,
     Order,
-    Orders,
+    OrderBook,
     PutOrder,
     UseOrder,
     new_order,
@@ -50,7 +50,7 @@ class ReplicatedInbox(Inbox):
         store: Store,
         log: FilteringBoundLogger,
         *,
-        orders: Orders,
+        orders: OrderBook,
         publisher: Publishing,
         partitions: int,
         node: str,
@@ -192,7 +192,7 @@ class ReplicatedInbox(Inbox):
         super().file(arrival, filed)
 
     async def carry_out(self, namespace: str, seq: int, octets: bytes) -> None:
-        """Do what an order says, which is message `seq` of its stream. Raises ValueError for what is no order."""
+        """Do what an order says, which is message `seq` of its stream. Raises ValueError for what is not an order."""
         await self._orders.carry_out(octets, functools.partial(self._do, namespace, seq))
 
     async def _do(self, name: str, seq: int, order: Order) -> object:

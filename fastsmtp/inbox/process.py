@@ -10,10 +10,8 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Sequence
 
 import structlog
-from aiohttp.typedefs import Middleware
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import Config
@@ -21,6 +19,7 @@ from fastsmtp.errors import CallError, StartError, StoreError
 from fastsmtp.goridge.control import ControlConnection
 from fastsmtp.goridge.rpc import Method, RPCServer
 from fastsmtp.inbox.api.app import make_app
+from fastsmtp.inbox.api.currency import Reach
 from fastsmtp.inbox.assignment import InboxAssignment
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.linkserver import LinkServer
@@ -53,7 +52,7 @@ def main() -> None:
 class InboxProcess:
     """One run of the inbox process."""
 
-    middlewares: Sequence[Middleware] = ()  # of the API, see `make_app`
+    reach: Reach | None = None  # see `make_app`
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -117,7 +116,7 @@ class InboxProcess:
             return ""
         limits = ClientLimits.within(_PART, connections=2048, wait_s=30.0, backlog=64)
         self._http = HTTPServer("inbox.address", inherited(assignment.http_fd), limits)
-        await self._http.serve(make_app(inbox, settings, assignment.config.smtp, log, self.middlewares))
+        await self._http.serve(make_app(inbox, settings, assignment.config.smtp, log, self.reach))
         return self._http.url
 
     # what is another one on a cluster

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from structlog.typing import FilteringBoundLogger
@@ -22,6 +20,7 @@ from fastsmtp.inbox.api import (
     transfer,
     waiting,
 )
+from fastsmtp.inbox.api.currency import Reach, current
 from fastsmtp.inbox.api.guard import APIGuard
 from fastsmtp.inbox.api.requests import AUTH, INBOX, INTAKE, RELAY, SHAPE
 from fastsmtp.inbox.inbox import Inbox
@@ -39,15 +38,17 @@ def make_app(
     settings: InboxSettings,
     smtp: SMTPSettings,
     log: FilteringBoundLogger,
-    middlewares: Sequence[Middleware] = (),
+    reach: Reach | None = None,
 ) -> web.Application:
     """Return the application; `smtp` are the settings of those that mails come from.
 
-    `middlewares` stand behind those that say who may call.
+    Before a request about mails is answered, `reach` is awaited.
     """
     guard = APIGuard(settings.hosts, settings.auth, log)
-    ours = [guard.problems, guard.origins, guard.logins, *middlewares]
-    app = web.Application(middlewares=ours, client_max_size=_MAX_BODY_BYTES)
+    middlewares: list[Middleware] = [guard.problems, guard.origins, guard.logins]
+    if reach is not None:
+        middlewares.append(current(reach))
+    app = web.Application(middlewares=middlewares, client_max_size=_MAX_BODY_BYTES)
     app[INBOX] = inbox
     app[AUTH] = settings.auth
     app[RELAY] = settings.relay
