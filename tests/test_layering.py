@@ -62,6 +62,7 @@ ONLY_HOME = {
         "cli.check",
         "cli.faults",
         "cli.dead",
+        "cli.nodes",
         "cli.inbox",
         "cli.inboxoptions",
         "cli.namespaces",

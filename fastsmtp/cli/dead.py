@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,7 +11,8 @@ import click
 import msgspec
 
 from fastsmtp import text
-from fastsmtp.cli.options import BAD_CONFIG, FAILED, NOBODY_THERE, fail
+from fastsmtp.cli.clustersource import EXIT_CODES, connected
+from fastsmtp.cli.options import BAD_CONFIG, FAILED, fail
 from fastsmtp.cli.source import Source, config_options
 from fastsmtp.system import table
 from fastsmtp.system.terminal import terminal_width
@@ -23,52 +23,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NUMBERS = frozenset({"NUMBER", "SIZE", "DELIVERIES"})
-_EXIT_CODES = """\b
-Exit codes:
-  0  done
-  1  there is no such mail, or the cluster does not do it
-  2  bad configuration or usage; there is no section cluster
-  3  no NATS server of cluster.servers answers
-"""
+_EXIT_CODES = EXIT_CODES.format(refused="there is no such mail, or the cluster does not do it")
 
 
 def _run(source: Source, work: Callable[[DeadLetters], Awaitable[T]]) -> T:
     """What `work` returns, connected to the cluster of the configuration; what fails is one line and an exit code."""
-    settings = source.read().cluster
-    if settings is None:
-        where = f"in {source.path}" if source.path else "without a configuration"
-        fail(f"there is no section cluster {where}", BAD_CONFIG)
-    source.enter()
-    import structlog
-
-    from fastsmtp.cluster.connection import NATSConnection
     from fastsmtp.cluster.deadletters import DeadError, DeadLetters
-    from fastsmtp.errors import StartError
-
-    structlog.configure(processors=[_drop])
-    log = structlog.get_logger()
-
-    async def connected() -> T:
-        connection = NATSConnection(settings, "fastsmtp dead", log)
-        try:
-            await connection.open()
-            return await work(DeadLetters(connection, settings, log))
-        finally:
-            await connection.close()
 
     try:
-        return asyncio.run(connected())
-    except StartError as error:
-        fail(error, NOBODY_THERE)
+        return connected(source, "fastsmtp dead", lambda *cluster: work(DeadLetters(*cluster)))
     except DeadError as error:
         fail(error)
 
 
-def _drop(_logger: Any, _name: str, _event: Any) -> Any:
-    """Leave out what the connection logs: what matters is told by the exit."""
-    import structlog
-
-    raise structlog.DropEvent
+def _which(command: Callable[..., None]) -> Callable[..., None]:
+    """What verbs have that do something to some of the dead."""
+    options = (
+        config_options,
+        click.argument("numbers", nargs=-1, type=click.IntRange(1)),
+        click.option("--all", "all_of_them", is_flag=True, help="All that are dead now."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.group(short_help="Show, retry and delete mails that no worker of a cluster could take.")
@@ -129,18 +106,14 @@ def show(source: Source, number: int, raw: bool) -> None:
 
 
 @dead.command(epilog=_EXIT_CODES)
-@config_options
-@click.argument("numbers", nargs=-1, type=click.IntRange(1))
-@click.option("--all", "all_of_them", is_flag=True, help="All that are dead now.")
+@_which
 def retry(source: Source, numbers: tuple[int, ...], all_of_them: bool) -> None:
     """Give them to the workers again, as if they had just come."""
     _each(source, numbers, all_of_them, "retried", lambda letters, number: letters.retry(number))
 
 
 @dead.command(epilog=_EXIT_CODES)
-@config_options
-@click.argument("numbers", nargs=-1, type=click.IntRange(1))
-@click.option("--all", "all_of_them", is_flag=True, help="All that are dead now.")
+@_which
 def rm(source: Source, numbers: tuple[int, ...], all_of_them: bool) -> None:
     """Delete them."""
     _each(source, numbers, all_of_them, "deleted", lambda letters, number: letters.remove(number))

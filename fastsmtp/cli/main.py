@@ -17,6 +17,7 @@ from fastsmtp.cli.diff import diff
 from fastsmtp.cli.faults import faults
 from fastsmtp.cli.inbox import inbox
 from fastsmtp.cli.namespaces import ledger, ns
+from fastsmtp.cli.nodes import nodes
 from fastsmtp.cli.recording import record, replay
 from fastsmtp.cli.remote import close, connections, reset, stop, workers
 from fastsmtp.cli.send import send
@@ -80,5 +81,5 @@ def version() -> None:
 
 
 _CLIENTS = (send, sendmail, record, replay, diff, testserver, bench)
-for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, faults, ledger, dead, *_CLIENTS):
+for verb in (serve, check, workers, connections, close, reset, stop, inbox, ns, faults, ledger, dead, nodes, *_CLIENTS):
     main.add_command(verb)

@@ -121,7 +121,9 @@ class StreamFeed:
         if header.outcome == DROPPED:
             arrival = Arrival.to_be_counted(header.uuid, names, at_ms, header.outcome, header.size)
         else:
-            arrival = await in_slices(arrival_steps(Incoming(document, raw, names, at_ms, header.outcome, header.faults)))
+            arrival = await in_slices(
+                arrival_steps(Incoming(document, raw, names, at_ms, header.outcome, header.faults))
+            )
         position = StreamPosition(self._key, self._handed, seq)
         self._handed = seq
         self._counts.fed += 1

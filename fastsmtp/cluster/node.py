@@ -9,10 +9,12 @@ from typing import Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.cluster.acknowledged import AcknowledgedMails
 from fastsmtp.cluster.amqp import AMQPOutput
 from fastsmtp.cluster.bodies import WorkerShape
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.destination import ClusterAway, ClusterDestination
+from fastsmtp.cluster.message import Outgoing
 from fastsmtp.cluster.nodes import NodeReport, Nodes
 from fastsmtp.cluster.planlog import PlanLog
 from fastsmtp.cluster.publisher import Publisher
@@ -43,6 +45,7 @@ class Node:
         prefix = settings.stream.prefix
         self.plans: Final = PlanLog(self._connection, prefix, log)
         self._nodes: Final = Nodes(self._connection, prefix, self._name, [*settings.role], log)
+        self._acknowledged: Final = AcknowledgedMails(self._connection, self._name, log)
         self.inbox: Destination | None = None  # takes mails that a plan has decided about: for inboxes alone
         self.policy: Final = ClusterAway(self)
 
@@ -57,8 +60,14 @@ class Node:
             self.plans.on_change = self._nodes.tell_now
             self.plans.start()
             await self._learn_plans()
+            self._publisher.on_confirmed = self._on_confirmed
+            self._acknowledged.start()
         self._nodes.fill = self._fill
         self._nodes.start()
+
+    def _on_confirmed(self, mail: Outgoing, seq: int) -> None:
+        if mail.death is None:
+            self._acknowledged.note(mail.header.uuid, int(mail.subjects.mail.split(".", 2)[1]), seq)
 
     async def _learn_plans(self) -> None:
         """A front begins with the plans that there are. Raises StartError."""
@@ -155,6 +164,7 @@ class Node:
             self._publisher.close()
         for output in self._outputs:
             await output.stop()
+        await self._acknowledged.stop()
         await self.plans.stop()
         await self._nodes.stop()
         await self._connection.close()

@@ -104,7 +104,7 @@ class OrderBook:
                 done.set_exception(ClusterAwayError("the inbox ends; what was asked for may be done later"))
 
     async def carry_out(self, octets: bytes, do: Callable[[Order], Awaitable[object]]) -> None:
-        """Do what an order says, and tell the caller if it was given here. Raises ValueError for what is not an order."""
+        """Do what an order says, and tell the caller if it is ours. Raises ValueError for what is not an order."""
         order = _DECODER.decode(octets)
         mine = self._mine.get(order.order)
         try:

@@ -127,6 +127,7 @@ class Publisher:
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self._closed = False
+        self.on_confirmed: Callable[[Outgoing, int], None] = lambda _mail, _seq: None  # with its number, 0 = not known
         self.counts = PublisherCounts()
 
     def start(self) -> None:
@@ -232,10 +233,10 @@ class Publisher:
         error = confirmation.error
         if error is None and confirmation.stream:
             self.counts.duplicates += confirmation.duplicate
-            self._settle(pending, Verdict.ACCEPT)
+            self._confirm(pending, confirmation.seq)
         elif error is not None and error.err_code == _DUPLICATE:
             self.counts.duplicates += 1
-            self._settle(pending, Verdict.ACCEPT)
+            self._confirm(pending, 0)
         elif error is not None and (error.err_code in _FULL or error.err_code in _TOO_LARGE):
             verdict = Verdict.STORAGE_FULL if error.err_code in _FULL else Verdict.TOO_LARGE
             self._log.error("a mail is refused by the cluster", uuid=pending.mail.header.uuid, reason=error.description)
@@ -243,6 +244,10 @@ class Publisher:
             self._settle(pending, verdict)
         else:
             self._later(pending)
+
+    def _confirm(self, pending: _Pending, seq: int) -> None:
+        self.on_confirmed(pending.mail, seq)
+        self._settle(pending, Verdict.ACCEPT)
 
     def _later(self, pending: _Pending) -> None:
         """Publish it again, after a delay that grows."""

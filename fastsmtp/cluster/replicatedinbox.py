@@ -216,7 +216,7 @@ class ReplicatedInbox(Inbox):
 
     async def _do_to_mails(self, namespace: Namespace, order: DeleteOrder | MarkOrder) -> object:
         uuids = order.uuids
-        found = await self.run(lambda store: [store.find(uuid, namespace) for uuid in uuids])
+        found = await self.run(lambda store: [store.mails.find(uuid, namespace) for uuid in uuids])
         rows = [row for row in found if row is not None]
         if isinstance(order, DeleteOrder):
             await super().delete(rows)

@@ -55,9 +55,13 @@ class _Answer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What is known of a stream: when it was made, and the number of its newest message, 0 = there is none."""
+    """What is known of a stream: when it was made, and the numbers of its oldest and its newest message.
+
+    `last` is 0 where there is none.
+    """
 
     created: str
+    first: int
     last: int
 
 
@@ -65,7 +69,7 @@ async def ask_state(connection: NATSConnection, stream: str) -> StreamState:
     """Ask the leader of a stream. Raises FeedError, and what nats-py raises."""
     told = await _ask_api(connection, f"STREAM.INFO.{stream}")
     state = told.state
-    return StreamState(told.created, state.last_seq if state.first_seq <= state.last_seq else 0)
+    return StreamState(told.created, state.first_seq, state.last_seq if state.first_seq <= state.last_seq else 0)
 
 
 async def _ask_api(connection: NATSConnection, what: str, body: bytes = b"") -> _Answer:
@@ -100,8 +104,11 @@ class StreamReader:
         position: int,
         owner: ReaderOwner,
         log: FilteringBoundLogger,
+        *,
+        headers_only: bool = False,
     ) -> None:
         """`position` is the number of the last message that the owner has, 0 = it has none."""
+        self._headers_only: Final = headers_only
         self._connection: Final = connection
         self._stream: Final = stream
         self._subjects: Final = list(subjects)
@@ -183,6 +190,7 @@ class StreamReader:
             "inactive_threshold": int(_FORGET_S * _NANO),
             "num_replicas": 1,
             "mem_storage": True,
+            "headers_only": self._headers_only,
         }
         body = json.dumps({"stream_name": self._stream, "config": config}).encode()
         return (await _ask_api(self._connection, f"CONSUMER.CREATE.{self._stream}", body)).name

@@ -22,12 +22,14 @@ from fastsmtp.cluster.subjects import (
     COPY,
     DEAD,
     DEAD_CHUNK,
+    LEDGER,
     MAIL,
     NODE,
     ORDER,
     PLAN,
     QUESTION,
     dead_stream_name,
+    ledger_stream_name,
     node_stream_name,
     plan_stream_name,
     stream_name,
@@ -44,7 +46,7 @@ _OLDEST: Final = (2, 12)  # nats-server that has atomic batches
 _DUPLICATES_S: Final = 120.0  # for how long a mail that is published again is known
 _PENDING_MAILS: Final = 10_000  # that all relays of a partition may have at a time
 _PLANS_S: Final = 24 * 3600.0  # that a fault plan lives at most
-_PLANS_BYTES: Final = 256 * 1000**2
+_SMALL_BYTES: Final = 16 * 1000**2  # of the streams of plans and of the ledger, or a hundredth of the mails
 _NODES_S: Final = 30.0  # for which the report of a process is kept
 _MONITOR_S: Final = 5.0
 _PATIENCE_S: Final = 30.0  # for a stream without a leader
@@ -106,11 +108,19 @@ class Streams:
             **common,
         )
         common["discard"] = DiscardPolicy.OLD
+        small_bytes = max(_SMALL_BYTES, retention.max_bytes // 100) if retention.max_bytes else -1
         yield StreamConfig(
             name=plan_stream_name(stream.prefix),
             subjects=[f"{PLAN}.>", f"{QUESTION}.>"],
             max_age=_PLANS_S,
-            max_bytes=_PLANS_BYTES,
+            max_bytes=small_bytes,
+            **common,
+        )
+        yield StreamConfig(
+            name=ledger_stream_name(stream.prefix),
+            subjects=[f"{LEDGER}.>"],
+            max_age=retention.max_age_s,
+            max_bytes=small_bytes,
             **common,
         )
         common |= {"storage": StorageType.MEMORY, "duplicate_window": _NODES_S}

@@ -10,6 +10,7 @@
 | `deadc.<partition>.<namespace>` | the chunks of large ones                                             |
 | `f.0.<namespace>`               | fault plans that are put, or removed                                 |
 | `q.0.<namespace>`               | questions to them                                                    |
+| `l.0.<node>`                    | which mails a front has answered 250                                 |
 | `n.0.<node>.<pid>.<roles>`      | that a process lives, and how it is                                  |
 """
 
@@ -24,6 +25,7 @@ ORDER: Final = "x"
 PLAN: Final = "f"
 QUESTION: Final = "q"
 NODE: Final = "n"
+LEDGER: Final = "l"
 CHUNK: Final = "c"
 DEAD: Final = "dead"
 DEAD_CHUNK: Final = "deadc"
@@ -103,6 +105,11 @@ def plan_stream_name(prefix: str) -> str:
 def node_stream_name(prefix: str) -> str:
     """Return the name of the stream in which processes say that they live."""
     return f"{prefix}-nodes"
+
+
+def ledger_stream_name(prefix: str) -> str:
+    """Return the name of the stream in which fronts say what they have answered 250."""
+    return f"{prefix}-ledger"
 
 
 def dead_stream_name(prefix: str) -> str:

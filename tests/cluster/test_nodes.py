@@ -52,11 +52,18 @@ def told_by(serve: Serve, settings: dict[str, Any]) -> list[dict[str, Any]]:
     return [without_varying(record) for record in records]
 
 
-def test_front_and_relay_are_two_programs(serve: Serve, node: Settings) -> None:
+def test_front_and_relay_are_two_programs(serve: Serve, node: Settings, tmp_path: Path) -> None:
     front = serve({**node("front"), "smtp": {"servers": {}}}, worker=None)
     send(front)  # a 250, and no worker anywhere
     relay = serve(node("relay"))
     wait_until(relay.records)
+    told = "acknowledged 1 = 1 stored + 0 gone + 0 missing\nstored       1, 0 of them twice\nbalanced\n"
+    wait_until(lambda: run("nodes", "ledger", directory=tmp_path) == told)  # the front tells it once a second
+    listed = [json.loads(line) for line in run("nodes", "ls", "--json", directory=tmp_path).splitlines()]
+    assert [
+        (found["roles"], found["counts"]["confirmed"]) for found in listed if found["pid"] == front.process.pid
+    ] == [(["front"], 1)]
+    assert {str(front.process.pid), str(relay.process.pid)} <= set(run("nodes", "ls", directory=tmp_path).split())
     assert (relay.listeners, [record["envelope"]["to"] for record in relay.records()]) == (
         {},
         [["b@example.com", "c@example.com"]],

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ server_name: n%(number)d
 listen: "%(host)s:4222"
 http: "%(host)s:8222"
 max_payload: 1MB
-jetstream { store_dir: "%(directory)s/n%(number)d", sync_interval: %(sync)s, max_file_store: 4GB }
+jetstream { store_dir: "%(directory)s/n%(number)d", sync_interval: %(sync)s, max_file_store: 64GB }
 cluster { name: test, listen: "%(host)s:6222", routes: [%(routes)s] }
 accounts { %(accounts)s }
 """
@@ -40,13 +40,23 @@ def nats_server() -> str:
 class NATSCluster:
     """Three servers, of which each can be killed and started again."""
 
-    def __init__(self, directory: Path, *, sync: str = "always", kin: int = 0) -> None:
-        """`kin` tells several clusters of one process apart, 0 or 1."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        sync: str = "always",
+        kin: int = 0,
+        hosts: Sequence[str] = (),
+        wrapper: Callable[[int], list[str]] = lambda _number: [],
+    ) -> None:
+        """`kin` tells several clusters of one process apart, 0 or 1; `wrapper` stands before a server's command."""
         self.directory = directory
         self._sync = sync
+        self._wrapper = wrapper
         pid = os.getpid()
         first = (pid & 31) * 8 + 4 * kin
-        self.hosts = [f"127.{64 + (pid >> 13) % 64}.{(pid >> 5) % 256}.{first + number}" for number in (1, 2, 3)]
+        network = f"127.{64 + (pid >> 13) % 64}.{(pid >> 5) % 256}"
+        self.hosts = list(hosts) or [f"{network}.{first + number}" for number in (1, 2, 3)]
         self._processes: list[subprocess.Popen[bytes] | None] = [None, None, None]
 
     def urls(self, account: int) -> list[str]:
@@ -79,7 +89,7 @@ class NATSCluster:
         config = self.directory / f"n{number + 1}.conf"
         config.write_text(_CONFIG % values)
         with (self.directory / f"n{number + 1}.log").open("ab") as log:
-            command = [nats_server(), "-c", str(config)]
+            command = [*self._wrapper(number), nats_server(), "-c", str(config)]
             self._processes[number] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def is_ready(self) -> bool:

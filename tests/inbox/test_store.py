@@ -198,7 +198,7 @@ def test_numbers_of_mails_are_those_of_their_stream(store: Store) -> None:
         [("default", 9)],
         [],
     ]
-    assert [len(store.rows_of_all()[0]), str(store.namespaces["y"].cursor)] == [2, "ofy.3"]
+    assert [len(store.mails.rows_of_all()[0]), str(store.namespaces["y"].cursor)] == [2, "ofy.3"]
     store.note_deletion("default", 10)
     store.end("default")
     assert (str(store.put("default").cursor), store.namespaces["default"].begun) == ("ofdefault.10", 10)

@@ -1,4 +1,4 @@
-"""What a request waits for before it is answered, where mails come to the inbox by another way than from its clients."""
+"""What a request waits for before it is answered, where mails come to the inbox from a cluster."""
 
 from __future__ import annotations
 
