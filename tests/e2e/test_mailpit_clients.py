@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import smtplib
 import subprocess
+import sys
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 from npm import npm_package
+from pypi import pypi_source
 from servers import Serve, Server
 
 pytestmark = pytest.mark.one_python
@@ -20,6 +23,14 @@ CLIENTS = Path(__file__).parent.parent / "clients"
 MAILPIT_API = "mailpit-api@2.1.0"
 MAILHOG = "mailhog@4.16.0"
 CYPRESS_MAILPIT = "cypress-mailpit@2.0.0"
+PYTEST_MAILPIT = "pytest-mailpit==0.4.1"
+# What it needs, and what its source is built with; pytest is ours.
+ITS_NEEDS = ("requests", "urllib3", "idna", "certifi", "charset-normalizer")
+ITS_BUILD = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
+# Of its tests those that want more than a Mailpit: a browser, a container, plugins for other reports. And those of
+# checks that docs/mailpit.md tells the reasons for which they are not here.
+LEFT_OUT = ("test_browser.py", "test_container.py")
+NOT_HERE = "not allure and not html_support and not links_that_work and not broken_link"
 
 
 def node(package: str, script: str, *arguments: str) -> Any:
@@ -113,3 +124,23 @@ def test_mailhog_of_npm(serve: Serve, path: str) -> None:
         "left": 1,
         "none": 0,
     }
+
+
+if sys.version_info >= (3, 11):  # it wants no older one
+
+    @pytest.mark.timeout(300)
+    def test_pytest_mailpit_of_pypi_with_its_own_tests(serve: Serve) -> None:
+        server = inbox_server(serve)
+        package = pypi_source(PYTEST_MAILPIT, *ITS_NEEDS, *ITS_BUILD)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "integration", "-k", NOT_HERE]
+        command += [f"--ignore=tests/integration/{name}" for name in LEFT_OUT]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(package / "installed"), os.environ.get("PYTHONPATH", "")]),
+            "MAILPIT_URL": f"{server.inbox}/",
+            "MAILPIT_SMTP": f"{server.host}:{server.port}",
+        }
+        done = subprocess.run(
+            [*command, "tests/integration"], cwd=package / "source", env=environment, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "33 passed, 4 deselected")
