@@ -48,12 +48,12 @@ def inbox_server(serve: Serve) -> Server:
     return serve({"inbox": {"address": "127.0.0.1:0"}}, worker="echo.php")
 
 
-@pytest.mark.parametrize("path", ["", "/ns/run-1", "/ns/run-1/w2"])
-def test_mailpit_api_of_npm(serve: Serve, path: str) -> None:
+def test_mailpit_api_of_npm(serve: Serve) -> None:
     server = inbox_server(serve)
-    told = node(MAILPIT_API, "mailpit_api.mjs", f"{server.inbox}{path}")
+    paths = ("", "/ns/run-1", "/ns/run-1/w2")
+    told = [node(MAILPIT_API, "mailpit_api.mjs", f"{server.inbox}{path}") for path in paths]
     csv, png = (hashlib.md5(octets).hexdigest() for octets in (b"a;b\r\n", b"\x89PNG"))
-    assert told == {
+    shown = {
         "list": [1, 1, 1, ["x y"], True],
         "message": [
             {"Name": "Zoë", "Address": "zoe@example.com"},
@@ -77,14 +77,21 @@ def test_mailpit_api_of_npm(serve: Serve, path: str) -> None:
         "refused": [400, 404, 400, 404],
         "left": 0,
     }
+    assert told == [shown] * len(paths)
 
 
-@pytest.mark.parametrize(("path", "user"), [("", ()), ("/ns/run-1", ()), ("", ("run-1",))], ids=["all", "path", "user"])
-def test_cypress_mailpit_of_npm(serve: Serve, path: str, user: tuple[str, ...]) -> None:
+def test_cypress_mailpit_of_npm(serve: Serve) -> None:
+    """At the root, at the path of a namespace, and as the user that a namespace is named by."""
     server = inbox_server(serve)
-    assert node(CYPRESS_MAILPIT, "cypress_mailpit.mjs", f"{server.inbox}{path}", *user) == {
+    for path, *user in (("",), ("/ns/run-1",), ("", "run-1")):
+        told = node(CYPRESS_MAILPIT, "cypress_mailpit.mjs", f"{server.inbox}{path}", *user)
+        assert told == cypress_told("".join(user))
+
+
+def cypress_told(user: str) -> dict[str, Any]:
+    return {
         "all": [2, ["Another", "Hello Mailpit"], ["signup", "x y"]],
-        "mail": ["Hello Mailpit", "from@example.com", ["jane@example.com"], ["t.csv"], "".join(user)],
+        "mail": ["Hello Mailpit", "from@example.com", ["jane@example.com"], ["t.csv"], user],
         "html": '<!doctype html><meta charset="utf-8"><base target="_blank"><p>hello from mailpit</p>\r\n',
         "text": "hello from mailpit",
         "latest": "Another",
@@ -104,26 +111,29 @@ def send(server: Server, username: str) -> None:
         client.send_message(message)
 
 
-@pytest.mark.parametrize("path", ["/api", "/mailhog/api", "/ns/run-1/api"])
-def test_mailhog_of_npm(serve: Serve, path: str) -> None:
+def test_mailhog_of_npm(serve: Serve) -> None:
     server = inbox_server(serve)
-    send(server, "run-1")
-    send(server, "run-1")
     host, _colon, port = server.inbox.removeprefix("http://").partition(":")
-    assert node(MAILHOG, "mailhog.js", host, port, path) == {
-        "all": [2, 2, 0],
-        "latest": [
-            "Zoe <zoe@example.com>",
-            "bob@example.com",
-            "Grüße",
-            "hello\r\n",
-            None,
-            ["t.csv"],
-        ],
-        "search": [0, 2],
-        "left": 1,
-        "none": 0,
-    }
+    for path in ("/api", "/mailhog/api", "/ns/run-1/api"):
+        send(server, "run-1")
+        send(server, "run-1")
+        assert node(MAILHOG, "mailhog.js", host, port, path) == MAILHOG_TOLD
+
+
+MAILHOG_TOLD = {
+    "all": [2, 2, 0],
+    "latest": [
+        "Zoe <zoe@example.com>",
+        "bob@example.com",
+        "Grüße",
+        "hello\r\n",
+        None,
+        ["t.csv"],
+    ],
+    "search": [0, 2],
+    "left": 1,
+    "none": 0,
+}
 
 
 if sys.version_info >= (3, 11):  # it wants no older one

@@ -221,11 +221,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("document", "pointer"), BAD)
-def test_what_cannot_be_sent(serving: Serve, document: dict[str, Any], pointer: str) -> None:
+def test_what_cannot_be_sent(serving: Serve) -> None:
     async def work(call: Client) -> None:
-        status, problem = await call("POST", "/api/ns/default/send", document)
-        assert (status, problem["pointer"]) == (422, pointer)
+        told = []
+        for document, _pointer in BAD:
+            status, problem = await call("POST", "/api/ns/default/send", document)
+            assert status == 422
+            told.append((document, problem["pointer"]))
+        assert told == BAD
         assert (await call("GET", "/api/ns/default"))[1]["mails"] == 0
 
     serving(work)
