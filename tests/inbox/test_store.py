@@ -14,6 +14,7 @@ from pools import Log
 
 from fastsmtp.errors import DamagedStoreError, StoreError
 from fastsmtp.inbox.group import OUT_OF_ORDER, Arrival, StreamPosition, reason_of
+from fastsmtp.inbox.ledger import make_ledger
 from fastsmtp.inbox.namespaces import NamespaceSettings
 from fastsmtp.inbox.opening import open_store
 from fastsmtp.inbox.store import Store
@@ -276,6 +277,8 @@ def test_rows_without_octets_are_dropped(tmp_path: Path, lost: int) -> None:
     assert (subjects(store), store.recovered, store.segments.total) == (["1", "0"], 1, end)
     counters = store.namespaces["default"].counters
     assert (counters.present, counters.evicted, counters.bytes) == (2, 1, 20)
+    ledger = make_ledger(store.ledger.of_all(), store.ledger.in_flight(), store.totals())
+    assert (ledger["sessions"]["accepted"], ledger["store"]["stored"], ledger["balanced"]) == (3, 3, True)
     store.close()
 
 
