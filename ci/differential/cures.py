@@ -9,13 +9,15 @@ from fastsmtp.mime.words import decode_words
 
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 _BOUNDARY = re.compile(rb"boundary[ \t]*=[ \t]*\"?([^\"\r\n;]+)", re.IGNORECASE)
+_TYPE = re.compile(rb"^content-type[ \t]*:(?:[^\n]|\n(?=[ \t\r\n]*boundary))*", re.IGNORECASE | re.MULTILINE)
 _SCAN = re.compile(rb"(?m)^(content-(?:type|disposition)[ \t]*:)((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE)
 
 
 def only_fields(octets: bytes) -> bytes:
     """The message without lines in headers that are not fields; an empty line stands where the body begins."""
     lines, kept, in_header = octets.split(b"\n"), list[bytes](), True
-    delimiters = tuple(b"--" + boundary.strip() for boundary in _BOUNDARY.findall(octets))
+    boundaries = [boundary for field in _TYPE.findall(octets) for boundary in _BOUNDARY.findall(field)]
+    delimiters = tuple(b"--" + boundary.strip() for boundary in boundaries)
     for at, line in enumerate(lines):
         bare = line.strip(b"\r")
         if line.startswith(delimiters):

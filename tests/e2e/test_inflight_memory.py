@@ -21,6 +21,7 @@ pytestmark = pytest.mark.one_python
 CONNECTIONS = 300
 LIMIT = 4 * 1024 * 1024
 ALLOWED = LIMIT * 3 // 2 + CONNECTIONS * 64 * 1024
+PASSES_WITHIN_S = 100.0  # the mail, behind three hundred others
 QUIET_S = 1.0  # without a socket that takes anything
 
 DATA = b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"
@@ -35,10 +36,10 @@ ATTACKS = {
     "names": MULTIPART + (b'--a\r\nContent-Type: a/b; name="' + SMILE + b"n" * 900_000 + b'"\r\n\r\n\r\n') * 9,
     "parameters": MULTIPART
     + (b"--a\r\nContent-Type: a/b" + b"".join(b";%x=" % number for number in range(100_000)) + b"\r\n\r\n\r\n") * 4,
-    "parts": MULTIPART + b"--a\r\nContent-Type: a/b; name=n\r\n\r\n\r\n" * 9990,
-    "texts": MULTIPART + b"--a\r\n\r\nx\r\n" * 9990 + b".\r\n",
+    "parts": MULTIPART + b"--a\r\nContent-Type: a/b; name=n\r\n\r\n\r\n" * 4000,
+    "texts": MULTIPART + b"--a\r\n\r\nx\r\n" * 4000 + b".\r\n",
     "an announced size": MULTIPART.replace(b"b.c>", b"b.c> SIZE=10000000")
-    + b"--a\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\neA==\r\n" * 9000,
+    + b"--a\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\neA==\r\n" * 4000,
     "an attachment": DATA + b"Content-Type: a/b\r\n\r\n" + (b"x" * 76 + b"\r\n") * 60_000,
     "controls": DATA + b"\r\n" + (b"\0" * 900 + b"\r\n") * 6000 + b".\r\n",
     "recipients": DATA[:-6].replace(b"<d@e.f>", b"<d@e.f>" + PARAMETERS)
@@ -46,8 +47,8 @@ ATTACKS = {
     "logins": b"EHLO x\r\nAUTH PLAIN " + b"AHUA" + b"cHBw" * 30_000 + b"\r\n",
     "partial logins": b"EHLO x\r\nAUTH PLAIN " + b"A" * 130_000,
     "names in EHLO": b"EHLO " + SMILE + b"x" * 60_000 + b"\r\n",
-    "commands": b"EHLO a\r\n" * 100_000,
-    "commands behind a mail": DATA + b"x: y\r\n\r\n.\r\n" + b"HELP\r\n" * 50_000,
+    "commands": b"EHLO a\r\n" * 30_000,
+    "commands behind a mail": DATA + b"x: y\r\n\r\n.\r\n" + b"HELP\r\n" * 20_000,
 }
 
 
@@ -94,8 +95,10 @@ def test_the_limit_is_kept_whatever_is_sent_and_mail_passes(serve: Serve, attack
     idle = memory_kb(server.process.pid) * 1024
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # resets VmHWM
     with crowd(server) as clients, Wire(server) as client:
+        client.socket.settimeout(PASSES_WITHIN_S)
         assert push(clients, ATTACKS[attack]) > CONNECTIONS * 10_000
         client.begin()
         assert client.ask(b"Subject: x\r\n\r\nHello\r\n.\r\n") == b"250 2.0.0 Message accepted\r\n"
         peak = memory_kb(server.process.pid, "VmHWM") * 1024 - idle
+        server.kill()  # it would read all that its clients have left
     assert peak <= ALLOWED
