@@ -18,6 +18,7 @@ from fastsmtp.cluster.message import NATSMessage
 from fastsmtp.cluster.publisher import NotConnectedError
 from fastsmtp.config.cluster import ClusterSettings, ClusterTLSSettings, without_login
 from fastsmtp.errors import StartError
+from fastsmtp.system.loop import unless
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -28,6 +29,7 @@ _START_S: Final = 30.0  # for the first connection
 _ANSWER_S: Final = 5.0
 _API_S: Final = 2.0  # for the JetStream API, which is asked again
 _AGAIN_S: Final = 0.25  # between two attempts at one server
+_DOUBT_S: Final = 4.0
 _PING_S: Final = 2  # a server that answers none of two pings is taken for dead
 OnMessage = Callable[["Msg"], None]
 
@@ -42,8 +44,12 @@ class NATSConnection:
         self._log: Final = log
         self._client: Client | None = None
         self._last_fault = ""
+        self._refusal = ""
         self._closing = False
         self._aborting: asyncio.Future[None] | None = None
+        self._leaving: asyncio.Future[None] | None = None
+        self._left_at = 0.0  # loop time
+        self._refused = asyncio.Event()  # what is wrong now is wrong the next time, too
         self.on_reconnected: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
@@ -52,14 +58,16 @@ class NATSConnection:
         options = {**self._options(), **_credentials(self._settings.credentials)}
         servers = self._settings.servers
         try:
-            await asyncio.wait_for(client.connect(servers=servers, **options), _START_S)
+            if not await asyncio.wait_for(unless(self._refused, client.connect(servers=servers, **options)), _START_S):
+                raise asyncio.TimeoutError
         except (asyncio.TimeoutError, OSError, ValueError) as error:
+            self._closing = True
             raise StartError(f"no NATS server of cluster.servers answers: {self._reason(error)}") from None
         except Exception as error:  # those of nats-py have no common base but this
             raise StartError(f"{', '.join(map(without_login, servers))}: {self._reason(error)}") from None
 
     def _reason(self, error: Exception) -> str:
-        return self._last_fault or str(error) or type(error).__name__
+        return self._refusal or self._last_fault or str(error) or type(error).__name__
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -95,6 +103,14 @@ class NATSConnection:
         """See `Wire`."""
         return self.client.max_payload
 
+    def doubt(self) -> None:
+        """Nothing is heard: the server may be cut off from the others, and is left for another one, not too often."""
+        now = asyncio.get_running_loop().time()
+        if self.connected and now - self._left_at > _DOUBT_S and len(self._settings.servers) > 1:
+            self._left_at = now
+            self._log.warning("the NATS server is left, because nothing is heard of others")
+            self._leaving = asyncio.ensure_future(self.client.force_reconnect())
+
     async def publish(self, message: NATSMessage, reply: str = "") -> None:
         """See `Wire`."""
         client = self.client
@@ -120,7 +136,13 @@ class NATSConnection:
 
     async def request(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> NATSMessage:
         """Return the answer to a message. Raises what nats-py raises, as where none comes in time."""
-        told = await self.client.request(subject, body, timeout=_ANSWER_S, headers=headers)
+        from nats.errors import TimeoutError
+
+        try:
+            told = await self.client.request(subject, body, timeout=_ANSWER_S, headers=headers)
+        except TimeoutError:
+            self.doubt()
+            raise
         return NATSMessage(told.subject, told.headers or {}, told.data)
 
     def new_inbox(self) -> str:
@@ -128,19 +150,25 @@ class NATSConnection:
         return self.client.new_inbox()
 
     async def close(self) -> None:
-        """Write what is left, and close."""
+        """Write what is left, and close. Does not raise."""
         self._closing = True
         if self._client is not None:
-            await self._client.close()
+            try:
+                await self._client.close()
+            except Exception as error:  # it raises where it was never connected, and where a server has just gone
+                self._log.debug("the connection with NATS was not closed in order", reason=str(error))
 
     def abort(self) -> None:
         """Close without waiting; what is not written is lost."""
         self._closing = True
         if self._client is not None and not self._client.is_closed:
-            self._aborting = asyncio.ensure_future(self._client.close())
+            self._aborting = asyncio.ensure_future(self.close())
 
     async def _on_error(self, error: Exception) -> None:
         self._last_fault = str(error) or type(error).__name__
+        if isinstance(error, ssl.SSLError) or "authorization violation" in self._last_fault.lower():
+            self._refusal = self._refusal or self._last_fault
+            self._refused.set()
         self._log.debug("fault of the connection with NATS", reason=self._last_fault)
 
     async def _on_disconnected(self) -> None:

@@ -6,6 +6,7 @@ A strategy in five steps:
 2. All confirmations come to one reply subject, whose last token is the number of an attempt.
 3. Without a confirmation in two seconds, after an answer that may be another one later, or when the connection was
    lost, the mail is published again under the same `Nats-Msg-Id`, by which the servers know it, with growing delay.
+   Where nothing is confirmed for four seconds, the server may be cut off from the others: it is left for another one.
 4. A confirmation is a 250, that of a duplicate, too. A full stream, or a mail that is too large, is told at once.
 5. After `ack_timeout` the mail is given up: the client is told 451, though the mail may be there. That is counted.
 
@@ -31,6 +32,7 @@ _PATIENCE_S: Final = 2.0  # for a confirmation, before the mail is published aga
 _FIRST_S: Final = 0.05  # of the delays before that ...
 _LAST_S: Final = 1.0
 _SWEEP_S: Final = 0.1
+_DEAF_S: Final = 4.0
 
 # Error codes of JetStream.
 _DUPLICATE: Final = 10201  # in a batch
@@ -65,6 +67,9 @@ class Wire(Protocol):
     @property
     def max_payload(self) -> int:
         """Octets of the largest message that the server takes, its header included."""
+
+    def doubt(self) -> None:
+        """Nothing is heard of what was published: go to another server."""
 
     async def publish(self, message: NATSMessage, reply: str = "") -> None:
         """Write a message. Raises `NotConnectedError`; waits while the server reads nothing."""
@@ -120,6 +125,7 @@ class Publisher:
         self._by_token: dict[int, _Pending] = {}
         self._token = 0
         self._in_flight = 0  # octets
+        self._heard = 0.0  # loop time of the last confirmation, or when one was awaited first
         self._small: deque[_Pending] = deque()  # to be written now
         self._large: deque[_Pending] = deque()
         self._wake_small = asyncio.Event()
@@ -165,6 +171,8 @@ class Publisher:
             if self._pending and self._in_flight + size > self._octets:
                 break
             pending = self._waiting.popleft()
+            if not self._pending:
+                self._heard = self._loop.time()
             self._pending[pending] = None
             self._in_flight += size
             self._write_soon(pending)
@@ -246,6 +254,7 @@ class Publisher:
             self._later(pending)
 
     def _confirm(self, pending: _Pending, seq: int) -> None:
+        self._heard = self._loop.time()
         self.on_confirmed(pending.mail, seq)
         self._settle(pending, Verdict.ACCEPT)
 
@@ -266,6 +275,9 @@ class Publisher:
         while self._waiting and self._waiting[0].deadline <= now:
             self._give_up(self._waiting.popleft())
         connected = self._wire.connected
+        if self._pending and connected and now - self._heard > _DEAF_S:
+            self._heard = now
+            self._wire.doubt()
         for pending in list(self._pending):
             if pending.deadline <= now:
                 self._give_up(pending)

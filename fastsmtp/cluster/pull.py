@@ -97,6 +97,7 @@ class Puller:
             for number, place in enumerate(self._partitions):
                 if place.asked and self._loop.time() > place.lost_at:
                     place.asked = 0
+                    self._connection.doubt()
                 if self._may_ask(place):
                     await self._request(number, place)
             try:

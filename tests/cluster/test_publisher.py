@@ -30,6 +30,10 @@ class AnsweringWire:
     """Answers each attempt that is complete; `connected` is as the test wants it."""
 
     max_payload = 1024 * 1024
+    doubts = 0
+
+    def doubt(self) -> None:
+        self.doubts += 1
 
     def __init__(self, answers: Answers) -> None:
         self.connected = True
