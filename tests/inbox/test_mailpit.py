@@ -354,6 +354,17 @@ def test_fields_that_a_sent_mail_has_of_its_own(serving: Serve, name: str) -> No
     serving(work)
 
 
+def test_what_is_not_there(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        for path in ("/api/v1/nothing", "/api/v1/", "/ns/run-1/api/v1/message/a/b/c"):
+            assert await call("GET", path) == (404, "404 page not found\n")
+        for path in ("/api/v1/messages", "/ns/run-1/api/v1/messages"):
+            assert (await call("POST", path))[0] == 405
+            assert await call("OPTIONS", path) == (200, "")
+
+    serving(work)
+
+
 def test_a_path_with_two_slashes_leads_to_that_with_one(serving: Serve) -> None:
     async def work(call: Client) -> None:
         await call.file_octets(PLAIN)

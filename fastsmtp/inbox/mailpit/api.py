@@ -364,9 +364,15 @@ async def webui(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def options(_request: web.Request) -> web.Response:
-    """`OPTIONS /api/v1/…`."""
-    return web.Response()
+async def rest(request: web.Request) -> web.Response:
+    """`OPTIONS /api/v1/…`. Other methods get 404 where there is no such path, and 405 where it has other methods."""
+    if request.method == "OPTIONS":
+        return web.Response()
+    for resource in request.app.router.resources():
+        _found, methods = await resource.resolve(request)
+        if methods and hdrs.METH_ANY not in methods:
+            raise web.HTTPMethodNotAllowed(request.method, methods)
+    return not_found()
 
 
 async def alive(_request: web.Request) -> web.Response:
@@ -405,7 +411,7 @@ _ROUTES: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/api/v1/webui", webui),
     ("GET", "/api/v1/chaos", chaos.chaos),
     ("PUT", "/api/v1/chaos", chaos.set_chaos),
-    ("OPTIONS", "/api/v1/{rest:.*}", options),
+    (hdrs.METH_ANY, "/api/v1/{rest:.*}", rest),
     ("GET", "/view/latest", view_latest),
     ("GET", "/view/{id}.html", html),
     ("GET", "/view/{id}.txt", text),
