@@ -80,6 +80,7 @@ class NATSConnection:
             "ping_interval": _PING_S,
             "max_outstanding_pings": 2,
             "tls": _context(self._settings),
+            "skip_subject_validation": True,  # ours are made of names of namespaces
         }
 
     @property

@@ -184,7 +184,9 @@ def _headers(mail: Outgoing, chunks: int) -> dict[str, str]:
 
 def _encode(value: MailHeader | Death) -> str:
     """Return JSON in ASCII. Clients take "=?" in a header for an encoded word, and so there is no equals sign in it."""
-    return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).replace("=", "\\u003d")
+    octets = msgspec.json.encode(value)
+    text = octets.decode() if octets.isascii() else json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
+    return text.replace("=", "\\u003d")
 
 
 _MAIL_DECODER: Final = msgspec.json.Decoder(MailHeader)
