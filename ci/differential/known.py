@@ -344,6 +344,24 @@ KNOWN = [
         _without(rb"multipart/related", b"multipart/mixed"),
     ),
     Row(
+        "a line that lost its blank, `charset=utf-8` below its field, goes on with the field; for others it does not",
+        b"Content-Type: text/html;\r\ncharset=utf-8\r\n\r\n<p>x",
+        _of((*FIELDS, *IN_PARTS), ALL, "invalid-header-line"),
+        _without(rb"(?m)^(?=[a-z][a-z0-9*-]*=)", b" "),
+    ),
+    Row(
+        "octets in an unknown charset that are UTF-8 have their characters; postal-mime reads windows-1252",
+        b"Content-Type: text/html; charset=x\r\n\r\n\xc3\xbc",
+        _of(TEXTS, ("postal-mime",), "unknown-charset"),
+        _without(rb"charset=[^\s;]*", b"charset=utf-8"),
+    ),
+    Row(
+        "a label of UTF-16 on octets that are not in it is a mistake; the others read other characters",
+        b"Content-Type: text/plain; charset=utf-16\r\n\r\nTo: bob@example.com",
+        _of((*TEXTS, *FIELDS), ALL, "wrong-charset"),
+        _without(rb"utf-?16(?:[lb]e)?|unicode", b"utf-8"),
+    ),
+    Row(
         "uuencoded parts are decoded (RFC 2045 6.4, x-token); postal-mime does not, Python only where there is `begin`",
         b"Content-Type: application/x\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 x\r\n#0V%T\r\n`\r\n",
         _of(IN_PARTS),

@@ -21,9 +21,9 @@ _UTF_16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UNICODE_BOMS: Final = (*_UTF_16_BOMS, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _STRICT: Final = {name: Reading(name) for name in CODECS}
 # Charsets whose first reading is a codec of Python's.
-_DIRECT: Final = {
-    name: name for name in CODECS if not (name.startswith("utf-") or name in (*WITHOUT_CODEC, "iso-2022-jp"))
-}
+_DIRECT: Final = {name: name for name in CODECS if not name.startswith("utf-")}
+for _name in (*WITHOUT_CODEC, "iso-2022-jp"):
+    del _DIRECT[_name]
 _DIRECT["utf-8"] = "utf-8"
 _DIRECT["iso-8859-1"] = "cp1252"
 _BOM: Final = "\ufeff"
