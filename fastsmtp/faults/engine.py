@@ -52,7 +52,7 @@ class _Running:
         self._ends_at = 0.0
         self.hits: collections.deque[dict[str, Any]] = collections.deque(maxlen=MAX_HITS)
 
-    def decide(self, question: Question, now: float) -> tuple[bool, Decision | None]:
+    def decide(self, question: Question, now: float, seq: int) -> tuple[bool, Decision | None]:
         """Whether the rule is the one that counts for this command, and what it does then; None: it passes."""
         rule = self.rule
         if question.at not in rule.stages or question.after != rule.after or not rule.when.holds(question):
@@ -71,9 +71,11 @@ class _Running:
             return False, None
         if rule.probability < 1.0 and self._draw(key, count.hits, "act") >= rule.probability:
             return False, None
-        return True, self._act(question, key, count, acted, now)
+        return True, self._act(question, key, count, acted, now, seq)
 
-    def _act(self, question: Question, key: str, count: _Count, acted: int, now: float) -> Decision | None:
+    def _act(
+        self, question: Question, key: str, count: _Count, acted: int, now: float, seq: int
+    ) -> Decision | None:
         rule = self.rule
         if rule.limit and acted == rule.limit:
             self.exhausted += 1
@@ -82,7 +84,7 @@ class _Running:
         if rule.duration_s and not self._ends_at:
             self._ends_at = now + rule.duration_s
         action = rule.actions[(acted - 1) % len(rule.actions)]
-        self.hits.append(_hit(question, action, now))
+        self.hits.append(_hit(question, action, now, seq))
         if action is None:
             self.passed += 1
             return None
@@ -139,13 +141,14 @@ class RunningPlan:
         self._rules: Final = [_Running(rule, plan.seed) for rule in plan.rules]
         self.unmatched = 0  # commands for which no rule acted
 
-    def decide(self, question: Question, now: float) -> Decision | None:
+    def decide(self, question: Question, now: float, seq: int = 0) -> Decision | None:
         """Return what is done at this command, `now` in Unix time; None: everything is as ever.
 
+        `seq` is the number of the newest mail of the namespace, for the report.
         The first rule that matches and is not exhausted acts.
         """
         for rule in self._rules:
-            acts, decision = rule.decide(question, now)
+            acts, decision = rule.decide(question, now, seq)
             if acts:
                 return decision
         self.unmatched += 1
@@ -166,9 +169,10 @@ class RunningPlan:
         return {**self.plan.spec, "report": [rule.report() for rule in self._rules], "unmatched": self.unmatched}
 
 
-def _hit(question: Question, action: Action | None, now: float) -> dict[str, Any]:
+def _hit(question: Question, action: Action | None, now: float, seq: int) -> dict[str, Any]:
     reply = action.reply[-1] if action is not None and action.reply else None
     return {
+        "seq": seq,
         "at": question.at,
         "time": _time(now),
         "connection": question.connection,

@@ -9,6 +9,7 @@ import time
 from typing import Final
 
 from fastsmtp.faults.engine import RunningPlan
+from fastsmtp.faults.failures import Failure, Failures
 from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.faults.question import Question
 from fastsmtp.inbox.events import Events
@@ -27,12 +28,14 @@ class FaultPlans:
         self._events: Final = events
         self._plans: Final = PlanSet()
         self._spaces: Final[dict[str, Namespace]] = {}  # of plans
+        self._failures: Final[dict[str, Failures]] = {}  # of plans and of magic addresses
         self._number = 0
 
     async def put(self, namespace: Namespace, plan: FaultPlan) -> RunningPlan:
         """Let a plan run in the place of the one that there may be; all SMTP processes know it then."""
         running = self._plans.put(namespace.name, plan)
         self._spaces[namespace.name] = namespace
+        self._failures.pop(namespace.name, None)
         await self._tell(namespace.name)
         return running
 
@@ -50,6 +53,7 @@ class FaultPlans:
         """End the plan of a namespace: whatever it makes wait goes on. Returns it; None where there is none."""
         running = self._plans.running.pop(name, None)
         if running is not None:
+            self._failures.pop(name, None)
             await self._tell(name)
         return running
 
@@ -67,6 +71,7 @@ class FaultPlans:
         self._plans.running.pop(name, None)
         self._plans.set_magic(name, magic=False)
         self._spaces.pop(name, None)
+        self._failures.pop(name, None)
         if known:
             self._ports.forget_plan(name)
 
@@ -80,11 +85,25 @@ class FaultPlans:
 
     def decide(self, names: list[str], question: Question) -> Decided | None:
         """Return what is done to a command in these namespaces: the first plan that acts decides."""
-        act = self._plans.decide(names, question, time.time())
+        now = time.time()
+        for name in names:
+            if name in self._failures:
+                self._failures[name].note(question)
+        act = self._plans.decide(names, question, now, self._seq)
         if act is None:
             return None
-        self._events.on_fault(self._spaces[act.namespace], act.shown(question))
+        space = self._spaces[act.namespace]
+        self._failures.setdefault(act.namespace, Failures()).add(question, act.rule, act.action, now, space.seq)
+        self._events.on_fault(space, act.shown(question))
         return Decided(act.namespace, self._ports.plan_number(act.namespace), act.rule, act.action, act.delay_s)
+
+    def failures(self, name: str, seq: int) -> list[Failure]:
+        """Return what the plan of a namespace let fail when its newest mail had this number, or later."""
+        failures = self._failures.get(name)
+        return [] if failures is None else failures.since(seq)
+
+    def _seq(self, name: str) -> int:
+        return self._spaces[name].seq
 
     def _order(self, name: str) -> PlanOrder | None:
         self._number += 1

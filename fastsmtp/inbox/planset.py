@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from fastsmtp.faults.actions import Action
@@ -63,11 +63,16 @@ class PlanSet:
                 return name
         return ""
 
-    def decide(self, names: Sequence[str], question: Question, now: float) -> PlanAct | None:
-        """Return what is done to a command in these namespaces: the first plan that acts decides."""
+    def decide(
+        self, names: Sequence[str], question: Question, now: float, seq_of: Callable[[str], int] = lambda _name: 0
+    ) -> PlanAct | None:
+        """Return what is done to a command in these namespaces: the first plan that acts decides.
+
+        `seq_of` tells the number of a namespace's newest mail, for reports.
+        """
         for name in names:
             running = self.running.get(name)
-            decision = None if running is None else running.decide(question, now)
+            decision = None if running is None else running.decide(question, now, seq_of(name))
             if decision is not None:
                 return PlanAct(name, decision.rule, decision.action, decision.delay_s)
         for name in names:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from fastsmtp.faults.report import hit_line
+from fastsmtp.faults.failures import Failure
 from fastsmtp.inbox.expectation import Expectation, Item, Seen, near_misses
 from fastsmtp.text import counted, printable
 
 _SHOWN: Final = 20  # mails of one list
-_HITS: Final = 5  # of rules of the namespace's plan
 _TEXT_CHARS: Final = 120
 
 
@@ -21,15 +20,15 @@ def make_report(
     elapsed_s: float,
     expectation: Expectation,
     server: Mapping[str, int],
-    hits: Sequence[Mapping[str, Any]] = (),
+    failures: Sequence[tuple[float, Failure]] = (),
     *,
     held: bool,
     reason: str = "",
 ) -> dict[str, Any]:
     """Return the report of a `kind`, "wait" or "expect", between two cursors.
 
-    `server` counts what happened to mails of this namespace between the cursors, `hits` are what rules of its plan did,
-    the oldest first; `reason` says why it ended early.
+    `server` counts what happened to mails of this namespace meanwhile, `failures` are what its plan let fail, each with its
+    seconds from the start; `reason` says why it ended early.
     """
     others = expectation.unclaimed
     return {
@@ -45,7 +44,8 @@ def make_report(
         "unclaimed": _shown(others),
         "unclaimed_more": max(0, expectation.unclaimed_count - _SHOWN),
         "server": dict(server),
-        "faults": [dict(hit) for hit in hits[-_HITS:]],
+        "failures": [_failure(at_s, failure) for at_s, failure in failures[-_SHOWN:]],
+        "failures_more": max(0, len(failures) - _SHOWN),
     }
 
 
@@ -58,6 +58,17 @@ def _item(item: Item, others: Iterable[Seen]) -> dict[str, Any]:
         "faults": item.faults[:_SHOWN],
         "mails": _shown(item.seen),
         "near": [{**_mail(seen), "has": has} for seen, has in near_misses(item, others)] if not item.met else [],
+    }
+
+
+def _failure(at_s: float, failure: Failure) -> dict[str, Any]:
+    return {
+        "rule": failure.rule,
+        "at": failure.at,
+        "of": failure.of,
+        "action": failure.action,
+        "at_ms": round(at_s * 1000),
+        "tried_again": failure.tried_again,
     }
 
 
@@ -88,11 +99,22 @@ def report_text(report: Mapping[str, Any]) -> str:
     if report["unclaimed"]:
         more = f" and {report['unclaimed_more']} more" if report["unclaimed_more"] else ""
         lines.append("unclaimed: " + ", ".join(_mail_to(mail) for mail in report["unclaimed"]) + more)
-    lines.append(
-        "server: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report["server"].items())
-    )
-    lines += [f"fault {_printable(hit['rule'])}: {hit_line(hit)}" for hit in report["faults"]]
+    lines.append(_server_line(report))
     return "\n".join(lines) + "\n"
+
+
+def _server_line(report: Mapping[str, Any]) -> str:
+    told = [f"{count} {name.replace('_', ' ')}" for name, count in report["server"].items()]
+    if report["failures"]:
+        more = f"; and {report['failures_more']} before" if report["failures_more"] else ""
+        told.append("; ".join(map(_failure_words, report["failures"])) + more)
+    return "server: " + ", ".join(told)
+
+
+def _failure_words(failure: Mapping[str, Any]) -> str:
+    again = {None: "", False: ", not tried again", True: ", tried again"}[failure["tried_again"]]
+    what = f"{failure['at'].upper()} {_printable(failure['of'])} {failure['action']}"
+    return f'fault "{_printable(failure["rule"])}": {what} at {_at(failure)}{again}'
 
 
 def _item_lines(item: Mapping[str, Any]) -> list[str]:

@@ -84,6 +84,32 @@ def test_greylisting_from_the_api_to_the_report(serve: Serve, processes: int) ->
     assert call(server, "GET", "/api/ns/default/faults")[0] == 404
 
 
+def fault_lines(server: Server, after: str = "") -> list[str]:
+    """What an expectation that fails says of faults, without times."""
+    spec = {"within": 0, "expect": [{"where": {"to": "nobody@example.com"}}], **({"after": after} if after else {})}
+    status, problem = call(server, "POST", "/api/ns/default/expect", spec)
+    assert status == 408
+    line = problem["detail"].splitlines()[-1]
+    return [re.sub(r" at [+-][0-9.]+ s", "", fault) for fault in re.findall(r'fault ".*', line)]
+
+
+def test_the_report_of_an_expectation_says_what_was_not_tried_again(serve: Serve) -> None:
+    server = serve(INBOX, worker="echo.php")
+    install(server, GREYLIST)
+    before = call(server, "GET", "/api/ns/default/cursor")[1]["cursor"]
+    assert fault_lines(server) == []
+    for said in ("not tried again", "tried again"):
+        with Wire(server) as wire:
+            talk(wire, b"EHLO client.test", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@slow.example>")
+        assert fault_lines(server, before) == [f'fault "greylist": RCPT b@slow.example 451, {said}']
+    with Wire(server) as wire:
+        talk(wire, *STAGES["data"], TEXT)
+    after = call(server, "GET", "/api/ns/default/cursor")[1]["cursor"]
+    assert (fault_lines(server, after), len(fault_lines(server, before))) == ([], 1)
+    assert call(server, "DELETE", "/api/ns/default/faults")[0] == 200
+    assert fault_lines(server, before) == []
+
+
 def own(server: Server, name: str, plan: dict[str, Any], **settings: Any) -> str:
     """Make a namespace with a plan and a port for itself, and return the name of its listener."""
     status, space = call(server, "PUT", f"/api/ns/{name}", {"listen": True, "faults": plan, **settings})

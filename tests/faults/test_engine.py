@@ -116,6 +116,7 @@ def test_a_report() -> None:
     )
     codes(plan, rcpt("b@x"), times=2)
     hit = {
+        "seq": 0,
         "at": "rcpt",
         "time": "2027-01-15T08:00:00Z",
         "connection": "c1",

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from arrivals import arrival
 
+from fastsmtp.faults.failures import Failure
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen, make_expectation, make_item
 from fastsmtp.inbox.report import make_report, report_text
 from fastsmtp.inbox.where import Candidate, WhereError
@@ -165,6 +166,28 @@ def test_the_report() -> None:
         'unclaimed: #3 "Welcome\\x1b back" to x@example.com, #5 "Report" to boss@example.com\n'
         "server: 5 accepted, 1 refused\n"
     )
+
+
+def test_a_report_says_what_a_plan_let_fail_and_whether_it_was_tried_again() -> None:
+    expectation = expecting({"where": X})
+    greylisted = Failure(rule="grey\nlist", at="rcpt", of="x@example.com", action="451", time=0.0, seq=1)
+    again = Failure(rule="lost", at="data-end", of="y@b", action="close rst", time=0.0, seq=1, tried_again=True)
+    dropped = Failure(rule="magic", at="data-end", of="drop@b", action="drop", time=0.0, seq=1, tried_again=None)
+    server = {"accepted": 0, "refused": 0}
+
+    def line(*failures: Failure) -> str:
+        timed = [(0.3, failure) for failure in failures]
+        report = make_report("expect", "n", ("e.1", "e.1"), 5.0, expectation, server, timed, held=False)
+        assert (len(report["failures"]), report["failures_more"]) == (min(20, len(timed)), max(0, len(timed) - 20))
+        return report_text(report).splitlines()[-1].removeprefix("server: 0 accepted, 0 refused")
+
+    one = ', fault "grey\\nlist": RCPT x@example.com 451 at +0.300 s, not tried again'
+    assert line(greylisted) == one
+    assert line(greylisted, again, dropped) == (
+        f'{one}; fault "lost": DATA-END y@b close rst at +0.300 s, tried again; '
+        'fault "magic": DATA-END drop@b drop at +0.300 s'
+    )
+    assert line(*[greylisted] * 22).endswith("; and 2 before")
 
 
 def test_a_report_has_an_end() -> None:

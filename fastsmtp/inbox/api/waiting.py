@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from aiohttp import web
@@ -123,9 +124,9 @@ async def _observe(
     server["in_flight"] = now["in_flight"]
     cursors = (f"{namespace.epoch}.{after}", str(inbox.cursor(namespace)))
     held = state is ExpectationState.MET
-    running = inbox.plans.of(namespace.name)
-    hits = [] if running is None else running.hits()
-    described = (kind, namespace.name, cursors, elapsed_s, expectation, server, hits)
+    began = time.time() - elapsed_s
+    failures = [(failure.time - began, failure) for failure in inbox.plans.failures(namespace.name, after)]
+    described = (kind, namespace.name, cursors, elapsed_s, expectation, server, failures)
     if held and kind == "wait":  # its answer shows no more of the report
         return state, elapsed_s, {"to": cursors[1]}
     return state, elapsed_s, await inbox.aside(make_report, *described, held=held)
