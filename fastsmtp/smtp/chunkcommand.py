@@ -33,5 +33,5 @@ def judge_chunk(
         refusal = gate.ask(policy.BODY, octets, transaction)
     if refusal is None and not transaction.chunked:
         fault = gate.ask_plan(policy.DATA, "", transaction)
-        refusal = None if fault is None else Refusal(fault.reply, fault.close)
+        refusal = None if fault is None else Refusal(fault.reply, fault.close, fault.rule)
     return refusal, None if refusal is None else AbortReason.POLICY

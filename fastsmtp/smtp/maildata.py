@@ -28,7 +28,7 @@ class MailData:
     After `start_data` or `start_chunk` each `read_...` tells in `done` whether the mail data, or the chunk, has ended.
     """
 
-    __slots__ = ("_decoder", "_gate", "_left", "_make_decoder", "close", "done", "last", "refusal")
+    __slots__ = ("_decoder", "_gate", "_left", "_make_decoder", "close", "done", "last", "refusal", "refused_by")
 
     def __init__(self, gate: Gate, make_decoder: Callable[[], MailDataDecoder]) -> None:
         self._gate: Final = gate
@@ -37,6 +37,7 @@ class MailData:
         self._left = 0  # octets of the chunk that have not come
         self.last = False  # the chunk is the last one of its mail
         self.refusal = b""  # what to reply after a chunk that is swallowed
+        self.refused_by = ""  # the rule of the plan whose reply it is
         self.close = False  # this reply is the last one of the session
         self.done = False
 
@@ -63,12 +64,14 @@ class MailData:
         """The next octets are mail data after DATA."""
         self._decoder = self._make_decoder()
 
-    def start_chunk(self, size: int, last: bool, refusal: bytes, close: bool) -> None:
-        """The next octets are a chunk after BDAT; with a `refusal` they are swallowed; `close`: it ends the session."""
+    def start_chunk(self, size: int, last: bool, refusal: Refusal | None = None) -> None:
+        """The next octets are a chunk after BDAT; with a `refusal` they are swallowed."""
         self._left = size
         self.last = last
-        self.refusal = refusal
-        self.close = close
+        if refusal is None:
+            self.refusal, self.close, self.refused_by = b"", False, ""
+        else:
+            self.refusal, self.close, self.refused_by = refusal.reply, refusal.close, refusal.rule
 
     def stop(self) -> None:
         """The mail was broken off."""

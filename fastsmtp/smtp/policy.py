@@ -53,6 +53,7 @@ class Refusal(NamedTuple):
 
     reply: bytes
     close: bool = False
+    rule: str = ""  # of a plan, whose reply it is
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,10 @@ class Session:
         held = self._held
         if held is not None and held.octets is not buf:
             held.keep(buf, start, end)
-            return
+        else:
+            self._read(buf, start, end)
+
+    def _read(self, buf: bytearray, start: int, end: int) -> None:
         while start < end:
             reading = self._reading
             if reading == COMMANDS:
@@ -217,7 +220,7 @@ class Session:
         self._transaction = None
         self._reading = COMMANDS
         if fault is not None:
-            self._end_by_plan(fault, VERDICT_REPLIES[verdict])
+            self._end_by_plan(fault, verdict)
             return
         self._out.reply(VERDICT_REPLIES[verdict])
         if verdict is Verdict.ACCEPT_AND_CLOSE:
@@ -383,7 +386,10 @@ class Session:
             self._reading = COMMANDS
             if self._gate.closes:
                 self._close()
-            self.receive(bytearray(HEADROOM) + opening.octets, HEADROOM, HEADROOM + len(opening.octets))
+            # What was looked at comes first: in one piece with the rest, of which some may have to wait.
+            octets = bytearray(HEADROOM) + opening.octets + buf[start:end]
+            self._read(octets, HEADROOM, len(octets))
+            return end
         return start
 
     def _read_commands(self, buf: bytearray, start: int, end: int) -> int:
@@ -582,9 +588,9 @@ class Session:
             self._marks = () if self._gate.plans.stages is None else self._gate.body_marks(transaction)
         # Whatever the answer: the octets of the chunk come, and are no commands (RFC 3030 section 2).
         if refusal is None:
-            self._data.start_chunk(chunk.size, chunk.last, b"", False)
+            self._data.start_chunk(chunk.size, chunk.last)
         else:
-            self._data.start_chunk(chunk.size, chunk.last, refusal.reply, refusal.close)
+            self._data.start_chunk(chunk.size, chunk.last, refusal)
         if chunk.size:
             self._reading = CHUNK
         else:
@@ -665,7 +671,7 @@ class Session:
         data, transaction = self._data, self._transaction
         self._reading = COMMANDS
         if data.refusal:
-            self._refuse(data.refusal, data.close)
+            self._refuse(data.refusal, data.close, data.refused_by)
         else:
             assert transaction is not None
             self._on_whole_chunk(transaction)
@@ -678,7 +684,7 @@ class Session:
         elif transaction.failed:
             # The refusal belongs to this chunk, and without it the mail is broken (RFC 3030 section 2).
             self._transaction = None
-            self._refuse(transaction.failed, transaction.failed_close)
+            self._refuse(transaction.failed, transaction.failed_close, transaction.failed_by)
         else:
             self._out.reply(replies.CHUNK_ACCEPTED)
 
@@ -690,27 +696,28 @@ class Session:
             return
         self._transaction = None
         self._reading = COMMANDS
-        self._out.fault = transaction.failed_by
-        self._refuse(refusal.reply, refusal.close)
-        self._out.fault = ""
+        self._refuse(refusal.reply, refusal.close, transaction.failed_by)
         if self._stopping:
             self._stop_if_idle()
 
     # The end of a transaction, and of the session ---------------------------------------------------------------------
 
-    def _refuse(self, reply: bytes, close: bool) -> None:
+    def _refuse(self, reply: bytes, close: bool, rule: str = "") -> None:
+        """Reply with a refusal, that of a `rule` of a plan if there is one."""
+        self._out.fault = rule
         self._out.reply(reply)
+        self._out.fault = ""
         if close:
             self._close()
 
-    def _end_by_plan(self, fault: Fault, good: bytes) -> None:
+    def _end_by_plan(self, fault: Fault, verdict: Verdict) -> None:
         """Reply to a mail as a plan wants it."""
-        if not fault.silent:
-            self._out.fault = fault.rule if fault.reply else ""
-            self._out.reply(fault.reply or good)
-            self._out.fault = ""
-        if fault.close:
+        if fault.silent:
             self._close()
+            return
+        self._refuse(fault.reply or VERDICT_REPLIES[verdict], fault.close, fault.rule if fault.reply else "")
+        if verdict is Verdict.ACCEPT_AND_CLOSE and not fault.close:
+            self._end(replies.BYE)
         elif self._stopping:
             self._stop_if_idle()
 

@@ -12,6 +12,7 @@ from fastsmtp._parse import DataDecoder
 from fastsmtp.smtp.envelope import Envelope, TLSInfo
 from fastsmtp.smtp.events import (
     HEADROOM,
+    Asked,
     ClientNamed,
     Closed,
     Command,
@@ -95,6 +96,7 @@ class Player:
         self._envelope: Envelope | None = None
         self._starting_tls = False
         self.output = b""
+        self.asked: list[str] = []  # the stages about which plans were asked; none of them acts
 
     def send(self, chunk: bytes) -> None:
         buf = bytearray(b"\xee" * HEADROOM + chunk + b"\r\n.\r\nQUIT\r\n")
@@ -126,13 +128,29 @@ class Player:
             for event in self.session.take_events():
                 self._on_event(event)
             self.output += self.session.take_output()
-            if not self.session.waiting_for_decision:
+            if self.session.waiting_for_answer:
+                self._answer()
+            elif self.session.waiting_for_decision:
+                self.session.decide(next(self._verdicts, Verdict.ACCEPT))
+            else:
                 return
-            self.session.decide(next(self._verdicts, Verdict.ACCEPT))
+
+    def _answer(self) -> None:
+        """No plan acts."""
+        self.session.answer(None)
+        self._carry_out_events()
+        self.session.go_on()
+
+    def _carry_out_events(self) -> None:
+        for event in self.session.take_events():
+            self._on_event(event)
+        self.output += self.session.take_output()
 
     def _on_event(self, event: Event) -> None:
         assert "Closed" not in self.outcome.others
-        if isinstance(event, MailBegin):
+        if isinstance(event, Asked):
+            self.asked.append(event.facts.stage)
+        elif isinstance(event, MailBegin):
             assert self._content is None
             self._content = bytearray()
             self._envelope = event.envelope

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import pytest
+from planners import OnePlan
 from support import EHLO, Player
 
-from fastsmtp.smtp.events import Asked
-from fastsmtp.smtp.planner import Fault, Plans
-from fastsmtp.smtp.policy import Facts
-from fastsmtp.smtp.replies import MAIL_OK, RCPT_OK, START_MAIL_INPUT
+from fastsmtp.smtp.events import Asked, Replied, Verdict
+from fastsmtp.smtp.planner import Fault
+from fastsmtp.smtp.replies import (
+    BYE,
+    HELP,
+    MAIL_OK,
+    MESSAGE_ACCEPTED,
+    NOOP_OK,
+    RCPT_OK,
+    START_MAIL_INPUT,
+    UNKNOWN_COMMAND,
+    greeting,
+)
 from fastsmtp.smtp.session import Session
 from fastsmtp.smtp.sessionsettings import SessionSettings
 from fastsmtp.smtp.violations import LOWER_CASE_VERB
 
 LATER = b"451 4.7.1 Later\r\n"
 DIALOGUE = b"ehlo c\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n"
-
-
-class OnePlan:
-    """Wants to be asked at some stages, and at `body` after so many octets."""
-
-    def __init__(self, *stages: str, marks: tuple[int, ...] = ()) -> None:
-        self.plans = Plans()
-        self.plans.stages = frozenset(stages)
-        self._marks = marks
-
-    def concerns(self, facts: Facts) -> bool:
-        return True
-
-    def marks(self, facts: Facts) -> tuple[int, ...]:
-        return self._marks
 
 
 def session(plan: OnePlan | None) -> Session:
@@ -46,6 +41,11 @@ def asked(under_test: Session) -> list[tuple[str, str, int]]:
     return [
         (event.facts.stage, event.facts.subject, event.facts.octets) for event in events if isinstance(event, Asked)
     ]
+
+
+def replied(under_test: Session) -> list[tuple[str, str]]:
+    """Replies, each with the rule of the plan whose it is."""
+    return [(event.line, event.fault) for event in under_test.take_events() if isinstance(event, Replied)]
 
 
 @pytest.mark.parametrize("stage", ["ehlo", "mail", "rcpt", "data"])
@@ -121,3 +121,46 @@ def test_without_a_plan_nothing_is_asked() -> None:
     under_test.send(EHLO[0])
     assert under_test.finish_step() == EHLO[1].replace(b"SIZE 2000", b"SIZE 10485760")
     assert under_test.finish().others == []
+
+
+def test_a_refused_chunk_is_marked_in_the_transcript_behind_its_octets() -> None:
+    under_test = Session(SessionSettings("mx.test", trace=True), planner=OnePlan("data"))
+    feed(under_test, b"EHLO c\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 5 LAST\r\n")
+    asked(under_test)
+    under_test.answer(Fault("r", LATER))
+    under_test.go_on()
+    feed(under_test, b"01234")
+    assert replied(under_test) == [("451 4.7.1 Later", "r")]
+    assert under_test.take_output().endswith(LATER)
+
+
+def test_a_mail_that_is_refused_in_the_middle_is_marked_behind_its_chunk() -> None:
+    under_test = Session(SessionSettings("mx.test", trace=True), planner=OnePlan("body", marks=(2,)))
+    feed(under_test, b"EHLO c\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 5\r\n01234")
+    asked(under_test)
+    under_test.answer(Fault("r", LATER))
+    under_test.go_on()
+    assert replied(under_test) == [("451 4.7.1 Later", "r")]
+    feed(under_test, b"NOOP\r\nBDAT 1 LAST\r\nx")
+    assert replied(under_test) == [("250 2.0.0 OK", ""), ("503 5.5.1 Send MAIL first", "")]
+
+
+@pytest.mark.parametrize("reply", [b"", b"250 2.0.0 Mine\r\n"])
+def test_a_worker_may_end_the_session_behind_a_mail_that_a_plan_has_delayed(reply: bytes) -> None:
+    under_test = session(None)
+    feed(under_test, DIALOGUE + b"x\r\n.\r\n")
+    under_test.take_output()
+    under_test.decide(Verdict.ACCEPT_AND_CLOSE, Fault("r", reply))
+    assert (under_test.take_output(), under_test.closing) == ((reply or MESSAGE_ACCEPTED) + BYE, True)
+
+
+def test_a_client_that_does_not_wait_for_its_greeting_is_read_in_order() -> None:
+    """Its first octets may be those of a PROXY header, and are looked at before they are commands."""
+    under_test = session(OnePlan("connect"))
+    under_test.greet()
+    feed(under_test, b"PROX\r\nNOOP\r\nHELP\r\n")
+    under_test.take_events()
+    under_test.answer(None)
+    under_test.go_on()
+    assert under_test.take_output() == greeting("mx.test") + UNKNOWN_COMMAND + NOOP_OK + HELP
+    assert not under_test.has_more_to_say

@@ -8,8 +8,10 @@ import sys
 import reference
 from hypothesis import given
 from hypothesis import strategies as st
+from planners import OnePlan
 from support import Outcome, Player, settings
 
+from fastsmtp.faults.conditions import STAGES
 from fastsmtp.smtp.events import Verdict
 from fastsmtp.smtp.session import Session
 from fastsmtp.smtp.sessionsettings import SessionSettings
@@ -119,3 +121,16 @@ def test_any_octets(octets: bytes, chosen: SessionSettings) -> None:
     for prefix in (b"", b"EHLO x\r\n" + begin):
         whole = play(Session(chosen), [prefix + octets], [])
         assert play(Session(chosen), [prefix, *(octets[i : i + 1] for i in range(len(octets)))], []) == whole
+
+
+@given(
+    st.lists(TOKENS, max_size=30).map(b"".join), st.sets(st.sampled_from(STAGES)), st.sets(st.integers(0, 20)), SETTINGS
+)
+def test_a_plan_that_never_acts_changes_nothing(
+    octets: bytes, stages: set[str], marks: set[int], chosen: SessionSettings
+) -> None:
+    whole = play(Session(chosen), [octets], [])
+    pieces = [octets], [octets[i : i + 1] for i in range(len(octets))]
+    for piece in pieces:
+        plan = OnePlan(*stages, marks=tuple(sorted(marks)))
+        assert play(Session(chosen, planner=plan), piece, []) == whole
