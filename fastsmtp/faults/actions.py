@@ -16,6 +16,8 @@ MAX_DELAY_S: Final = 3600.0
 _MAX_REPLY_LINES: Final = 100
 _MAX_TEXT_CHARS: Final = 4000
 _MAX_COPIES: Final = 100
+_MAX_OCTETS: Final = 2**53
+_MAX_PIECES: Final = 100  # of a reply
 _CODE = re.compile(r"[2-5][0-9]{2}(?:[ -].*)?", re.DOTALL)
 CLOSINGS: Final = ("fin", "rst")
 CERTIFICATES: Final = ("expired", "wrong-name", "self-signed")
@@ -105,7 +107,9 @@ def possible_stages(spec: Any, stages: frozenset[str]) -> frozenset[str]:
     """Of these stages those at which everything in a rule's `do` can be done."""
     actions = spec if isinstance(spec, list) else [spec]
     keys = {key for action in actions if isinstance(action, dict) for key in action if key != "for"}
-    return frozenset(stage for stage in stages if not any(_impossible(key, stage) for key in keys))
+    good = any(isinstance(action, dict) and _is_good(action.get("reply")) for action in actions)
+    unfit = {"body"} if good else set()
+    return frozenset(stage for stage in stages - unfit if not any(_impossible(key, stage) for key in keys))
 
 
 def _impossible(key: str, stage: str) -> bool:
@@ -162,6 +166,13 @@ def _check_places(spec: dict[str, Any], pointer: str, stages: frozenset[str]) ->
         for stage in sorted(stages):
             if key != "for" and _impossible(key, stage):
                 raise PlanError(f"{pointer}/{key}", f"it cannot be done at {stage}")
+    if "body" in stages and _is_good(spec.get("reply")):
+        raise PlanError(f"{pointer}/reply", "in the middle of a mail there is no good reply: one with 4 or 5")
+
+
+def _is_good(reply: Any) -> bool:
+    lines = reply if isinstance(reply, list) else [reply]
+    return any(isinstance(line, str) and line[:1] in ("2", "3") for line in lines)
 
 
 def _reply(value: Any, pointer: str) -> dict[str, Any]:
@@ -212,7 +223,7 @@ def _size(value: Any, pointer: str) -> int:
         octets = parse_size(value) if isinstance(value, str) else value
     except ValueError:
         octets = 0
-    if isinstance(octets, bool) or not isinstance(octets, int) or octets < 1:
+    if isinstance(octets, bool) or not isinstance(octets, int) or not 1 <= octets <= _MAX_OCTETS:
         raise PlanError(pointer, 'a size like 5 or "64KB"')
     return octets
 
@@ -224,8 +235,8 @@ def _rate(value: Any, pointer: str) -> int:
 
 
 def _split(value: Any, pointer: str) -> dict[str, Any]:
-    if not isinstance(value, list) or not value:
-        raise PlanError(pointer, "sizes of the first pieces of the reply, like [3, 1]")
+    if not isinstance(value, list) or not 0 < len(value) <= _MAX_PIECES:
+        raise PlanError(pointer, f"sizes of the first pieces of the reply, like [3, 1], {_MAX_PIECES} at most")
     return {"split": [_size(item, f"{pointer}/{at}") for at, item in enumerate(value)]}
 
 
@@ -263,6 +274,8 @@ def _ehlo(value: Any, pointer: str) -> dict[str, Any]:
         for at, line in enumerate(lines):
             if {"\r", "\n"} & set(_text(line, f"{pointer}/{key}/{at}")):
                 raise PlanError(f"{pointer}/{key}/{at}", "one line")
+    if not any(value.values()):
+        raise PlanError(pointer, "at least one line to remove or to add")
     removed = [keyword.upper() for keyword in value.get("remove", [])]
     return {"ehlo_remove": removed, "ehlo_add": list(value.get("add", []))}
 

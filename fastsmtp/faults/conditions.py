@@ -16,6 +16,7 @@ STAGES: Final = (
 )  # fmt: skip
 ANY: Final = "any"
 MAX_PATTERN_CHARS: Final = 1000
+MAX_VALUES: Final = 1000  # of a condition, any of which may hold
 _MAX_MARKS: Final = 20  # of `?` in one pattern: each multiplies what a comparison may cost
 
 Test = Callable[[Question], bool]
@@ -45,7 +46,7 @@ class When:
         self.counts_connections: Final = "connections" in spec
         self.nth: Final = _nth(spec["nth"], f"{pointer}/nth") if "nth" in spec else None
         self.rate: Final = _rate(spec["rate"], f"{pointer}/rate") if "rate" in spec else None
-        tested = {key: value for key, value in spec.items() if key not in ("at", "nth", "rate")}
+        tested = {str(key): value for key, value in spec.items() if key not in ("at", "nth", "rate")}
         self._tests: Final = [self._test(key, value, f"{pointer}/{escape(key)}") for key, value in tested.items()]
 
     def holds(self, question: Question) -> bool:
@@ -125,10 +126,12 @@ def _header(name: str, value: Any, pointer: str) -> Test:
 
 
 def items(value: Any, pointer: str) -> list[tuple[Any, str]]:
-    """A value or the values of a list, each with its pointer."""
-    return (
-        [(item, f"{pointer}/{at}") for at, item in enumerate(value)] if isinstance(value, list) else [(value, pointer)]
-    )
+    """A value or the values of a list, each with its pointer. Raises PlanError for too many, and for none."""
+    if not isinstance(value, list):
+        return [(value, pointer)]
+    if not 0 < len(value) <= MAX_VALUES:
+        raise PlanError(pointer, f"from 1 to {MAX_VALUES} values")
+    return [(item, f"{pointer}/{at}") for at, item in enumerate(value)]
 
 
 def matcher(value: Any, pointer: str) -> Callable[[str], bool]:
@@ -224,7 +227,7 @@ def escape(key: str) -> str:
 
 
 def only_keys(spec: Mapping[str, Any], known: tuple[str, ...], pointer: str) -> None:
-    """Raises PlanError for the first key that is not known."""
+    """Raises PlanError for the first key that is not known; in YAML it may be no text."""
     for key in spec:
         if key not in known:
-            raise PlanError(f"{pointer}/{escape(key)}", f"there is no such key; there are {', '.join(known)}")
+            raise PlanError(f"{pointer}/{escape(str(key))}", f"there is no such key; there are {', '.join(known)}")

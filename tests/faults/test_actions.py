@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fastsmtp.faults.actions import Action, read_actions
+from fastsmtp.faults.actions import Action, possible_stages, read_actions
 from fastsmtp.faults.conditions import STAGES
 from fastsmtp.faults.question import PlanError
 
@@ -95,12 +95,23 @@ def test_a_list_is_one_action_after_the_other() -> None:
         ("rcpt", {"tls": {"cert": "expired"}}, "/do/tls"),
         ("tls", {"tls": {"cert": "good"}}, "/do/tls/cert"),
         ("tls", {"tls": "expired"}, "/do/tls"),
+        ("rcpt", {1: "x"}, "/do/1"),
+        ("rcpt", {"rate": f"{2**64}B/s"}, "/do/rate"),
+        ("body", {"after": 2**64, "close": "rst"}, "/do/after"),
+        ("rcpt", {"split": [1] * 101}, "/do/split"),
+        ("ehlo", {"ehlo": {"add": []}}, "/do/ehlo"),
+        ("body", {"reply": "250 Fine"}, "/do/reply"),
     ],
 )
 def test_what_is_no_action(at: str, spec: object, pointer: str) -> None:
     with pytest.raises(PlanError) as raised:
         read_actions(spec, "/do", frozenset({at}))
     assert raised.value.pointer == pointer
+
+
+def test_any_leaves_out_where_a_good_reply_is_none() -> None:
+    assert possible_stages({"reply": "250 x"}, frozenset({"rcpt", "body", "tls"})) == {"rcpt"}
+    assert possible_stages({"reply": "451 x"}, frozenset({"rcpt", "body", "tls"})) == {"rcpt", "body"}
 
 
 def test_what_has_an_effect_at_one_stage_is_refused_for_any() -> None:

@@ -126,6 +126,11 @@ def test_rate(rate: str, meant: list[int]) -> None:
         ({"at": "rcpt", "nth": 0}, "/when/nth"),
         ({"at": "rcpt", "nth": [1, 0]}, "/when/nth/1"),
         ({"at": "rcpt", "nth": "every 0"}, "/when/nth"),
+        ({"at": "rcpt", "nth": []}, "/when/nth"),
+        ({"at": "rcpt", "rcpt": []}, "/when/rcpt"),
+        ({"at": "rcpt", "rcpt": ["x"] * 1001}, "/when/rcpt"),
+        ({"at": "rcpt", "ip": []}, "/when/ip"),
+        ({"at": "rcpt", 1: "x"}, "/when/1"),
     ],
 )
 def test_what_is_no_condition(condition: object, pointer: str) -> None:

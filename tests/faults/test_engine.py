@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastsmtp.faults.engine import Decision, RunningPlan
-from fastsmtp.faults.plan import FaultPlan
+from fastsmtp.faults.plan import MAX_COUNT, FaultPlan
 from fastsmtp.faults.presets import PRESETS
 from fastsmtp.faults.question import PlanError, Question
 
@@ -87,7 +87,7 @@ def test_delays_are_drawn_between_their_ends() -> None:
     assert len({one.delay_s for one in delays if one is not None}) == 20
 
 
-@given(st.integers(), st.floats(0, 1), st.lists(st.sampled_from(["b@x", "c@x", "d@x"])))
+@given(st.integers(-MAX_COUNT, MAX_COUNT), st.floats(0, 1), st.lists(st.sampled_from(["b@x", "c@x", "d@x"])))
 def test_the_same_seed_gives_the_same_faults(seed: int, probability: float, recipients: list[str]) -> None:
     """Of each key, however others come in between."""
     rule = {"when": {"at": "rcpt"}, "do": LATER, "per": "rcpt", "probability": probability}
@@ -165,6 +165,9 @@ def test_a_preset_with_keys_of_its_own() -> None:
         ({"rules": [3]}, "/rules/0"),
         ({"rule": []}, "/rule"),
         ({"seed": "x", "rules": [{"preset": "down"}]}, "/seed"),
+        ({"seed": 2**64, "rules": [{"preset": "down"}]}, "/seed"),
+        ({1: "x"}, "/1"),
+        ({"rules": [{None: "x"}]}, "/rules/0/None"),
         ({"rules": [{"preset": "up"}]}, "/rules/0/preset"),
         ({"rules": [{"do": LATER}]}, "/rules/0/when"),
         ({"rules": [{"when": {"at": "rcpt"}}]}, "/rules/0/do"),
