@@ -13,7 +13,8 @@ TLS: Final = 8  # a handshake is under way, and nothing in the clear comes meanw
 COMMANDS: Final = 16  # commands that were read wait for their turn
 LATE: Final = 32  # events that were read wait for theirs
 RATE: Final = 64  # a fault plan lets mail data in slowly
-NOT_THE_CLIENTS: Final = VERDICT | INFLIGHT | COMMANDS | LATE | RATE  # no silence of the client's
+SHAPED: Final = 128  # a fault plan lets a reply out slowly; those to what comes behind would wait in memory
+NOT_THE_CLIENTS: Final = VERDICT | INFLIGHT | COMMANDS | LATE | RATE | SHAPED  # no silence of the client's
 
 
 class FlowControl:

@@ -21,7 +21,7 @@ from fastsmtp.inbox.frames import Decided
 from fastsmtp.server.clienttimeouts import ClientTimeouts
 from fastsmtp.server.connectionfaults import ConnectionFaults, fault_of, make_question, shown_fields
 from fastsmtp.server.connectionlog import ConnectionLog
-from fastsmtp.server.flowcontrol import COMMANDS, INFLIGHT, LATE, NOT_THE_CLIENTS, OUTPUT, RATE, VERDICT, FlowControl
+from fastsmtp.server.flowcontrol import COMMANDS, INFLIGHT, LATE, NOT_THE_CLIENTS, OUTPUT, RATE, SHAPED, VERDICT, FlowControl
 from fastsmtp.server.listening import Listening
 from fastsmtp.server.reception import Reception
 from fastsmtp.server.resetting import reset
@@ -356,13 +356,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def shutdown(self) -> None:
         """The server stops: 421 now, or after the transaction that is under way; in a TLS handshake there is none."""
-        if self._handshake is not None:
+        if self._handshake is not None or (self._listening.implicit_tls and self._session.peer.tls is None):
             self.abort()
             return
         self._session.shutdown()
         self._pump()
         if self._faults is not None:
-            self._faults.wake()
+            self._faults.hurry()
+            self._hurry()
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -629,6 +630,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         assert planner is not None  # or there were no question
         if self._faults is None:
             self._faults = ConnectionFaults(planner, self._loop)
+        if self._session.stopping:
+            self._faults.hurry()
         email = self._mails.email
         fields = [] if email is None else shown_fields(email.message.fields)
         mail = self.email_uuid if self._session.receiving_mail or email is not None else ""
@@ -648,21 +651,20 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if not self._session.waiting_for_answer or self._transport is None:
             return
         try:
+            self._timeouts.since = self._loop.time()
             self._session.answer(None if decided is None else fault_of(decided.rule, decided.action))
-            self._go_on_by_plan(None if decided is None else decided.action)
+            if self._faults is not None:
+                self._faults.follow(self._session.transaction)
+            self._go_on_by_plan(decided)
         except Exception:  # a fault of a policy, or of ours
             self._give_up()
 
-    def _go_on_by_plan(self, action: Action | None) -> None:
+    def _go_on_by_plan(self, decided: Decided | None) -> None:
         """Write the reply to the command or the mail that a plan has had its way with, and read on behind it."""
-        transport = self._transport
-        if action is not None and transport is not None:
-            self._cut = action.close == "rst"
-            self._read_rate = action.read_rate or self._read_rate
-            self._certificate = action.certificate
-            if action.shapes:
-                self._writer = self._writer or ShapedWriter(transport, self._loop, self._on_written)
-                self._writer.shape(action)
+        if decided is not None and self._transport is not None:
+            self._cut = decided.action.close == "rst"
+            self._certificate = decided.action.certificate
+            self._shape(decided, self._transport)
         self._pump()
         if self._session.closing and self._writer is not None:
             self._writer.skip()
@@ -670,11 +672,36 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._pump()
         if not self._session.waits:
             self._flow.resume(self._transport, VERDICT)
+        if self._own_held:
+            self._count_held()
+
+    def _shape(self, decided: Decided, transport: asyncio.Transport) -> None:
+        """Read and write as an action says."""
+        action, faults = decided.action, self._faults
+        if faults is None or not (action.shapes or action.read_rate):
+            return
+        self._read_rate = action.read_rate or self._read_rate
+        if action.shapes:
+            self._flow.pause(transport, SHAPED)
+            self._writer = self._writer or ShapedWriter(transport, self._loop, self._on_written)
+            self._writer.shape(action)
+        if self._session.stopping or not faults.is_current(decided):
+            self._hurry()
+        else:
+            faults.shape(decided, self._hurry)
+
+    def _hurry(self) -> None:
+        """Read and write as fast as it can be: the server stops, or a plan is no more."""
+        self._read_rate = 0
+        self._read_on()
+        if self._writer is not None:
+            self._writer.hurry()
 
     def _on_written(self) -> None:
         """All is written, as a plan wanted it."""
         self._writer = None
         self._timeouts.since = self._loop.time()
+        self._flow.resume(self._transport, SHAPED)
         if self._transport is not None and not self._pumping:
             self._go_over(self._transport)
 
@@ -710,7 +737,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         if fault.reply[:1] == b"2" and verdict not in ACCEPTED:
             fault = Fault(close=fault.close)
         self._session.decide(verdict, fault)
-        self._go_on_by_plan(action)
+        self._go_on_by_plan(decided)
 
     def _end_faults(self) -> None:
         """The client is gone: what plans make it wait for is over, and a mail that they hold is not kept."""
@@ -724,7 +751,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._mails.discard()
             self._decide(Verdict.REFUSED)
         elif self._by_plan is not None:
-            faults.wake()
+            faults.hurry()
             return
         faults.end()
 
@@ -734,7 +761,9 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._loop.call_later(octets / self._read_rate, self._read_on)
 
     def _read_on(self) -> None:
-        self._flow.resume(self._transport, RATE)
+        if self._flow.reasons & RATE:
+            self._timeouts.since = self._loop.time()
+            self._flow.resume(self._transport, RATE)
 
     # TLS
 
@@ -752,7 +781,11 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None:
             return
+        self._timeouts.since = self._loop.time()
         self._flow.resume(transport, VERDICT)
+        if self._session.stopping:
+            transport.abort()
+            return
         if decided is not None and decided.action.close:
             self._log.handshake_failed(f"rule {decided.rule} of a plan", probe=False)
             if decided.action.close == "rst":

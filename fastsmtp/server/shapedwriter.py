@@ -16,7 +16,7 @@ _STEP_S: Final = 0.1  # between two pieces of a reply that is dribbled, if they 
 class ShapedWriter:
     """Writes to a transport; what comes behind a reply that takes its time waits for it."""
 
-    __slots__ = ("_action", "_loop", "_on_idle", "_pieces", "_timer", "_transport")
+    __slots__ = ("_action", "_hurried", "_loop", "_on_idle", "_pieces", "_timer", "_transport")
 
     def __init__(
         self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, on_idle: Callable[[], None]
@@ -28,6 +28,7 @@ class ShapedWriter:
         self._action: Action | None = None  # for the next reply
         self._pieces: deque[tuple[float, bytes]] = deque()  # how long to wait before each
         self._timer: asyncio.TimerHandle | None = None
+        self._hurried = False  # pieces do not wait
 
     def shape(self, action: Action) -> None:
         """Let the reply that is written next be as this action says."""
@@ -50,6 +51,13 @@ class ShapedWriter:
         if self._action is not None:
             self.write(b"")
 
+    def hurry(self) -> None:
+        """Write all that there is, and what comes, without pauses."""
+        self._hurried = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._go_on()
+
     def end(self) -> None:
         """The connection is gone."""
         self._pieces.clear()
@@ -60,7 +68,7 @@ class ShapedWriter:
     def _go_on(self) -> None:
         self._timer = None
         pieces = self._pieces
-        while pieces and not pieces[0][0]:
+        while pieces and (self._hurried or not pieces[0][0]):
             self._write(pieces.popleft()[1])
         if pieces:
             seconds, octets = pieces.popleft()
