@@ -21,6 +21,7 @@ from fastsmtp.inbox.frames import Decided
 from fastsmtp.server.clienttimeouts import ClientTimeouts
 from fastsmtp.server.connectionfaults import ConnectionFaults, fault_of, make_question, shown_fields
 from fastsmtp.server.connectionlog import ConnectionLog
+from fastsmtp.server.earlyoctets import EarlyOctets
 from fastsmtp.server.flowcontrol import COMMANDS, INFLIGHT, LATE, NOT_THE_CLIENTS, OUTPUT, RATE, SHAPED, VERDICT, FlowControl
 from fastsmtp.server.listening import Listening
 from fastsmtp.server.reception import Reception
@@ -774,7 +775,15 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._encrypt(transport, proxied=bool(self._listening.proxies))
         else:
             self._flow.pause(transport, VERDICT)
-            self._ask(facts, self._on_tls_answer)
+            early = EarlyOctets(transport, self)
+            self._ask(facts, partial(self._on_early_answer, early))
+
+    def _on_early_answer(self, early: EarlyOctets, decided: Decided | None) -> None:
+        """A plan has answered about a handshake that comes first."""
+        octets = early.end()
+        self._on_tls_answer(decided)
+        if self._handshake is not None and octets:
+            self._handshake.feed(octets)
 
     def _on_tls_answer(self, decided: Decided | None) -> None:
         """A plan has answered about a handshake."""

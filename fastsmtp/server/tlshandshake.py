@@ -38,6 +38,16 @@ class TLSHandshake:
         """What the protocol has in the place of `plain`."""
         return cast(asyncio.Transport, self._tls)
 
+    def feed(self, octets: bytes) -> None:
+        """Take encrypted octets that were read before it began."""
+        start = 0
+        while start < len(octets) and not self._tls.is_closing():
+            view = self._tls.get_buffer(len(octets) - start)
+            count = min(len(view), len(octets) - start)
+            view[:count] = octets[start : start + count]
+            start += count
+            self._tls.buffer_updated(count)
+
     def fail(self, reason: str) -> None:
         """It has failed. A client that has said nothing, where TLS is to come first, only looks for an open port."""
         self._log.handshake_failed(reason, probe=self._implicit and self._tls.silent)
