@@ -73,9 +73,7 @@ class _Running:
             return False, None
         return True, self._act(question, key, count, acted, now, seq)
 
-    def _act(
-        self, question: Question, key: str, count: _Count, acted: int, now: float, seq: int
-    ) -> Decision | None:
+    def _act(self, question: Question, key: str, count: _Count, acted: int, now: float, seq: int) -> Decision | None:
         rule = self.rule
         if rule.limit and acted == rule.limit:
             self.exhausted += 1

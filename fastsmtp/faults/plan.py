@@ -74,7 +74,11 @@ class FaultPlan:
         if not isinstance(rules, list) or not 0 < len(rules) <= MAX_RULES:
             raise PlanError("/rules", f"a list of 1 to {MAX_RULES} rules")
         seed = spec.get("seed")
-        if isinstance(seed, bool) or not isinstance(seed, int | type(None)) or not -MAX_COUNT <= (seed or 0) <= MAX_COUNT:
+        if (
+            isinstance(seed, bool)
+            or not isinstance(seed, int | type(None))
+            or not -MAX_COUNT <= (seed or 0) <= MAX_COUNT
+        ):
             raise PlanError("/seed", f"an integer between -{MAX_COUNT} and {MAX_COUNT}")
         self.seed: Final = secrets.randbelow(2**32) if seed is None else seed
         self.rules: Final = [FaultRule(rule, f"/rules/{at}", at + 1) for at, rule in enumerate(rules)]

@@ -15,7 +15,7 @@ class EarlyOctets(asyncio.BufferedProtocol):
     """
 
     def __init__(self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
-        self.octets: Final = bytearray()
+        self.octets = b""
         self._transport: Final = transport
         self._protocol: Final = protocol
         self._buffer: Final = bytearray(_READ_OCTETS)
@@ -24,7 +24,7 @@ class EarlyOctets(asyncio.BufferedProtocol):
     def end(self) -> bytes:
         """Let the protocol have its connection back; return what was read."""
         self._transport.set_protocol(self._protocol)
-        return bytes(self.octets)
+        return self.octets
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Where the loop reads to."""

@@ -22,7 +22,17 @@ from fastsmtp.server.clienttimeouts import ClientTimeouts
 from fastsmtp.server.connectionfaults import ConnectionFaults, fault_of, make_question, shown_fields
 from fastsmtp.server.connectionlog import ConnectionLog
 from fastsmtp.server.earlyoctets import EarlyOctets
-from fastsmtp.server.flowcontrol import COMMANDS, INFLIGHT, LATE, NOT_THE_CLIENTS, OUTPUT, RATE, SHAPED, VERDICT, FlowControl
+from fastsmtp.server.flowcontrol import (
+    COMMANDS,
+    INFLIGHT,
+    LATE,
+    NOT_THE_CLIENTS,
+    OUTPUT,
+    RATE,
+    SHAPED,
+    VERDICT,
+    FlowControl,
+)
 from fastsmtp.server.listening import Listening
 from fastsmtp.server.reception import Reception
 from fastsmtp.server.resetting import reset

@@ -380,6 +380,8 @@ def test_a_rule_that_never_acted_is_an_error_where_all_are_expected(serve: Serve
 
 # docs/faults.md
 
+SLOWED = 3  # commands of the first example that its last rule delays, as its seed has it
+
 
 def documented() -> list[str]:
     text = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
@@ -414,6 +416,38 @@ def test_every_plan_of_the_documentation_does_something(serve: Serve, tmp_path: 
             dialogue(server)
         done[plan] = call(server, "DELETE", "/api/ns/default/faults?expect=all")[0]
     assert done == dict.fromkeys(plans[1:], 200)
+
+
+def test_the_first_example_does_what_it_says(serve: Serve) -> None:
+    server = serve(INBOX, worker="echo.php")
+    assert call_with(server, "PUT", "/api/ns/default/faults", documented()[0].encode())[0] == 200
+    rcpt = b"RCPT TO:<b@slow.example>"
+    with Wire(server) as wire:
+        start = [b"EHLO client.test", b"MAIL FROM:<a@example.com>"]
+        assert talk(wire, *start, rcpt, rcpt, b"DATA", TEXT)[2:4] == [b"451 4.7.1 Greylisted, try again\r\n", RCPT_OK]
+        assert talk(wire, start[1], rcpt, b"DATA", TEXT)[-1] == MESSAGE_ACCEPTED
+        assert [reply[:3] for reply in talk(wire, start[1], rcpt, b"DATA", b"DATA")] == [b"250", b"250", b"451", b"354"]
+        wire.send(TEXT.replace(b"Subject: x", b"Subject: Invoice 7") + b"\r\n")
+        assert wire.rest() == b"reset"
+    kept = mails(server, "default")
+    assert sorted(mail["subject"] for mail in kept) == ["Invoice 7", "x", "x"]
+    (invoice,) = [mail for mail in kept if mail["subject"] == "Invoice 7"]
+    named = [fault for fault in invoice["faults"] if fault["rule"] != "slow"]
+    assert named == [{"rule": "flaky", "action": "reply 451"}, {"rule": "lost-250", "action": "close rst"}]
+    _status, ended = call(server, "DELETE", "/api/ns/default/faults?expect=all")
+    assert {rule["id"]: rule["acted"] for rule in ended["report"]} == {
+        "greylist": 1, "flaky": 1, "lost-250": 1, "slow": SLOWED,
+    }  # fmt: skip
+
+
+def test_what_is_done_to_mail_is_told_by_the_mail(serve: Serve) -> None:
+    server = serve(INBOX, worker="echo.php")
+    install(server, rules("mail", {"delay": "1ms"}))
+    with Wire(server) as wire:
+        for _mail in range(2):
+            talk(wire, *STAGES["data"], TEXT)
+    expected = {"subject": "x", "outcome": "accepted", "faults": [{"rule": "r", "action": "delay"}]}
+    assert mails(server, "default") == [expected] * 2
 
 
 def test_every_action_and_condition_is_documented() -> None:

@@ -11,7 +11,9 @@ from fastsmtp.faults.question import Question
 LATER = Action(reply=["451-4.7.1 Later", "451 4.7.1 or never"])
 
 
-def question(at: str, rcpt: str = "", rcpts: tuple[str, ...] = (), sender: str = "a@x", ip: str = "127.0.0.1") -> Question:
+def question(
+    at: str, rcpt: str = "", rcpts: tuple[str, ...] = (), sender: str = "a@x", ip: str = "127.0.0.1"
+) -> Question:
     return Question(at=at, connection="c", ip=ip, sender=sender, rcpt=rcpt, rcpts=list(rcpts), username="u")
 
 
