@@ -18,7 +18,7 @@ _BEFORE_MAIL: Final = frozenset({"connect", "banner", "ehlo", "starttls", "tls"}
 Attempt = tuple[str, ...]  # what the same client says when it tries again
 
 
-class Failure(msgspec.Struct, kw_only=True):
+class FailedAttempt(msgspec.Struct, kw_only=True):
     """A command or a mail that had no success, because a plan wanted it so."""
 
     rule: str
@@ -30,13 +30,13 @@ class Failure(msgspec.Struct, kw_only=True):
     tried_again: bool | None = False  # None: there is no reason to, the client was told that all is well
 
 
-class Failures:
+class FailedAttempts:
     """Those of one namespace, the last one of each attempt."""
 
     __slots__ = ("_by_attempt",)
 
     def __init__(self) -> None:
-        self._by_attempt: OrderedDict[Attempt, Failure] = OrderedDict()
+        self._by_attempt: OrderedDict[Attempt, FailedAttempt] = OrderedDict()
 
     def note(self, question: Question) -> None:
         """A client comes to the same command again, whatever it is answered."""
@@ -51,7 +51,7 @@ class Failures:
             return
         attempt = _attempt(question)
         self._by_attempt.pop(attempt, None)
-        self._by_attempt[attempt] = Failure(
+        self._by_attempt[attempt] = FailedAttempt(
             rule=rule,
             at=question.at,
             of=_of(question)[:_MAX_OF_CHARS],
@@ -63,7 +63,7 @@ class Failures:
         if len(self._by_attempt) > MAX_FAILURES:
             self._by_attempt.popitem(last=False)
 
-    def since(self, seq: int) -> list[Failure]:
+    def since(self, seq: int) -> list[FailedAttempt]:
         """Return what failed when the newest mail had this number, or later; the oldest first."""
         return [failure for failure in self._by_attempt.values() if failure.seq >= seq]
 

@@ -9,13 +9,13 @@ import time
 from typing import Final
 
 from fastsmtp.faults.engine import RunningPlan
-from fastsmtp.faults.failures import Failure, Failures
+from fastsmtp.faults.failures import FailedAttempt, FailedAttempts
 from fastsmtp.faults.plan import FaultPlan
 from fastsmtp.faults.question import Question
 from fastsmtp.inbox.events import Events
 from fastsmtp.inbox.frames import Decided, PlanOrder
 from fastsmtp.inbox.namespaces import Namespace
-from fastsmtp.inbox.planset import PlanSet
+from fastsmtp.inbox.planset import NOTHING_KNOWN, Holding, PlanSet
 from fastsmtp.inbox.ports import Ports
 
 
@@ -28,7 +28,7 @@ class FaultPlans:
         self._events: Final = events
         self._plans: Final = PlanSet()
         self._spaces: Final[dict[str, Namespace]] = {}  # of plans
-        self._failures: Final[dict[str, Failures]] = {}  # of plans and of magic addresses
+        self._failures: Final[dict[str, FailedAttempts]] = {}  # of plans and of magic addresses
         self._number = 0
 
     async def put(self, namespace: Namespace, plan: FaultPlan) -> RunningPlan:
@@ -83,21 +83,29 @@ class FaultPlans:
         """Return the first of these namespaces whose plan asks how many connections there are, "" where none does."""
         return self._plans.counts_connections(names)
 
-    def decide(self, names: list[str], question: Question) -> Decided | None:
-        """Return what is done to a command in these namespaces: the first plan that acts decides."""
+    def find_much(self, names: list[str], question: Question) -> list[RunningPlan]:
+        """Return the plans of these namespaces that take long to say which of their rules apply."""
+        plans = [running for running in map(self.of, names) if running is not None]
+        return [running for running in plans if running.is_much(question)]
+
+    def decide(self, names: list[str], question: Question, holding: Holding = NOTHING_KNOWN) -> Decided | None:
+        """Return what is done to a command in these namespaces: the first plan that acts decides.
+
+        `holding` are the rules that apply, by plan, as far as it is known.
+        """
         now = time.time()
         for name in names:
             if name in self._failures:
                 self._failures[name].note(question)
-        act = self._plans.decide(names, question, now, self._seq)
+        act = self._plans.decide(names, question, now, self._seq, holding)
         if act is None:
             return None
         space = self._spaces[act.namespace]
-        self._failures.setdefault(act.namespace, Failures()).add(question, act.rule, act.action, now, space.seq)
+        self._failures.setdefault(act.namespace, FailedAttempts()).add(question, act.rule, act.action, now, space.seq)
         self._events.on_fault(space, act.shown(question))
         return Decided(act.namespace, self._ports.plan_number(act.namespace), act.rule, act.action, act.delay_s)
 
-    def failures(self, name: str, seq: int) -> list[Failure]:
+    def failures(self, name: str, seq: int) -> list[FailedAttempt]:
         """Return what the plan of a namespace let fail when its newest mail had this number, or later."""
         failures = self._failures.get(name)
         return [] if failures is None else failures.since(seq)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from fastsmtp.faults.actions import Action
 from fastsmtp.faults.engine import RunningPlan
@@ -13,6 +13,8 @@ from fastsmtp.faults.question import Question
 from fastsmtp.inbox.frames import PlanOrder
 
 MAGIC: Final = "magic"  # the rule of an address that asks for a fault by itself
+Holding: TypeAlias = Mapping[RunningPlan, frozenset[int]]
+NOTHING_KNOWN: Final[Holding] = {}
 _MAGIC_STAGES: Final = frozenset({"rcpt", "data-end"})
 
 
@@ -64,15 +66,23 @@ class PlanSet:
         return ""
 
     def decide(
-        self, names: Sequence[str], question: Question, now: float, seq_of: Callable[[str], int] = lambda _name: 0
+        self,
+        names: Sequence[str],
+        question: Question,
+        now: float,
+        seq_of: Callable[[str], int] = lambda _name: 0,
+        holding: Holding = NOTHING_KNOWN,
     ) -> PlanAct | None:
         """Return what is done to a command in these namespaces: the first plan that acts decides.
 
-        `seq_of` tells the number of a namespace's newest mail, for reports.
+        `seq_of` tells the number of a namespace's newest mail, for reports; `holding` are the rules that apply, by
+        plan, as far as it is known.
         """
         for name in names:
             running = self.running.get(name)
-            decision = None if running is None else running.decide(question, now, seq_of(name))
+            if running is None:
+                continue
+            decision = running.decide(question, now, seq_of(name), holding.get(running))
             if decision is not None:
                 return PlanAct(name, decision.rule, decision.action, decision.delay_s)
         for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from fastsmtp.faults.failures import Failure
+from fastsmtp.faults.failures import FailedAttempt
 from fastsmtp.inbox.expectation import Expectation, Item, Seen, near_misses
 from fastsmtp.text import counted, printable
 
@@ -20,15 +20,15 @@ def make_report(
     elapsed_s: float,
     expectation: Expectation,
     server: Mapping[str, int],
-    failures: Sequence[tuple[float, Failure]] = (),
+    failures: Sequence[tuple[float, FailedAttempt]] = (),
     *,
     held: bool,
     reason: str = "",
 ) -> dict[str, Any]:
     """Return the report of a `kind`, "wait" or "expect", between two cursors.
 
-    `server` counts what happened to mails of this namespace meanwhile, `failures` are what its plan let fail, each with its
-    seconds from the start; `reason` says why it ended early.
+    `server` counts what happened to mails of this namespace meanwhile, `failures` are what its plan let fail, each with
+    its seconds from the start; `reason` says why it ended early.
     """
     others = expectation.unclaimed
     return {
@@ -61,7 +61,7 @@ def _item(item: Item, others: Iterable[Seen]) -> dict[str, Any]:
     }
 
 
-def _failure(at_s: float, failure: Failure) -> dict[str, Any]:
+def _failure(at_s: float, failure: FailedAttempt) -> dict[str, Any]:
     return {
         "rule": failure.rule,
         "at": failure.at,

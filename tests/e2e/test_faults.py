@@ -86,7 +86,7 @@ def test_greylisting_from_the_api_to_the_report(serve: Serve, processes: int) ->
 
 def fault_lines(server: Server, after: str = "") -> list[str]:
     """What an expectation that fails says of faults, without times."""
-    spec = {"within": 0, "expect": [{"where": {"to": "nobody@example.com"}}], **({"after": after} if after else {})}
+    spec = {"within": 0, "expect": [{"where": {"to": "missing@example.com"}}], **({"after": after} if after else {})}
     status, problem = call(server, "POST", "/api/ns/default/expect", spec)
     assert status == 408
     line = problem["detail"].splitlines()[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastsmtp.faults.actions import Action
-from fastsmtp.faults.failures import MAX_FAILURES, Failures
+from fastsmtp.faults.failures import MAX_FAILURES, FailedAttempts
 from fastsmtp.faults.question import Question
 
 LATER = Action(reply=["451-4.7.1 Later", "451 4.7.1 or never"])
@@ -18,7 +18,7 @@ def question(
 
 
 def failed(*asked: tuple[Question, Action | None]) -> list[tuple[str, str, str, bool | None]]:
-    failures = Failures()
+    failures = FailedAttempts()
     for one, action in asked:
         failures.note(one)
         if action is not None:
@@ -67,7 +67,7 @@ def test_what_counts_as_a_failure(action: Action, expected: list[tuple[str, str,
 
 
 def test_the_last_ones_are_kept_and_those_since_a_mail_returned() -> None:
-    failures = Failures()
+    failures = FailedAttempts()
     for number in range(MAX_FAILURES + 5):
         failures.add(question("rcpt", f"{number}@{'x' * 1000}"), "r", LATER, 1.0, number)
     kept = failures.since(0)

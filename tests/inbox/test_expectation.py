@@ -8,7 +8,7 @@ import orjson
 import pytest
 from arrivals import arrival
 
-from fastsmtp.faults.failures import Failure
+from fastsmtp.faults.failures import FailedAttempt
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, Seen, make_expectation, make_item
 from fastsmtp.inbox.report import make_report, report_text
 from fastsmtp.inbox.where import Candidate, WhereError
@@ -170,12 +170,12 @@ def test_the_report() -> None:
 
 def test_a_report_says_what_a_plan_let_fail_and_whether_it_was_tried_again() -> None:
     expectation = expecting({"where": X})
-    greylisted = Failure(rule="grey\nlist", at="rcpt", of="x@example.com", action="451", time=0.0, seq=1)
-    again = Failure(rule="lost", at="data-end", of="y@b", action="close rst", time=0.0, seq=1, tried_again=True)
-    dropped = Failure(rule="magic", at="data-end", of="drop@b", action="drop", time=0.0, seq=1, tried_again=None)
+    greylisted = FailedAttempt(rule="grey\nlist", at="rcpt", of="x@example.com", action="451", time=0.0, seq=1)
+    again = FailedAttempt(rule="lost", at="data-end", of="y@b", action="close rst", time=0.0, seq=1, tried_again=True)
+    dropped = FailedAttempt(rule="magic", at="data-end", of="drop@b", action="drop", time=0.0, seq=1, tried_again=None)
     server = {"accepted": 0, "refused": 0}
 
-    def line(*failures: Failure) -> str:
+    def line(*failures: FailedAttempt) -> str:
         timed = [(0.3, failure) for failure in failures]
         report = make_report("expect", "n", ("e.1", "e.1"), 5.0, expectation, server, timed, held=False)
         assert (len(report["failures"]), report["failures_more"]) == (min(20, len(timed)), max(0, len(timed) - 20))
