@@ -33,7 +33,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 class When:
     """Where a rule applies (`stages`), what must hold there, and which of the commands that it holds for are meant."""
 
-    __slots__ = ("_tests", "any", "counts_connections", "nth", "rate", "stages")
+    __slots__ = ("_tests", "any", "counts_connections", "nth", "patterns", "rate", "stages")
 
     def __init__(self, spec: Any, pointer: str) -> None:
         """Raises PlanError for what is not a condition."""
@@ -47,6 +47,8 @@ class When:
         self.nth: Final = _nth(spec["nth"], f"{pointer}/nth") if "nth" in spec else None
         self.rate: Final = _rate(spec["rate"], f"{pointer}/rate") if "rate" in spec else None
         tested = {str(key): value for key, value in spec.items() if key not in ("at", "nth", "rate")}
+        # Texts that something is compared with.
+        self.patterns: Final = sum(len(value) if isinstance(value, list) else 1 for value in tested.values())
         self._tests: Final = [self._test(key, value, f"{pointer}/{escape(key)}") for key, value in tested.items()]
 
     def holds(self, question: Question) -> bool:

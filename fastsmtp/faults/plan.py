@@ -63,7 +63,7 @@ class FaultRule:
 class FaultPlan:
     """The rules of a plan, and the seed of what is left to chance."""
 
-    __slots__ = ("counts_connections", "marks", "rules", "seed", "stages")
+    __slots__ = ("counts_connections", "marks", "patterns", "rules", "seed", "stages")
 
     def __init__(self, spec: Any) -> None:
         """Raises PlanError with a pointer to what is wrong."""
@@ -84,6 +84,9 @@ class FaultPlan:
         self.rules: Final = [FaultRule(rule, f"/rules/{at}", at + 1) for at, rule in enumerate(rules)]
         self.stages: Final = frozenset(stage for rule in self.rules for stage in rule.stages)  # where it is asked
         self.marks: Final = tuple(sorted({rule.after for rule in self.rules if "body" in rule.stages}))
+        self.patterns: Final[dict[str, int]] = {  # that may have to be looked at, by stage
+            stage: sum(rule.when.patterns for rule in self.rules if stage in rule.stages) for stage in self.stages
+        }
         self.counts_connections: Final = any(rule.when.counts_connections for rule in self.rules)
         seen: set[str] = set()
         for at, rule in enumerate(self.rules):

@@ -13,6 +13,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.errors import FrameError, StoreError
+from fastsmtp.faults.question import Question
 from fastsmtp.inbox.arrival import Incoming, arrival_steps
 from fastsmtp.inbox.census import Census
 from fastsmtp.inbox.frames import (
@@ -50,6 +51,7 @@ class LinkServer:
         self.slices: Final = TimeSlices(asyncio.get_running_loop())
         self.census: Final = Census()
         self._connections: set[_Connection] = set()
+        self._judging: set[asyncio.Future[None]] = set()  # questions that a thread looks at
         self._leaving: dict[str, asyncio.TimerHandle] = {}  # processes whose connection broke
         self._settling: asyncio.Future[None] | None = None
         self._returning: asyncio.TimerHandle | None = None
@@ -98,14 +100,30 @@ class LinkServer:
         plans = self.inbox.plans
         counted = plans.counts_connections(asking.namespaces)
         if not counted:
-            answer(plans.decide(asking.namespaces, asking.question))
+            self._decide(asking.namespaces, asking.question, answer)
             return
 
         def decide(connections: int) -> None:
             question = msgspec.structs.replace(asking.question, connections=connections)
-            answer(plans.decide(asking.namespaces, question))
+            self._decide(asking.namespaces, question, answer)
 
         self.census.take(counted, self._connections, decide)
+
+    def _decide(self, names: list[str], question: Question, answer: Callable[[Decided | None], None]) -> None:
+        """Answer at once, or where texts are compared with many patterns, when a thread has done it."""
+        plans = self.inbox.plans
+        much = plans.find_much(names, question)
+        if not much:
+            answer(plans.decide(names, question))
+            return
+
+        async def judge() -> None:
+            holding = {running: await asyncio.to_thread(running.find_holding, question) for running in much}
+            answer(plans.decide(names, question, holding))
+
+        judging = asyncio.ensure_future(judge())
+        self._judging.add(judging)
+        judging.add_done_callback(self._judging.discard)
 
     async def close(self) -> None:
         """Take nothing more. What is in flight in processes that are there still is known to the next inbox."""
@@ -113,6 +131,8 @@ class LinkServer:
         for timer in (self._returning, *self._leaving.values()):
             if timer is not None:
                 timer.cancel()
+        for judging in self._judging:
+            judging.cancel()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):

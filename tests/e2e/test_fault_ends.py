@@ -214,6 +214,22 @@ def test_the_same_plan_and_seed_give_the_same_faults_in_every_run(serve: Serve) 
     assert {code for codes in runs[0] for code in codes} == {b"250", b"451"}
 
 
+def test_a_plan_of_many_patterns(serve: Serve) -> None:
+    """They are compared with in a thread."""
+    server = serve(PATIENT, worker="echo.php")
+    when = {"at": "data-end", "rcpt": [f"*{number}?@*" for number in range(1000)]}
+    rules = [{"id": str(one), "when": when, "do": {"reply": "451 4.3.0 Later"}, "times": 1} for one in range(8)]
+    assert call(server, "PUT", "/api/ns/default/faults", {"seed": 1, "rules": rules})[0] == 200
+    with Wire(server) as wire:
+        wire.ask(b"EHLO c\r\n")
+        said = []
+        for _mail in range(10):
+            wire.send(b"MAIL FROM:<a@x.test>\r\nRCPT TO:<u77x@x.test>\r\nDATA\r\n")
+            assert [wire.reply()[:3] for _ in range(3)] == [b"250", b"250", b"354"]
+            said.append(wire.ask(TEXT)[:3])
+    assert said == [b"451"] * 8 + [b"250"] * 2
+
+
 def test_garbage_under_tls(serve: Serve) -> None:
     server = serve({**PATIENT, "smtp": {"tls": {"cert": "auto"}}}, worker="echo.php")
     install(server, "mail", {"garbage": "\x00\xff\u2603\r\n", "split": [1, 2]})

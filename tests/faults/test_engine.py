@@ -137,6 +137,19 @@ def test_a_report() -> None:
     assert plan.idle_rules == ["idle"]
 
 
+def test_what_holds_may_be_found_before_in_a_thread() -> None:
+    lists = [{"when": {"at": "rcpt", "rcpt": [f"{one}{n}@*" for n in range(1000)]}, "do": LATER} for one in "abc"]
+    apart, at_once = running(*lists), running(*lists)
+    questions = [rcpt("a7@x"), rcpt("c9@x"), rcpt("d1@x")]
+    assert [apart.is_much(question) for question in questions] == [True] * 3
+    assert not running(*lists[:1]).is_much(questions[0])
+    holding = [apart.find_holding(question) for question in questions]
+    assert holding == [{0}, {2}, set()]
+    for question, holds in zip(questions, holding, strict=True):
+        assert apart.decide(question, NOW, 0, holds) == at_once.decide(question, NOW)
+    assert apart.report() == at_once.report()
+
+
 def test_many_keys_are_not_kept_for_ever() -> None:
     plan = running({"when": {"at": "rcpt"}, "do": LATER, "per": "rcpt", "times": 1})
     questions = [rcpt(f"{number}@x") for number in range(10_001)]

@@ -30,10 +30,10 @@ def routes() -> list[web.AbstractRouteDef]:
     ]
 
 
-def plan_of(document: Any, request: web.Request, pointer: str = "") -> FaultPlan:
+async def plan_of(document: Any, request: web.Request, pointer: str = "") -> FaultPlan:
     """Return the plan in a request. Raises Problem, with a pointer below `pointer`."""
-    try:
-        return read_plan(document, tls=request.app[HAS_TLS])
+    try:  # thousands of patterns take a second
+        return await asyncio.to_thread(read_plan, document, tls=request.app[HAS_TLS])
     except PlanError as error:
         raise bad(pointer + error.pointer, error.reason) from None
 
@@ -46,7 +46,7 @@ async def put(request: web.Request) -> web.Response:
         document = await asyncio.to_thread(read_document, octets)
     except ValueError as error:
         raise Problem(400, f"the body is neither JSON nor YAML: {error}") from None
-    plan = plan_of(document, request)
+    plan = await plan_of(document, request)
     inbox = request.app[INBOX]
     namespace = inbox.namespace(name) or await inbox.put(name)
     running = await inbox.plans.put(namespace, plan)

@@ -101,7 +101,7 @@ async def put(request: web.Request) -> web.Response:
     document = await read_document(request, _SETTINGS)
     if "ttl" in document:
         document["ttl"] = read_seconds(document["ttl"], "/ttl", _MAX_TTL_S)
-    plan = plan_of(document.pop("faults"), request, "/faults") if "faults" in document else None
+    plan = await plan_of(document.pop("faults"), request, "/faults") if "faults" in document else None
     told = bool(document)
     listen = _read_listen(request, name, document.pop("listen", False))
     settings = _read_settings(document)
