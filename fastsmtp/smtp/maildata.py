@@ -67,15 +67,12 @@ class MailData:
     def start_chunk(self, size: int, last: bool, refusal: Refusal | None = None) -> None:
         """The next octets are a chunk after BDAT; with a `refusal` they are swallowed."""
         self._left = size
+        self.done = not size
         self.last = last
         if refusal is None:
             self.refusal, self.close, self.refused_by = b"", False, ""
         else:
             self.refusal, self.close, self.refused_by = refusal.reply, refusal.close, refusal.rule
-
-    def stop(self) -> None:
-        """The mail was broken off."""
-        self._decoder = None
 
     def read_data(self, transaction: Transaction, buf: bytearray, start: int, end: int) -> int:
         """Take `buf[start:end]`, and return where what follows begins."""

@@ -8,7 +8,7 @@ import pytest
 
 from fastsmtp.smtp import replies
 from fastsmtp.smtp.command import MAIL_PARAMETERS, RCPT_PARAMETERS
-from fastsmtp.smtp.session import VERBS
+from fastsmtp.smtp.verbs import VERBS
 from fastsmtp.smtp.violations import CLAUSES
 
 pytestmark = pytest.mark.one_python

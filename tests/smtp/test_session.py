@@ -24,8 +24,9 @@ from fastsmtp.smtp.events import (
     Verdict,
 )
 from fastsmtp.smtp.outbox import ENOUGH
-from fastsmtp.smtp.session import VERBS, Session
+from fastsmtp.smtp.session import Session
 from fastsmtp.smtp.sessionsettings import SessionSettings
+from fastsmtp.smtp.verbs import VERBS
 
 BAD_SEQUENCE = b"503 5.5.1 "
 TOO_BIG = b"552 5.3.4 Message exceeds the size limit\r\n"
