@@ -1,206 +1,324 @@
-"""What fault plans do to one connection: the questions to them, and how long they make it wait."""
+"""What fault plans do to one connection: to its commands, its mails, its handshake, and how it is read and written."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
+from fastsmtp.delivery.destination import ACCEPTED
 from fastsmtp.faults.actions import Action
-from fastsmtp.faults.question import Question
 from fastsmtp.inbox.frames import Decided
 from fastsmtp.inbox.listenerplans import ListenerPlans
-from fastsmtp.mime.words import decode_words
+from fastsmtp.server.clienttimeouts import ClientTimeouts
+from fastsmtp.server.connectionlog import ConnectionLog
+from fastsmtp.server.connectionmemory import ConnectionMemory
+from fastsmtp.server.consultation import Consultation
+from fastsmtp.server.earlyoctets import EarlyOctets
+from fastsmtp.server.flowcontrol import RATE, SHAPED, VERDICT, FlowControl
+from fastsmtp.server.planquestion import make_question, shown_fields
+from fastsmtp.server.reception import Reception
+from fastsmtp.server.resetting import reset
+from fastsmtp.server.shapedwriter import ShapedWriter
+from fastsmtp.smtp.events import Verdict
 from fastsmtp.smtp.planner import Fault
-from fastsmtp.smtp.policy import AUTH, BODY, DATA, EHLO, MAIL, QUIT, RCPT, RSET, STARTTLS, Facts
-from fastsmtp.smtp.transaction import Transaction
+from fastsmtp.smtp.policy import BODY, DATA_END, Facts
+from fastsmtp.smtp.session import Session
 
-Then = Callable[[Decided | None], None]
-Fields = Sequence[tuple[str, str]]
 
-_MAX_ACTED: Final = 100  # of what plans did to a transaction, that its mail tells
-_MAX_FIELDS: Final = 500
-_MAX_VALUE: Final = 2000  # characters
-_COMMANDS: Final = {
-    EHLO: "EHLO {}",
-    STARTTLS: "STARTTLS",
-    AUTH: "AUTH {}",
-    MAIL: "MAIL FROM:<{}>",
-    RCPT: "RCPT TO:<{}>",
-    DATA: "DATA",
-    RSET: "RSET",
-    QUIT: "QUIT",
-}
+class FaultyConnection(Protocol):
+    """The connection that plans act on: a `protocol.SMTPProtocol`."""
+
+    @property
+    def session(self) -> Session:
+        """Its session; where TLS is implicit, there is another one behind the handshake."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None: the client is gone."""
+
+    @property
+    def descriptor(self) -> int:
+        """Of its socket."""
+
+    def pump(self) -> None:
+        """Carry out what the session has to say, and write its replies."""
+
+    def end_writing(self) -> None:
+        """All replies are written: close, or go on, as the session wants it."""
+
+    def encrypt(self, early: bytes = b"") -> None:
+        """Begin a handshake, of which octets may have come already."""
+
+    def give_up(self) -> None:
+        """An exception is handled, which is a fault of ours: cut the connection."""
+
+
+class PlannedDelivery(Protocol):
+    """What hands the mails of the connection on: a `maildelivery.MailDelivery`."""
+
+    def on_verdict(self, verdict: Verdict) -> None:
+        """All destinations have decided about the mail."""
+
+    def finish(self, verdict: Verdict) -> None:
+        """The reply to the mail is due."""
 
 
 class ConnectionFaults:
-    """Of one connection, from its first question on. One question at a time."""
+    """Of one connection, from its first question to a plan on."""
 
     __slots__ = (
-        "_acted", "_hurried", "_loop", "_opens", "_plan", "_plans", "_question", "_shaping", "_then", "_timer",
-        "_transaction",
-    )  # fmt: skip
-
-    def __init__(self, plans: ListenerPlans, loop: asyncio.AbstractEventLoop) -> None:
-        self._plans: Final = plans
-        self._loop: Final = loop
-        self._question = 0  # the number of the last one
-        self._acted: list[tuple[str, str]] = []  # what plans did to the transaction
-        self._transaction: Transaction | None = None
-        self._opens = False  # the question is about MAIL, which opens the transaction
-        self._hurried = False  # nothing may wait any more
-        self._shaping: _Shaping | None = None
-        self._plan = ("", 0)  # that makes us wait
-        self._then: Callable[[], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def ask(self, facts: Facts, question: Question, then: Then) -> None:
-        """Ask; `then` gets what a plan does, None where none does anything, once the time that it takes is over.
-
-        The time of what is stored first comes behind that: see `wait`.
-        """
-        if facts.transaction is None or facts.transaction is not self._transaction:
-            self._transaction = facts.transaction
-            self._acted = []
-        self._opens = facts.stage == MAIL
-        self._question += 1
-        namespaces = self._plans.namespaces(facts)
-        self._plans.ask(namespaces, question, partial(self._on_decided, self._question, then))
-
-    def _on_decided(self, question: int, then: Then, decided: Decided | None) -> None:
-        if question != self._question:  # its client is gone
-            return
-        if decided is None:
-            then(None)
-            return
-        if len(self._acted) < _MAX_ACTED:
-            self._acted.append((decided.rule, decided.action.words))
-        self._plans.count(decided)
-        if decided.action.store:
-            then(decided)
-        else:
-            self.wait(decided, partial(then, decided))
-
-    def wait(self, decided: Decided, then: Callable[[], None]) -> None:
-        """Call `then` once the time that an action takes is over; at once where its plan is no more."""
-        seconds = decided.delay_s + decided.action.stall
-        if not seconds or self._hurried or not self.is_current(decided):
-            then()
-            return
-        self._plan = decided.namespace, decided.number
-        self._then = then
-        self._timer = self._loop.call_later(seconds, self.wake)
-        self._plans.known.await_end(self)
-
-    def is_current(self, decided: Decided) -> bool:
-        """Whether the plan that has decided so is still that of its namespace."""
-        return self._plans.known.is_current(decided.namespace, decided.number)
-
-    def follow(self, transaction: Transaction | None) -> None:
-        """The command that was asked about is done: what plans did to a MAIL belongs to the transaction it opened."""
-        if self._opens and transaction is not None:
-            self._transaction = transaction
-        self._opens = False
-
-    def shape(self, decided: Decided, on_end: Callable[[], None]) -> None:
-        """Call `on_end` when the plan, which says how fast the connection is read or written, is no more."""
-        self._stop_shaping()
-        self._shaping = _Shaping(decided, on_end)
-        self._plans.known.await_end(self._shaping)
-
-    def _stop_shaping(self) -> None:
-        if self._shaping is not None:
-            self._plans.known.forget(self._shaping)
-            self._shaping = None
-
-    def hurry(self) -> None:
-        """Make nothing wait from now on: the server stops, or the client is gone."""
-        self._hurried = True
-        self.wake()
-
-    @property
-    def plan(self) -> tuple[str, int]:
-        """See `plansknown.Waiting`."""
-        return self._plan
-
-    def wake(self) -> None:
-        """The time is over. May be called at any time."""
-        then = self._then
-        self._stop_waiting()
-        if then is not None:
-            then()
-
-    def end(self) -> None:
-        """The client is gone: no answer is awaited any more."""
-        self._question += 1
-        self._stop_shaping()
-        self._stop_waiting()
-
-    def _stop_waiting(self) -> None:
-        self._then = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            self._plans.known.forget(self)
-
-    def acted_on(self, transaction: Transaction | None) -> list[tuple[str, str]]:
-        """What plans did to a transaction: rules and actions."""
-        return self._acted if transaction is self._transaction else []
-
-
-class _Shaping:
-    """A plan that says how fast a connection is read or written."""
-
-    __slots__ = ("_on_end", "plan")
-
-    def __init__(self, decided: Decided, on_end: Callable[[], None]) -> None:
-        self.plan: Final = decided.namespace, decided.number
-        self._on_end: Final = on_end
-
-    def wake(self) -> None:
-        """See `plansknown.Waiting`."""
-        self._on_end()
-
-
-def make_question(facts: Facts, connection: str, peer: str, mail: str = "", fields: Fields = ()) -> Question:
-    """Return the question about what is known of a session: its connection's uuid, its client's address.
-
-    A mail, which has a uuid, has the header `fields`, their names in lower case, once it is complete.
-    """
-    transaction, credentials = facts.transaction, facts.credentials
-    before_mail = transaction is None
-    return Question(
-        at=facts.stage,
-        connection=connection,
-        command=_COMMANDS.get(facts.stage, "").format(facts.subject),
-        ip=peer.rpartition(":")[0].strip("[]") or peer,
-        helo=facts.subject if facts.stage == EHLO else facts.helo,
-        tls=facts.tls is not None,
-        mechanism="" if credentials is None else credentials.mechanism,
-        username="" if credentials is None else credentials.username or "",
-        sender="" if transaction is None else transaction.reverse_path,
-        rcpt=facts.subject if facts.stage == RCPT else "",
-        rcpts=[] if transaction is None else list(transaction.forward_paths),
-        size=0 if before_mail else facts.octets or _announced(transaction),
-        headers=list(fields),
-        mail=mail,
-        after=facts.octets if facts.stage == BODY else 0,
+        "_certificate",
+        "_connection",
+        "_consultation",
+        "_decided",
+        "_delivery",
+        "_flow",
+        "_log",
+        "_loop",
+        "_mails",
+        "_memory",
+        "_timeouts",
+        "_writer",
+        "cut",
+        "read_rate",
     )
 
+    def __init__(
+        self,
+        connection: FaultyConnection,
+        delivery: PlannedDelivery,
+        plans: ListenerPlans,
+        loop: asyncio.AbstractEventLoop,
+        log: ConnectionLog,
+        mails: Reception,
+        memory: ConnectionMemory,
+        flow: FlowControl,
+        timeouts: ClientTimeouts,
+    ) -> None:
+        # Of the connection
+        self._connection: Final = connection
+        self._delivery: Final = delivery
+        self._loop: Final = loop
+        self._log: Final = log
+        self._mails: Final = mails
+        self._memory: Final = memory
+        self._flow: Final = flow
+        self._timeouts: Final = timeouts
+        # Of plans
+        self._consultation: Final = Consultation(plans, loop)
+        self._decided: Decided | None = None  # what one does to the mail that is being decided
+        self._writer: ShapedWriter | None = None  # of replies that are written as one wants it
+        self._certificate = ""  # that the next handshake has in the place of ours
+        self.read_rate = 0  # octets a second of mail data, 0 = as fast as they come
+        self.cut = False  # the connection ends with a reset
 
-def shown_fields(fields: Fields) -> list[tuple[str, str]]:
-    """Return the header fields for plans: names in lower case, values decoded; a part of what is long."""
-    return [(name.lower(), decode_words(value[:_MAX_VALUE], [])) for name, value in fields[:_MAX_FIELDS]]
+    def _ask(self, facts: Facts, then: Callable[[Decided | None], None]) -> None:
+        """Have plans asked; `then` gets the answer, and never from within this call."""
+        consultation, mails = self._consultation, self._mails
+        if self._connection.session.stopping:
+            consultation.hurry()
+        email = mails.email
+        fields = [] if email is None else shown_fields(email.message.fields)
+        mail = mails.email_uuid if facts.stage in (BODY, DATA_END) else ""
+        consultation.ask(facts, make_question(facts, self._log.uuid, self._log.peer, mail, fields), then)
 
+    def stop(self) -> None:
+        """The server stops: nothing waits any more."""
+        self._consultation.hurry()
+        self._hurry()
 
-def _announced(transaction: Transaction | None) -> int:
-    """Octets of the mail, as MAIL has them (RFC 1870 section 3)."""
-    parameters = {} if transaction is None else transaction.mail_parameters
-    for keyword, value in parameters.items():
-        if keyword.upper() == "SIZE" and value is not None and value.isdecimal() and value.isascii():
-            return int(value[:18])
-    return 0
+    def end(self) -> None:
+        """The client is gone: what plans make it wait for is over, and a mail that they hold is not kept."""
+        session, consultation = self._connection.session, self._consultation
+        if self._writer is not None:
+            self._writer.end()
+        if session.waiting_for_answer:
+            session.answer(Fault(close=True, silent=True))
+        elif self._mails.email is not None and session.waiting_for_decision:
+            consultation.end()
+            self._mails.discard()
+            self._delivery.finish(Verdict.REFUSED)
+        elif self._decided is not None:
+            consultation.hurry()
+            return
+        consultation.end()
+
+    # Commands
+
+    def ask_about_command(self, facts: Facts) -> None:
+        """Ask about a command, or a mail that arrives; the session gets the answer."""
+        self._ask(facts, self._on_answer)
+
+    def _on_answer(self, decided: Decided | None) -> None:
+        """A plan has answered about a command, and the time that it wants is over."""
+        connection = self._connection
+        session = connection.session
+        if not session.waiting_for_answer or connection.transport is None:
+            return
+        try:
+            self._timeouts.since = self._loop.time()
+            session.answer(None if decided is None else fault_of(decided.rule, decided.action))
+            self._consultation.follow(session.transaction)
+            self._go_on(decided)
+        except Exception:  # a fault of a policy, or of ours
+            connection.give_up()
+
+    def _go_on(self, decided: Decided | None) -> None:
+        """Write the reply to the command or the mail that a plan has had its way with, and read on behind it."""
+        connection = self._connection
+        transport, session = connection.transport, connection.session
+        if decided is not None and transport is not None:
+            self.cut = decided.action.close == "rst"
+            self._certificate = decided.action.certificate
+            self._shape(decided, transport)
+        connection.pump()
+        if session.closing and self._writer is not None:
+            self._writer.skip()
+        session.go_on()
+        connection.pump()
+        if not session.waits:
+            self._flow.resume(connection.transport, VERDICT)
+        self._memory.recount()
+
+    # Mails
+
+    def ask_about_mail(self, facts: Facts) -> None:
+        """Ask about a mail that is complete."""
+        self._ask(facts, self._on_mail_answer)
+
+    def _on_mail_answer(self, decided: Decided | None) -> None:
+        """A plan has answered about a mail that is complete, and the time that it wants is over."""
+        self._decided = decided
+        verdict = self.deliver(None if decided is None else decided.action)
+        if verdict is not None:
+            self._delivery.finish(verdict)
+
+    def deliver(self, action: Action | None = None) -> Verdict | None:
+        """Hand the mail on as an action says, or do not; return the verdict where there is one at once."""
+        mails, on_verdict = self._mails, self._delivery.on_verdict
+        acted = self._consultation.acted_on(self._connection.session.transaction)
+        if action is None:
+            return mails.deliver(on_verdict, acted)
+        if action.drop:
+            return mails.keep(Verdict.DROPPED, on_verdict, acted)
+        if not action.refuses or (action.store and not action.reply):
+            return mails.deliver(on_verdict, acted, max(1, action.duplicate))
+        if action.store:
+            return mails.keep(Verdict.REFUSED, on_verdict, acted)
+        mails.discard()
+        return Verdict.REFUSED
+
+    def settle(self, verdict: Verdict) -> None:
+        """The mail is decided: reply; where it was to be stored first, once the time that a plan wants is over."""
+        decided = self._decided
+        if decided is not None and decided.action.store:
+            self._consultation.wait(decided, partial(self._delivery.finish, verdict))
+        else:
+            self._delivery.finish(verdict)
+
+    def decide(self, verdict: Verdict) -> None:
+        """Tell the session what became of the mail, and what a plan makes of its reply."""
+        decided, self._decided = self._decided, None
+        self.read_rate = 0
+        if decided is None:
+            self._connection.session.decide(verdict)
+            return
+        fault = fault_of(decided.rule, decided.action)
+        if fault.reply[:1] == b"2" and verdict not in ACCEPTED:
+            fault = Fault(close=fault.close)
+        self._connection.session.decide(verdict, fault)
+        self._go_on(decided)
+
+    # Reading and writing
+
+    @property
+    def writing(self) -> bool:
+        """Whether replies wait, because a plan wants it so."""
+        return self._writer is not None
+
+    def write(self, octets: bytes, transport: asyncio.Transport) -> None:
+        """Write replies."""
+        if self._writer is None:
+            transport.write(octets)
+        else:
+            self._writer.write(octets)
+
+    def _shape(self, decided: Decided, transport: asyncio.Transport) -> None:
+        """Read and write as an action says."""
+        action, consultation = decided.action, self._consultation
+        if not (action.shapes or action.read_rate):
+            return
+        self.read_rate = action.read_rate or self.read_rate
+        if action.shapes:
+            self._flow.pause(transport, SHAPED)
+            self._writer = self._writer or ShapedWriter(transport, self._loop, self._on_written)
+            self._writer.shape(action)
+        if self._connection.session.stopping or not consultation.is_current(decided):
+            self._hurry()
+        else:
+            consultation.shape(decided, self._hurry)
+
+    def _hurry(self) -> None:
+        """Read and write as fast as it can be: the server stops, or a plan is no more."""
+        self.read_rate = 0
+        self._read_on()
+        if self._writer is not None:
+            self._writer.hurry()
+
+    def _on_written(self) -> None:
+        """All is written, as a plan wanted it."""
+        self._writer = None
+        self._timeouts.since = self._loop.time()
+        self._flow.resume(self._connection.transport, SHAPED)
+        self._connection.end_writing()
+
+    def rest(self, octets: int) -> None:
+        """Do not read for as long as so many octets take at the rate that a plan wants."""
+        self._flow.pause(self._connection.transport, RATE)
+        self._loop.call_later(octets / self.read_rate, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._flow.reasons & RATE:
+            self._timeouts.since = self._loop.time()
+            self._flow.resume(self._connection.transport, RATE)
+
+    # The handshake
+
+    def ask_about_handshake(self, facts: Facts, transport: asyncio.Transport, early: EarlyOctets | None = None) -> None:
+        """Ask about a handshake, of which `early` has what comes meanwhile; it begins when there is an answer."""
+        self._flow.pause(transport, VERDICT)
+        self._ask(facts, partial(self._on_handshake_answer, early))
+
+    def _on_handshake_answer(self, early: EarlyOctets | None, decided: Decided | None) -> None:
+        octets = b"" if early is None else early.end()
+        connection = self._connection
+        transport = connection.transport
+        if transport is None:
+            return
+        self._timeouts.since = self._loop.time()
+        self._flow.resume(transport, VERDICT)
+        if connection.session.stopping:
+            transport.abort()
+        elif decided is not None and decided.action.close:
+            self._refuse_handshake(decided, transport)
+        else:
+            if decided is not None and decided.action.certificate:
+                self._certificate = decided.action.certificate
+            connection.encrypt(octets)
+
+    def _refuse_handshake(self, decided: Decided, transport: asyncio.Transport) -> None:
+        self._log.handshake_failed(f"rule {decided.rule} of a plan", probe=False)
+        if decided.action.close == "rst":
+            reset(self._loop, transport, self._connection.descriptor)
+        else:
+            transport.close()
+
+    def take_certificate(self) -> str:
+        """Return which certificate the handshake has in the place of ours, "" for ours."""
+        certificate, self._certificate = self._certificate, ""
+        return certificate
 
 
 def fault_of(rule: str, action: Action) -> Fault:

@@ -34,8 +34,8 @@ _CLOSED: Final = 2  # the client has sent close_notify
 _FAULTY: Final = 3
 
 
-class Encrypted(Protocol):
-    """The protocol whose octets are encrypted."""
+class HandshakeTold(Protocol):
+    """What is told how the handshake goes."""
 
     def on_proxy_header(self, header: ProxyHeader) -> None:
         """There is one before the handshake."""
@@ -49,7 +49,9 @@ class Encrypted(Protocol):
     def on_tls_failure(self, error: Exception) -> None:
         """The handshake failed, which the client is told; `connection_lost` follows."""
 
-    # As of `asyncio.BufferedProtocol`:
+
+class Encrypted(Protocol):
+    """The protocol whose octets are encrypted; its methods are those of `asyncio.BufferedProtocol`."""
 
     def get_buffer(self, sizehint: int) -> memoryview: ...
     def buffer_updated(self, nbytes: int) -> None: ...
@@ -63,6 +65,7 @@ class TLSTransport(asyncio.BufferedProtocol):
     """The server's side of TLS over `plain`, from the first octet of the handshake on, or from a PROXY header on."""
 
     __slots__ = (
+        "_handshake",
         "_incoming",
         "_loop",
         "_outgoing",
@@ -82,6 +85,7 @@ class TLSTransport(asyncio.BufferedProtocol):
         loop: asyncio.AbstractEventLoop,
         plain: asyncio.Transport,
         protocol: Encrypted,
+        handshake: HandshakeTold,
         context: ssl.SSLContext,
         *,
         proxied: bool = False,
@@ -90,6 +94,7 @@ class TLSTransport(asyncio.BufferedProtocol):
         self._loop = loop
         self._plain = plain
         self._protocol = protocol
+        self._handshake = handshake
         self._reader: ProxyHeaderReader | None = ProxyHeaderReader() if proxied else None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -224,7 +229,7 @@ class TLSTransport(asyncio.BufferedProtocol):
         used = reader.feed(octets, 0, len(octets))  # QUIRK: in the slice, mypyc would call it twice
         rest = octets[used:]
         if reader.malformed:
-            self._protocol.on_malformed_header(bytes(reader.octets))
+            self._handshake.on_malformed_header(bytes(reader.octets))
             self.abort()
         elif reader.decided:
             self._state = _SHAKING
@@ -232,7 +237,7 @@ class TLSTransport(asyncio.BufferedProtocol):
             if reader.header is None:
                 rest = reader.octets + rest
             else:
-                self._protocol.on_proxy_header(reader.header)
+                self._handshake.on_proxy_header(reader.header)
             self._incoming.write(rest)
 
     def _shake_hands(self) -> None:
@@ -241,12 +246,12 @@ class TLSTransport(asyncio.BufferedProtocol):
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLError as error:
-            self._protocol.on_tls_failure(error)
+            self._handshake.on_tls_failure(error)
             self._break_off()
         else:
             self._flush()
             self._state = _OPEN
-            self._protocol.on_tls()
+            self._handshake.on_tls()
 
     def _deliver(self) -> None:
         """Decrypt, a buffer at a time, until there is nothing more or the protocol wants no more."""

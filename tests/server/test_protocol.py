@@ -653,7 +653,7 @@ def test_memory_freed_before_the_end_frees_the_others(make: Callable[..., House]
     house = make(inflight=100)
     paused = house.connect().begin()
     backpressure = house.listening.backpressure
-    oldest, youngest = house.connect().protocol, paused.protocol
+    oldest, youngest = house.connect().protocol.memory, paused.protocol.memory
     backpressure.hold(oldest, 150)
     backpressure.hold(youngest, 10)
     readings = [paused.transport.reading]

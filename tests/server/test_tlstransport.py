@@ -84,7 +84,7 @@ class Pair:
         self.plain = Transport()
         self.reader = Reader()
         loop = asyncio.get_running_loop()
-        self.tls = TLSTransport(loop, self.plain, self.reader, context(), proxied=proxied)
+        self.tls = TLSTransport(loop, self.plain, self.reader, self.reader, context(), proxied=proxied)
         assert self.plain.protocol is self.tls
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = (client or trusting()).wrap_bio(self.incoming, self.outgoing)
