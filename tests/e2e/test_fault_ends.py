@@ -63,7 +63,7 @@ def test_a_server_that_stops_makes_no_command_wait(serve: Serve) -> None:
         assert wire.rest() == MAIL_OK + RCPT_OK + START_MAIL_INPUT + MESSAGE_ACCEPTED + SHUTTING_DOWN
 
 
-@pytest.mark.parametrize("end", ["server", "plan", "client"])
+@pytest.mark.parametrize("end", ["server", "client"])
 def test_mail_data_that_is_read_slowly_is_read_fast_at_the_end(serve: Serve, end: str) -> None:
     server = serve(PATIENT, worker="echo.php")
     install(server, "body", {"read_rate": "1KB/s"})
@@ -73,63 +73,23 @@ def test_mail_data_that_is_read_slowly_is_read_fast_at_the_end(serve: Serve, end
         wire.send((b"x" * 998 + b"\r\n") * 3000 + b".\r\n")
         if end == "server":
             assert server.stop() == 0
-        elif end == "plan":
-            assert call(server, "DELETE", "/api/ns/default/faults")[0] == 200
         else:
-            wire.socket.close()
+            wire.reset()  # the kernel drops what it had; behind a plain close it would be read to its end
             wait_until(lambda: in_flight(server) == 0)
             return
         assert [wire.reply()[:3] for _ in range(5)] == [b"250"] * 3 + [b"354", b"250"]
 
 
-@pytest.mark.parametrize("mode", ["starttls", "implicit"])
-def test_a_server_stops_while_a_handshake_is_stalled(serve: Serve, mode: str) -> None:
-    server = serve({**PATIENT, "smtp": {"tls": {"cert": "auto", "mode": mode}}}, worker="echo.php")
+def test_a_server_stops_while_a_handshake_is_stalled(serve: Serve) -> None:
+    server = serve({**PATIENT, "smtp": {"tls": {"cert": "auto"}}}, worker="echo.php")
     install(server, "tls", STALL)
-    with Wire(server, greeted=mode == "starttls") as wire:
-        if mode == "starttls":
-            wire.ask(b"EHLO client.test\r\n")
-            wire.ask(b"STARTTLS\r\n")
+    with Wire(server) as wire:
+        wire.ask(b"EHLO client.test\r\n")
+        wire.ask(b"STARTTLS\r\n")
         wait_until(lambda: hits(server) == 1)
         assert server.stop() == 0
         assert wire.rest() in (b"", b"reset")
     assert [line for line in server.lines if "Traceback" in line] == []
-
-
-def test_a_client_that_left_before_its_lost_reply_is_gone(serve: Serve) -> None:
-    server = serve(PATIENT, worker="slow.php")
-    install(server, "data-end", {"store": True, **STALL})
-    with Wire(server) as wire:
-        wire.send(DIALOGUE + TEXT)
-        wait_until(lambda: hits(server) == 1)
-        wire.reset()
-        wait_until(lambda: in_flight(server) == 0)
-
-
-@pytest.mark.parametrize("at", ["body", "rcpt", "data-end"])
-def test_a_delay_may_be_longer_than_the_client_is_given(serve: Serve, at: str) -> None:
-    server = serve({**PATIENT, "smtp": {"read_timeout": "600ms"}}, worker="echo.php")
-    install(server, at, {"delay": "1500ms"})
-    with Wire(server) as wire:
-        wire.send(DIALOGUE)
-        wire.send(TEXT[:20])
-        wait_until(lambda: hits(server) == 1) if at != "data-end" else None
-        replies = [wire.reply()[:3] for _ in range(4)]
-        wire.send(TEXT[20:])
-        assert [*replies, wire.reply()] == [b"250"] * 3 + [b"354", MESSAGE_ACCEPTED]
-
-
-@pytest.mark.parametrize("mode", ["starttls", "implicit"])
-def test_a_handshake_may_be_delayed_for_longer_than_the_client_is_given(serve: Serve, mode: str) -> None:
-    smtp = {"tls": {"cert": "auto", "mode": mode}, "read_timeout": "600ms"}
-    server = serve({**PATIENT, "smtp": smtp}, worker="echo.php")
-    install(server, "tls", {"delay": "1500ms"})
-    with Wire(server, greeted=mode == "starttls") as wire:
-        if mode == "starttls":
-            wire.ask(b"EHLO client.test\r\n")
-            wire.ask(b"STARTTLS\r\n")
-        wire.start_tls()
-        assert (wire.reply() if mode == "implicit" else wire.ask(b"NOOP\r\n"))[:3] in (b"220", b"250")
 
 
 def test_no_more_is_read_while_a_reply_is_dribbled(serve: Serve) -> None:
@@ -161,8 +121,7 @@ def test_a_last_reply_arrives_though_commands_behind_it_are_unread(serve: Serve,
         wait_until(lambda: hits(server) == 1)
         wire.send(b"NOOP\r\n" * 50_000)
         said = wire.rest()
-    if close == "fin":
-        assert said.endswith(b"421 4.3.2 Bye\r\n")
+    assert said.endswith(b"421 4.3.2 Bye\r\n")  # Linux hands out what came before a reset
 
 
 def test_plans_are_replaced_while_sessions_ask(serve: Serve) -> None:
@@ -183,9 +142,8 @@ def test_plans_are_replaced_while_sessions_ask(serve: Serve) -> None:
     assert found == [[b"250"] * 52 + [b"221"]] * 24
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_times_is_exact_however_many_race(serve: Serve, processes: int) -> None:
-    server = serve({**PATIENT, "smtp": {"processes": processes}}, worker="echo.php")
+def test_times_is_exact_however_many_race(serve: Serve) -> None:
+    server = serve({**PATIENT, "smtp": {"processes": 2}}, worker="echo.php")
     install(server, "rcpt", {"reply": "451 4.7.1 Later"}, times=5)
     with ExitStack() as open_:
         wires = [open_.enter_context(Wire(server)) for _ in range(24)]
@@ -198,7 +156,7 @@ def test_times_is_exact_however_many_race(serve: Serve, processes: int) -> None:
 def test_the_same_plan_and_seed_give_the_same_faults_in_every_run(serve: Serve) -> None:
     """One process or two, and connections in whatever order: what is drawn depends on the key and its hits alone."""
     runs = []
-    for processes in (1, 2, 2):
+    for processes in (1, 2):
         server = serve({**PATIENT, "smtp": {"processes": processes}}, worker="echo.php")
         install(server, "rcpt", {"reply": "451 4.7.1 Later"}, per="rcpt", probability=0.5)
 
@@ -210,7 +168,7 @@ def test_the_same_plan_and_seed_give_the_same_faults_in_every_run(serve: Serve) 
         with ThreadPoolExecutor(6) as threads:
             runs.append(list(threads.map(send, range(12))))
         assert server.stop() == 0
-    assert runs[0] == runs[1] == runs[2]
+    assert runs[0] == runs[1]
     assert {code for codes in runs[0] for code in codes} == {b"250", b"451"}
 
 
@@ -218,16 +176,16 @@ def test_a_plan_of_many_patterns(serve: Serve) -> None:
     """They are compared with in a thread."""
     server = serve(PATIENT, worker="echo.php")
     when = {"at": "data-end", "rcpt": [f"*{number}?@*" for number in range(1000)]}
-    rules = [{"id": str(one), "when": when, "do": {"reply": "451 4.3.0 Later"}, "times": 1} for one in range(8)]
+    rules = [{"id": str(one), "when": when, "do": {"reply": "451 4.3.0 Later"}, "times": 1} for one in range(2)]
     assert call(server, "PUT", "/api/ns/default/faults", {"seed": 1, "rules": rules})[0] == 200
     with Wire(server) as wire:
         wire.ask(b"EHLO c\r\n")
         said = []
-        for _mail in range(10):
+        for _mail in range(4):
             wire.send(b"MAIL FROM:<a@x.test>\r\nRCPT TO:<u77x@x.test>\r\nDATA\r\n")
             assert [wire.reply()[:3] for _ in range(3)] == [b"250", b"250", b"354"]
             said.append(wire.ask(TEXT)[:3])
-    assert said == [b"451"] * 8 + [b"250"] * 2
+    assert said == [b"451"] * 2 + [b"250"] * 2
 
 
 def test_garbage_under_tls(serve: Serve) -> None:

@@ -11,8 +11,11 @@ from destinations import Shelf
 from listenings import LogLines, make_listening
 from transports import Transport
 
+from fastsmtp.server.clienttimeouts import ClientTimeouts
 from fastsmtp.server.connectionlog import ConnectionLog
+from fastsmtp.server.flowcontrol import FlowControl
 from fastsmtp.server.protocol import SMTPProtocol
+from fastsmtp.server.proxies import Proxies
 from fastsmtp.server.tlshandshake import TLSHandshake
 
 WHO = {"peer": "192.0.2.1:4321", "connection": "an-id"}
@@ -24,21 +27,16 @@ class Shaking:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, implicit: bool, proxied: bool = False) -> None:
         self.lines: LogLines = []
         self.plain = Transport()
-        listening = make_listening(self.lines, Shelf())
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        proxies = Proxies(["192.0.2.1"] if proxied else [])
+        quiet = make_listening([], Shelf())
+        listening = make_listening(self.lines, Shelf(), tls=tls, implicit_tls=implicit, proxies=proxies)
         log = ConnectionLog(listening)
         log.uuid, log.peer = "an-id", "192.0.2.1:4321"
-        protocol = SMTPProtocol(listening, loop)
+        protocol = SMTPProtocol(quiet, loop)
         protocol.connection_made(Transport())
-        self.lines.clear()
-        self.handshake = TLSHandshake(
-            loop,
-            self.plain,
-            protocol,
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
-            log,
-            implicit=implicit,
-            proxied=proxied,
-        )
+        self.handshake = TLSHandshake(protocol, listening, loop, log, FlowControl(), ClientTimeouts(60.0, 10.0))
+        self.transport = self.handshake.begin(self.plain)
 
     def send(self, octets: bytes) -> None:
         """The client begins."""
@@ -64,9 +62,9 @@ def test_failure(loop: asyncio.AbstractEventLoop, implicit: bool, octets: bytes,
     shaking = Shaking(loop, implicit=implicit)
     if octets:
         shaking.send(octets)
-    shaking.handshake.fail("the client is gone")
+    shaking.handshake.lose(None)
     assert shaking.lines == [{"level": level, "event": "TLS handshake failed", **WHO, "error": "the client is gone"}]
-    assert shaking.plain.closed == ""
+    assert (shaking.plain.closed, shaking.handshake.under_way) == ("", False)
 
 
 def test_a_handshake_that_takes_too_long_is_cut(loop: asyncio.AbstractEventLoop) -> None:
@@ -85,5 +83,5 @@ def test_a_header_that_does_not_come_is_cut(loop: asyncio.AbstractEventLoop) -> 
 
 def test_its_transport_takes_the_place_of_the_plain_one(loop: asyncio.AbstractEventLoop) -> None:
     shaking = Shaking(loop, implicit=False)
-    assert shaking.plain.protocol is shaking.handshake.transport
-    assert shaking.handshake.transport.get_extra_info("peername") == ("192.0.2.1", 4321)
+    assert shaking.plain.protocol is shaking.transport
+    assert shaking.transport.get_extra_info("peername") == ("192.0.2.1", 4321)

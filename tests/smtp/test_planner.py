@@ -90,6 +90,26 @@ def test_a_plan_is_asked_about_a_mail_exactly_where_it_wants_to_be() -> None:
     assert (under_test.take_output(), under_test.waiting_for_decision) == (LATER, False)
 
 
+@pytest.mark.parametrize("octets", [0, 5])
+@pytest.mark.parametrize("answer", [None, Fault("r", LATER), Fault("r", close=True, silent=True)])
+def test_a_plan_is_asked_about_a_mail_that_ends_where_it_wants_to_be(octets: int, answer: Fault | None) -> None:
+    """Behind the last octet of a chunk none comes that it could be asked before."""
+    under_test = session(OnePlan("body", marks=(octets,)))
+    begin = DIALOGUE[: DIALOGUE.index(b"DATA")]
+    feed(under_test, begin + b"BDAT %d LAST\r\n" % octets + b"01234"[:octets] + b"NOOP\r\n")
+    under_test.take_output()
+    assert asked(under_test) == [("body", "", octets)]
+    under_test.answer(answer)
+    if answer is None:
+        assert (under_test.waiting_for_decision, under_test.take_output()) == (True, b"")
+        under_test.decide(Verdict.ACCEPT)
+    under_test.go_on()
+    replies = {None: MESSAGE_ACCEPTED + NOOP_OK, LATER: LATER + NOOP_OK}
+    silent = answer is not None and answer.silent
+    assert under_test.take_output() == (b"" if silent else replies[answer and answer.reply])
+    assert (under_test.closing, under_test.waits) == (silent, False)
+
+
 @pytest.mark.parametrize("end", ["the client", "the server"])
 def test_an_end_that_comes_while_a_plan_is_asked_waits_for_it(end: str) -> None:
     under_test = session(OnePlan("ehlo"))
