@@ -18,6 +18,7 @@ ANY: Final = "any"
 MAX_PATTERN_CHARS: Final = 1000
 MAX_VALUES: Final = 1000  # of a condition, any of which may hold
 _MAX_MARKS: Final = 20  # of `?` in one pattern: each multiplies what a comparison may cost
+MAX_TEXTS: Final = 500  # recipients of a mail, and fields of its header, that are compared with wildcards
 
 Test = Callable[[Question], bool]
 _COMPARISON = re.compile(r"(>=|<=|>|<|=)? ?(.+)", re.DOTALL)
@@ -33,7 +34,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 class When:
     """Where a rule applies (`stages`), what must hold there, and which of the commands that it holds for are meant."""
 
-    __slots__ = ("_tests", "any", "counts_connections", "nth", "patterns", "rate", "stages")
+    __slots__ = ("_tests", "any", "counts_connections", "effort", "nth", "patterns", "rate", "stages")
 
     def __init__(self, spec: Any, pointer: str) -> None:
         """Raises PlanError for what is not a condition."""
@@ -47,9 +48,15 @@ class When:
         self.nth: Final = _nth(spec["nth"], f"{pointer}/nth") if "nth" in spec else None
         self.rate: Final = _rate(spec["rate"], f"{pointer}/rate") if "rate" in spec else None
         tested = {str(key): value for key, value in spec.items() if key not in ("at", "nth", "rate")}
-        # Texts that something is compared with.
-        self.patterns: Final = sum(len(value) if isinstance(value, list) else 1 for value in tested.values())
         self._tests: Final = [self._test(key, value, f"{pointer}/{escape(key)}") for key, value in tested.items()]
+        # With wildcards: each is compared with each text. Other texts are looked up.
+        self.patterns: Final = sum(
+            has_wildcards(item)
+            for value in tested.values()
+            for item in (value if isinstance(value, list) else [value])
+            if isinstance(item, str)
+        )
+        self.effort: Final = self.patterns + len(self._tests)  # for each text of a mail, about
 
     def holds(self, question: Question) -> bool:
         """Whether the rule applies, its counts aside."""
@@ -116,15 +123,26 @@ def _stages(value: Any, pointer: str) -> frozenset[str]:
 
 
 def _pattern(value: Any, pointer: str, look: Callable[[Question], list[str]]) -> Test:
-    matches = [matcher(item, place) for item, place in items(value, pointer)]
-    return lambda question: any(match(text.lower()) for text in look(question) for match in matches)
+    match = _any_of(value, pointer)
+    return lambda question: match(look(question))
 
 
 def _header(name: str, value: Any, pointer: str) -> Test:
-    matches = [matcher(item, place) for item, place in items(value, pointer)]
-    return lambda question: any(
-        match(text.lower()) for field, text in question.headers if field == name for match in matches
-    )
+    match = _any_of(value, pointer)
+    return lambda question: match([text for field, text in question.headers if field == name])
+
+
+def _any_of(value: Any, pointer: str) -> Callable[[list[str]], bool]:
+    """Whether any of some texts is as any of these values says."""
+    matches = [(item, matcher(item, place)) for item, place in items(value, pointer)]
+    whole = frozenset(item.lower() for item, _match in matches if not has_wildcards(item))
+    wild = [match for item, match in matches if has_wildcards(item)]
+
+    def test(texts: list[str]) -> bool:
+        lowered = [text.lower() for text in texts]
+        return not whole.isdisjoint(lowered) or any(match(text) for text in lowered[:MAX_TEXTS] for match in wild)
+
+    return test
 
 
 def items(value: Any, pointer: str) -> list[tuple[Any, str]]:
@@ -146,6 +164,11 @@ def matcher(value: Any, pointer: str) -> Callable[[str], bool]:
     if lowered.count("?") > _MAX_MARKS:
         raise PlanError(pointer, f"at most {_MAX_MARKS} of ?")
     return wildcard(lowered)
+
+
+def has_wildcards(pattern: str) -> bool:
+    """Whether a pattern stands for more than one text."""
+    return "*" in pattern or "?" in pattern
 
 
 def _network(value: Any, pointer: str) -> Test:

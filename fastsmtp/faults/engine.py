@@ -146,7 +146,7 @@ class RunningPlan:
     def is_much(self, question: Question) -> bool:
         """Whether comparing all texts with all patterns takes long: see `find_holding`."""
         texts = 1 + len(question.rcpts) + len(question.headers)
-        return texts * self.plan.patterns.get(question.at, 0) > _MUCH
+        return texts * self.plan.efforts.get(question.at, 0) > _MUCH
 
     def find_holding(self, question: Question) -> frozenset[int]:
         """Return which rules apply, their counts aside. It changes nothing, and is fit for a thread."""

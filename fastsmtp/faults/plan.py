@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Any, Final
 
@@ -13,6 +14,10 @@ from fastsmtp.faults.question import PlanError, Question
 
 MAX_RULES: Final = 1000
 MAX_COUNT: Final = 2**53
+# With wildcards, at one stage. With as many texts of a mail as are compared with them that is some seconds, and the
+# processes that ask wait for no longer than ten.
+MAX_PATTERNS: Final = 2000
+_MAX_KEY_CHARS: Final = 200  # what is longer is counted by its hash
 _MAX_ID_CHARS: Final = 100
 _RULE_KEYS: Final = ("id", "preset", "when", "do", "per", "times", "skip", "probability", "for")
 KEYS: Final = ("global", "connection", "from", "rcpt", "ip", "username", "subject")
@@ -56,14 +61,17 @@ class FaultRule:
         return min(self.times, sequence) if self.times and sequence else self.times or sequence
 
     def key(self, question: Question) -> str:
-        """What the rule counts by."""
-        return "\n".join([_KEY_OF[name](question) for name in self.per])
+        """What the rule counts by. A mail may have a thousand recipients, and a rule ten thousand keys."""
+        key = "\n".join([_KEY_OF[name](question) for name in self.per])
+        if len(key) <= _MAX_KEY_CHARS:
+            return key
+        return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 class FaultPlan:
     """The rules of a plan, and the seed of what is left to chance."""
 
-    __slots__ = ("counts_connections", "marks", "patterns", "rules", "seed", "stages")
+    __slots__ = ("counts_connections", "efforts", "marks", "rules", "seed", "stages")
 
     def __init__(self, spec: Any) -> None:
         """Raises PlanError with a pointer to what is wrong."""
@@ -84,9 +92,12 @@ class FaultPlan:
         self.rules: Final = [FaultRule(rule, f"/rules/{at}", at + 1) for at, rule in enumerate(rules)]
         self.stages: Final = frozenset(stage for rule in self.rules for stage in rule.stages)  # where it is asked
         self.marks: Final = tuple(sorted({rule.after for rule in self.rules if "body" in rule.stages}))
-        self.patterns: Final[dict[str, int]] = {  # that may have to be looked at, by stage
-            stage: sum(rule.when.patterns for rule in self.rules if stage in rule.stages) for stage in self.stages
-        }
+        self.efforts: Final[dict[str, int]] = {}  # for each text of a mail, by stage
+        for stage in self.stages:
+            there = [rule.when for rule in self.rules if stage in rule.stages]
+            self.efforts[stage] = sum(when.effort for when in there)
+            if sum(when.patterns for when in there) > MAX_PATTERNS:
+                raise PlanError("/rules", f"at most {MAX_PATTERNS} texts with wildcards that may apply at {stage}")
         self.counts_connections: Final = any(rule.when.counts_connections for rule in self.rules)
         seen: set[str] = set()
         for at, rule in enumerate(self.rules):

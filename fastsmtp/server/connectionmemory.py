@@ -60,7 +60,7 @@ class ConnectionMemory:
         self._uncounted = 0  # octets of commands that were read since then
 
     def read_commands(self, octets: int) -> None:
-        """So many octets were read that are no mail."""
+        """So many octets of commands were read."""
         self._uncounted += octets
         if self._uncounted >= _UNCOUNTED_OCTETS:
             self.count()

@@ -37,6 +37,7 @@ QUESTION = Question(
         ({"at": "data-end", "from": "ann"}, False),
         ({"at": "data-end", "from": ["x", "a?n@*"]}, True),
         ({"at": "data-end", "rcpt": "*@slow.example"}, True),
+        ({"at": "data-end", "rcpt": ["EVE@example.com", "*@none.example"]}, True),
         ({"at": "data-end", "rcpt": "*@fast.example"}, False),
         ({"at": "data-end", "username": "run-*", "mechanism": "plain", "helo": "*.example"}, True),
         ({"at": "data-end", "username": "run-*", "mechanism": "login"}, False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,9 +139,9 @@ def test_a_report() -> None:
 
 
 def test_what_holds_may_be_found_before_in_a_thread() -> None:
-    lists = [{"when": {"at": "rcpt", "rcpt": [f"{one}{n}@*" for n in range(1000)]}, "do": LATER} for one in "abc"]
+    lists = [{"when": {"at": "rcpt", "rcpt": [f"{one}{n}@*" for n in range(600)]}, "do": LATER} for one in "abc"]
     apart, at_once = running(*lists), running(*lists)
-    questions = [rcpt("a7@x"), rcpt("c9@x"), rcpt("d1@x")]
+    questions = [msgspec.structs.replace(rcpt(to), rcpts=["z@x"]) for to in ("a7@x", "c9@x", "d1@x")]
     assert [apart.is_much(question) for question in questions] == [True] * 3
     assert not running(*lists[:1]).is_much(questions[0])
     holding = [apart.find_holding(question) for question in questions]
@@ -155,6 +156,14 @@ def test_many_keys_are_not_kept_for_ever() -> None:
     questions = [rcpt(f"{number}@x") for number in range(10_001)]
     assert set(codes(plan, *questions)) == {"451"}
     assert codes(plan, questions[-1], questions[0]) == ["", "451"]
+
+
+def test_a_key_is_short_however_many_recipients_it_is_of() -> None:
+    [rule] = FaultPlan({"rules": [{"when": {"at": "data"}, "do": LATER, "per": ["from", "rcpt"]}]}).rules
+    mails = [Question(at="data", connection="c", sender="A@x", rcpts=[f"{n}@x" for n in range(n)]) for n in (2, 999)]
+    assert rule.key(mails[0]) == "a@x\n0@x 1@x"
+    assert [len(rule.key(mail)) for mail in mails] == [11, 32]
+    assert rule.key(mails[1]) != rule.key(msgspec.structs.replace(mails[1], sender="b@x"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -176,6 +185,7 @@ def test_a_preset_with_keys_of_its_own() -> None:
         ({"rules": []}, "/rules"),
         ({"rules": [{}] * 1001}, "/rules"),
         ({"rules": [3]}, "/rules/0"),
+        ({"rules": [{"id": n, "when": {"at": "any", "from": ["*x"] * 1000}, "do": LATER} for n in "abc"]}, "/rules"),
         ({"rule": []}, "/rule"),
         ({"seed": "x", "rules": [{"preset": "down"}]}, "/seed"),
         ({"seed": 2**64, "rules": [{"preset": "down"}]}, "/seed"),
@@ -201,6 +211,12 @@ def test_what_is_no_plan(spec: object, pointer: str) -> None:
     with pytest.raises(PlanError) as raised:
         FaultPlan(spec)
     assert raised.value.pointer == pointer
+
+
+def test_texts_without_wildcards_may_be_many() -> None:
+    addresses = [[f"{rule}.{n}@x" for n in range(1000)] for rule in range(50)]
+    plan = running(*({"when": {"at": "rcpt", "rcpt": some}, "do": LATER} for some in addresses))
+    assert codes(plan, rcpt("49.999@x"), rcpt("50.0@x")) == ["451", ""]
 
 
 def test_a_plan_without_a_seed_gets_one_that_it_shows() -> None:
