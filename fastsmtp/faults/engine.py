@@ -174,11 +174,6 @@ class RunningPlan:
         """The ids of rules that never acted."""
         return [rule.rule.ident for rule in self._rules if not rule.acted]
 
-    def hits(self) -> list[dict[str, Any]]:
-        """Return the last hits of all rules in the order of their times, each with the id of its `rule`."""
-        hits = [{**hit, "rule": rule.rule.ident} for rule in self._rules for hit in rule.hits]
-        return sorted(hits, key=lambda hit: str(hit["time"]))
-
     def report(self) -> dict[str, Any]:
         """Return the plan and what each of its rules did."""
         return {**self.plan.spec, "report": [rule.report() for rule in self._rules], "unmatched": self.unmatched}

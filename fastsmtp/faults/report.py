@@ -16,7 +16,7 @@ def report_text(report: Mapping[str, Any]) -> str:
     lines = [f"plan of {report['namespace']}, seed {report['seed']}"]
     for rule in report["report"]:
         lines.append(_rule_line(rule))
-        lines += [f"    {hit_line(hit)}" for hit in rule["hits"][-_SHOWN:]]
+        lines += [f"    {_hit_line(hit)}" for hit in rule["hits"][-_SHOWN:]]
     lines.append(f"no rule acted on {counted(report['unmatched'], 'other command')}")
     return "\n".join(lines) + "\n"
 
@@ -28,8 +28,7 @@ def _rule_line(rule: Mapping[str, Any]) -> str:
     return f"{mark} {printable(rule['id'])}: {counts}{exhausted}"
 
 
-def hit_line(hit: Mapping[str, Any]) -> str:
-    """Return a hit of a rule, as the report of its plan has it, as text."""
+def _hit_line(hit: Mapping[str, Any]) -> str:
     command = printable((hit["command"] or hit["at"])[:_COMMAND_CHARS])
     reply = f" -> {printable(hit['reply'])}" if hit["reply"] else ""
     return f"{hit['time']} {command}: {printable(hit['action'])}{reply}"
