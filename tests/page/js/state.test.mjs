@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { INITIAL, MOST, reduce } from '../static/state.js';
+import { BURST, INITIAL, MOST, reduce } from '../static/state.js';
 
 const mail = (seq, more = {}) => ({ uuid: `u${seq}`, seq, cursor: `e.${seq}`, read: false, tags: [], outcome: 'accepted', ...more });
 const down = (from, to) => Array.from({ length: from - to + 1 }, (_, index) => mail(from - index));
@@ -25,6 +25,8 @@ test('mails that come while the top is out of sight are counted', () => {
 test('a burst of which not all is told begins the list again', () => {
   const state = reduce(listed(down(9, 8)), { type: 'arrived', count: 500, mails: [mail(508), mail(509)], cursor: 'e.509' });
   assert.deepEqual([seqs(state), state.older], [[509, 508], true]);
+  const many = { type: 'arrived', count: 500, mails: down(509, 460).reverse(), cursor: 'e.509' };
+  assert.deepEqual(seqs(reduce(listed(down(9, 8)), many)), down(509, 510 - BURST).map((one) => one.seq));
 });
 
 test('what comes during a search is asked for', () => {

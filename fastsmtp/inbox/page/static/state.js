@@ -2,6 +2,7 @@
 
 export const MOST = 200; // rows in the document
 export const PAGE = 50;
+export const BURST = 25; // rows shown of mails that come faster than they are told: they fill a screen, and are soon gone
 
 export const INITIAL = {
   route: { ns: '', uuid: '', tab: '', q: '', only: '', panel: '' },
@@ -146,7 +147,7 @@ function onArrived(state, { count, mails, cursor }) {
   if (!state.top || state.newer) return { ...told, pending: state.pending + count };
   if (state.route.q || state.route.only) return { ...told, stale: true };
   const fresh = mails.map((mail) => ({ ...mail, cursor: `${epoch(cursor)}.${mail.seq}` })).reverse();
-  if (count > mails.length) return { ...told, rows: fresh, older: true };
+  if (count > mails.length) return { ...told, rows: fresh.slice(0, BURST), older: true };
   const rows = joined(fresh, state.rows);
   return { ...told, rows: rows.slice(0, MOST), older: state.older || rows.length > MOST };
 }
