@@ -297,6 +297,8 @@ def test_keys_alone(open_page: OpenPage, mailbox: Mailbox) -> None:
     expect(page.locator(".row.unread")).to_have_count(1)
     page.keyboard.press("r")
     expect(page.locator(".row.unread")).to_have_count(2)
+    expect(page.get_by_label("Number of mails")).to_have_text("3, 2 unread")
+    expect(page.locator(".space.current .space-count")).to_have_text("2 unread of 3")
     page.keyboard.press("/")
     page.keyboard.type("mail 2")
     expect(page.locator(".row .subject")).to_have_text(["mail 2"])

@@ -21,12 +21,14 @@ function Head({ state, actions }) {
   const chosen = Object.keys(state.selected);
   const own = (state.namespaces || []).find((one) => one.name === route.ns);
   const ruled = own && own.fault_rules > 0;
+  // What is told of the namespace is right; what is counted here may have counted a change twice until then.
+  const [total, unread] = own ? [own.mails, own.unread] : [state.total, state.unread];
   return html`<header class="list-head">
     <div class="list-title">
       <${Button} icon="menu" label="Namespaces" class="button narrow-only" aria-expanded=${state.drawer ? 'true' : 'false'} aria-controls="namespaces"
         onClick=${() => actions.dispatch({ type: 'set', drawer: true })} />
       <h1>${route.ns || 'No namespace'}</h1>
-      <span class="total" aria-label="Number of mails">${count(state.total)}${state.unread > 0 ? `, ${count(state.unread)} unread` : ''}</span>
+      <span class="total" aria-label="Number of mails">${count(total)}${unread > 0 ? `, ${count(unread)} unread` : ''}</span>
       <${Button} icon="fault" label="Faults" class=${ruled ? 'button quiet ruled' : 'button quiet'} aria-pressed=${route.panel ? 'true' : 'false'}
         onClick=${() => actions.go({ panel: route.panel ? '' : 'faults', uuid: '', tab: '' })} />
       <${Button} icon="keys" label="Keys" class="button quiet" onClick=${() => actions.dispatch({ type: 'set', help: true })} />
