@@ -3,7 +3,7 @@
 
 usage: docs/screenshots.py [DIRECTORY [VIEW ...]]
 
-Into `docs/` go the two that the documents show; with a directory, all of them go there, or those of these views: each
+Into `docs/` go the three that the documents show; with a directory, all of them go there, or those of these views: each
 at three widths, light and dark. Needs what `make test` installs.
 """
 
@@ -30,7 +30,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 HERE = Path(__file__).resolve().parent
 WIDTHS = {1440: 900, 1024: 768, 390: 844}
-SHOWN = {"page.png": ("html", 1440, "light"), "page-dark.png": ("notes", 1440, "dark")}  # those of the documents
+SHOWN = {  # those of the documents
+    "page.png": ("html", 1440, "light"),
+    "page-dark.png": ("notes", 1440, "dark"),
+    "page-phone.png": ("html", 390, "light"),
+}
 HTML = """<!doctype html><body style="margin:0;background:#f4efe6;font-family:Georgia,'Liberation Serif',serif">
 <div style="max-width:560px;margin:32px auto;background:#fff;border-radius:10px;overflow:hidden">
 <div style="background:#274060;color:#fff;padding:26px 36px;font-size:22px">Lumen Books</div>
