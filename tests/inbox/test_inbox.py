@@ -14,7 +14,7 @@ from pools import Log, Run
 from waits import until
 
 from fastsmtp.errors import StoreError
-from fastsmtp.inbox.events import MAX_STREAMS, EventFrame, Stream
+from fastsmtp.inbox.events import EventFrame, Stream
 from fastsmtp.inbox.expectation import Expectation, ExpectationState, make_item
 from fastsmtp.inbox.group import Filed
 from fastsmtp.inbox.inbox import GoneError, Inbox
@@ -137,13 +137,12 @@ def test_mails_do_not_wait_for_a_search(with_inbox: Callable[[Work], None]) -> N
 
 
 def test_streams_are_told_of_many_mails_in_steps(with_inbox: Callable[[Work], None]) -> None:
-    """A group of 500 mails and 100 streams once were 50 000 calls in one step of the loop."""
+    """A group of 500 mails was told to all streams in one step of the loop: 50 000 calls for 100 of them."""
 
     async def work(inbox: Inbox) -> None:
         space = await inbox.put("default")
-        streams = [inbox.events.open(space if number % 2 else None) for number in range(MAX_STREAMS)]
-        for _ in range(2):
-            await asyncio.gather(*(file(inbox) for _ in range(600)))
+        streams = [inbox.events.open(space), inbox.events.open()]
+        await asyncio.gather(*(file(inbox) for _ in range(600)))
         late = inbox.events.open(space)
         filed = await file(inbox, subject="last")
         assert [(frame.seq, frame.content["count"]) for frame in await taken(inbox, late)] == [(filed.seq, 1)]
