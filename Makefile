@@ -1,7 +1,7 @@
 # make serve         set everything up in .venv, then listen, and show every mail here
 # make test          set everything up, then run the tests against the installed package
 # make test-clients  the tests with mail programs that are too big for each run: Thunderbird, and libraries that are built
-# make check         lint, types, Cython lint
+# make check         lint, types, Cython lint, and the instructions that usual mails cost
 # make bench         load tests
 # make fuzz          a minute of random dialogues with running servers, every mail accounted for; ARGS="3600" for an hour
 # make build         sdist, and a wheel built from it, in dist/
@@ -54,6 +54,7 @@ test-clients: $(BIN)/python
 
 check: $(BIN)/python
 	@$(INSTALL) dev
+	@command -v valgrind >/dev/null || ci/install-packages valgrind
 	ci/check $(BIN)
 
 bench: $(BIN)/python

@@ -4,12 +4,12 @@ No dictionary is made of what the JSON shows: header fields, addresses and octet
 are those of `payload.py`, which makes the same of dictionaries.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8String
-from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 import pybase64
@@ -45,6 +45,7 @@ cdef:
     object _parse_message_id = parse_message_id
 
 
+@cython.final
 cdef class _Writer:
     """Octets one after the other, with as much room as they need."""
 
@@ -109,10 +110,17 @@ cdef class _Writer:
         octets = PyUnicode_AsUTF8String(value)
         return self.quote(<const octet*>PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
 
-    cdef int number(self, long long value) except -1:
-        self.room(24)
-        self.at += snprintf(<char*>self.at, 24, b"%lld", value)
-        return 0
+    cdef int number(self, unsigned long long value) except -1:
+        """Write an integer that is not negative."""
+        cdef:
+            octet digits[20]
+            int start = 20
+        while True:
+            start -= 1
+            digits[start] = <octet>(c"0" + value % 10)
+            value //= 10
+            if value == 0:
+                return self.write(digits + start, 20 - start)
 
     cdef int texts(self, object values) except -1:
         """Write a list of str."""
