@@ -5,10 +5,10 @@ are those of `payload.py`, which makes the same of dictionaries.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
 from cpython.unicode cimport PyUnicode_AsUTF8String
 from libc.string cimport memcpy
 
@@ -20,7 +20,7 @@ from fastsmtp.mime.msgid import parse_message_id
 from fastsmtp.mime.words import decode_words
 
 from fastsmtp.capture._escape cimport escaped_size_of, write_escaped
-from fastsmtp.mime._octets cimport octets_in
+from fastsmtp.mime._octets cimport _PyBytes_Resize, new_octets, octets_in, octets_of
 from fastsmtp.mime._utf8 cimport octet, whole_until
 
 cdef extern from "Python.h":
@@ -47,21 +47,20 @@ cdef:
 
 @cython.final
 cdef class _Writer:
-    """Octets one after the other, with as much room as they need."""
+    """Octets one after the other, with as much room as they need, in what will be the bytes object."""
 
     cdef:
-        octet* start
+        PyObject* octets
         octet* at
         octet* end
 
     def __cinit__(self, Py_ssize_t size):
-        self.start = self.at = <octet*>PyMem_Malloc(size)
-        if self.start == NULL:
-            raise MemoryError
-        self.end = self.start + size
+        self.octets = new_octets(NULL, size)
+        self.at = <octet*>octets_of(self.octets)
+        self.end = self.at + size
 
     def __dealloc__(self):
-        PyMem_Free(self.start)
+        Py_XDECREF(self.octets)
 
     cdef inline int room(self, Py_ssize_t size) except -1:
         """Make room for so many octets."""
@@ -70,14 +69,11 @@ cdef class _Writer:
         return 0
 
     cdef int grow(self, Py_ssize_t size) except -1:
-        cdef Py_ssize_t used = self.at - self.start
-        cdef Py_ssize_t wanted = max(2 * (self.end - self.start), used + size)
-        cdef octet* moved = <octet*>PyMem_Realloc(self.start, wanted)
-        if moved == NULL:
-            raise MemoryError
-        self.start = moved
-        self.at = moved + used
-        self.end = moved + wanted
+        cdef Py_ssize_t used = self.at - <octet*>octets_of(self.octets)
+        cdef Py_ssize_t wanted = 2 * used + size
+        _PyBytes_Resize(&self.octets, wanted)
+        self.at = <octet*>octets_of(self.octets) + used
+        self.end = self.at + (wanted - used)
         return 0
 
     cdef inline int write(self, const void* octets, Py_ssize_t size) except -1:
@@ -151,10 +147,15 @@ cdef class _Writer:
         return self.json(<bytes>text) if PyBytes_Check(text) else self.text(text)
 
     cdef bytes taken(self):
-        return PyBytes_FromStringAndSize(<char*>self.start, self.at - self.start)
+        """What was written; the writer is empty then."""
+        _PyBytes_Resize(&self.octets, self.at - <octet*>octets_of(self.octets))
+        cdef object octets = <object>self.octets
+        Py_XDECREF(self.octets)
+        self.octets = NULL
+        return octets
 
 
-def write_context(email, raw, str received_at, bytes authentication, bytes session):
+def write_context(email, raw, str received_at, bytes authentication, bytes session, bytes end not None):
     cdef _Writer out = _Writer.__new__(_Writer, 4096)
     try:
         _write_email(out, email, received_at, authentication, session)
@@ -163,7 +164,8 @@ def write_context(email, raw, str received_at, bytes authentication, bytes sessi
             _write_raw(out, raw)
     except UnicodeEncodeError:
         return None
-    out.write(b"}}", 2)
+    out.write(b"}", 1)
+    out.json(end)
     return out.taken()
 
 

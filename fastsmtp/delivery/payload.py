@@ -42,20 +42,19 @@ def encode_context(email: Email, *, include_raw: bool = True) -> list[Segment]:
 
     Large attachment contents are segments of their own, so nothing large is copied. Always valid JSON in UTF-8.
     """
-    head = _encode_head(email, include_raw)
     if not email.attachments:
-        return [head[:-1] + b',"attachments":[]}']
-    return _add_attachments(head, email.attachments, attachment_document)
+        return [_encode_head(email, include_raw, b',"attachments":[]}')]
+    return _add_attachments(_encode_head(email, include_raw, b"}"), email.attachments, attachment_document)
 
 
 def encode_outline(email: Email) -> bytes:
     """The same JSON without contents of attachments and without the octets of the mail."""
     attachments = [attachment_document(attachment) for attachment in email.attachments]
-    return _encode_head(email, include_raw=False)[:-1] + b',"attachments":' + _dumps(attachments) + b"}"
+    return _encode_head(email, False, b',"attachments":' + _dumps(attachments) + b"}")
 
 
-def _encode_head(email: Email, include_raw: bool) -> bytes:
-    """What `email_document` returns, as JSON."""
+def _encode_head(email: Email, include_raw: bool, end: bytes) -> bytes:
+    """What `email_document` returns, as JSON, with `end` in the place of its last brace."""
     envelope = email.envelope
     authentication = session = None
     if envelope.credentials is not None:
@@ -63,9 +62,9 @@ def _encode_head(email: Email, include_raw: bool) -> bytes:
     if envelope.tls is not None or email.violations or envelope.proxied is not None or email.transcript is not None:
         session = _dumps(_session(email))
     raw = email.raw if include_raw else None
-    head = write_context(email, raw, timestamp(email.received_at), authentication, session)
+    head = write_context(email, raw, timestamp(email.received_at), authentication, session, end)
     if head is None:
-        head = _dumps(email_document(email, read_message(email, include_raw=include_raw)))
+        head = _dumps(email_document(email, read_message(email, include_raw=include_raw)))[:-1] + end
     return head
 
 
