@@ -81,8 +81,10 @@ def test_docker_ships_a_wheel() -> None:
     """One stage builds, with a compiler and the tested versions; the other has neither compiler nor index."""
     _, building, shipped = DOCKERFILE.split("\nFROM ")
     assert re.findall(r"PIP_CONSTRAINT=/src/(\S+)", building) == ["ci/constraints.txt"]
-    assert re.findall(r"pip wheel .* --wheel-dir (\S+) '/src\[tls\]'", building) == ["/wheels"]
-    assert re.findall(r"pip install .* --no-index --find-links (\S+) '(.*?)\[tls\]'", shipped) == [("/wheels", NAME)]
+    assert re.findall(r"pip wheel .* --wheel-dir (\S+) '/src\[tls,cluster\]'", building) == ["/wheels"]
+    assert re.findall(r"pip install .* --no-index --find-links (\S+) '(.*?)\[tls,cluster\]'", shipped) == [
+        ("/wheels", NAME)
+    ]
     assert ("gcc" in building, "gcc" in shipped) == (True, False)
 
 

@@ -26,6 +26,10 @@ from fastsmtp.smtp.envelope import Credentials, Envelope, TLSInfo
 from fastsmtp.smtp.proxied import Proxied
 from fastsmtp.smtp.proxyheader import ProxyHeader
 
+NAMES = (
+    "uuid", "origin", "received_at", "envelope", "violations", "transcript", "message", "texts", "size", "raw",
+    "attachments", "weight", "verdict", "budget", "faults", "copies",
+)  # fmt: skip
 EXAMPLES = settings.default.max_examples
 ODD = ["", " ", '"', "\\", "\x00\x1f\x7f\x80", "\b\t\n\f\r", "é", "\u2028", "日本", "\U0001f600", "a" * 600 + '"' * 600]
 ENVELOPES: dict[str, dict[str, Any]] = {
@@ -84,8 +88,7 @@ def capture(octets: bytes) -> Email:
 
 def changed(email: Email, **changes: Any) -> Email:
     """The email with other attributes. Defects are noted while it is encoded, so each is captured for one encoding."""
-    names = (name for name in Email.__slots__ if name not in changes)
-    return Email(**{name: getattr(email, name) for name in names}, **changes)
+    return Email(**{name: getattr(email, name) for name in NAMES if name not in changes}, **changes)
 
 
 def check(octets: bytes, **changes: Any) -> None:

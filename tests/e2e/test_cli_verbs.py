@@ -645,11 +645,11 @@ def test_send_what_cannot_be_sent(run: Run, arguments: list[str], complaint: str
 # --- help and completion
 
 VERBS = [
-    "bench", "check", "close", "connections", "dead", "diff", "faults", "inbox", "ledger", "ns", "record", "replay",
-    "reset", "send", "sendmail", "serve", "stop", "testserver", "version", "workers",
+    "bench", "check", "close", "connections", "dead", "diff", "faults", "inbox", "ledger", "nodes", "ns", "record",
+    "replay", "reset", "send", "sendmail", "serve", "stop", "testserver", "version", "workers",
 ]  # fmt: skip
 # The exit codes of those in a group stand in the help of each.
-SILENT_ABOUT_CODES = ("dead", "faults", "inbox", "ns", "version")
+SILENT_ABOUT_CODES = ("dead", "faults", "inbox", "nodes", "ns", "version")
 
 
 def test_help_names_every_verb(run: Run) -> None:

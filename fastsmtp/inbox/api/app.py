@@ -57,6 +57,7 @@ def make_app(
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
     native = (waiting, events, faults, contents, comparison, transfer, mails, namespaces, live, overview, description)
-    for module in (*native, site, api, websocket, mailhog):
+    # Mailpit's come last: they end with one that takes every path.
+    for module in (*native, site, mailhog, websocket, api):
         app.add_routes(module.routes())
     return app
