@@ -12,6 +12,7 @@ from fastsmtp.mime.addresstokens import (
     TokenKind,
     ends_with_mailbox,
     extents_of,
+    has_specials,
     is_around_dot,
     is_blank,
     is_comma,
@@ -36,6 +37,7 @@ _IN_DOMAIN: Final = re.compile(r"[0-9A-Za-z.-]+")
 # brackets is not looked into.
 _PLAIN: Final = r'[^\s"(),:;<>@\[\]\\]'
 _ADDR_SPEC: Final = re.compile(rf'(?:"(?:[^"\\]|\\.)*"|{_PLAIN})+@(?:\[[^\[\]]*\]|{_PLAIN}+)', re.DOTALL)
+_BEFORE_COLON: Final = re.compile(r"@[^@]+|mailto", re.IGNORECASE)  # in brackets: the end of a route
 _HAS_ADDRESS: Final = re.compile(r'[^\s<>@,";:]@[^\s<>@,";:]')
 
 
@@ -220,8 +222,11 @@ class AddressReader:
 
     def _read_colon(self, token: Token) -> None:
         if self._angle is None and not self._has_address:  # what came before is the name of a group
+            name: list[Token] = []
             while self._phrase and not is_comma(self._phrase[-1]):
-                self._phrase.pop()
+                name.append(self._phrase.pop())
+            if all(map(is_blank, name)) or has_specials(name):
+                note(self._defects, INVALID_ADDRESS)
             self.end_mailbox()  # of what may stand before the group: `root, friends: joe@example.com;`
         else:
             (self._phrase if self._angle is None else self._behind).append(token)
@@ -254,13 +259,15 @@ class AddressReader:
                 note(self._defects, INVALID_ADDRESS)
         elif text == ":":
             # Before it: a route (RFC 5322 section 4.4, obs-route). QUIRK: or `mailto`, from web forms.
+            if not self._in_route and not _BEFORE_COLON.fullmatch("".join(self._angle)):
+                note(self._defects, INVALID_ADDRESS)
             self._angle.clear()
             self._in_route = False
         elif text == "<":
             if self._angle:
                 note(self._defects, INVALID_ADDRESS)
             self._angle.clear()
-        elif self._drop_route():
+        elif self._drop_route() or (self._in_route and not self._angle):  # the latter: an empty element of it
             self._in_route = True
         else:  # a comma that is not in a route
             note(self._defects, INVALID_ADDRESS)
@@ -283,7 +290,7 @@ class AddressReader:
             self._end_bare([*self._phrase, *self._behind])
         elif self._angle is not None:
             behind = self._text(self._behind)
-            if self._in_angle or behind or any(map(is_comma, self._phrase)):
+            if self._in_angle or behind or any(map(is_comma, self._phrase)) or has_specials(self._phrase):
                 note(self._defects, INVALID_ADDRESS)
             while self._phrase and (is_comma(self._phrase[-1]) or is_blank(self._phrase[-1])):
                 self._phrase.pop()

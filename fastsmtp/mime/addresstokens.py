@@ -48,6 +48,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 UNCLOSED: Final = ('"', "(")
+_UNQUOTED: Final = re.compile(r"[)\[\]\\]")  # of an `@` in a name, scripts make too many
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -97,6 +98,11 @@ def ends_with_mailbox(tokens: list[Token]) -> bool:
     if len(ending) < 2 or not is_comma(ending[-1]) or ending[-2].kind is not TokenKind.ATOM:
         return False
     return len(ending) == 2 or is_comma(ending[-3])
+
+
+def has_specials(tokens: list[Token]) -> bool:
+    """Whether a name has what may stand in quotes and comments only, of the `specials` (RFC 5322 section 3.2.3)."""
+    return any([token.kind is TokenKind.ATOM and _UNQUOTED.search(token.text) is not None for token in tokens])
 
 
 def is_blank(token: Token) -> bool:

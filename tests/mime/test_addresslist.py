@@ -95,6 +95,10 @@ GOOD: dict[str, tuple[str, Pairs]] = {
     "commas": (",,", []),
     "semicolons": ("a@x; B <b@y>;", [("", "a@x"), ("B", "b@y")]),
     "mailto": ("mailto:a@x, <mailto:b@y>", [("", "a@x"), ("", "b@y")]),
+    "mailto in capitals": ("<MAILTO:b@y>", [("", "b@y")]),
+    "specials in quotes and comments": ('"[)]" (\\)[) <a@x>', [("[)]", "a@x")]),
+    "route with an empty element": ("<@x,,@y,:a@b>", [("", "a@b")]),
+    "domain literal with a comment": ("a@[192.0.2.1] (A)", [("A", "a@[192.0.2.1]")]),
 }
 
 
@@ -178,6 +182,16 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "two ats in brackets": ("A <a@b@c>, <a@@b>, d@@e", [("A", "a@b@c"), ("", "a@@b"), ("", "d@@e")]),
     "specials": ("a@b), <d)e@f>, <c@(>", [("", "a@b)"), ("", "d)e@f"), ("", "c@(")]),
     "special, and a name": ("Ann <a[b@c>", [("Ann", "a[b@c")]),
+    "closing parenthesis as a name": (")<a@b>", [(")", "a@b")]),
+    "closing parenthesis in a name": ("Ann) <a@b>, c@d", [("Ann)", "a@b"), ("", "c@d")]),
+    "square brackets in a name": ("[News] Ann <a@b>", [("[News] Ann", "a@b")]),
+    "one square bracket in a name": ("A]nn <a@b>", [("A]nn", "a@b")]),
+    "backslash in a name": ("A\\nn <a@b>", [("A\\nn", "a@b")]),
+    "special in the name of a group": ("[News]: a@b;", [("", "a@b")]),
+    "group without a name": (":a@b, c@d;", [("", "a@b"), ("", "c@d")]),
+    "colon without a route": ("<:a@b>", [("", "a@b")]),
+    "word for a route": ("Ann <x:a@b>", [("Ann", "a@b")]),
+    "route without a domain": ("<@:a@b>", [("", "a@b")]),
     "backslash": ("a\\b@c", [("", "a\\b@c")]),
     "no local part": ("<@b>, @c", [("", "@b"), ("", "@c")]),
     "no domain": ("<a@>, b@", [("", "a@"), ("", "b@")]),
