@@ -134,8 +134,8 @@ def _is_decodable(word: _Word, defects: list[str]) -> bool:
     """Whether there is anything to decode; malformed base64 is text (RFC 2047 section 6.3 allows to leave it)."""
     text = word.text
     if word.encoding == "q":
-        # QUIRK: PHP scripts that use quoted_printable_encode() leave blanks and 8-bit characters in Q words.
-        if " " in text or "\t" in text or not text.isascii():
+        # QUIRK: PHP scripts that use quoted_printable_encode() leave blanks, question marks and 8-bit characters there.
+        if " " in text or "?" in text or "\t" in text or not text.isascii():
             note(defects, INVALID_ENCODED_WORD)
         return True
     bare = "".join(text.split())
