@@ -8,7 +8,9 @@ from fastsmtp.mime.parameters import parse_disposition, parse_media_type
 from fastsmtp.mime.words import decode_words
 
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
-_BOUNDARY = re.compile(rb"boundary[ \t]*=[ \t]*\"?([^\"\r\n;]+)", re.IGNORECASE)
+_BOUNDARY = re.compile(
+    rb"boundary[ \t]*=[ \t]*(?:\"((?:[^\"\\\r\n]|\\.)+)|([^\"\r\n;]+))", re.IGNORECASE
+)
 _TYPE = re.compile(rb"^content-type[ \t]*:(?:[^\n]|\n(?=[ \t\r\n]*boundary))*", re.IGNORECASE | re.MULTILINE)
 _SCAN = re.compile(rb"(?m)^(content-(?:type|disposition)[ \t]*:)((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE)
 
@@ -16,10 +18,11 @@ _SCAN = re.compile(rb"(?m)^(content-(?:type|disposition)[ \t]*:)((?:[^\r\n]|\r?\
 def only_fields(octets: bytes) -> bytes:
     """The message without lines in headers that are not fields; an empty line stands where the body begins."""
     lines, kept, in_header = octets.split(b"\n"), list[bytes](), True
-    boundaries = [boundary for field in _TYPE.findall(octets) for boundary in _BOUNDARY.findall(field)]
-    delimiters = tuple(b"--" + boundary.strip() for boundary in boundaries)
+    boundaries = [_boundary(match) for field in _TYPE.findall(octets) for match in _BOUNDARY.finditer(field)]
     for at, line in enumerate(lines):
         bare = line.strip(b"\r")
+        before = b"\n".join(lines[:at]).replace(b"\\", b"")
+        delimiters = tuple(b"--" + boundary for boundary in boundaries if boundary in before)
         if line.startswith(delimiters):
             in_header = True
         elif in_header and not bare:
@@ -31,6 +34,10 @@ def only_fields(octets: bytes) -> bytes:
             in_header = False
         kept.append(line)
     return b"\n".join(kept)
+
+
+def _boundary(match: re.Match[bytes]) -> bytes:
+    return re.sub(rb"\\(.)", rb"\1", match[1] or match[2]).strip()
 
 
 def _end_of_header(lines: list[bytes], at: int, delimiters: tuple[bytes, ...]) -> int:
@@ -58,6 +65,74 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def without_partless(octets: bytes) -> bytes:
+    """The message with multiparts of which no delimiter occurs as text."""
+
+    def text(match: re.Match[bytes]) -> bytes:
+        boundary = _BOUNDARY.search(match[0])
+        if boundary is not None and b"--" + _boundary(boundary) in octets:
+            return match[0]
+        return re.sub(rb"(?i)multipart/[a-z-]*", b"text/plain", match[0])
+
+    return _TYPE.sub(text, octets)
+
+
+_FOLDED = re.compile(rb"(boundary[ \t]*=[ \t]*\"?)((?:[^\"\\\r\n;]|\r?\n[ \t])+)", re.IGNORECASE)
+
+
+def joined_boundaries(octets: bytes) -> bytes:
+    """The message with boundaries that have folds or blanks other than those of their delimiters like these."""
+
+    def joined(match: re.Match[bytes]) -> bytes:
+        unfolded = re.sub(rb"\r?\n", b"", match[2])
+        spellings = (unfolded, unfolded.replace(b"\t", b" "), unfolded.translate(None, b" \t"))
+        return match[1] + next((one for one in spellings if b"--" + one in octets), match[2])
+
+    return _FOLDED.sub(joined, octets)
+
+
+_LABEL = re.compile(rb"(charset[ \t]*=[ \t]*\"?)([^\"\s;]*)([^\"\r\n]*\")?", re.IGNORECASE)
+_OF_BROWSERS = re.compile(
+    rb"utf-?8|utf-16(?:[lb]e)?|iso-?8859-?\d+|windows-125\d|koi8-[ru]|shift[_-]jis|sjis|euc-?(?:jp|kr)|gb(?:k|2312|18030)"
+    rb"|big5(?:-hkscs)?|iso-2022-jp|us-ascii|ascii|latin1|",
+    re.IGNORECASE,
+)
+
+
+def labels_of_browsers(octets: bytes) -> bytes:
+    """The message with US-ASCII for labels that WHATWG Encoding does not have, and with labels without apostrophes."""
+
+    def label(match: re.Match[bytes]) -> bytes:
+        end = b'"' if match[1].endswith(b'"') else b""
+        name = match[2].strip(b"'")
+        known = name if _OF_BROWSERS.fullmatch(name) else b"us-ascii"
+        return match[0] if known == match[2] else match[1] + known + end
+
+    return _LABEL.sub(label, octets)
+
+
+def one_field(octets: bytes) -> bytes:
+    """The message with the first one of the fields From and To only."""
+    for name in (b"from", b"to"):
+        field = re.compile(rb"(?im)^" + name + rb"[ \t]*:(?:[^\n]|\n(?=[ \t]))*(?:\n|\Z)")
+        first = field.search(octets)
+        if first is not None:
+            octets = octets[: first.end()] + field.sub(b"", octets[first.end() :])
+    return octets
+
+
+def without_names(octets: bytes) -> bytes:
+    """The message without dispositions but attachment, and without names of texts."""
+    octets = re.sub(
+        rb"(?im)^content-disposition[ \t]*:(?![ \t]*attachment)(?:[^\r\n]|\r?\n[ \t])*", b"X-Disposition: x", octets
+    )
+    return re.sub(
+        rb"(?im)^(content-type[ \t]*:[ \t]*text/(?:plain|html))((?:[^\r\n]|\r?\n[ \t])*)",
+        lambda match: match[1] + re.sub(rb"(?i);\s*name\b[^;\r\n]*", b"", match[2]),
+        octets,
+    )
+
+
 def decoded_fields(octets: bytes) -> bytes:
     """The message with the encoded words of its Content- fields decoded."""
     field = re.compile(rb"(?m)^(content-[a-z-]+[ \t]*:)((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE)
@@ -72,29 +147,30 @@ def commas(octets: bytes) -> bytes:
 
 def whole_parts(octets: bytes) -> bytes:
     """The message with an empty line wherever a delimiter follows a header, or nothing follows a delimiter."""
-    octets = re.sub(rb"(\n[^\n:]+:[^\n]*\r?\n)(?=--)", rb"\1\r\n", octets)
+    octets = re.sub(rb"((?:\A|\n)[^\n:]+:[^\n]*\r?\n(?:[ \t][^\n]*\n)*)(?=--)", rb"\1\r\n", octets)
     octets = re.sub(rb"((?:\A|\n)--[^\n]*)\Z", rb"\1\r\n", octets)
     return re.sub(rb"((?:\A|\n)--[^\n]*\n)(?=--|\s*\Z)", rb"\1\r\n\r\n", octets)
 
 
 def one_type(octets: bytes) -> bytes:
-    """The message with the first Content-Type that has a boundary in place of several."""
-    several = re.compile(
-        rb"(?:^content-type[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)){2,}", re.IGNORECASE | re.MULTILINE
-    )
+    """The message with the first Content-Type of a header that has a boundary in place of several."""
+    header = re.compile(rb"(?:^[!-9;-~]+[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z))+", re.MULTILINE)
     one = re.compile(rb"^content-type[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)", re.IGNORECASE | re.MULTILINE)
 
     def chosen(match: re.Match[bytes]) -> bytes:
         fields = one.findall(match[0])
         filled = [item for item in fields if item.partition(b":")[2].strip()] or fields
-        return next((item for item in filled if b"boundary" in item.lower()), filled[0])
+        kept = next((item for item in filled if b"boundary" in item.lower()), filled[0] if filled else b"")
+        return kept + one.sub(b"", match[0]) if len(fields) > 1 else match[0]
 
-    return several.sub(chosen, octets)
+    return header.sub(chosen, octets)
 
 
 def longer_boundaries(octets: bytes) -> bytes:
-    """The message with boundaries that end in `--` ending in something else."""
+    """The message with boundaries that are another one and `--` ending in something else."""
     for boundary in re.findall(rb"boundary=\"?([^\"\r\n;]+)--", octets):
+        if not re.search(rb"boundary=\"?" + re.escape(boundary) + rb"(?=[\"\r\n;]|\Z)", octets):
+            continue
         octets = octets.replace(boundary + b"--\r\nContent", boundary + b"-q\r\nContent")
         octets = re.sub(rb"(boundary=\"?" + re.escape(boundary) + rb")--", rb"\1-q", octets)
     return octets

@@ -2,7 +2,7 @@
 // as one line of JSON. Its argument is the directory of the installed package.
 import { pathToFileURL } from "node:url";
 
-const { default: PostalMime } = await import(pathToFileURL(`${process.argv[2]}/dist/esm/postal-mime.js`).href);
+const { default: PostalMime, addressParser } = await import(pathToFileURL(`${process.argv[2]}/dist/esm/postal-mime.js`).href);
 
 function addresses(list) {
     return (list ?? []).flatMap((item) => (item.group ? item.group : [item])).map(({ name, address }) => [name ?? "", address ?? ""]);
@@ -12,7 +12,8 @@ async function view(octets) {
     const mail = await PostalMime.parse(octets, { forceRfc822Attachments: true });
     return {
         subject: mail.subject ?? "",
-        from: addresses(mail.from ? [mail.from] : []),
+        // `mail.from` is but the first sender, of the first field.
+        from: addresses(mail.headers.filter(({ key }) => key === "from").flatMap(({ value }) => addressParser(value))),
         to: addresses(mail.to),
         text: mail.text ?? "",
         html: mail.html ?? "",

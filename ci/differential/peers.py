@@ -53,8 +53,8 @@ _MAILBOX = re.compile(r".*[^@<>\s]@[^@<>\s].*")
 
 
 def spaced(text: str) -> str:
-    """The text with runs of white space made one: folding and line ends are no difference."""
-    return " ".join(text.replace("\0", " ").split())
+    """The text with runs of blanks and line ends made one: folding is no difference."""
+    return re.sub(r"[\0 \t\r\n]+", " ", text).strip(" ")
 
 
 class Leaves:

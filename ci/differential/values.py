@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,17 +12,19 @@ from differences import Difference
 Judgement = Callable[[Difference], bool]
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: Any, other: Any) -> Iterator[str]:
+    """The strings of a value, without those that the other one does not tell."""
     if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _strings(item)
-    elif value is not None:
+        others = other if isinstance(other, (list, tuple)) and len(other) == len(value) else [""] * len(value)
+        for item, its_other in zip(value, others, strict=True):
+            yield from _strings(item, its_other)
+    elif value is not None and other is not None:
         yield value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def _pairs(it: Difference) -> Iterator[tuple[str, str]]:
     """What differs: our string and theirs. Nothing where there are more of one than of the other."""
-    mine, theirs = list(_strings(it.ours)), list(_strings(it.theirs))
+    mine, theirs = list(_strings(it.ours, it.theirs)), list(_strings(it.theirs, it.ours))
     if len(mine) == len(theirs):
         yield from ((a, b) for a, b in zip(mine, theirs, strict=True) if a != b)
 
@@ -60,9 +63,73 @@ def is_foreign(mine: str, theirs: str) -> bool:
     return _FOREIGN.sub("?", mine) == _FOREIGN.sub("?", theirs)
 
 
+_C1 = re.compile("[\x80-\x9f]")
+_UNDEFINED = re.compile("[\x81\x8d\x8f\x90\x9d\ufffd]")  # in windows-1252
+
+
 def is_windows_1252(mine: str, theirs: str) -> bool:
-    windows = "".join(bytes([ord(c)]).decode("cp1252", "replace") if "\x80" <= c <= "\x9f" else c for c in theirs)
-    return windows != theirs and _UNDECODED.sub("?", windows) == _UNDECODED.sub("?", mine)
+    """Whether ours has the characters of windows-1252 where theirs has C1 controls."""
+    windows = _C1.sub(lambda match: _UNDEFINED.sub("?", match[0]).encode("latin-1").decode("cp1252"), theirs)
+    return windows != theirs and _UNDEFINED.sub("?", windows) == _UNDEFINED.sub("?", mine)
+
+
+def _octets_of(text: str) -> bytes:
+    """The octets of a text in windows-1252, those it has no meaning for included."""
+    return b"".join(_octet(c) for c in text)
+
+
+def _octet(character: str) -> bytes:
+    try:
+        return character.encode("cp1252")
+    except UnicodeEncodeError:
+        return character.encode("latin-1") if character <= "\xff" else b"\x81" if character == "\ufffd" else b"?"
+
+
+def runs(*tests: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
+    """Whether both have the same ASCII, and one of the tests holds for each run of other characters that differs."""
+
+    def test(mine: str, theirs: str) -> bool:
+        if _FOREIGN.split(mine) != _FOREIGN.split(theirs):
+            return False
+        pairs = zip(_FOREIGN.findall(mine), _FOREIGN.findall(theirs), strict=True)
+        return all(a == b or any(holds(a, b) for holds in tests) for a, b in pairs)
+
+    return test
+
+
+def is_guessed(mine: str, theirs: str) -> bool:
+    """Whether ours are the octets in windows-1252 that theirs are in a UTF-8 that has octets without a meaning."""
+    return "\ufffd" in theirs and _octets_of(mine).decode("utf-8", "replace") == theirs
+
+
+def is_guessed_utf8(mine: str, theirs: str) -> bool:
+    """Whether ours are the octets in UTF-8 that theirs are in Latin-1 or windows-1252."""
+    return _octets_of(theirs).decode("utf-8", "replace") == mine != theirs
+
+
+_ADDR_SPEC = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"(),:;<>@\[\]\\]+)@(?:\[[^\[\]]*\]|[^\s"(),:;<>@\[\]\\]+)')
+
+
+def has_no_more_valid(it: Difference) -> bool:
+    """Whether theirs are ours without addresses that RFC 5322 does not know, some or all of them."""
+    theirs = list(it.theirs)
+    for mailbox in it.ours:
+        if theirs and theirs[0] == mailbox:
+            del theirs[0]
+        elif _ADDR_SPEC.fullmatch(mailbox[1]):
+            return False
+    return not theirs
+
+
+def is_same_when_read(it: Difference) -> bool:
+    """Whether what can be read in both pieces of HTML is the same, octets that were guessed included."""
+    mine, theirs = _read(it.ours), _read(it.theirs)
+    words = [re.sub(r"[^\w\ufffd]", "", text) for text in (mine, theirs)]
+    return words[0] == words[1] or runs(is_guessed, is_guessed_utf8, is_windows_1252)(mine, theirs)
+
+
+def _read(text: str) -> str:
+    return re.sub(r"[\s\0]", "", html.unescape(re.sub(r"<[a-zA-Z/!][^>]*>", "", text)))
 
 
 def is_sane(it: Difference) -> bool:
@@ -72,17 +139,3 @@ def is_sane(it: Difference) -> bool:
 
 def alone(it: Difference) -> bool:
     return len(it.agreeing) == 2
-
-
-def unquoted(addresses: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, address.replace('"', "")) for name, address in addresses]
-
-
-def is_first(it: Difference) -> bool:
-    return 0 < len(it.theirs) < len(it.ours) and it.theirs in (it.ours[: len(it.theirs)], it.ours[-len(it.theirs) :])
-
-
-def comment_is_name(it: Difference) -> bool:
-    names = [(mine[0], theirs[0]) for mine, theirs in zip(it.ours, it.theirs) if mine != theirs]  # noqa: B905
-    same = [address for _, address in it.ours] == [address for _, address in it.theirs]
-    return same and all(not theirs and f"({mine})".encode() in it.octets for mine, theirs in names)
