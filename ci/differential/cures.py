@@ -8,9 +8,7 @@ from fastsmtp.mime.parameters import parse_disposition, parse_media_type
 from fastsmtp.mime.words import decode_words
 
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
-_BOUNDARY = re.compile(
-    rb"boundary[ \t]*=[ \t]*(?:\"((?:[^\"\\\r\n]|\\.)+)|([^\"\r\n;]+))", re.IGNORECASE
-)
+_BOUNDARY = re.compile(rb"boundary[ \t]*=[ \t]*(?:\"((?:[^\"\\\r\n]|\\.)+)|([^\"\r\n;]+))", re.IGNORECASE)
 _TYPE = re.compile(rb"^content-type[ \t]*:(?:[^\n]|\n(?=[ \t\r\n]*boundary))*", re.IGNORECASE | re.MULTILINE)
 _SCAN = re.compile(rb"(?m)^(content-(?:type|disposition)[ \t]*:)((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE)
 
@@ -18,11 +16,16 @@ _SCAN = re.compile(rb"(?m)^(content-(?:type|disposition)[ \t]*:)((?:[^\r\n]|\r?\
 def only_fields(octets: bytes) -> bytes:
     """The message without lines in headers that are not fields; an empty line stands where the body begins."""
     lines, kept, in_header = octets.split(b"\n"), list[bytes](), True
-    boundaries = [_boundary(match) for field in _TYPE.findall(octets) for match in _BOUNDARY.finditer(field)]
+    boundaries = [
+        (field.start() + match.end(), b"--" + _boundary(match))
+        for field in _TYPE.finditer(octets)
+        for match in _BOUNDARY.finditer(field[0])
+    ]
+    begin = 0
     for at, line in enumerate(lines):
         bare = line.strip(b"\r")
-        before = b"\n".join(lines[:at]).replace(b"\\", b"")
-        delimiters = tuple(b"--" + boundary for boundary in boundaries if boundary in before)
+        delimiters = tuple(delimiter for end, delimiter in boundaries if end <= begin)
+        begin += len(line) + 1
         if line.startswith(delimiters):
             in_header = True
         elif in_header and not bare:
@@ -70,7 +73,7 @@ def without_partless(octets: bytes) -> bytes:
 
     def text(match: re.Match[bytes]) -> bytes:
         boundary = _BOUNDARY.search(match[0])
-        if boundary is not None and b"--" + _boundary(boundary) in octets:
+        if boundary is not None and re.search(rb"(?m)^--" + re.escape(_boundary(boundary)) + rb"[ \t]*\r*$", octets):
             return match[0]
         return re.sub(rb"(?i)multipart/[a-z-]*", b"text/plain", match[0])
 

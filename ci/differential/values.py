@@ -121,6 +121,13 @@ def has_no_more_valid(it: Difference) -> bool:
     return not theirs
 
 
+def keeps_addresses(it: Difference) -> bool:
+    """Whether each address of theirs that RFC 5322 knows is one of ours, but for words that they put in quotes."""
+    mine = " ".join(f"{name} {address}" for name, address in it.ours)
+    plain = [address for _name, address in it.theirs if '"' not in address and "=?" not in address]
+    return all(address in mine for address in plain if _ADDR_SPEC.fullmatch(address))
+
+
 def is_same_when_read(it: Difference) -> bool:
     """Whether what can be read in both pieces of HTML is the same, octets that were guessed included."""
     mine, theirs = _read(it.ours), _read(it.theirs)

@@ -102,7 +102,7 @@ def ends_with_mailbox(tokens: list[Token]) -> bool:
 
 def has_specials(tokens: list[Token]) -> bool:
     """Whether a name has what may stand in quotes and comments only, of the `specials` (RFC 5322 section 3.2.3)."""
-    return any([token.kind is TokenKind.ATOM and _UNQUOTED.search(token.text) is not None for token in tokens])
+    return any(token.kind is TokenKind.ATOM and _UNQUOTED.search(token.text) is not None for token in tokens)
 
 
 def is_blank(token: Token) -> bool:
