@@ -136,7 +136,7 @@ def is_same_when_read(it: Difference) -> bool:
 
 
 def _read(text: str) -> str:
-    return re.sub(r"[\s\0]", "", html.unescape(re.sub(r"<[a-zA-Z/!][^>]*>", "", text)))
+    return re.sub(r"[ \t\r\n\0]+", " ", html.unescape(re.sub(r"<[a-zA-Z/!][^>]*>", " ", text))).strip()
 
 
 def is_sane(it: Difference) -> bool:
