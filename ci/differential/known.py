@@ -398,7 +398,7 @@ KNOWN = [
         ),
     ),
     Row(
-        "octet FF is none of GBK (WHATWG Encoding 10.1.1); postal-mime has a private character of Windows for it",
+        "octet FF is not in GBK (WHATWG Encoding 10.1.1); postal-mime has a private character of Windows for it",
         b"Content-Type: text/plain; charset=gbk\r\n\r\n\xff",
         _both(
             _of(TEXTS, ("postal-mime",), "undecodable-charset"), each(lambda a, b: a == b.replace("\uf8f5", "\ufffd"))
@@ -489,7 +489,7 @@ KNOWN = [
         _without(rb"(=\?[^?\s]+\?q\?[^?\s]*)\?(?=\?=)", rb"\1=3F"),
     ),
     Row(
-        "an encoded word without its end is none (RFC 2047 2); Python decodes it",
+        "an encoded word without its end is no encoded word (RFC 2047 2); Python decodes it",
         b"Subject: =?utf-8?q?=C3=A9\r\n\r\nx",
         _of(FIELDS, ("python",)),
         _without(rb"=\?[^?\s]+\?[bq]\?[^?\s]*(?=\s|\Z)", b"word"),
@@ -501,7 +501,7 @@ KNOWN = [
         _without(rb"[\x80-\xff]+", b"x"),
     ),
     Row(
-        "what is no address (RFC 5322 3.4.1) stays as sent, with its defect, where others leave it out",
+        "text that cannot be an address (RFC 5322 3.4.1) stays as it came, with its defect; others show nothing",
         b"To: o(@x.example\r\n\r\nx",
         _both(_of(ADDRESSES, ALL, "invalid-address"), has_no_more_valid),
     ),
