@@ -131,6 +131,7 @@ MYPYC = (
     "fastsmtp.mime.addresstokens",
     "fastsmtp.mime.defects",
     "fastsmtp.mime.transfer",
+    "fastsmtp.delivery.omission",
     "fastsmtp.delivery.payload",
     "fastsmtp.delivery.deferred",
     "fastsmtp.delivery.large",

@@ -54,6 +54,14 @@ class Texts:
             return self._text if self._html is None else self._html
         return self._text if self._view().is_text else self._html
 
+    def body_alone(self) -> Text | None:
+        """`body`, without a look at bodies that are not in it; defects are not noted."""
+        if self._is_joined or len(self._bodies) < 2:
+            return self.body
+        views = self._view()
+        is_text = not views.html or (bool(views.text) and views.is_text)
+        return _join(views.text, []) if is_text else _join(views.html, [], in_html=True)
+
     @property
     def defects(self) -> list[str]:
         """What was wrong with the message, and with its texts as far as they were looked at; codes may recur."""

@@ -126,9 +126,12 @@ def warnings(config: Config) -> list[str]:
 def misunderstandings(config: Config) -> list[str]:
     """What was surely meant otherwise: `serve` says it, too."""
     smtp = config.smtp
+    found = []
     if smtp.jobs is not None and smtp.payload != "jobs":
-        return ['smtp.jobs has no effect: workers get mails, not jobs, unless smtp.payload is "jobs"']
-    return []
+        found.append('smtp.jobs has no effect: workers get mails, not jobs, unless smtp.payload is "jobs"')
+    if smtp.payload_omit and config.is_relay and not _command(config):
+        found.append("smtp.payload_omit has no effect: without server.command mails are shown, and nothing is left out")
+    return found
 
 
 def obstacles(config: Config) -> list[str]:
@@ -313,7 +316,8 @@ def _about_mails(config: Config) -> Iterator[tuple[str, str]]:
         if holds
     ]
     shape = f"a job of the pipeline {smtp.pipeline}" if smtp.payload == "jobs" else "one JSON object"
-    yield "payload", shape + (f" with {' and '.join(added)}" if added else "")
+    omitted = f" without {', '.join(smtp.payload_omit)}" if smtp.payload_omit else ""
+    yield "payload", shape + (f" with {' and '.join(added)}" if added else "") + omitted
     yield "memory", f"up to {size(smtp.max_inflight_bytes)} of mails on their way; above it, clients take turns"
 
 

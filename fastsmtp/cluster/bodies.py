@@ -12,7 +12,7 @@ from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.message import MailHeader, header_text
 from fastsmtp.delivery.jobs import job_context
 from fastsmtp.delivery.payload import Payload
-from fastsmtp.inbox.workerpayload import Shape, worker_payload
+from fastsmtp.inbox.workerpayload import Shape, outline_at_once, worker_payload
 
 _PIECE: Final = 64 * 1024
 _NO_ATTACHMENTS: Final = b'"attachments":[]}'  # at the end of a payload
@@ -60,10 +60,11 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def frame_at_once(header: MailHeader, body: Segment, wanted: WorkerShape) -> Payload | None:
     """Return context and body of the frame for a worker, None where that takes long."""
-    jobs, include_raw = wanted.shape
+    jobs, include_raw, omit = wanted.shape
     if jobs or include_raw or header.chunks or not body.startswith(_NO_ATTACHMENTS, header.outline - 17):
         return None
-    return [body[: header.outline]], []
+    context = outline_at_once(bytes(body[: header.outline]), omit)
+    return None if context is None else ([context], [])
 
 
 async def frame(header: MailHeader, body: Segment, wanted: WorkerShape) -> Payload:

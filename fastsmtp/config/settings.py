@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,25 @@ from fastsmtp.smtp.replies import OFFERED_MECHANISMS, Mechanism
 from fastsmtp.system.addresses import TCPAddress, UnixAddress, parse_address
 
 # Attribute names carry the unit where the type does not say it: durations are float seconds, attribute `<key>_s`.
+
+
+# What may be left out of the payload; `delivery.omission` says which keys these are.
+PayloadGroup: TypeAlias = Literal[
+    "connection",
+    "params",
+    "digest",
+    "session",
+    "headers",
+    "raw_headers",
+    "fields",
+    "addresses",
+    "body",
+    "text",
+    "size",
+    "defects",
+    "disposition",
+    "beyond",
+]
 
 
 class TLSSettings(Section, frozen=True):
@@ -123,6 +142,7 @@ class SMTPSettings(Section, rename=seconds("read_timeout", "write_timeout"), fro
     proxy_protocol: list[rules.Network] = []  # whose word about their clients is believed; "unix:" = Unix sockets
     faults: rules.Text = ""  # file of a fault plan for the namespace `default`, "" = none
     payload: Literal["smtp", "jobs"] = "smtp"
+    payload_omit: list[PayloadGroup] = []
     jobs: JobsSettings | None = None  # of the payload "jobs"; None = its defaults
     processes: rules.ProcessCount | Literal["auto"] = 1  # each with its share of workers, connections and memory
     tls: TLSSettings = TLSSettings()
@@ -280,6 +300,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     for mechanism in dict.fromkeys(smtp.auth_mechanisms):
         if smtp.auth_mechanisms.count(mechanism) > 1:
             yield "smtp.auth_mechanisms", f"{mechanism} is listed twice"
+    if smtp.payload == "jobs" and smtp.payload_omit:
+        yield "smtp.payload_omit", "expected none, because consumers of jobs read a shape that is not ours"
     yield from ((f"metrics.collect.{name}", fault) for name, fault in collect_faults(config.metrics.collect))
     yield from _listener_contradictions(smtp)
     if smtp.faults and config.cluster is None and config.kept() is None:

@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 
 import pybase64
 
+from fastsmtp.delivery import omission
 from fastsmtp.mime.addresslist import parse_addresses
 from fastsmtp.mime.header import REGISTERED as _NAMES, canonical_name
 from fastsmtp.mime.msgid import parse_message_id
@@ -29,6 +30,7 @@ cdef extern from "Python.h":
     void* PyUnicode_DATA(object text) noexcept
 
 cdef extern from "<string.h>":
+    void* memchr(const void* octets, int octet, size_t size) noexcept nogil
     void* memmem(const void* hay, size_t hay_size, const void* needle, size_t size) noexcept nogil
 
 cdef enum:
@@ -43,6 +45,18 @@ cdef:
     object _decode_words = decode_words
     object _parse_addresses = parse_addresses
     object _parse_message_id = parse_message_id
+    # Bits of what is left out.
+    unsigned int _CONNECTION = omission.CONNECTION
+    unsigned int _PARAMS = omission.PARAMS
+    unsigned int _SESSION = omission.SESSION
+    unsigned int _HEADERS = omission.HEADERS
+    unsigned int _RAW_HEADERS = omission.RAW_HEADERS
+    unsigned int _FIELDS = omission.FIELDS
+    unsigned int _ADDRESSES = omission.ADDRESSES
+    unsigned int _BODY = omission.BODY
+    unsigned int _TEXT = omission.TEXT
+    unsigned int _SIZE = omission.SIZE
+    unsigned int _DEFECTS = omission.DEFECTS
 
 
 @cython.final
@@ -146,6 +160,17 @@ cdef class _Writer:
         """Write a text of a message: a str, bytes that are a JSON string, or None."""
         return self.json(<bytes>text) if PyBytes_Check(text) else self.text(text)
 
+    cdef inline Py_ssize_t written(self):
+        """How many octets were written."""
+        return self.at - <octet*>octets_of(self.octets)
+
+    cdef int open(self, Py_ssize_t start) except -1:
+        """Make an object of the members written from `start` on, each behind a comma; its end is still to come."""
+        if self.written() == start:
+            return self.write(b"{", 1)
+        octets_of(self.octets)[start] = c"{"
+        return 0
+
     cdef bytes taken(self):
         """What was written; the writer is empty then."""
         _PyBytes_Resize(&self.octets, self.at - <octet*>octets_of(self.octets))
@@ -155,13 +180,20 @@ cdef class _Writer:
         return octets
 
 
-def write_context(email, raw, str received_at, bytes authentication, bytes session, bytes end not None):
-    cdef _Writer out = _Writer.__new__(_Writer, 4096)
+def write_context(
+    email, raw, str received_at, bytes authentication, bytes session, bytes end not None, unsigned int omit
+):
+    cdef:
+        _Writer out = _Writer.__new__(_Writer, 4096)
+        Py_ssize_t start
     try:
-        _write_email(out, email, received_at, authentication, session)
-        _write_message(out, email)
+        _write_email(out, email, received_at, authentication, session, omit)
+        out.write(b',"message":', 11)
+        start = out.written()
+        _write_message(out, email, omit)
         if raw is not None:
             _write_raw(out, raw)
+        out.open(start)
     except UnicodeEncodeError:
         return None
     out.write(b"}", 1)
@@ -169,42 +201,50 @@ def write_context(email, raw, str received_at, bytes authentication, bytes sessi
     return out.taken()
 
 
-cdef int _write_email(_Writer out, email, str received_at, bytes authentication, bytes session) except -1:
+cdef int _write_email(
+    _Writer out, email, str received_at, bytes authentication, bytes session, unsigned int omit
+) except -1:
     cdef bint is_first = True
     envelope, origin = email.envelope, email.origin
     out.write(b'{"event":"EMAIL_RECEIVED","uuid":', 33)
     out.text(email.uuid)
-    out.write(b',"connection_uuid":', 19)
-    out.text(origin.connection_uuid)
-    out.write(b',"sequence":', 12)
-    out.number(origin.sequence)
+    if not omit & _CONNECTION:
+        out.write(b',"connection_uuid":', 19)
+        out.text(origin.connection_uuid)
+        out.write(b',"sequence":', 12)
+        out.number(origin.sequence)
     out.write(b',"remote_addr":', 15)
     out.text(origin.remote_addr)
     out.write(b',"received_at":', 15)
     out.text(received_at)
-    out.write(b',"server":', 10)
-    out.text(origin.server)
+    if not omit & _CONNECTION:
+        out.write(b',"server":', 10)
+        out.text(origin.server)
     out.write(b',"envelope":{"from":', 20)
     out.text(envelope.reverse_path)
     out.write(b',"to":', 6)
     out.texts(envelope.forward_paths)
     out.write(b',"helo":', 8)
     out.text(envelope.helo)
-    out.write(b',"mail_params":', 15)
-    out.table(envelope.mail_parameters)
-    out.write(b',"rcpt_params":[', 16)
-    for parameters in envelope.rcpt_parameters:
-        if not is_first:
-            out.write(b",", 1)
-        is_first = False
-        out.table(parameters)
-    out.write(b']},"authentication":', 20)
+    if not omit & _PARAMS:
+        out.write(b',"mail_params":', 15)
+        out.table(envelope.mail_parameters)
+        out.write(b',"rcpt_params":[', 16)
+        for parameters in envelope.rcpt_parameters:
+            if not is_first:
+                out.write(b",", 1)
+            is_first = False
+            out.table(parameters)
+        out.write(b"]", 1)
+    out.write(b'},"authentication":', 19)
     if authentication is not None:
         out.json(authentication)
     elif envelope.auth_attempted:
         out.write(b'{"attempted":true,"mechanism":null,"username":null,"password":null}', 67)
     else:
         out.write(b'{"attempted":false,"mechanism":null,"username":null,"password":null}', 68)
+    if omit & _SESSION:
+        return 0
     out.write(b',"session":', 11)
     if session is not None:
         out.json(session)
@@ -215,51 +255,90 @@ cdef int _write_email(_Writer out, email, str received_at, bytes authentication,
     return 0
 
 
-cdef int _write_message(_Writer out, email) except -1:
-    """Write the message but for its end, where its octets may follow."""
+cdef int _write_message(_Writer out, email, unsigned int omit) except -1:
+    """Write the members of the message but for its octets, a comma before each."""
     cdef:
-        list addresses = [None, None, None, None, None]
+        bint has_defects = not omit & _DEFECTS
         list found
+    texts = email.texts
+    text = html = body = None
+    if has_defects or not omit & _TEXT:
+        text, html, body = texts.text, texts.html, texts.body
+    elif not omit & _BODY:
+        body = texts.body_alone()
+    found = texts.defects
+    if has_defects or omit & (_HEADERS | _FIELDS | _ADDRESSES) != _HEADERS | _FIELDS | _ADDRESSES:
+        _write_header(out, email, omit, found)
+    elif not omit & _RAW_HEADERS:
+        _write_fields(out, email.message.fields)
+    if not omit & _BODY:
+        out.write(b',"body":', 8)
+        out.body("" if body is None else body)
+    if not omit & _TEXT:
+        out.write(b',"text":', 8)
+        out.body(text)
+        out.write(b',"html":', 8)
+        out.body(html)
+    if not omit & _SIZE:
+        out.write(b',"size":', 8)
+        out.number(email.size)
+    if has_defects:
+        out.write(b',"defects":', 11)
+        out.texts(dict.fromkeys(found) if found else ())
+    return 0
+
+
+cdef int _write_header(_Writer out, email, unsigned int omit, list found) except -1:
+    """Write what header fields say; what is wrong with them goes to `found`."""
+    cdef:
+        bint has_headers = not omit & _HEADERS
+        bint has_addresses = omit & (_ADDRESSES | _DEFECTS) != _ADDRESSES | _DEFECTS
+        list addresses = [None, None, None, None, None]
         dict headers = {}
         str name, value, canonical, decoded
         bint is_first = True
         PyObject* known
         Py_ssize_t length
-    texts = email.texts
-    text, html, body = texts.text, texts.html, texts.body
-    found = texts.defects
     budget = email.budget.copy()
     fields = email.message.fields
     date = None
-    out.write(b',"message":{"headers":{', 23)
+    if has_headers:
+        out.write(b',"headers":{', 12)
     for name, value in fields:
         known = PyDict_GetItem(_REGISTERED, name)
         canonical = <object>known if known != NULL else _canonical_name(name)
         if canonical not in headers:
             decoded = _decode_words(value, found, budget) if _may_have_words(value) else value
             headers[canonical] = decoded
-            if not is_first:
-                out.write(b",", 1)
-            is_first = False
-            out.text(canonical)
-            out.write(b":", 1)
-            out.text(decoded)
+            if has_headers:
+                if not is_first:
+                    out.write(b",", 1)
+                is_first = False
+                out.text(canonical)
+                out.write(b":", 1)
+                out.text(decoded)
             if canonical == "Date":
                 date = value
         length = PyUnicode_GET_LENGTH(canonical)
         if 2 <= length <= 8:
             known = PyDict_GetItem(_PLACES, canonical)
-            if known != NULL:
+            # Encoded words are taken from the budget even where the addresses are not wanted.
+            if known != NULL and (has_addresses or _may_unquote_words(value)):
                 _add(addresses, <object>known, _parse_addresses(value, found, budget))
-    out.write(b'},"raw_headers":', 16)
-    _write_fields(out, fields)
-    message_id = headers.get("Message-ID")
-    out.write(b',"id":', 6)
-    out.text(None if message_id is None else _parse_message_id(message_id))
-    out.write(b',"subject":', 11)
-    out.text(headers.get("Subject"))
-    out.write(b',"date":', 8)
-    out.text(date)
+    if has_headers:
+        out.write(b"}", 1)
+    if not omit & _RAW_HEADERS:
+        _write_fields(out, fields)
+    if not omit & _FIELDS:
+        message_id = headers.get("Message-ID")
+        out.write(b',"id":', 6)
+        out.text(None if message_id is None else _parse_message_id(message_id))
+        out.write(b',"subject":', 11)
+        out.text(headers.get("Subject"))
+        out.write(b',"date":', 8)
+        out.text(date)
+    if omit & _ADDRESSES:
+        return 0
     out.write(b',"from":', 8)
     _write_addresses(out, addresses[0])
     out.write(b',"to":', 6)
@@ -269,17 +348,7 @@ cdef int _write_message(_Writer out, email) except -1:
     out.write(b',"bcc":', 7)
     _write_addresses(out, addresses[3])
     out.write(b',"reply_to":', 12)
-    _write_addresses(out, addresses[4])
-    out.write(b',"body":', 8)
-    out.body("" if body is None else body)
-    out.write(b',"text":', 8)
-    out.body(text)
-    out.write(b',"html":', 8)
-    out.body(html)
-    out.write(b',"size":', 8)
-    out.number(email.size)
-    out.write(b',"defects":', 11)
-    return out.texts(dict.fromkeys(found) if found else ())
+    return _write_addresses(out, addresses[4])
 
 
 cdef inline bint _may_have_words(str value):
@@ -287,6 +356,13 @@ cdef inline bint _may_have_words(str value):
     if PyUnicode_IS_COMPACT_ASCII(value):
         return memmem(PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value), b"=?", 2) != NULL
     return "=?" in value
+
+
+cdef inline bint _may_unquote_words(str value):
+    """Whether there may be one when quotes and comments are taken off."""
+    if PyUnicode_IS_COMPACT_ASCII(value):
+        return memchr(PyUnicode_DATA(value), c"?", PyUnicode_GET_LENGTH(value)) != NULL
+    return "?" in value
 
 
 cdef inline int _add(list addresses, Py_ssize_t place, list more) except -1:
@@ -299,7 +375,7 @@ cdef inline int _add(list addresses, Py_ssize_t place, list more) except -1:
 
 cdef int _write_fields(_Writer out, fields) except -1:
     cdef bint is_first = True
-    out.write(b"[", 1)
+    out.write(b',"raw_headers":[', 16)
     for name, value in fields:
         out.write(b"[" if is_first else b",[", 1 if is_first else 2)
         is_first = False

@@ -22,9 +22,11 @@ from fastsmtp.delivery.deferred import (
     json_pairs,
     json_string,
 )
+from fastsmtp.delivery.omission import ADDRESSES, FIELDS, HEADERS, PARAMS, RAW_HEADERS, strip
 from fastsmtp.delivery.payload import (
     ADDRESS_FIELDS,
     attachment_document,
+    describing,
     email_document,
     message_document,
     spell_address,
@@ -44,19 +46,19 @@ _STEP_FIELDS: Final = 200
 _STEP_ATTACHMENTS: Final = 50
 
 
-def payload_steps(email: Email, *, include_raw: bool = True) -> Generator[None, None, LargePayload]:
+def payload_steps(email: Email, *, include_raw: bool = True, omit: int = 0) -> Generator[None, None, LargePayload]:
     """What `payload.encode_payload` does, some milliseconds at a time; what is large is made while it is written."""
-    return (yield from context_steps(email, include_raw=include_raw)), []
+    return (yield from context_steps(email, include_raw=include_raw, omit=omit)), []
 
 
-def context_steps(email: Email, *, include_raw: bool = True) -> Steps:
+def context_steps(email: Email, *, include_raw: bool = True, omit: int = 0) -> Steps:
     """The segments of the context."""
     deferrals = Deferrals()
-    document, header = yield from document_steps(email, deferrals, include_raw=include_raw)
+    document, header = yield from document_steps(email, deferrals, include_raw=include_raw, omit=omit)
     message = document["message"]
-    for key in ADDRESS_FIELDS.values():
+    for key in () if omit & ADDRESSES else ADDRESS_FIELDS.values():
         message[key] = yield from spell_steps(header.addresses[key], spell_address, deferrals)
-    return (yield from segment_steps(document, email, attachment_document, deferrals))
+    return (yield from segment_steps(document, email, describing(omit), deferrals))
 
 
 class LargeHeader:
@@ -108,9 +110,12 @@ def outline_steps(email: Email) -> Steps:
 
 
 def document_steps(
-    email: Email, deferrals: Deferrals, *, include_raw: bool = True, lossy: bool = False
+    email: Email, deferrals: Deferrals, *, include_raw: bool = True, lossy: bool = False, omit: int = 0
 ) -> Generator[None, None, tuple[dict[str, Any], LargeHeader]]:
-    """What `payload.email_document` returns, and the header taken apart. Address lists are not in it yet."""
+    """What `payload.email_document` returns but for what is left out, and the header taken apart.
+
+    Address lists are not in it yet.
+    """
     yield from email.texts.quote_steps()
     found = email.texts.defects
     header = LargeHeader(email)
@@ -119,18 +124,22 @@ def document_steps(
     text, html = _put(quoted.text, deferrals), _put(quoted.html, deferrals)
     body = text if quoted.body is quoted.text else html
     message = message_document(email, header.headers, header.date, {}, text, html, body, found)
-    message["headers"] = yield from _made(lambda: json_object(header.headers.items()), deferrals)
-    message["raw_headers"] = yield from _made(lambda: json_pairs(email.message.fields), deferrals)
-    for key in ("id", "subject", "date"):
+    if not omit & HEADERS:
+        message["headers"] = yield from _made(lambda: json_object(header.headers.items()), deferrals)
+    if not omit & RAW_HEADERS:
+        message["raw_headers"] = yield from _made(lambda: json_pairs(email.message.fields), deferrals)
+    for key in () if omit & FIELDS else ("id", "subject", "date"):
         message[key] = yield from _string(message[key], deferrals)
     if include_raw and email.raw is not None:
         raw = QuotedOctets(email.raw, lossy=lossy)
         yield from raw.measure()
         message["raw"], message["raw_encoding"] = deferrals.put(raw), raw.encoding
     document = email_document(email, message)
+    strip(document, omit)
     envelope = document["envelope"]
     envelope["to"] = yield from _made(lambda: json_array(email.envelope.forward_paths), deferrals)
-    envelope["rcpt_params"] = yield from _made(lambda: json_array(email.envelope.rcpt_parameters), deferrals)
+    if not omit & PARAMS:
+        envelope["rcpt_params"] = yield from _made(lambda: json_array(email.envelope.rcpt_parameters), deferrals)
     return document, header
 
 

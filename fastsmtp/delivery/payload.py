@@ -11,6 +11,7 @@ import pybase64
 from fastsmtp.capture.email import Attachment, Attachments, Email, Segment
 from fastsmtp.capture.texts import Text
 from fastsmtp.delivery._context import write_context
+from fastsmtp.delivery.omission import DEFECTS, DIGEST, DISPOSITION, SESSION, strip, strip_attachment
 from fastsmtp.mime.address import Address
 from fastsmtp.mime.addresslist import parse_addresses
 from fastsmtp.mime.budget import Budget
@@ -32,19 +33,19 @@ _JOIN_BYTES: Final = 32 * 1024
 ADDRESS_FIELDS: Final = {"From": "from", "To": "to", "Cc": "cc", "Bcc": "bcc", "Reply-To": "reply_to"}
 
 
-def encode_payload(email: Email, *, include_raw: bool = True) -> Payload:
+def encode_payload(email: Email, *, include_raw: bool = True, omit: int = 0) -> Payload:
     """The email as workers of mode `smtp` get it: all in the context, an empty body."""
-    return encode_context(email, include_raw=include_raw), []
+    return encode_context(email, include_raw=include_raw, omit=omit), []
 
 
-def encode_context(email: Email, *, include_raw: bool = True) -> list[Segment]:
-    """The JSON that docs/payload.md describes, in segments to be written one after the other.
+def encode_context(email: Email, *, include_raw: bool = True, omit: int = 0) -> list[Segment]:
+    """The JSON that docs/payload.md describes, in segments to be written one after the other; `omit`: see `omission`.
 
     Large attachment contents are segments of their own, so nothing large is copied. Always valid JSON in UTF-8.
     """
     if not email.attachments:
-        return [_encode_head(email, include_raw, b',"attachments":[]}')]
-    return _add_attachments(_encode_head(email, include_raw, b"}"), email.attachments, attachment_document)
+        return [_encode_head(email, include_raw, b',"attachments":[]}', omit)]
+    return _add_attachments(_encode_head(email, include_raw, b"}", omit), email.attachments, describing(omit))
 
 
 def encode_outline(email: Email) -> bytes:
@@ -53,19 +54,29 @@ def encode_outline(email: Email) -> bytes:
     return _encode_head(email, False, b',"attachments":' + _dumps(attachments) + b"}")
 
 
-def _encode_head(email: Email, include_raw: bool, end: bytes) -> bytes:
+def _encode_head(email: Email, include_raw: bool, end: bytes, omit: int = 0) -> bytes:
     """What `email_document` returns, as JSON, with `end` in the place of its last brace."""
     envelope = email.envelope
     authentication = session = None
     if envelope.credentials is not None:
-        authentication = _dumps(_authentication(envelope))
-    if envelope.tls is not None or email.violations or envelope.proxied is not None or email.transcript is not None:
+        authentication = _dumps(_authentication(envelope, omit))
+    if not omit & SESSION and _is_unusual(email):
         session = _dumps(_session(email))
     raw = email.raw if include_raw else None
-    head = write_context(email, raw, timestamp(email.received_at), authentication, session, end)
+    head = write_context(email, raw, timestamp(email.received_at), authentication, session, end, omit)
     if head is None:
-        head = _dumps(email_document(email, read_message(email, include_raw=include_raw)))[:-1] + end
+        document = email_document(email, read_message(email, include_raw=include_raw))
+        strip(document, omit)
+        head = _dumps(document)[:-1] + end
     return head
+
+
+def _is_unusual(email: Email) -> bool:
+    """Whether there is more to say of the session than whether it began with EHLO."""
+    envelope = email.envelope
+    return bool(
+        envelope.tls is not None or email.violations or envelope.proxied is not None or email.transcript is not None
+    )
 
 
 def encode_document(
@@ -160,7 +171,7 @@ def _proxy(proxied: Proxied) -> dict[str, Any]:
     }
 
 
-def _authentication(envelope: Envelope) -> dict[str, Any]:
+def _authentication(envelope: Envelope, omit: int = 0) -> dict[str, Any]:
     credentials = envelope.credentials
     if credentials is None:
         return {"attempted": envelope.auth_attempted, "mechanism": None, "username": None, "password": None}
@@ -170,7 +181,7 @@ def _authentication(envelope: Envelope) -> dict[str, Any]:
         "username": credentials.username,
         "password": credentials.password,
     }
-    if credentials.challenge is not None:
+    if credentials.challenge is not None and not omit & DIGEST:
         fields["digest"] = credentials.digest
         fields["challenge"] = credentials.challenge
     return fields
@@ -267,6 +278,19 @@ def attachment_document(attachment: Attachment) -> dict[str, Any]:
     if attachment.sha256 is not None:
         document["sha256"] = attachment.sha256
     return document
+
+
+def describing(omit: int) -> Callable[[Attachment], dict[str, Any]]:
+    """What makes the JSON of an attachment but for its content and what is left out."""
+    if not omit & (DISPOSITION | DEFECTS):
+        return attachment_document
+
+    def describe(attachment: Attachment) -> dict[str, Any]:
+        document = attachment_document(attachment)
+        strip_attachment(document, omit)
+        return document
+
+    return describe
 
 
 def _line(said: tuple[int, str, str, str]) -> dict[str, object]:

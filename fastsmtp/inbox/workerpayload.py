@@ -13,21 +13,24 @@ import orjson
 import pybase64
 
 from fastsmtp.delivery.jobs import reshape, reshape_attachment
+from fastsmtp.delivery.omission import strip, strip_attachment
 from fastsmtp.inbox.documents import load
 from fastsmtp.inbox.encoding import encode_steps
 from fastsmtp.inbox.parts import read_contents, read_parts
 from fastsmtp.system.timeslices import joined
 
 _ATTACHMENTS: Final = b'"attachments":'
+_SMALL: Final = 32 * 1024  # octets of a document that is changed at once
 _CHUNK: Final = 256 * 1024  # octets that are yielded at a time
 ReadRaw = Callable[[], AsyncIterator[bytes]]
 
 
 class Shape(NamedTuple):
-    """What workers get: `smtp.payload` is "jobs", and `smtp.include_raw`."""
+    """What workers get: `smtp.payload` is "jobs", `smtp.include_raw`, and what is left out, see `delivery.omission`."""
 
     jobs: bool = False
     include_raw: bool = False
+    omit: int = 0
 
 
 async def worker_payload(document: bytes, read_raw: ReadRaw, shape: Shape) -> AsyncIterator[bytes]:
@@ -35,17 +38,21 @@ async def worker_payload(document: bytes, read_raw: ReadRaw, shape: Shape) -> As
     end = document.rindex(_ATTACHMENTS) + len(_ATTACHMENTS)  # quotes of a text are escaped: it is the key
     attachments = await load(document[end:-1])
     head: bytes | bytearray = document
-    if shape.jobs:
-        head = await _job(document)
+    if shape.jobs or shape.omit:
+        head = await _changed(document, shape)
         end = len(head)
-        for attachment in attachments:
+    for attachment in attachments:
+        if shape.jobs:
             reshape_attachment(attachment)
+        strip_attachment(attachment, shape.omit)
     # The end of the message, where its octets are inserted.
     inner = head.rindex(b"}", 0, end) if shape.jobs or shape.include_raw else end
     for piece in _cut(head, 0, inner):
         yield piece
     if inner < end:
-        async for piece in _raw_members(read_raw, lossy=shape.jobs):
+        # Where everything of the message is left out there is nothing before it.
+        comma = b"," if head[inner - 1 : inner] != b"{" else b""
+        async for piece in _raw_members(read_raw, comma, lossy=shape.jobs):
             yield piece
     yield bytes(head[inner:end]) + b"["
     async for piece in _attachments(attachments, read_raw):
@@ -53,27 +60,40 @@ async def worker_payload(document: bytes, read_raw: ReadRaw, shape: Shape) -> As
     yield b"]}"
 
 
+def outline_at_once(outline: bytes, omit: int) -> bytes | None:
+    """Return the JSON of a mail without attachments without what is left out; None where that takes long."""
+    if not omit:
+        return outline
+    if len(outline) > _SMALL:
+        return None
+    document = orjson.loads(outline)
+    strip(document, omit)
+    return orjson.dumps(document)
+
+
 def _cut(octets: bytes | bytearray, start: int, end: int) -> Iterator[bytes]:
     for at in range(start, end, _CHUNK):
         yield bytes(octets[at : min(end, at + _CHUNK)])
 
 
-async def _job(document: bytes) -> bytearray:
-    """Return the document in the shape of jobs, up to its attachments."""
-    job = await load(document)
-    del job["attachments"]
-    reshape(job)
+async def _changed(document: bytes, shape: Shape) -> bytearray:
+    """Return the document in the shape of jobs, or without what is left out, up to its attachments."""
+    changed = await load(document)
+    del changed["attachments"]
+    if shape.jobs:
+        reshape(changed)
+    strip(changed, shape.omit)
     written = bytearray()
-    async for piece in joined(encode_steps(job), _CHUNK):
+    async for piece in joined(encode_steps(changed), _CHUNK):
         written += piece
     written[-1:] = b"," + _ATTACHMENTS
     return written
 
 
-async def _raw_members(read_raw: ReadRaw, *, lossy: bool) -> AsyncIterator[bytes]:
+async def _raw_members(read_raw: ReadRaw, comma: bytes, *, lossy: bool) -> AsyncIterator[bytes]:
     """Yield the members `raw` and `raw_encoding` of a message."""
     is_text = await _is_utf8(read_raw())
-    yield b',"raw":"'
+    yield comma + b'"raw":"'
     if is_text or lossy:
         decoder = codecs.getincrementaldecoder("utf-8")("strict" if is_text else "replace")
         async for piece in read_raw():

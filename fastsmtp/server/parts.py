@@ -12,6 +12,7 @@ from fastsmtp.capture.attachments import MemoryStorage, TempfileStorage
 from fastsmtp.config.settings import Config, ListenerSettings
 from fastsmtp.delivery.jobs import encode_job, job_steps, read_answer
 from fastsmtp.delivery.large import payload_steps
+from fastsmtp.delivery.omission import omission
 from fastsmtp.delivery.payload import encode_payload
 from fastsmtp.delivery.workers import Encoder
 from fastsmtp.server.backpressure import Backpressure
@@ -34,6 +35,11 @@ def has_embedded_worker(config: Config) -> bool:
 def has_jobs(config: Config) -> bool:
     """Whether workers get mails as jobs of RoadRunner."""
     return config.smtp.payload == "jobs" and not has_embedded_worker(config)
+
+
+def left_out(config: Config) -> int:
+    """What workers do not get of a mail, see `delivery.omission`; the printer shows mails, and gets all of it."""
+    return 0 if has_embedded_worker(config) else omission(config.smtp.payload_omit)
 
 
 def make_storage(config: Config) -> MemoryStorage | TempfileStorage:
@@ -66,9 +72,11 @@ def make_encoder(config: Config, *, keeps_raw: bool) -> Encoder:
     if has_jobs(config):
         pipeline = config.smtp.pipeline
         return Encoder(partial(encode_job, pipeline=pipeline), partial(job_steps, pipeline=pipeline))
-    if not keeps_raw:
-        return Encoder(partial(encode_payload, include_raw=False), partial(payload_steps, include_raw=False))
-    return Encoder()
+    omit = left_out(config)
+    return Encoder(
+        partial(encode_payload, include_raw=keeps_raw, omit=omit),
+        partial(payload_steps, include_raw=keeps_raw, omit=omit),
+    )
 
 
 def make_session_settings(

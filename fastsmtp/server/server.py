@@ -42,6 +42,7 @@ from fastsmtp.server.parts import (
     has_embedded_worker,
     has_jobs,
     is_implicit,
+    left_out,
     make_encoder,
     make_pool,
     make_session_settings,
@@ -195,7 +196,8 @@ class Server:
         from fastsmtp.inbox.workerpayload import Shape
 
         smtp = self._config.smtp
-        return WorkerShape(Shape(self._jobs, smtp.include_raw or bool(self._save)), smtp.pipeline)
+        keeps_raw = smtp.include_raw or bool(self._save)
+        return WorkerShape(Shape(self._jobs, keeps_raw, left_out(self._config)), smtp.pipeline)
 
     def _gauges(self) -> Gauges:
         """What the inbox shows of this process."""

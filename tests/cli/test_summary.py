@@ -50,6 +50,8 @@ def test_defaults_in_words() -> None:
         ("smtp.payload=jobs", ("payload", "a job of the pipeline smtp with the raw message")),
         ("smtp={include_raw: true, include_transcript: true}",
          ("payload", "one JSON object with the raw message and the SMTP transcript")),
+        ("smtp={include_raw: true, payload_omit: [text, session]}",
+         ("payload", "one JSON object with the raw message without text, session")),
         ("logs.mode='off'", ("log", "nothing")),
         ("logs={level: warn, output: [stderr, /x.log]}", ("log", "warn and above, to stderr, /x.log")),
         ("rpc.listen=tcp://127.0.0.1:6001", ("rpc", "tcp://127.0.0.1:6001")),
@@ -124,6 +126,16 @@ def test_the_banner_says_how_to_send_a_first_mail(settings: list[str], listening
 
 def test_nothing_to_warn_of() -> None:
     assert summary.warnings(load(None, ["rpc.listen=unix://x.sock", "smtp.addr=[::1]:1025"])) == []
+
+
+def test_what_the_printer_gets_all_the_same_is_told() -> None:
+    told = ["smtp.payload_omit has no effect: without server.command mails are shown, and nothing is left out"]
+    for overrides, expected in (
+        (["smtp.payload_omit=[beyond]"], told),
+        (["smtp.payload_omit=[beyond]", "server.command=php worker.php"], []),
+        (["smtp.payload_omit=[]"], []),
+    ):
+        assert summary.misunderstandings(load(None, overrides)) == expected
 
 
 def test_jobs_without_the_payload_for_them_is_told() -> None:

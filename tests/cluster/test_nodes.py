@@ -32,7 +32,15 @@ def refusal(server: Server, message: bytes) -> tuple[int, bytes]:
     return refused.value.smtp_code, error if isinstance(error, bytes) else error.encode()
 
 
-@pytest.mark.parametrize("more", [{}, {"include_raw": True}, {"payload": "jobs"}], ids=["plain", "raw", "jobs"])
+SHAPES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "raw": {"include_raw": True},
+    "jobs": {"payload": "jobs"},
+    "omission": {"payload_omit": ["session", "text"]},
+}
+
+
+@pytest.mark.parametrize("more", SHAPES.values(), ids=SHAPES)
 def test_workers_get_what_they_get_on_one_machine(serve: Serve, node: Settings, more: dict[str, Any]) -> None:
     told = [told_by(serve, {**settings, "smtp": more}) for settings in (node("front", "relay"), {})]
     assert told[0] == told[1]

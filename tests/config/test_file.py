@@ -460,6 +460,13 @@ def test_faulty_overrides() -> None:
             'smtp.auth_mechanisms[1]: expected one of "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", '
             'got "cram-md5": did you mean "CRAM-MD5"?',
         ),
+        (
+            "payload_omit: [text, raw_header]",
+            'smtp.payload_omit[1]: expected one of "connection", "params", "digest", "session", "headers", '
+            '"raw_headers", "fields", "addresses", "body", "text", "size", "defects", "disposition", "beyond", '
+            'got "raw_header": did you mean "raw_headers"?',
+        ),
+        ("payload_omit: beyond", 'smtp.payload_omit: expected a list, got "beyond"'),
         ("auth_mechanisms: PLAIN", 'smtp.auth_mechanisms: expected a list, got "PLAIN"'),
         ("auth_mechanisms: {PLAIN: true}", "smtp.auth_mechanisms: expected a list, got a section"),
         ("auth_mechanisms: [PLAIN, LOGIN, PLAIN]", "smtp.auth_mechanisms: PLAIN is listed twice"),
@@ -504,6 +511,10 @@ def test_fault_of_one_key(line: str, fault: str) -> None:
         ("server: {env: 5}", "expected a section with keys, got 5"),
         ("server: {env: {'a=b': c}}", 'expected names of environment variables, got "a=b"'),
         ("server: {relay_timeout: 0}", None),
+        (
+            "smtp: {payload: jobs, payload_omit: [text]}",
+            "expected none, because consumers of jobs read a shape that is not ours",
+        ),
         ("logs: {output: []}", 'expected "stderr", "stdout" or a file, got nothing'),
         (
             "status: {check_timeout: 0}",

@@ -13,6 +13,7 @@ from captures import capture_email
 
 from fastsmtp.capture.attachments import MemoryStorage, Storage, TempfileStorage
 from fastsmtp.delivery.jobs import encode_job
+from fastsmtp.delivery.omission import GROUPS
 from fastsmtp.delivery.payload import Payload, encode_outline, encode_payload
 from fastsmtp.inbox.parts import Part, read_contents, read_parts
 from fastsmtp.inbox.workerpayload import Shape, worker_payload
@@ -83,6 +84,8 @@ SHAPES: list[tuple[Shape, Callable[..., Payload], int]] = [
     (Shape(), functools.partial(encode_payload, include_raw=False), 0),
     (Shape(include_raw=True), encode_payload, 0),
     (Shape(jobs=True), JOB, 1),
+    (Shape(omit=GROUPS["beyond"]), functools.partial(encode_payload, include_raw=False, omit=GROUPS["beyond"]), 0),
+    (Shape(include_raw=True, omit=8191), functools.partial(encode_payload, omit=8191), 0),
 ]
 
 

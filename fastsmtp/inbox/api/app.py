@@ -7,6 +7,7 @@ from aiohttp.typedefs import Middleware
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.config.settings import InboxSettings, SMTPSettings
+from fastsmtp.delivery.omission import omission
 from fastsmtp.inbox.api import (
     comparison,
     contents,
@@ -53,7 +54,7 @@ def make_app(
     app[AUTH] = settings.auth
     app[RELAY] = settings.relay
     app[faults.HAS_TLS] = has_tls(smtp)
-    app[SHAPE] = Shape(jobs=smtp.payload == "jobs", include_raw=smtp.include_raw)
+    app[SHAPE] = Shape(smtp.payload == "jobs", smtp.include_raw, omission(smtp.payload_omit))
     checksum = smtp.attachment_storage.checksum != ""
     app[INTAKE] = Intake(inbox, log, max_size=smtp.max_message_size, checksum=checksum)
     native = (waiting, events, faults, contents, comparison, transfer, mails, namespaces, live, overview, description)
