@@ -37,7 +37,7 @@ class Emails:
         """See `workers.queue.Job`."""
         return [b"{}"], []
 
-    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+    def on_verdict(self, verdict: Verdict, waited_s: float, handling: object = None) -> None:
         """See `workers.queue.Job`."""
         self.verdicts[verdict] += 1
         self._left -= 1

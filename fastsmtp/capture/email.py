@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from fastsmtp.capture.attachments import Storage
+from fastsmtp.capture.handling import Handling
 from fastsmtp.capture.texts import Text, Texts
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.compact import pack, unpack
@@ -128,7 +129,8 @@ class Email:
     of mail data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first
     of several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; a
     destination takes from a copy of it. `weight` says how much there is to do for it: see `LIGHT`. `faults` are pairs
-    of the rule of a fault plan and what it did to the email; `copies` is how often a plan wants it stored.
+    of the rule of a fault plan and what it did to the email; `copies` is how often a plan wants it stored. `handling`
+    is what a worker did that had it first, None where none had it.
     """
 
     __slots__ = (
@@ -137,6 +139,7 @@ class Email:
         "copies",
         "envelope",
         "faults",
+        "handling",
         "message",
         "origin",
         "raw",
@@ -168,6 +171,7 @@ class Email:
         budget: Budget | None = None,
         faults: Sequence[tuple[str, str]] = (),
         copies: int = 1,
+        handling: Handling | None = None,
     ) -> None:
         self.uuid: Final = uuid
         self.origin: Final = origin
@@ -185,6 +189,7 @@ class Email:
         self.weight: Final = weight
         self.faults: Final = faults
         self.copies: Final = copies
+        self.handling: Final = handling
 
     @property
     def text(self) -> Text | None:
@@ -207,19 +212,26 @@ class Email:
         self.texts.join()
         return self.texts.defects
 
-    def decided(self, verdict: Verdict) -> Email:
-        """Return this email with the verdict of the first destination."""
-        return self._like(self.uuid, verdict, self.faults, self.copies)
+    def decided(self, verdict: Verdict, handling: Handling | None = None) -> Email:
+        """Return this email with the verdict of the first destination, and what its worker did."""
+        return self._like(self.uuid, verdict, self.faults, self.copies, handling)
 
     def copy(self, uuid: str) -> Email:
         """Return this email as one that has a uuid of its own."""
-        return self._like(uuid, self.verdict, self.faults, 1)
+        return self._like(uuid, self.verdict, self.faults, 1, self.handling)
 
     def faulted(self, faults: Sequence[tuple[str, str]], copies: int) -> Email:
         """Return this email with what a plan did to it."""
-        return self._like(self.uuid, self.verdict, faults, copies)
+        return self._like(self.uuid, self.verdict, faults, copies, self.handling)
 
-    def _like(self, uuid: str, verdict: Verdict | None, faults: Sequence[tuple[str, str]], copies: int) -> Email:
+    def _like(
+        self,
+        uuid: str,
+        verdict: Verdict | None,
+        faults: Sequence[tuple[str, str]],
+        copies: int,
+        handling: Handling | None,
+    ) -> Email:
         return Email(
             uuid,
             self.origin,
@@ -237,4 +249,5 @@ class Email:
             self.budget,
             faults,
             copies,
+            handling,
         )

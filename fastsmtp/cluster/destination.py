@@ -58,8 +58,8 @@ class ClusterDestination:
         self._node: Final = node
         self._slices: Final = slices
 
-    def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
-        """See `Destination.deliver`."""
+    def deliver(self, email: Email, decided: Callable[[Verdict], None], handled: object = None) -> None:
+        """See `destination.First`; the workers are elsewhere, and later."""
         if email.copies > 1:
             several = Several(email.copies, decided)
             for number in range(email.copies):

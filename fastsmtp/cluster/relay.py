@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.email import Segment
+from fastsmtp.capture.handling import Handling
 from fastsmtp.cluster.bodies import MissingError, WorkerShape, frame, frame_at_once, read_chunks
 from fastsmtp.cluster.connection import NATSConnection
 from fastsmtp.cluster.message import Death, MailHeader, NATSMessage, Outgoing, read_header
@@ -89,7 +90,7 @@ class _InHand:
         """See `Job`."""
         return self.payload
 
-    def on_verdict(self, verdict: Verdict, _waited_s: float) -> None:
+    def on_verdict(self, verdict: Verdict, _waited_s: float, _handling: Handling | None = None) -> None:
         """See `Job`."""
         self.relay.on_verdict(self, verdict)
 

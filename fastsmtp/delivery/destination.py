@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fastsmtp.capture.email import Email
+from fastsmtp.capture.handling import Handling
 from fastsmtp.smtp.events import Verdict
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ class Destination(Protocol):
 
         Does not raise. After `decided` the files of the attachments may be gone.
         """
+
+
+class First(Protocol):
+    """A destination that decides before others are given the email."""
+
+    def deliver(
+        self,
+        email: Email,
+        decided: Callable[[Verdict], None],
+        handled: Callable[[Handling], None] | None = None,
+    ) -> None:
+        """See `Destination.deliver`; before `decided`, `handled` is called where a worker had the email."""
 
 
 class Several:
@@ -53,10 +66,10 @@ class Together:
     The reply waits for all of them, and the email is in memory until then. A worker that is first may have moved the
     files of the attachments when the others are given the email. A verdict other than an acceptance stands whatever the
     others say; an acceptance stands when all accept, else the first of the other verdicts in the order of their arrival
-    does.
+    does. What the first tells of a worker is the others' to know, too.
     """
 
-    def __init__(self, log: FilteringBoundLogger, first: Destination, *others: Destination) -> None:
+    def __init__(self, log: FilteringBoundLogger, first: First, *others: Destination) -> None:
         """`log` is told of destinations that raise, which is a fault of theirs."""
         self._log: Final = log
         self._first: Final = first
@@ -65,13 +78,13 @@ class Together:
     def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
         """See `Destination.deliver`."""
         delivery = _Delivery(self._log, email, self._others, decided)
-        self._first.deliver(email, delivery.on_first)
+        self._first.deliver(email, delivery.on_first, delivery.on_handled)
 
 
 class _Delivery:
     """One email on its way to several destinations."""
 
-    __slots__ = ("_awaited", "_decided", "_email", "_log", "_others", "_verdict")
+    __slots__ = ("_awaited", "_decided", "_email", "_handling", "_log", "_others", "_verdict")
 
     def __init__(
         self,
@@ -86,11 +99,16 @@ class _Delivery:
         self._decided = decided
         self._verdict = Verdict.ACCEPT
         self._awaited = len(others)
+        self._handling: Handling | None = None
+
+    def on_handled(self, handling: Handling) -> None:
+        """A worker of the first destination had the email."""
+        self._handling = handling
 
     def on_first(self, verdict: Verdict) -> None:
         """The first destination has decided."""
         self._verdict = verdict
-        email = self._email.decided(verdict)
+        email = self._email.decided(verdict, self._handling)
         for other in self._others:
             try:
                 other.deliver(email, self.on_other)

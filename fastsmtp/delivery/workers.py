@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Final, NamedTuple, Protocol
 
 from fastsmtp.capture.email import LIGHT, Email
+from fastsmtp.capture.handling import Handling
 from fastsmtp.delivery.large import LargePayload, payload_steps
 from fastsmtp.delivery.payload import Payload, encode_payload
 from fastsmtp.ops.counters import Counters
@@ -52,9 +53,11 @@ class Workers:
         self._encode_in_steps: Final = encoder.in_steps
         self._counters: Final = counters
 
-    def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
-        """See `Destination.deliver`."""
-        job = _WorkerJob(email, self._encode, self._counters, decided)
+    def deliver(
+        self, email: Email, decided: Callable[[Verdict], None], handled: Callable[[Handling], None] | None = None
+    ) -> None:
+        """See `destination.First`."""
+        job = _WorkerJob(email, self._encode, self._counters, decided, handled)
         if email.weight <= LIGHT:
             self._pool.exec(job)
             return
@@ -91,7 +94,7 @@ class _Preparation:
 class _WorkerJob:
     """One email on its way to a worker; a `Job`."""
 
-    __slots__ = ("_counters", "_decided", "_email", "_encode", "_error", "_payload")
+    __slots__ = ("_counters", "_decided", "_email", "_encode", "_error", "_handled", "_payload")
 
     def __init__(
         self,
@@ -99,11 +102,13 @@ class _WorkerJob:
         encode: Callable[[Email], Payload],
         counters: Counters | None,
         decided: Callable[[Verdict], None],
+        handled: Callable[[Handling], None] | None,
     ) -> None:
         self._email: Email | None = email  # None once it is encoded: nothing of it is held twice for long
         self._encode = encode
         self._counters = counters
         self._decided = decided
+        self._handled = handled
         self._payload: LargePayload | None = None
         self._error: Exception | None = None  # that came of its preparation
 
@@ -126,7 +131,7 @@ class _WorkerJob:
             self._email = None
         return self._payload
 
-    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+    def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
         """See `Job`."""
         self._payload = None
         counters = self._counters
@@ -135,4 +140,6 @@ class _WorkerJob:
                 counters.wait.observe(waited_s)
             else:
                 counters.wait.counts[0] += 1  # a worker was free: the most frequent value of all
+        if handling is not None and self._handled is not None:
+            self._handled(handling)
         self._decided(verdict)

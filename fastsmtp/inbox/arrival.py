@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from fastsmtp.capture.handling import Handling
 from fastsmtp.inbox.documents import LARGE, Octets, load_steps
 from fastsmtp.inbox.group import Arrival
 from fastsmtp.inbox.summary import summarize
@@ -17,7 +18,7 @@ class Incoming(NamedTuple):
     """A mail as it comes to the inbox.
 
     `document` is the JSON a worker gets, without contents; `raw` the mail, or the path of the file that has it;
-    `faults` are rules of plans and what they did.
+    `faults` are rules of plans and what they did; `worker` is what a worker did with it.
     """
 
     document: Octets
@@ -26,6 +27,7 @@ class Incoming(NamedTuple):
     received_at_ms: int
     outcome: str
     faults: Sequence[tuple[str, str]] = ()
+    worker: Handling | None = None
 
 
 def make_arrival(mail: Incoming) -> Arrival:
@@ -51,6 +53,6 @@ def _arrival(mail: Incoming, payload: dict[str, Any]) -> Arrival:
         payload=mail.document,
         raw=mail.raw,
         size=payload["message"]["size"],
-        summary=summarize(payload, mail.received_at_ms, mail.outcome, acted),
+        summary=summarize(payload, mail.received_at_ms, mail.outcome, acted, mail.worker),
         tags=tags_of(payload["message"]["headers"]),
     )

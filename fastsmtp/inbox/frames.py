@@ -23,6 +23,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from fastsmtp.capture.email import Segment
+from fastsmtp.capture.handling import Handling
 from fastsmtp.delivery.deferred import Stretch, octets_of
 from fastsmtp.errors import FrameError
 from fastsmtp.faults.actions import Action
@@ -41,7 +42,7 @@ class Head(msgspec.Struct, frozen=True):
     """What is said of a mail beside its payload. `spool` is the path of a file that has the raw mail, "" = the body.
 
     A mail that has a `counted` is counted only, and has neither payload nor body. `faults` are pairs of the rule of a
-    plan and what it did.
+    plan and what it did; `worker` is what a worker did with the mail.
     """
 
     namespaces: list[str]
@@ -50,6 +51,7 @@ class Head(msgspec.Struct, frozen=True):
     spool: str = ""
     counted: Counted | None = None
     faults: list[tuple[str, str]] = []
+    worker: Handling | None = None
 
 
 class Counted(msgspec.Struct, frozen=True):

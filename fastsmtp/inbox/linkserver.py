@@ -235,7 +235,8 @@ class _Connection(asyncio.Protocol):
             self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
             return
         raw = head.spool or mail.raw
-        made = arrival_steps(Incoming(mail.payload, raw, names, head.received_at, head.outcome, head.faults))
+        told = head.received_at, head.outcome, head.faults, head.worker
+        made = arrival_steps(Incoming(mail.payload, raw, names, *told))
         step = functools.partial(self._read_on, mail.number, made)
         self._reading += 1
         if step():

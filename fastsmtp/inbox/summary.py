@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from fastsmtp.capture.handling import Handling
+
 _SNIPPET_CHARS: Final = 250
 _FIRST_CHARS: Final = 400  # of a text, which are enough for most snippets
 _TEXT_CHARS: Final = 2000  # of a text, looked at for a snippet
@@ -23,14 +25,19 @@ _TAG = re.compile(r"<[^>]*(?:>|\Z)")
 
 
 def summarize(
-    payload: Mapping[str, Any], received_at_ms: int, outcome: str, faults: Sequence[Any] = ()
+    payload: Mapping[str, Any],
+    received_at_ms: int,
+    outcome: str,
+    faults: Sequence[Any] = (),
+    worker: Handling | None = None,
 ) -> dict[str, Any]:
     """Return the summary of the mail whose payload, as docs/payload.md has it, is given.
 
-    `outcome` says how the mail ended, "accepted" or why not; `faults` what a plan did to it.
+    `outcome` says how the mail ended, "accepted" or why not; `faults` what a plan did to it. Where a
+    worker had it, the summary says what that did; a store of before knows of none.
     """
     envelope, message, session = payload["envelope"], payload["message"], payload["session"]
-    return {
+    summary = {
         "uuid": payload["uuid"],
         "received_at": timestamp_ms(received_at_ms),
         "from": message["from"][0] if message["from"] else None,
@@ -54,6 +61,9 @@ def summarize(
         "outcome": outcome,
         "faults": list(faults),
     }
+    if worker is not None:
+        summary["worker"] = worker._asdict()
+    return summary
 
 
 def addresses(summary: Mapping[str, Any]) -> set[str]:

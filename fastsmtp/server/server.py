@@ -295,11 +295,11 @@ class Server:
             destination = self._node.destination(self._resolver, slices)
             self._inbox = self._node.inbox
             return destination
-        destinations: list[Destination] = [Workers(pool, encoder, self._counters, slices)]
-        if self._link is not None:
-            self._inbox = InboxDestination(self._link, self._resolver, self._log, slices)
-            destinations.append(self._inbox)
-        return destinations[0] if len(destinations) == 1 else Together(self._log, *destinations)
+        workers = Workers(pool, encoder, self._counters, slices)
+        if self._link is None:
+            return workers
+        self._inbox = InboxDestination(self._link, self._resolver, self._log, slices)
+        return Together(self._log, workers, self._inbox)
 
     def _connections_that_fit(self) -> int:
         return connections_that_fit(self._config, self._endpoints.max_descriptors + self._rpc.max_descriptors)

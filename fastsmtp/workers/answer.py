@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from fastsmtp.capture.handling import MAX_TEXT
 from fastsmtp.errors import WorkerError
 from fastsmtp.goridge.frame import ERROR, STREAM, Frame
 from fastsmtp.smtp.events import Verdict
@@ -44,6 +45,15 @@ def read_answer(frame: Frame, read_body: ReadBody | None = None) -> Answer:
     if context.startswith(b"{") and _asks_for_restart(context):
         return _RESTART
     return Answer(Verdict.ACCEPT, unknown=context)
+
+
+def describe_answer(answer: Answer) -> tuple[str, str]:
+    """Return the word and the text of a `Handling`."""
+    if answer.error is not None:
+        return "ERROR", answer.error[:MAX_TEXT]
+    if answer.unknown is not None:
+        return "UNKNOWN", answer.unknown[: 4 * MAX_TEXT].decode("utf-8", "replace")[:MAX_TEXT]
+    return ("CLOSE" if answer.verdict is Verdict.ACCEPT_AND_CLOSE else "CONTINUE"), ""
 
 
 def _read_body_answer(read_body: ReadBody, body: bytes) -> Answer:

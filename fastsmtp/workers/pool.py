@@ -29,7 +29,7 @@ from fastsmtp.config.settings import PoolSettings
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import Frame
 from fastsmtp.workers.allocator import DynamicAllocator
-from fastsmtp.workers.answer import Answer, ReadBody, read_answer
+from fastsmtp.workers.answer import Answer, ReadBody, describe_answer, read_answer
 from fastsmtp.workers.launch import Launch
 from fastsmtp.workers.lifecycle import Lifecycle
 from fastsmtp.workers.queue import Job, JobQueue, QueuedJob
@@ -305,6 +305,7 @@ class Pool:
             self._pass_on(worker, queued)
             return
         self._spawner.failed_starts = 0
+        queued.handling = worker.handled(*describe_answer(answer), queued.waited_s)
         if worker.state is State.READY:
             self._release(worker)
         self._queue.settle(queued, verdict)
@@ -394,6 +395,7 @@ class Pool:
             self._spawner.count_failure()
         self._remove(worker)
         if queued is not None:
+            queued.handling = worker.handled("LOST", reason, queued.waited_s)
             self._queue.worker_failed(queued)
 
     def on_exit(self, worker: WorkerProcess) -> None:

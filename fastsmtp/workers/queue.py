@@ -12,6 +12,7 @@ from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.capture.handling import Handling
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.goridge.relay import Segments
 from fastsmtp.smtp.events import Verdict
@@ -24,23 +25,25 @@ class Job(Protocol):
     def take_payload(self) -> tuple[Segments, Segments]:
         """Return context and body in segments, unchanged until `on_verdict`. Called again for another worker."""
 
-    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+    def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
         """Called exactly once, and never from within the `exec` of the same job.
 
-        `waited_s` is how long the job waited for a worker, 0.0 where one was free.
+        `waited_s` is how long the job waited for a worker, 0.0 where one was free; `handling` what the worker did,
+        None where none had the email.
         """
 
 
 class QueuedJob:
     """A job from the moment the pool has it, `since` on the loop's clock."""
 
-    __slots__ = ("began", "job", "since", "waited_s")
+    __slots__ = ("began", "handling", "job", "since", "waited_s")
 
     def __init__(self, since: float, job: Job) -> None:
         self.since = since
         self.job = job
         self.began = 0.0  # to wait, on the monotonic clock, which is finer than the loop's
         self.waited_s = -1.0  # for its first worker; below 0 = it waits
+        self.handling: Handling | None = None  # what its worker did
 
     def end_wait(self) -> None:
         """Note how long the job waited, when it is given to its first worker."""
@@ -109,6 +112,6 @@ class JobQueue:
         """Tell a job its verdict. Never raises."""
         queued.end_wait()
         try:
-            queued.job.on_verdict(verdict, queued.waited_s)
+            queued.job.on_verdict(verdict, queued.waited_s, queued.handling)
         except Exception:
             self._log.exception("the verdict on an email could not be told")

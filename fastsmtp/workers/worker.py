@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from fastsmtp.capture.handling import MAX_TEXT, Handling
 from fastsmtp.errors import StartError, WorkerError
 from fastsmtp.goridge.frame import CODEC_JSON, CONTROL, Frame
 from fastsmtp.goridge.pipes import connect_pipes
@@ -231,6 +232,11 @@ class WorkerProcess:
             cpu_percent=self.cpu_percent,
             command=str(self._launch),
         )
+
+    def handled(self, answer: str, text: str, waited_s: float) -> Handling:
+        """Describe what it did with its email, when it has just answered or was lost."""
+        took_s = max(0.0, self._loop.time() - self.since)
+        return Handling(self.pid, answer, text[:MAX_TEXT], int(waited_s * 1000), int(took_s * 1000))
 
     def _move(self, state: State) -> None:
         if state not in _MOVES[self.state]:

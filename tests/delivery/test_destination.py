@@ -10,6 +10,7 @@ from destinations import Shelf
 from pools import Log
 
 from fastsmtp.capture.email import Email
+from fastsmtp.capture.handling import Handling
 from fastsmtp.delivery.destination import ACCEPTED, Together
 from fastsmtp.smtp.events import Verdict
 
@@ -51,6 +52,15 @@ def test_the_others_are_asked_when_the_first_has_decided() -> None:
     assert verdicts == []
     third.decide(ACCEPT)
     assert verdicts == [FAILED]
+
+
+def test_the_others_know_what_the_worker_of_the_first_did() -> None:
+    first, second, email = Shelf(), Shelf(), an_email()
+    first.handling = Handling(7, "CLOSE", "", 0, 3)
+    Together(LOG.logger, first, second).deliver(email, lambda verdict: None)
+    first.decide(CLOSE)
+    [given] = second.emails
+    assert (email.handling, given.handling, given.copy("other").handling) == (None, first.handling, first.handling)
 
 
 VERDICTS: dict[str, tuple[Verdict, list[Verdict], Verdict]] = {

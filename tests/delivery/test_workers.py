@@ -9,6 +9,7 @@ import pytest
 from captures import capture_email
 
 from fastsmtp.capture.email import Email
+from fastsmtp.capture.handling import Handling
 from fastsmtp.delivery.deferred import blocks_of
 from fastsmtp.delivery.large import LargePayload
 from fastsmtp.delivery.payload import Payload, encode_payload
@@ -108,6 +109,14 @@ def test_the_verdict_of_the_pool_is_that_of_the_destination(verdict: Verdict) ->
     Workers(pool).deliver(an_email(), verdicts.append)
     pool.jobs[0].on_verdict(verdict, 0.0)
     assert verdicts == [verdict]
+
+
+@pytest.mark.parametrize("handling", [None, Handling(7, "ERROR", "gone", 0, 3)])
+def test_what_the_worker_did_is_told_before_the_verdict(handling: Handling | None) -> None:
+    pool, told = Pool(), list[object]()
+    Workers(pool).deliver(an_email(), told.append, told.append)
+    pool.jobs[0].on_verdict(Verdict.ACCEPT, 0.0, handling)
+    assert told == [Verdict.ACCEPT] if handling is None else [handling, Verdict.ACCEPT]
 
 
 def test_the_wait_for_a_worker_is_counted() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastsmtp.capture.email import Email
+from fastsmtp.capture.handling import Handling
 from fastsmtp.smtp.events import Verdict
 
 
@@ -13,11 +14,16 @@ class Shelf:
 
     def __init__(self) -> None:
         self.emails: list[Email] = []
+        self.handling: Handling | None = None  # that of each email, if there is one
         self._decided: dict[str, Callable[[Verdict], None]] = {}
 
-    def deliver(self, email: Email, decided: Callable[[Verdict], None]) -> None:
-        """See `Destination.deliver`."""
+    def deliver(
+        self, email: Email, decided: Callable[[Verdict], None], handled: Callable[[Handling], None] | None = None
+    ) -> None:
+        """See `destination.First`."""
         assert email.uuid not in self._decided
+        if handled is not None and self.handling is not None:
+            handled(self.handling)
         self.emails.append(email)
         self._decided[email.uuid] = decided
 

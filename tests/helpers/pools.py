@@ -20,6 +20,7 @@ from once import Once
 from procs import descriptors
 from waits import until
 
+from fastsmtp.capture.handling import Handling
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.smtp.events import Verdict
 from fastsmtp.workers.launch import Launch
@@ -134,13 +135,15 @@ class Email:
         self._context = context
         self._body = body
         self.told = Once[Verdict]()
+        self.handling: Handling | None = None
         self.taken = 0
 
     def take_payload(self) -> tuple[Sequence[bytes | bytearray], Sequence[bytes | bytearray]]:
         self.taken += 1
         return self._context, self._body
 
-    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+    def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
+        self.handling = handling
         self.told(verdict)
 
     async def verdict(self) -> Verdict:

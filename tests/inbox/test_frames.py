@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fastsmtp.capture.handling import Handling
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import CODEC_JSON, Frame, FrameDecoder
 from fastsmtp.inbox.frames import (
@@ -30,6 +31,12 @@ def test_mail(raw: bytes) -> None:
     segments = mail_frame(2**32 - 1, head, [b'{"uuid":', bytearray(b'"u"}')], raw)
     frame = sent(b"".join(segments))
     assert read_frame(frame.options, frame.payload) == MailFrame(2**32 - 1, head, b'{"uuid":"u"}', raw)
+
+
+def test_what_a_worker_did() -> None:
+    head = Head(["default"], 1, "accepted", worker=Handling(7, "ERROR", "no \u202e<b>", 1, 2))
+    frame = sent(b"".join(mail_frame(1, head, [b"{}"], b"")))
+    assert read_frame(frame.options, frame.payload) == MailFrame(1, head, b"{}", b"")
 
 
 def test_counts() -> None:

@@ -82,6 +82,27 @@ def test_a_wait_that_is_in_vain_says_what_came_instead(serve: Serve) -> None:
     assert [(mail["seq"], mail["has"]) for mail in item["near"]] == [(1, 'subject "Welcome back"')]
 
 
+def test_a_mail_says_what_its_worker_answered(serve: Serve) -> None:
+    server = serve({"inbox": {"address": "127.0.0.1:0"}, "smtp": {"pool": {"num_workers": 1}}}, worker="obeys.php")
+    for subject in ("CONTINUE", "CLOSE", "error", "quarantine"):
+        send(server, subject, "default")
+    with pytest.raises(smtplib.SMTPDataError):
+        send(server, "crash", "default")
+    assert call(server, "POST", "/api/ns/default/send", {"from": "a@example.com", "to": ["b@example.com"]})[0] == 201
+    mails = call(server, "GET", "/api/ns/default/mails?outcome=any&order=asc")[1]["mails"]
+    assert [mail.get("worker") and (mail["worker"]["answer"], mail["worker"]["text"]) for mail in mails] == [
+        ("CONTINUE", ""),
+        ("CLOSE", ""),
+        ("ERROR", "the database is gone"),
+        ("UNKNOWN", "quarantine"),
+        ("LOST", "closed the connection"),
+        None,
+    ]
+    told = [mail["worker"] for mail in mails[:4]]
+    assert len({one["pid"] for one in told}) == 1
+    assert call(server, "GET", f"/api/ns/default/mails/{mails[2]['uuid']}")[1]["worker"] == told[2]
+
+
 def counted(server: Server) -> tuple[int, int, int]:
     """How many mails of the namespace were accepted, counted only, and are there."""
     store = call(server, "GET", "/api/ns/load/ledger")[1]["store"]

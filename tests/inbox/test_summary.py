@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from arrivals import payload
 
-from fastsmtp.inbox.summary import snippet, timestamp_ms
+from fastsmtp.capture.handling import Handling
+from fastsmtp.inbox.summary import snippet, summarize, timestamp_ms
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,13 @@ from fastsmtp.inbox.summary import snippet, timestamp_ms
 )
 def test_snippet(text: str | None, markup: str | None, shown: str) -> None:
     assert snippet(text, markup) == shown
+
+
+def test_a_mail_says_what_its_worker_did_if_one_had_it() -> None:
+    without = summarize(payload("u"), 0, "accepted")
+    done = summarize(payload("u"), 0, "accepted", worker=Handling(7, "ERROR", "gone", 1, 2))
+    said = {"pid": 7, "answer": "ERROR", "text": "gone", "waited_ms": 1, "took_ms": 2}
+    assert ("worker" in without, done) == (False, {**without, "worker": said})
 
 
 def test_timestamps() -> None:

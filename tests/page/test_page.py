@@ -271,6 +271,35 @@ def test_mails_that_were_not_accepted(open_page: OpenPage, serve: Serve) -> None
     expect(page.locator(".banner")).to_contain_text("Answered with 451: the worker died")
 
 
+def test_what_a_worker_answered(open_page: OpenPage, serve: Serve) -> None:
+    server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="obeys.php")
+    hostile = "<img src=x onerror=alert(1)>\u202eevil"
+    for subject in ("CONTINUE", "CLOSE", "error", hostile):
+        with smtplib.SMTP(server.host, server.port) as client:
+            client.sendmail("a@example.com", "b@example.com", f"Subject: {subject}\r\n\r\nhello".encode())
+    page = open_page(f"{server.inbox}/ui/ns/default")
+    shown = []
+    for row in range(4):
+        page.locator(".row").nth(row).get_by_role("link").click()
+        page.get_by_role("tab", name="Worker").click()
+        expect(page.locator(".answered p").last).to_contain_text(re.compile(r"Worker \d+, free after \d+ ms, had"))
+        shown.append([page.locator(".answered b").inner_text(), *page.locator(".answered pre").all_inner_texts()])
+    assert shown[:2] == [["UNKNOWN", "<img src=x onerror=alert(1)>U+202Eevil"], ["ERROR", "the database is gone"]]
+    assert shown[2:] == [["CLOSE"], ["CONTINUE"]]
+    assert page.locator(".answered img").count() == 0
+
+
+def test_the_embedded_worker_answers_too(open_page: OpenPage, mailbox: Mailbox) -> None:
+    with mailbox.smtp() as client:
+        client.send_message(with_attachment())
+    page = open_page(f"{mailbox.url}/m/{mailbox.call('GET', '/mails')['mails'][0]['uuid']}/worker")
+    expect(page.locator(".answered b")).to_have_text("CONTINUE")
+    # A mail that no worker had, or of a store that kept nothing of it.
+    sent = mailbox.call("POST", "/send", {"from": "a@example.com", "to": ["b@example.com"], "subject": "sent"})
+    page.goto(f"{mailbox.url}/m/{sent['uuid']}/worker")
+    expect(page.locator(".answered")).to_have_text("Accepted: every destination has it.")
+
+
 def test_keys_alone(open_page: OpenPage, mailbox: Mailbox) -> None:
     mailbox.fill(4)
     page = open_page(mailbox.url)

@@ -7,7 +7,7 @@ import pytest
 from fastsmtp.errors import WorkerError
 from fastsmtp.goridge.frame import ERROR, STREAM, Frame
 from fastsmtp.smtp.events import Verdict
-from fastsmtp.workers.answer import Answer, read_answer
+from fastsmtp.workers.answer import Answer, describe_answer, read_answer
 
 CONTINUE = Answer(Verdict.ACCEPT)
 
@@ -43,6 +43,23 @@ def read_number(body: bytes) -> str | None:
 )
 def test_answer(frame: Frame, expected: Answer) -> None:
     assert read_answer(frame) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (CONTINUE, ("CONTINUE", "")),
+        (Answer(Verdict.ACCEPT_AND_CLOSE), ("CLOSE", "")),
+        (Answer(Verdict.ACCEPT, error="gone"), ("ERROR", "gone")),
+        (Answer(Verdict.ACCEPT, error="\u20ac" * 5000), ("ERROR", "\u20ac" * 1000)),
+        (Answer(Verdict.ACCEPT, unknown=b"close"), ("UNKNOWN", "close")),
+        (Answer(Verdict.ACCEPT, unknown=b"a\xff"), ("UNKNOWN", "a\ufffd")),
+        (Answer(Verdict.ACCEPT, unknown="\u20ac".encode() * 5000), ("UNKNOWN", "\u20ac" * 1000)),
+    ],
+    ids=["continue", "close", "error", "long-error", "unknown", "unknown-octets", "unknown-long"],
+)
+def test_word_and_text_that_are_kept(said: Answer, expected: tuple[str, str]) -> None:
+    assert describe_answer(said) == expected
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from pools import (
 from procs import alive, descriptors, environment
 from waits import until
 
+from fastsmtp.capture.handling import Handling
 from fastsmtp.config.settings import OnInitSettings, PoolSettings, SupervisorSettings
 from fastsmtp.errors import StartError
 from fastsmtp.goridge.frame import frame_header
@@ -86,6 +87,57 @@ def test_error_frame(run_loop: Run, log: Log, relay: str) -> None:
         assert [(record["event"], record["error"]) for record in warnings] == [
             ("a worker answered with an error", "the database is gone")
         ] * 2
+
+    run_loop(main())
+
+
+@pytest.mark.parametrize(
+    ("worker", "said", "expected"),
+    [
+        ("echo", b"CONTINUE", ("CONTINUE", "")),
+        ("echo", b"CLOSE", ("CLOSE", "")),
+        ("echo", b"QUARANTINE", ("UNKNOWN", "QUARANTINE")),
+        ("error", b"", ("ERROR", "the database is gone")),
+    ],
+)
+def test_what_a_worker_did_is_told_with_the_verdict(
+    run_loop: Run, log: Log, worker: str, said: bytes, expected: tuple[str, str]
+) -> None:
+    async def main() -> None:
+        async with running(make_pool(worker, log)) as pool:
+            (before,) = pool.workers()
+            first, second = Email([said]), Email([said])
+            send(pool, first, second)  # the second one waits
+            for email in (first, second):
+                await email.verdict()
+                assert email.handling is not None
+                assert (email.handling.pid, email.handling[1:3]) == (before.pid, expected)
+                assert min(email.handling[3:]) >= 0
+
+    run_loop(main())
+
+
+def test_how_a_worker_was_lost_is_told_with_the_verdict(run_loop: Run, log: Log) -> None:
+    async def main() -> None:
+        async with running(make_pool("crashes", log)) as pool:
+            (before,) = pool.workers()
+            email = Email()
+            send(pool, email)
+            assert await email.verdict() is WORKER_FAILED
+            lost = log.record("worker lost")
+            assert email.handling is not None
+            assert email.handling[:3] == (before.pid, "LOST", lost["reason"])
+
+    run_loop(main())
+
+
+def test_where_no_worker_had_the_email_none_is_told(run_loop: Run, log: Log) -> None:
+    async def main() -> None:
+        async with running(make_pool("accepts", log)) as pool:
+            pool.kill()
+            email = Email()
+            send(pool, email)
+            assert (await email.verdict(), email.handling) == (NO_WORKER, None)
 
     run_loop(main())
 
@@ -352,8 +404,8 @@ def test_waiters_are_served_in_order(run_loop: Run, log: Log, relay: str) -> Non
             order: list[Email] = []
 
             class Ordered(Email):
-                def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
-                    super().on_verdict(verdict, waited_s)
+                def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
+                    super().on_verdict(verdict, waited_s, handling)
                     order.append(self)
 
             emails = [Ordered() for _ in range(50)]
@@ -562,8 +614,8 @@ def test_debug_is_a_fresh_worker_per_email(run_loop: Run, log: Log, relay: str, 
             at_work: list[int] = []
 
             class Looking(Email):
-                def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
-                    super().on_verdict(verdict, waited_s)
+                def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
+                    super().on_verdict(verdict, waited_s, handling)
                     states = [worker.status_text for worker in pool.workers()]
                     at_work.append(states.count("inactive") + states.count("working"))
 
@@ -730,8 +782,8 @@ def test_job_that_is_too_large_for_a_frame(run_loop: Run, log: Log, relay: str) 
 
 def test_job_that_raises_on_its_verdict(run_loop: Run, log: Log) -> None:
     class Broken(Email):
-        def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
-            super().on_verdict(verdict, waited_s)
+        def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
+            super().on_verdict(verdict, waited_s, handling)
             raise ValueError("not interested")
 
     async def main() -> None:
@@ -749,12 +801,12 @@ def test_outcome_may_exec_the_next_email(run_loop: Run, log: Log, relay: str) ->
     class Chain(Email):
         left = 100
 
-        def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+        def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
             self.left -= 1
             if self.left:
                 pool.exec(self)
             else:
-                super().on_verdict(verdict, waited_s)
+                super().on_verdict(verdict, waited_s, handling)
 
     async def main() -> None:
         nonlocal pool

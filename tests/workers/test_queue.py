@@ -8,6 +8,7 @@ from time import monotonic
 import pytest
 from pools import Log
 
+from fastsmtp.capture.handling import Handling
 from fastsmtp.config.settings import PoolSettings
 from fastsmtp.goridge.relay import Segments
 from fastsmtp.smtp.events import Verdict
@@ -24,7 +25,7 @@ class FakeJob:
     def take_payload(self) -> tuple[Segments, Segments]:
         raise AssertionError("the queue sends nothing")
 
-    def on_verdict(self, verdict: Verdict, waited_s: float) -> None:
+    def on_verdict(self, verdict: Verdict, waited_s: float, handling: Handling | None = None) -> None:
         self.told.append((verdict, waited_s))
         if self._fault is not None:
             raise self._fault

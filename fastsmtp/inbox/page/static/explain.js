@@ -77,6 +77,15 @@ export const OUTCOMES = {
   'storage-failed': 'Answered with 451: it could not be stored where its destination wants it.',
 };
 
+// What a worker answered, and what came of it.
+export const ANSWERS = {
+  CONTINUE: 'all is well',
+  CLOSE: 'all is well, and the connection is to be closed',
+  ERROR: 'an error of its own; the mail was accepted all the same',
+  UNKNOWN: 'taken as CONTINUE, for it means nothing',
+  LOST: 'no answer: the worker was lost with the mail',
+};
+
 // Rules of fault plans that the server knows by name.
 export const PRESETS = {
   greylist: 'The first RCPT of each sender and recipient is answered with 451',

@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from './vendor/preact.js';
 import { at, beginning, call, mailAt } from './api.js';
 import { LANGUAGES, facts } from './assertions.js';
-import { DEFECTS, OUTCOMES, VIOLATIONS } from './explain.js';
+import { ANSWERS, DEFECTS, OUTCOMES, VIOLATIONS } from './explain.js';
 import { tree } from './parts.js';
 import { linked, plural, size } from './words.js';
 import { Button, Code, Empty, Icon, Plain } from './widgets.js';
@@ -170,12 +170,23 @@ function WorkerView({ mail, ns, actions }) {
   const url = `${mailAt(ns, mail.uuid)}/payload`;
   const answer = useAnswer(() => beginning(url, MOST_OCTETS), [mail.uuid]);
   if (!answer || answer.failed) return html`<${Pending} answer=${answer} />`;
-  return html`<p class="answered">${OUTCOMES[mail.outcome] || mail.outcome}</p>
+  return html`<${Answered} mail=${mail} />
     <div class="tools"><span class="quiet">The JSON that a worker gets</span><span class="space-between"></span>
       ${!answer.more && html`<${Button} icon="copy" label="Copy the JSON" onClick=${() => actions.copy(answer.text, 'JSON')}>Copy<//>`}
       <a class="button quiet" href=${url} download title="Download" aria-label="Download the JSON"><${Icon} name="download" /></a></div>
     <${Code} text=${answer.more ? answer.text : JSON.stringify(JSON.parse(answer.text), null, 2)} label="JSON" />
     ${answer.more && html`<${More} url=${url} />`}`;
+}
+
+// What the worker answered. Its words are its own: they may be anything.
+function Answered({ mail }) {
+  const { worker } = mail;
+  return html`<div class="answered">
+    <p>${OUTCOMES[mail.outcome] || mail.outcome}</p>
+    ${worker && html`<p><b>${worker.answer}</b> <span class="quiet">${ANSWERS[worker.answer]}</span></p>
+      ${worker.text && html`<pre class="code wraps" aria-label="What the worker said"><${Plain} text=${worker.text} kept=${'\n\t'} /></pre>`}
+      <p class="quiet">${`Worker ${worker.pid}, free after ${worker.waited_ms} ms, had the mail for ${worker.took_ms} ms.`}</p>`}
+  </div>`;
 }
 
 function RawView({ mail, ns }) {
