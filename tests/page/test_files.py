@@ -23,7 +23,7 @@ from fastsmtp.faults.presets import PRESETS
 from fastsmtp.inbox import page
 from fastsmtp.inbox.namespaces import OUTCOMES
 from fastsmtp.inbox.page.files import PageFiles
-from fastsmtp.inbox.page.site import HEADERS
+from fastsmtp.inbox.page.site import HEADERS, first_list
 from fastsmtp.mime.defects import MEANINGS
 from fastsmtp.smtp.violations import CLAUSES
 
@@ -45,6 +45,31 @@ def test_what_is_vendored_is_what_was_published() -> None:
         digest = base64.b64encode(hashlib.sha256((vendor / name).read_bytes()).digest()).decode()
         assert about["integrity"] == f"sha256-{digest}"
         assert all((vendor / licence).exists() for licence in about["licences"].values())
+
+
+@pytest.mark.parametrize(
+    ("address", "listed"),
+    [
+        ("/ui/ns/run-42", "run-42"),
+        ("/ui/ns/run-42/", "run-42"),
+        ("/ui/ns/run-42/w3", "run-42/w3"),
+        ("/ui/ns/run-42/w3/m/0-1/headers", "run-42/w3"),
+        ("/ui/ns/run-42/m/0-1", "run-42"),
+        ("/ui/ns/m/m/0-1", "m"),
+        ("/ui/ns/run-42/faults", "run-42"),
+        ("/ui/ns/run-42/w3/faults", "run-42/w3"),
+        ("/ui/ns/run-42?q=from:ann", ""),
+        ("/ui/ns/RUN%3E", ""),
+        ("/ui/ns/..", ""),
+        ("/ui/ns", ""),
+        ("/ui/nsx/y", ""),
+        ("/ui/", ""),
+    ],
+)
+def test_the_first_list_is_asked_for_with_the_document(address: str, listed: str) -> None:
+    path, _, query = address.partition("?")
+    wanted = f"/api/ns/{listed}/mails?outcome=any&limit=50" if listed else ""
+    assert first_list(path, query) == wanted
 
 
 def test_every_address_answers_with_the_document(server: Server) -> None:

@@ -271,6 +271,17 @@ def test_mails_that_were_not_accepted(open_page: OpenPage, serve: Serve) -> None
     expect(page.locator(".banner")).to_contain_text("Answered with 451: the worker died")
 
 
+def test_the_first_list_is_asked_for_once(open_page: OpenPage, mailbox: Mailbox) -> None:
+    mailbox.fill(2)
+    asked: list[str] = []
+    page = open_page("about:blank")
+    page.on("request", lambda request: asked.append(request.url) if "/mails" in request.url else None)
+    page.goto(mailbox.url)
+    expect(page.locator(".row")).to_have_count(2)
+    expect(page.locator(".stream")).to_contain_text("live")
+    assert asked == [f"{mailbox.server.inbox}/api/ns/{mailbox.name}/mails?outcome=any&limit=50"]
+
+
 def test_what_a_worker_answered(open_page: OpenPage, serve: Serve) -> None:
     server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="obeys.php")
     hostile = "<img src=x onerror=alert(1)>\u202eevil"

@@ -5,6 +5,7 @@ The addresses are read by the page itself; each of them answers with the same do
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Final
 
@@ -24,6 +25,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_NAMESPACE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(?:/[a-z0-9][a-z0-9._-]{0,63})?")
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 page_files: Final = cache(PageFiles)
@@ -48,7 +50,23 @@ async def to_page(_request: web.Request) -> web.Response:
 
 async def document(request: web.Request) -> web.Response:
     """`GET /ui/…`: what every address of the page answers with; a browser asks each time whether it is the same."""
-    return _answer(request, page_files().document, "no-cache")
+    answer = _answer(request, page_files().document, "no-cache")
+    listed = first_list(request.rel_url.raw_path, request.rel_url.raw_query_string)
+    if listed:  # the browser asks for it before it has read the page's modules, which use the answer
+        answer.headers[hdrs.LINK] = f"<{listed}>; rel=preload; as=fetch; crossorigin"
+    return answer
+
+
+def first_list(path: str, query: str) -> str:
+    """Return what the page at this address asks for first, as `api.js` spells it; "" where that is not sure."""
+    parts = path.removeprefix("/ui/ns").strip("/").split("/")
+    if query or not path.startswith("/ui/ns/"):
+        return ""
+    at = next((index for index in (2, 1) if len(parts) > index + 1 and parts[index] == "m"), 0)
+    if not at and len(parts) > 1 and parts[-1] == "faults":
+        parts.pop()
+    name = "/".join(parts[: at or 2])
+    return f"/api/ns/{name}/mails?outcome=any&limit=50" if _NAMESPACE.fullmatch(name) else ""
 
 
 async def file(request: web.Request) -> web.Response:

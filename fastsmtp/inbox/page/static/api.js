@@ -10,10 +10,10 @@ export class APIError extends Error {
 }
 
 export async function call(method, path, document) {
-  const options = { method, headers: { Accept: 'application/json' } };
+  const options = { method }; // no header of its own: the first list was asked for by the server's `Link`
   if (document !== undefined) {
     options.body = typeof document === 'string' ? document : JSON.stringify(document);
-    options.headers['Content-Type'] = 'application/json';
+    options.headers = { 'Content-Type': 'application/json' };
   }
   let response;
   try {

@@ -1,6 +1,6 @@
 // The page as a whole, and its keys.
 
-import { html, render, useEffect, useRef, useState } from './vendor/preact.js';
+import { html, render, useEffect, useLayoutEffect, useRef, useState } from './vendor/preact.js';
 import { createActions, createStore, wide } from './actions.js';
 import { Faults } from './faults.js';
 import { KEYS, actionOf } from './keys.js';
@@ -14,7 +14,7 @@ const actions = createActions(store);
 
 function Page() {
   const [state, setState] = useState(store.state);
-  useEffect(() => store.subscribe(setState), []);
+  useLayoutEffect(() => store.subscribe(setState), []); // at once: an answer may be here already
   const place = state.route.uuid || state.route.panel ? 'at-mail' : 'at-list';
   return html`<div class=${`page ${place} ${state.drawer ? 'drawer' : ''}`}>
     <${Namespaces} state=${state} actions=${actions} />
@@ -95,5 +95,5 @@ addEventListener('keydown', (event) => {
   else if (store.state.route.uuid) actions.go({ tab: TABS[digit - 1] }, { replace: true });
 });
 
+actions.start(); // first: the list is asked for while the panes are drawn
 render(html`<${Page} />`, document.getElementById('page'));
-actions.start();
