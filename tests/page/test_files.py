@@ -130,6 +130,9 @@ def test_every_code_is_explained(tmp_path: Path) -> None:
     }
     assert explained["DEFECTS"] == {code: f"{meaning[0].upper()}{meaning[1:]}." for code, meaning in MEANINGS.items()}
     assert sorted(explained["OUTCOMES"]) == sorted(OUTCOMES)
+    described = json.loads(STATIC.parents[1].joinpath("api", "openapi.json").read_text())
+    worker = described["components"]["schemas"]["MailWorker"]
+    assert list(explained["ANSWERS"]) == worker["properties"]["answer"]["enum"]
     assert sorted(explained["PRESETS"]) == sorted(PRESETS)
 
 
