@@ -46,6 +46,13 @@ class JISDecoder:
     def decode(self, octets: bytes, final: bool) -> bytes: ...
 
 @final
+class ShiftDecoder:
+    """HZ (RFC 1843) or ISO-2022-KR (RFC 1557), to the octets of EUC-CN or EUC-KR."""
+
+    def __new__(cls, is_hz: bool) -> Self: ...
+    def decode(self, octets: bytes, final: bool) -> bytes: ...
+
+@final
 class CESUDecoder:
     """UTF-8 in which characters beyond U+FFFF are pairs of surrogates (CESU-8) to UTF-8."""
 

@@ -14,7 +14,19 @@ from fastsmtp.mime._charset import weigh_utf8
 from fastsmtp.mime.defects import MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET, note
 from fastsmtp.mime.htmlcharset import declared_charset
 from fastsmtp.mime.labels import CODECS, codec_of
-from fastsmtp.mime.reading import CESU_8, EXTENDED, JIS, LATIN_1, WITHOUT_CODEC, Octets, Reading, extended, read
+from fastsmtp.mime.reading import (
+    CESU_8,
+    EXTENDED,
+    JIS,
+    LATIN_1,
+    PIECE_OCTETS,
+    WITHOUT_CODEC,
+    Octets,
+    Reading,
+    extended,
+    read,
+    read_pieces,
+)
 
 _UTF_8_BOM: Final = codecs.BOM_UTF8
 _UTF_16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -29,6 +41,10 @@ _DIRECT["iso-8859-1"] = "cp1252"
 _BOM: Final = "\ufeff"
 _ESCAPE: Final = b"\x1b"
 _SHIFT_OUT: Final = b"\x0e"
+_SHIFT_IN: Final = b"\x0f"
+_JIS_SHIFT: Final = b"\x1b$"
+_SHIFTS: Final = {"hz": b"~{", "iso2022_kr": _SHIFT_OUT}
+_EIGHT_BIT: Final = bytes(range(0x80, 0x100))
 # What is UTF-8 as far as one can see, not UTF-16: that has NULs where it is Latin, and other octets where it is not.
 _UNWIDE: Final = bytes({*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0xF5)})
 _UNWIDE_IN_SHORT: Final = bytes({octet for octet in range(0x80) if chr(octet).isalnum()} | {0x20})
@@ -122,6 +138,11 @@ def _labelled(octets: Octets, codec: str, is_html: bool) -> Iterator[Reading | N
         yield from _unicode(octets, codec)
     elif codec == "iso-2022-jp":
         yield from _iso_2022_jp(octets, is_html)
+    elif codec in _SHIFTS:
+        yield _STRICT[codec]
+        if not (yield from _outweighs(octets, codec, _SHIFTS[codec])):
+            yield Reading("utf-8", False, (WRONG_CHARSET,))
+        yield Reading(codec, True, (UNDECODABLE_CHARSET,))
     else:
         yield _STRICT[codec]
         # QUIRK: PHP scripts keep the label of a template and fill it with UTF-8.
@@ -151,7 +172,7 @@ def join_shifted(pieces: list[bytes], label: str) -> list[bytes]:
     """Neighbours among texts in a charset that is not joinable, joined where one cannot stand alone.
 
     It ends within what a shift or an escape sequence began, and the next one goes on from there. They are joined only
-    if that gives a meaning to all octets.
+    if that gives a meaning to all octets, or if one of the next ones ends the shift: then some octets are damaged.
     """
     codec = codec_of(label)
     runs: list[list[bytes]] = []
@@ -167,7 +188,7 @@ def join_shifted(pieces: list[bytes], label: str) -> list[bytes]:
     for run in runs:
         octets = b"".join(run)
         noted: list[str] = []
-        if len(run) > 1:
+        if len(run) > 1 and not any(_ends_shift(codec, piece) for piece in run[1:]):
             decode_charset(octets, label, noted)
         joined += run if noted else [octets]
     return joined
@@ -193,6 +214,18 @@ def _is_open(codec: str | None, octets: bytes, was_open: bool) -> bool:
         signs = _HZ_SIGN.findall(octets)
         return signs[-1] == b"~{" if signs else was_open
     return True  # UTF-16, UTF-32 and ISO-2022-KR: what the text begins with holds to its end
+
+
+def _ends_shift(codec: str | None, octets: bytes) -> bool:
+    """Whether a shift ends in the text that did not begin in it."""
+    if codec == "iso-2022-jp":
+        escape = octets.find(_ESCAPE)
+        return escape != -1 and octets[escape : escape + 3] in _TO_ASCII
+    if codec == "hz":
+        sign = _HZ_SIGN.search(octets)
+        return sign is not None and sign[0] == b"~}"
+    # What ISO-2022-KR shifts to is told once, in the first text.
+    return codec == "iso2022_kr" and (_SHIFT_IN in octets or _SHIFT_OUT in octets)
 
 
 def _goes_on(codec: str | None, octets: bytes) -> bool:
@@ -299,6 +332,22 @@ def _iso_2022_jp(octets: Octets, is_html: bool) -> Iterator[Reading | None]:
         # katakana, shifted too, and what later standards have.
         yield Reading(JIS)
         yield Reading(JIS, True, (UNDECODABLE_CHARSET,))
+    elif (yield from _outweighs(octets, JIS, _JIS_SHIFT)):
+        yield Reading(JIS, True, (UNDECODABLE_CHARSET,))
     else:
         yield Reading("utf-8", False, (WRONG_CHARSET,))
         yield from _guesses(octets, WRONG_CHARSET, is_html)
+
+
+def _outweighs(octets: Octets, codec: str, shift: bytes) -> Generator[None, None, bool]:
+    """Whether octets are in a charset of 7-bit octets, for all those beyond ASCII: it has a shift and characters."""
+    characters = int(shift in octets)
+    stray = 0
+    start = 0
+    for text in read_pieces(octets, Reading(codec, True)):
+        characters += len(text) - text.count("\ufffd") - len(text.encode("ascii", "ignore"))
+        piece = octets[start : start + PIECE_OCTETS]
+        stray += len(piece) - len(piece.translate(None, _EIGHT_BIT))
+        start += PIECE_OCTETS
+        yield None
+    return characters > 0 and characters * _WEIGHT_OF_LABEL >= stray

@@ -28,7 +28,10 @@ _VENDOR_LEADS: Final = (0x87, 0xED, 0xEE)  # of cp932: rows 13, 89 to 92
 
 @lru_cache(maxsize=8)
 def pair_table(codec: str) -> PairTable:
-    """The table of what vendors made of a charset: `big5hkscs`, `cp932`, `euc_jp`, `shift_jis_2004`, `euc_jis_2004`."""
+    """The table of what vendors made of a charset, or of one that is read by way of its octets.
+
+    `big5hkscs`, `cp932`, `euc_jp`, `shift_jis_2004`, `euc_jis_2004`; `gb2312`, `euc_kr`.
+    """
     match codec:
         case "big5hkscs":
             return PairTable({}, _pairs(_BIG5), None)
@@ -36,6 +39,8 @@ def pair_table(codec: str) -> PairTable:
             return _shift_jis(_SHIFT_JIS)
         case "shift_jis_2004":
             return _shift_jis(_SHIFT_JIS_2004)
+        case "gb2312" | "euc_kr":
+            return PairTable({}, _plane((codec,)), None)
         case "euc_jp":
             return _euc_jp("euc_jp", "euc_jis_2004")
         case _:

@@ -1,7 +1,8 @@
 """A way to read octets as text: a codec, strict or not. Whole texts, and long ones piece by piece.
 
-Python's codecs take a third of a microsecond for each octet of UTF-7, UTF-16 or UTF-32 without a meaning; where they
-are to be replaced, `_charset` reads them. Charsets that Python has in parts are put together in `pairs`.
+Python's codecs take a third of a microsecond for each octet of UTF-7, UTF-16 or UTF-32 without a meaning, and those of
+HZ and ISO-2022-KR go on between the halves of characters behind it; where they are to be replaced, `_charset` reads
+them. Charsets that Python has in parts are put together in `pairs`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-from fastsmtp.mime._charset import CESUDecoder, JISDecoder, UTF7Decoder, UTF16Decoder, UTF32Decoder
+from fastsmtp.mime._charset import CESUDecoder, JISDecoder, ShiftDecoder, UTF7Decoder, UTF16Decoder, UTF32Decoder
 from fastsmtp.mime._pairs import GBKDecoder, PairDecoder
 from fastsmtp.mime.pairs import pair_table
 
@@ -55,6 +56,8 @@ def extended(codec: str) -> str:
 
 
 _EXTENSION: Final = "+"
+_SHIFTED: Final = {"hz": "gb2312", "iso2022_kr": "euc_kr"}  # and what they are shifts of
+_OURS_WHERE_REPLACED: Final = ("utf-16", "utf-32", *_SHIFTED)
 _OURS: Final = frozenset({CESU_8, JIS, "utf-7", *_TABLES, *map(extended, EXTENDED)})
 
 
@@ -79,7 +82,7 @@ class Decoder(Protocol):
 def read(octets: Octets, reading: Reading) -> str:
     """The text of `octets`, without a byte order mark. Raises UnicodeDecodeError where the reading is strict."""
     codec = reading.codec
-    if codec in _OURS or (reading.replacing and codec.startswith(("utf-16", "utf-32"))):
+    if codec in _OURS or (reading.replacing and codec.startswith(_OURS_WHERE_REPLACED)):
         text = open_decoder(reading).decode(bytes(octets), True)
     else:
         text = decode_replacing(octets, codec) if reading.replacing else octets.decode(codec)
@@ -109,6 +112,8 @@ def open_decoder(reading: Reading) -> Decoder:
             return UTF16Decoder(codec == "utf-16-be")
         if codec.startswith("utf-32"):
             return UTF32Decoder(codec == "utf-32-be")
+        if codec in _SHIFTED:
+            return _Recoding(ShiftDecoder(codec == "hz"), PairDecoder(pair_table(_SHIFTED[codec])))
         if codec not in _MULTI_BYTE:
             return _Table(codec)
     return _open_python(codec, replacing)

@@ -111,6 +111,42 @@ def test_half_of_a_character_of_iso_2022_jp_has_no_meaning(octets: bytes) -> Non
         read(octets, Reading(reading.JIS))
 
 
+SHIFTED: dict[str, tuple[str, bytes, str]] = {
+    "whole": ("hz", b"a~~b~{VPND~}c~\nd", "a~b中文cd"),
+    "shifted twice": ("hz", b"~{VP~{ND~}~}a", "中文a"),
+    "half before a shift back": ("hz", b"~{VPV~}a", "中\ufffda"),
+    "a tilde for the second half": ("hz", b"~{V~VP~}", "筑中"),
+    "a tilde at the end": ("hz", b"~{VPV~", "中筑"),
+    "line without a shift back": ("hz", b"~{VP\nab", "中\nab"),
+    "half before the line end": ("hz", b"~{VPN\nab", "中\ufffd\nab"),
+    "an octet for half of a character": ("hz", b"~{V\xd0ND~}", "\ufffd文"),
+    "octets between characters": ("hz", b"\xe9~{VP\xff ND~}", "\ufffd中\ufffd 文"),
+    "rows without a character": ("hz", b"~{VP*!}!ND~}", "中\ufffd\ufffd文"),
+    "a sign of nothing": ("hz", b"~x~{~~VP~}~", "\ufffdx\ufffd\ufffd中\ufffd"),
+    "korean": ("iso2022_kr", b"\x1b$)Ca\x0eGQ19\x0fb", "a한국b"),
+    "korean, line without a shift back": ("iso2022_kr", b"\x1b$)C\x0eGQ\nab", "한\nab"),
+    "korean, half before the line end": ("iso2022_kr", b"\x1b$)C\x0eGQ1\nab", "한\ufffd\nab"),
+    "korean, half before a shift": ("iso2022_kr", b"\x1b$)C\x0eGQ1\x0fab", "한\ufffdab"),
+    "korean, an octet for half of a character": ("iso2022_kr", b"\x1b$)C\x0eG\xd119\x0f", "\ufffd국"),
+    "korean, octets between characters": ("iso2022_kr", b"\xe9\x1b$)C\x0eGQ\xff 19\x0f", "\ufffd한\ufffd 국"),
+    "korean, rows without a character": ("iso2022_kr", b"\x1b$)C\x0eGQ~!19\x0f", "한\ufffd국"),
+    "korean, another escape sequence": ("iso2022_kr", b"\x1b$)C\x1b(B\x0eGQ\x1b$", "\x1b(B한\x1b\ufffd"),
+    "japanese, an octet for half of a character": (reading.JIS, b"\x1b$BF\xfcK\\\x1b(B", "\ufffd本"),
+    "japanese, octets between characters": (
+        reading.JIS,
+        b"\xe9\x1b$BF|\xff K\\\x1b(B\xe9\xe1",
+        "\ufffd日\ufffd 本\ufffd\ufffd",
+    ),
+    "japanese, octets among katakana": (reading.JIS, b"\x1b(I1\xb2\x1b(B", "ｱ\ufffd"),
+}
+
+
+@pytest.mark.parametrize(("codec", "octets", "text"), SHIFTED.values(), ids=SHIFTED)
+def test_what_has_no_meaning_within_shifts_is_replaced(codec: str, octets: bytes, text: str) -> None:
+    for size in (len(octets), 1, 2, 3, 7):
+        assert "".join(read_pieces(octets, Reading(codec, True), size)) == text, size
+
+
 PIECES = st.lists(
     st.one_of(
         st.binary(max_size=3),
