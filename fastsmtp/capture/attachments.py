@@ -19,7 +19,7 @@ from fastsmtp.capture.undecided import Undecided
 from fastsmtp.errors import StartError
 from fastsmtp.mime._base64 import Base64Decoder, Base64Encoder, Base64Text
 from fastsmtp.mime.entity import Entity
-from fastsmtp.mime.transfer import TransferDecoder, is_base64, transfer_decoder
+from fastsmtp.mime.transfer import TransferDecoder, is_base64, note_misspelled, transfer_decoder
 
 _PREFIX = "smtp-att-"
 _UNDECODED_BYTES = 64 * 1024  # that a decoder of base64 holds at most
@@ -78,6 +78,7 @@ class MemoryStorage:
     def open(self, uuid: str, place: int, entity: Entity, found: list[str], size_hint: int) -> Sink:
         """See `Storage.open`. Never raises OSError."""
         if is_base64(entity.transfer_encoding):
+            note_misspelled(entity.transfer_encoding, found)
             return _Base64Sink(found, min(size_hint, _MAX_HINT), checksum=self._checksum)
         return _EncodingSink(transfer_decoder(entity.transfer_encoding, found), checksum=self._checksum)
 

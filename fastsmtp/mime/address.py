@@ -37,6 +37,7 @@ _IN_DOMAIN: Final = re.compile(r"[0-9A-Za-z.-]+")
 # brackets is not looked into.
 _PLAIN: Final = r'[^\s"(),:;<>@\[\]\\]'
 _ADDR_SPEC: Final = re.compile(rf'(?:"(?:[^"\\]|\\.)*"|{_PLAIN})+@(?:\[[^\[\]]*\]|{_PLAIN}+)', re.DOTALL)
+_NOT_OF_COMMENT: Final = re.compile(r'=\?[^?\s]{1,128}\?[qQ]\?[^?\s"()]*["()][^?\s]*\?=')  # RFC 2047 section 5 (2)
 _BEFORE_COLON: Final = re.compile(r"@[^@]+|mailto", re.IGNORECASE)  # in brackets: the end of a route
 _HAS_ADDRESS: Final = re.compile(r'[^\s<>@,";:]@[^\s<>@,";:]')
 
@@ -376,6 +377,8 @@ class AddressReader:
         reader.end_mailbox()
 
     def _comment_text(self) -> str:
+        if _NOT_OF_COMMENT.search(self._comment):
+            note(self._defects, INVALID_ENCODED_WORD)
         return decode_words(unquoted(self._comment), self._defects, self._budget).strip(" \t\r\n")
 
     def _text(self, tokens: list[Token]) -> str:

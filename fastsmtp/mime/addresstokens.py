@@ -48,7 +48,10 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 UNCLOSED: Final = ('"', "(")
-_UNQUOTED: Final = re.compile(r"[)\[\]\\]")  # of an `@` in a name, scripts make too many
+_UNQUOTED: Final = re.compile(r"[)\[\]\\]")
+# What a word in Q may have in a phrase (RFC 2047 section 5 (3)), and question marks, which are noted elsewhere.
+_NOT_OF_PHRASE: Final = re.compile(r"=\?[^?]*\?[qQ]\?.*[^A-Za-z0-9!*+/=_?-]", re.DOTALL)
+_LONE_AT: Final = re.compile(r"(?<![^ @])@|@(?![^ @])")
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -102,7 +105,15 @@ def ends_with_mailbox(tokens: list[Token]) -> bool:
 
 def has_specials(tokens: list[Token]) -> bool:
     """Whether a name has what may stand in quotes and comments only, of the `specials` (RFC 5322 section 3.2.3)."""
-    return any(token.kind is TokenKind.ATOM and _UNQUOTED.search(token.text) is not None for token in tokens)
+    if any(token.kind is TokenKind.ATOM and _UNQUOTED.search(token.text) is not None for token in tokens):
+        return True
+    if not _has_at(tokens):
+        return False
+    # QUIRK: scripts take an address for a name, without quotes, which costs no defect; any other `@` does.
+    return _LONE_AT.search("".join([_STAND_INS.get(token.kind, token.text) for token in tokens])) is not None
+
+
+_STAND_INS: Final = {TokenKind.QUOTED: "q", TokenKind.WORD: "w", TokenKind.BLANK: " "}
 
 
 def is_blank(token: Token) -> bool:
@@ -175,6 +186,8 @@ def phrase_text(tokens: list[Token], defects: list[str], budget: Budget) -> str:
                 quoted = decoded
             texts.append(quoted)
         else:
+            if token.kind is TokenKind.WORD and _NOT_OF_PHRASE.match(token.text):
+                note(defects, INVALID_ENCODED_WORD)
             run.append(" " if token.kind is TokenKind.BLANK else token.text)
     texts.append(decode_words("".join(run), defects, budget))
     return "".join(texts).strip(" \t\r\n")

@@ -25,6 +25,7 @@ INVALID_ENCODED_WORD: Final = "invalid-encoded-word"
 INVALID_HEADER_LINE: Final = "invalid-header-line"
 INVALID_PARAMETER: Final = "invalid-parameter"
 INVALID_QUOTED_PRINTABLE: Final = "invalid-quoted-printable"
+INVALID_TRANSFER_ENCODING: Final = "invalid-transfer-encoding"
 INVALID_UUENCODE: Final = "invalid-uuencode"
 JUNK_BEFORE_HEADER: Final = "junk-before-header"
 MBOX_FROM_LINE: Final = "mbox-from-line"
@@ -59,6 +60,7 @@ MEANINGS: Final[dict[str, str]] = {
     INVALID_HEADER_LINE: "a header line that is not a field: left out; where no field follows, the body begins there",
     INVALID_PARAMETER: "a parameter that RFC 2045 or RFC 2231 does not allow",
     INVALID_QUOTED_PRINTABLE: "quoted-printable with an escape it cannot have",
+    INVALID_TRANSFER_ENCODING: "a Content-Transfer-Encoding misspelled, or with more behind it: what it means counts",
     INVALID_UUENCODE: "uuencoded lines without `begin` or `end`, or with characters they cannot have",
     JUNK_BEFORE_HEADER: "octets before the first header field, such as a byte order mark: left out",
     MBOX_FROM_LINE: "an mbox `From ` line before the header: left out",

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from fastsmtp.mime._base64 import Base64Decoder
 from fastsmtp.mime._quoted_printable import IdentityDecoder, QuotedPrintableDecoder
-from fastsmtp.mime.defects import INVALID_UUENCODE, UNKNOWN_TRANSFER_ENCODING, note
+from fastsmtp.mime.defects import INVALID_TRANSFER_ENCODING, INVALID_UUENCODE, UNKNOWN_TRANSFER_ENCODING, note
 
 _COMMENT: Final = re.compile(r"\([^()]*\)")
 _SEPARATOR: Final = re.compile(r"[\s\"'<>_-]+")
@@ -19,6 +19,8 @@ _BASE64: Final = "base64"
 _QUOTED_PRINTABLE: Final = "quotedprintable"
 _IDENTITY: Final = frozenset({"", "7bit", "8bit", "binary", "7bits", "8bits"})
 _UUENCODE: Final = frozenset({"xuuencode", "uuencode", "xuue", "uue"})
+# By RFC 2045 section 6.1: those of the standard, and tokens that begin with `x-`.
+_MECHANISMS: Final = frozenset({"", "7bit", "8bit", "binary", _BASE64, "quoted-printable", "x-uuencode", "x-uue"})
 _KNOWN: Final = _IDENTITY | _UUENCODE | {_BASE64, _QUOTED_PRINTABLE}
 
 
@@ -39,9 +41,12 @@ class TransferDecoder(Protocol):
 def transfer_decoder(encoding: str, defects: list[str]) -> TransferDecoder:
     """A decoder for the value of a Content-Transfer-Encoding field, which may be empty; defects go to `defects`.
 
-    An unknown encoding is `unknown-transfer-encoding` and the octets stay as they are (RFC 2045 section 6.4).
+    An unknown encoding is `unknown-transfer-encoding` and the octets stay as they are (RFC 2045 section 6.4). A known
+    one with something behind it, or in another spelling, is `invalid-transfer-encoding`.
     """
-    name = _plain_name(encoding[:_MAX_NAME])
+    encoding = encoding[:_MAX_NAME]
+    name = _plain_name(encoding)
+    note_misspelled(encoding, defects)
     if name == _BASE64:
         return Base64Decoder(defects)
     if name == _QUOTED_PRINTABLE:
@@ -51,6 +56,17 @@ def transfer_decoder(encoding: str, defects: list[str]) -> TransferDecoder:
     if name not in _IDENTITY:
         note(defects, UNKNOWN_TRANSFER_ENCODING)
     return IdentityDecoder(defects)
+
+
+def note_misspelled(encoding: str, defects: list[str]) -> None:
+    """Note `invalid-transfer-encoding` for a field value that has a known encoding, but not as RFC 2045 writes it."""
+    if encoding not in _MECHANISMS and not _is_regular(encoding[:_MAX_NAME]):
+        note(defects, INVALID_TRANSFER_ENCODING)
+
+
+@lru_cache(maxsize=64)
+def _is_regular(encoding: str) -> bool:
+    return _COMMENT.sub(" ", encoding).strip().lower() in _MECHANISMS or _plain_name(encoding) not in _KNOWN
 
 
 def is_base64(encoding: str) -> bool:

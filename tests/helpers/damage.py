@@ -138,6 +138,11 @@ DAMAGE: dict[str, tuple[bytes, list[str], list[list[str]]]] = {
         [],
         [[d.INVALID_UUENCODE]],
     ),
+    "misspelled transfer encoding": (
+        part("Content-Transfer-Encoding: base64 x", "SGVsbG8="),
+        [],
+        [[d.INVALID_TRANSFER_ENCODING]],
+    ),
     "unknown transfer encoding": (
         part("Content-Transfer-Encoding: rot13", "x"),
         [],

@@ -79,7 +79,8 @@ GOOD: dict[str, tuple[str, Pairs]] = {
     ),
     "encoded comma before at": ("=?utf-8?q?Doe=2C?= =?utf-8?q?Zo=C3=AB?= <zoe@x>", [("Doe,Zoë", "zoe@x")]),
     "encoded comma and at": ("=?utf-8?q?a=40b=2C_Zo=C3=AB?= <zoe@x>", [("a@b, Zoë", "zoe@x")]),
-    "encoded at": ("=?utf-8?Q?a@b?= <c@d>", [("a@b", "c@d")]),
+    "encoded at": ("=?utf-8?Q?a=40b?= <c@d>", [("a@b", "c@d")]),
+    "at in a quoted name": ('"a @" b <c@d>', [("a @ b", "c@d")]),
     "encoded and not": ('Herr =?utf-8?Q?J=C3=BCrgen?= "von, zu" X <jg@x>', [("Herr Jürgen von, zu X", "jg@x")]),
     "encoded comment": ("jg@x (=?utf-8?Q?J=C3=BCrgen?=)", [("Jürgen", "jg@x")]),
     "utf-8": (
@@ -125,6 +126,11 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "mailbox before a group": ("root, friends: a@x, b@y;, c@z", [("", "root"), ("", "a@x"), ("", "b@y"), ("", "c@z")]),
     "empty brackets behind an address": ("joe@x <>, Ann <>, a@y", [("", "joe@x"), ("Ann", ""), ("", "a@y")]),
     "empty brackets, name and address": ("Joe joe@x <>", [("Joe", "joe@x")]),
+    "at alone for a name": ("@ <a@x>, @<b@y>", [("@", "a@x"), ("@", "b@y")]),
+    "at alone in a name": ("Joe @ Acme <a@x>", [("Joe @ Acme", "a@x")]),
+    "at behind a name": ("joe@ <a@x>", [("joe@", "a@x")]),
+    "at before a name": ("@joe <a@x>", [("@joe", "a@x")]),
+    "at before a quoted name": ('@ "Joe" <a@x>', [("@ Joe", "a@x")]),
     "two ats": ("a@b@c", [("", "a@b@c")]),
     "no comma": ("A <a@x> B <b@y>", [("A", "a@x"), ("B", "b@y")]),
     "name on both sides": ("A <a@x> B", [("A", "a@x")]),
@@ -136,10 +142,10 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "quote not closed": ('"Joe <joe@x>', [("Joe", "joe@x")]),
     "quote not closed, later": ('Joe "Joey <joe@x>, a@y', [("Joe Joey", "joe@x"), ("", "a@y")]),
     "comment not closed": ("Joe (foo <joe@x>", [("Joe (foo", "joe@x")]),
-    "everything encoded": ("=?utf-8?Q?J=C3=B6rg_<joerg@example.com>?=", [("Jörg", "joerg@example.com")]),
+    "everything encoded": ("=?utf-8?Q?J=C3=B6rg_=3Cjoerg=40example=2Ecom=3E?=", [("Jörg", "joerg@example.com")]),
     "everything encoded, in base64": ("=?utf-8?B?SsO2cmcgPGpvZXJnQHg+?=, a@y", [("Jörg", "joerg@x"), ("", "a@y")]),
     "everything encoded, several": (
-        "=?utf-8?Q?J=C3=B6rg_<joerg@x>,_ann=40y?=, c@z",
+        "=?utf-8?Q?J=C3=B6rg_=3Cjoerg=40x=3E=2C_ann=40y?=, c@z",
         [("Jörg", "joerg@x"), ("", "ann@y"), ("", "c@z")],
     ),
     "address encoded": ("=?utf-8?Q?joerg=40example=2Ecom?=", [("", "joerg@example.com")]),
@@ -209,6 +215,24 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
 def test_tolerated(name: str) -> None:
     value, expected = TOLERATED[name]
     assert addresses(value) == (expected, [INVALID_ADDRESS])
+
+
+@pytest.mark.parametrize("character", "(),.:;<>@[]#$%&'^`{|}~\"\\é")
+def test_a_word_has_what_a_phrase_cannot_have(character: str) -> None:
+    """RFC 2047 section 5 (3), for words in Q: letters, digits, and a few signs; all else is `=` and its octets."""
+    found, defects = addresses(f"=?utf-8?q?a{character}b?= <a@x>, Joe =?utf-8?b?w5Y=?= <b@y>")
+    assert (found, defects) == ([(f"a{character}b", "a@x"), ("Joe Ö", "b@y")], [INVALID_ENCODED_WORD])
+
+
+@pytest.mark.parametrize("text", ["(x)", '"'])
+def test_a_word_has_what_a_comment_cannot_have(text: str) -> None:
+    """RFC 2047 section 5 (2)."""
+    assert addresses(f"a@x (=?utf-8?q?a{text}b?=)") == ([(f"a{text}b", "a@x")], [INVALID_ENCODED_WORD])
+
+
+def test_a_word_has_what_a_phrase_may_have() -> None:
+    value = "=?utf-8?q?Az09!*+-/=3D=28=22_?= <a@x>, c@z (=?utf-8?q?it's_me.?=)"
+    assert addresses(value) == ([('Az09!*+-/=("', "a@x"), ("it's me.", "c@z")], [])
 
 
 @pytest.mark.parametrize(

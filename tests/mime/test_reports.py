@@ -91,7 +91,7 @@ ADDRESSES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "staktrace/mailparse#85": (
         header("From: No reply @ Acme.example <no.reply@acme.example>"),
-        field(**{"from": [("No reply @ Acme.example", "no.reply@acme.example")]}),
+        field(**{"from": [("No reply @ Acme.example", "no.reply@acme.example")]}, defects=["invalid-address"]),
     ),
     "SpamScope/mail-parser#105": (
         header("From: =?ISO-8859-1?Q?Moore=2C_Keith?= <moore@x.example>"),
@@ -277,7 +277,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "nodemailer/mailparser#122": (  # blanks in the name behind `begin`
         "Content-Type: application/x; name=a\nContent-Transfer-Encoding: uuencode\n\n"
         "begin 644 my file.txt\n%:&5L;&\\\n`\nend\n",
-        {"attachments": [file("a", "application/x", b"hello")]},
+        {"attachments": [file("a", "application/x", b"hello", defects=["invalid-transfer-encoding"])]},
     ),
     "MQpeng/eml-parse-js#52": (
         "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Disposition: inline\n\nTest\n"

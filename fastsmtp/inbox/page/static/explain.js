@@ -51,6 +51,8 @@ export const DEFECTS = {
   'invalid-header-line': 'A header line that is not a field: left out; where no field follows, the body begins there.',
   'invalid-parameter': 'A parameter that RFC 2045 or RFC 2231 does not allow.',
   'invalid-quoted-printable': 'Quoted-printable with an escape it cannot have.',
+  'invalid-transfer-encoding':
+    'A Content-Transfer-Encoding misspelled, or with more behind it: what it means counts.',
   'invalid-uuencode': 'Uuencoded lines without `begin` or `end`, or with characters they cannot have.',
   'junk-before-header': 'Octets before the first header field, such as a byte order mark: left out.',
   'mbox-from-line': 'An mbox `From ` line before the header: left out.',
