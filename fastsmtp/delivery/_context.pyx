@@ -28,6 +28,7 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
     Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
     void* PyUnicode_DATA(object text) noexcept
+    PyObject* PyDict_SetDefault(object values, object key, object value) except NULL  # borrowed
 
 cdef extern from "<string.h>":
     void* memchr(const void* octets, int octet, size_t size) noexcept nogil
@@ -37,9 +38,14 @@ cdef enum:
     SHORT = 512  # octets; room is made for six times as many, longer ones are measured
 
 cdef:
-    # In the order in which they stand in the JSON.
-    dict _PLACES = {"From": 0, "To": 1, "Cc": 2, "Bcc": 3, "Reply-To": 4}
     dict _REGISTERED = _NAMES
+    # `canonical_name` returns these objects.
+    object _FROM = _NAMES["From"]
+    object _TO = _NAMES["To"]
+    object _CC = _NAMES["Cc"]
+    object _BCC = _NAMES["Bcc"]
+    object _REPLY_TO = _NAMES["Reply-To"]
+    object _DATE = _NAMES["Date"]
     object _b64encode = pybase64.b64encode_as_string
     object _canonical_name = canonical_name
     object _decode_words = decode_words
@@ -298,7 +304,8 @@ cdef int _write_header(_Writer out, email, unsigned int omit, list found) except
         str name, value, canonical, decoded
         bint is_first = True
         PyObject* known
-        Py_ssize_t length
+        Py_ssize_t count = 0
+        int place
     budget = email.budget.copy()
     fields = email.message.fields
     date = None
@@ -307,9 +314,12 @@ cdef int _write_header(_Writer out, email, unsigned int omit, list found) except
     for name, value in fields:
         known = PyDict_GetItem(_REGISTERED, name)
         canonical = <object>known if known != NULL else _canonical_name(name)
-        if canonical not in headers:
-            decoded = _decode_words(value, found, budget) if _may_have_words(value) else value
-            headers[canonical] = decoded
+        PyDict_SetDefault(headers, canonical, value)
+        if len(headers) != count:  # the first of its name
+            count += 1
+            decoded = value
+            if _may_have_words(value):
+                decoded = headers[canonical] = _decode_words(value, found, budget)
             if has_headers:
                 if not is_first:
                     out.write(b",", 1)
@@ -317,14 +327,12 @@ cdef int _write_header(_Writer out, email, unsigned int omit, list found) except
                 out.text(canonical)
                 out.write(b":", 1)
                 out.text(decoded)
-            if canonical == "Date":
+            if canonical is _DATE:
                 date = value
-        length = PyUnicode_GET_LENGTH(canonical)
-        if 2 <= length <= 8:
-            known = PyDict_GetItem(_PLACES, canonical)
-            # Encoded words are taken from the budget even where the addresses are not wanted.
-            if known != NULL and (has_addresses or _may_unquote_words(value)):
-                _add(addresses, <object>known, _parse_addresses(value, found, budget))
+        place = _place(canonical)
+        # Encoded words are taken from the budget even where the addresses are not wanted.
+        if place >= 0 and (has_addresses or _may_unquote_words(value)):
+            _add(addresses, place, _parse_addresses(value, found, budget))
     if has_headers:
         out.write(b"}", 1)
     if not omit & _RAW_HEADERS:
@@ -351,9 +359,25 @@ cdef int _write_header(_Writer out, email, unsigned int omit, list found) except
     return _write_addresses(out, addresses[4])
 
 
+cdef inline int _place(object canonical) noexcept:
+    """Where the addresses of a field stand among those of others in the JSON, -1 for other fields."""
+    if canonical is _FROM:
+        return 0
+    if canonical is _TO:
+        return 1
+    if canonical is _CC:
+        return 2
+    if canonical is _BCC:
+        return 3
+    return 4 if canonical is _REPLY_TO else -1
+
+
 cdef inline bint _may_have_words(str value):
     """Whether there may be an encoded word in it."""
     if PyUnicode_IS_COMPACT_ASCII(value):
+        # Most have no question mark, and `memchr` is faster.
+        if not _may_unquote_words(value):
+            return False
         return memmem(PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value), b"=?", 2) != NULL
     return "=?" in value
 

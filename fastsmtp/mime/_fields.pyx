@@ -1,7 +1,8 @@
 """The fields of a header block that follows the grammar; `_fields.pyi` says how it is used.
 
 One pass: each line is searched for its end and its colon once, and looked at octet by octet only for what makes a
-block irregular. Values that are folded are put together from their pieces; all others are copied in one piece.
+block irregular. Values that are folded are put together from their pieces; all others are copied in one piece. Names
+are the same in most mails, so the objects of some are kept, with their hashes.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -18,6 +19,10 @@ cdef enum:
     COLON = 0x3A
     EQUALS = 0x3D
     SLASH = 0x2F
+    NAMES = 256  # that are kept, a power of two
+    LONGEST_NAME = 64  # octets of one
+
+cdef list _names = [None] * NAMES
 
 
 cdef inline bint _ends_with(const octet* end, const char* ending, Py_ssize_t size) noexcept:
@@ -29,6 +34,21 @@ cdef inline str _text(const octet* octets, Py_ssize_t size):
     text = PyUnicode_New(size, 127)
     memcpy(PyUnicode_1BYTE_DATA(text), octets, size)
     return text
+
+
+cdef str _name(const octet* octets, Py_ssize_t size):
+    """The text of a field name."""
+    cdef:
+        unsigned int place
+        str known
+    if size > LONGEST_NAME:
+        return _text(octets, size)
+    place = (size * 31 + octets[0] * 7 + octets[size >> 1] * 13 + octets[size - 1] * 17) & (NAMES - 1)
+    known = _names[place]
+    if known is None or len(known) != size or memcmp(PyUnicode_1BYTE_DATA(known), octets, size):
+        known = _text(octets, size)
+        _names[place] = known
+    return known
 
 
 cdef bint _is_plain(const octet* octets, Py_ssize_t size) noexcept:
@@ -116,7 +136,7 @@ def split_fields(bytes block not None, Py_ssize_t limit):
         if stop == NULL:
             return None
         if len(fields) < limit:
-            fields.append((_text(at, colon - at), _value(colon + 1, stop, line_end)))
+            fields.append((_name(at, colon - at), _value(colon + 1, stop, line_end)))
         at = stop + line_end
     return fields
 

@@ -46,6 +46,15 @@ def test_nothing() -> None:
     assert quote(bytearray()) == b'""'
 
 
+@pytest.mark.parametrize("octet", [0x00, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x5B, 0x5C, 0x5D, 0x7F])
+def test_an_octet_at_every_place(octet: int) -> None:
+    for length in range(1, 40):
+        for place in range(length):
+            octets = bytearray(b"a" * length)
+            octets[place] = octet
+            assert quote(octets) == orjson.dumps(octets.decode())
+
+
 PIECES = st.one_of(
     st.sampled_from([b"\r\n", b'"', b"\\", b"\0", b"x" * 17, *(octets for octets, _ in SEQUENCES.values())]),
     st.binary(max_size=3),

@@ -262,6 +262,12 @@ def test_fields_above_the_limit_are_left_out(line: bytes) -> None:
     assert parse_fields(block) == HeaderBlock(most.fields, len(block), [FIELD_LIMIT])
 
 
+def test_names_that_are_nearly_the_same() -> None:
+    names = ["XabcZ", "XdbcZ", "XabeZ", "XabcZ", "XabcZZ", "xabcZ", "X" * 64, "X" * 65, "X", "Y", "X"] * 2
+    block = "".join(f"{name}: x\n" for name in names).encode() + b"\n"
+    assert split_fields(block, 100) == [(name, "x") for name in names]
+
+
 def test_the_charset_of_thousands_of_fields_is_not_guessed() -> None:
     """Above the limit they are read as Latin-1; the euro sign of windows-1252 tells which ones are."""
     parsed = parse_fields(b"X: \x80\r\n" * 501 + b"Y: \xe2\x82\xac\r\n\r\n")
