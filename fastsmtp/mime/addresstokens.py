@@ -52,6 +52,7 @@ _UNQUOTED: Final = re.compile(r"[)\[\]\\]")
 # What a word in Q may have in a phrase (RFC 2047 section 5 (3)), and question marks, which are noted elsewhere.
 _NOT_OF_PHRASE: Final = re.compile(r"=\?[^?]*\?[qQ]\?.*[^A-Za-z0-9!*+/=_?-]", re.DOTALL)
 _LONE_AT: Final = re.compile(r"(?<![^ @])@|@(?![^ @])")
+_ADDRESS: Final = re.compile(r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+')
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -148,8 +149,9 @@ def extents_of(words: list[list[Token]]) -> list[tuple[int, int]]:
     """
     extents: list[tuple[int, int]] = []
     done = 0
+    is_mixed = any(map(_has_at, words))  # of others a name and an address may be made once more
     for at, word in enumerate(words):
-        if at >= done and _has_at(word):
+        if at >= done and (_has_at(word) or (is_mixed and _is_encoded_address(word))):
             first, done = at, at + 1
             while first > (extents[-1][1] if extents else 0) and _begins(words[first - 1], words[first]):
                 first -= 1
@@ -157,6 +159,14 @@ def extents_of(words: list[list[Token]]) -> list[tuple[int, int]]:
                 done += 1
             extents.append((first, done))
     return extents
+
+
+def _is_encoded_address(word: list[Token]) -> bool:
+    return (
+        word[0].kind is TokenKind.WORD
+        and len(word) == 1
+        and _ADDRESS.fullmatch(decode_words(word[0].text, [])) is not None
+    )
 
 
 def _begins(word: list[Token], following: list[Token]) -> bool:

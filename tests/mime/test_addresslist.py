@@ -126,6 +126,10 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "mailbox before a group": ("root, friends: a@x, b@y;, c@z", [("", "root"), ("", "a@x"), ("", "b@y"), ("", "c@z")]),
     "empty brackets behind an address": ("joe@x <>, Ann <>, a@y", [("", "joe@x"), ("Ann", ""), ("", "a@y")]),
     "empty brackets, name and address": ("Joe joe@x <>", [("Joe", "joe@x")]),
+    "blanks between addresses, one of them encoded": (
+        "c@d.example =?utf-8?q?e=40f.example?= g@h.example =?utf-8?q?=C3=96?=",
+        [("", "c@d.example"), ("", "e@f.example"), ("Ö", "g@h.example")],
+    ),
     "at alone for a name": ("@ <a@x>, @<b@y>", [("@", "a@x"), ("@", "b@y")]),
     "at alone in a name": ("Joe @ Acme <a@x>", [("Joe @ Acme", "a@x")]),
     "at behind a name": ("joe@ <a@x>", [("joe@", "a@x")]),
