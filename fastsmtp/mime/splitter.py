@@ -374,9 +374,12 @@ class Splitter:
         boundary = multipart.boundary
         assert boundary is not None
         lines = [(boundary, False), (boundary + b"--", True)]
+        known = {line for line, _ in lines}
         for other in multipart.other_boundaries:
-            if other not in self._delimiters and other + b"--" not in self._delimiters and (other, False) not in lines:
-                lines += [(other, False), (other + b"--", True)]
+            if other not in self._delimiters and other + b"--" not in self._delimiters:
+                # One may be another one and `--`: a line has one meaning, the first one.
+                lines += [item for item in ((other, False), (other + b"--", True)) if item[0] not in known]
+                known |= {other, other + b"--"}
         return lines
 
     def _hides(self, index: int) -> bool:

@@ -437,3 +437,20 @@ def test_the_size_of_the_mail_is_a_hint(name: str) -> None:
     feed(under_test, bytearray(8) + TWO_FILES[SECOND_PART:], 8)
     under_test.close()
     assert storage.hints == hints
+
+
+@pytest.mark.parametrize(
+    "boundaries", [("b", "b--"), ("b--", "b"), ("b--", "b----"), ("b", "b"), ("b----", "b", "b--")]
+)
+@pytest.mark.parametrize(
+    "around", [b"", b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n"], ids=["outer", "inner"]
+)
+def test_a_boundary_of_several_types_may_be_the_closing_delimiter_of_another_one(
+    boundaries: tuple[str, ...], around: bytes
+) -> None:
+    fields = "".join([f"Content-Type: multipart/mixed; boundary={boundary}\r\n" for boundary in boundaries])
+    first = boundaries[0].encode()
+    message = b"%b%b\r\n--%b\r\n\r\nx\r\n--%b--\r\n--o--\r\n" % (around, fields.encode(), first, first)
+    for piece in (0, 1, 7):
+        found = capture(message, piece)["message"]
+        assert (found["text"], found["defects"]) == ("x", ["duplicate-content-type"]), piece
