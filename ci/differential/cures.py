@@ -177,3 +177,20 @@ def longer_boundaries(octets: bytes) -> bytes:
         octets = octets.replace(boundary + b"--\r\nContent", boundary + b"-q\r\nContent")
         octets = re.sub(rb"(boundary=\"?" + re.escape(boundary) + rb")--", rb"\1-q", octets)
     return octets
+
+
+def single_boundaries(octets: bytes) -> bytes:
+    """The message with a boundary for each multipart, and without closing delimiters that others follow."""
+    found = list(_BOUNDARY.finditer(octets))
+    for place in range(len(found) - 2, -1, -1):
+        outer, boundary = found[place], _boundary(found[place])
+        inner = next((one for one in found[place + 1 :] if _boundary(one) == boundary), None)
+        if inner is not None and boundary:
+            delimiter = re.compile(rb"(?m)^--" + re.escape(boundary))
+            between = delimiter.sub(b"--outer%d" % place, octets[outer.end() : inner.start()])
+            octets = b"".join((octets[: outer.start()], b'boundary="outer%d' % place, between, octets[inner.start() :]))
+    for boundary in {_boundary(one) for one in found} - {b""}:
+        last = octets.rfind(b"\n--" + boundary)
+        closing = re.compile(rb"(?m)^--" + re.escape(boundary) + rb"--[ \t]*\r*(?:\n|\Z)")
+        octets = closing.sub(b"", octets[: max(last, 0)]) + octets[max(last, 0) :]
+    return octets

@@ -94,9 +94,15 @@ FIELDS_KNOWN = [
         both(of(("subject",), ("compat32",)), each(lambda a, b: a.replace(" ", "") == b.replace(" ", ""))),
     ),
     Row(
-        "one parser alone reads a subject or an address list otherwise, and both others read it as we do",
+        "words in UTF-7 are decoded; postal-mime, as browsers, leaves them as they are",
+        b"Subject: =?utf-7?q?+APY-?=\r\n\r\nx",
+        of(FIELDS, ("postal-mime",)),
+        without(rb"=\?[^?\s]*utf-?7[^?\s]*\?[bq]\?[^?]*\?=", b"word"),
+    ),
+    Row(
+        "one of Python's parsers reads an address list otherwise, and the other one and postal-mime read it as we do",
         b"To: (x) a@b.example\r\n\r\nx",
-        both(of(("subject", *ADDRESSES)), alone),
+        both(of(ADDRESSES, PYTHON), alone),
     ),
     Row(
         "an address in brackets may be an encoded word, and has no blanks; the others take it for quoted, or cut it",

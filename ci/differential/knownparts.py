@@ -9,6 +9,7 @@ from cures import (
     one_type,
     only_fields,
     regular_fields,
+    single_boundaries,
     whole_parts,
     without_names,
     without_partless,
@@ -84,6 +85,7 @@ PARTS_KNOWN = [
         "a delimiter that hides one around it, or is closed early, counts for the innermost multipart",
         MULTIPART + b"--b\r\n\r\nx\r\n--b--\r\n--b\r\n\r\ny\r\n",
         of(IN_PARTS, ALL, "duplicate-boundary", "early-closing-delimiter"),
+        single_boundaries,
     ),
     Row(
         "a boundary with blanks, as of a fold in it, is one without them, too",
