@@ -100,6 +100,18 @@ FIELDS_KNOWN = [
         without(rb"=\?[^?\s]*utf-?7[^?\s]*\?[bq]\?[^?]*\?=", b"word"),
     ),
     Row(
+        "a blank ends an address, and what follows is its name; Python's old parser takes the blank out",
+        b"To: a@b.example n\r\n\r\nx",
+        of(ADDRESSES, ("compat32",), "invalid-address"),
+        without(rb"(@[^\s,;<>:\"()]+)[ \t]+(?=[^\s,;<>@.])", rb"\1, "),
+    ),
+    Row(
+        "a bracket that is not closed is a character of the address; Python's old parser closes it",
+        b"To: a@[\r\n\r\nx",
+        of(ADDRESSES, ("compat32",), "invalid-address"),
+        without(rb"\[(?![^\]\n]*\])"),
+    ),
+    Row(
         "one of Python's parsers reads an address list otherwise, and the other one and postal-mime read it as we do",
         b"To: (x) a@b.example\r\n\r\nx",
         both(of(ADDRESSES, PYTHON), alone),
