@@ -265,8 +265,7 @@ class AddressReader:
             self._angle.clear()
             self._in_route = False
         elif text == "<":
-            if self._angle:
-                note(self._defects, INVALID_ADDRESS)
+            note(self._defects, INVALID_ADDRESS)
             self._angle.clear()
         elif self._drop_route() or (self._in_route and not self._angle):  # the latter: an empty element of it
             self._in_route = True

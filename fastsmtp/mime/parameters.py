@@ -173,7 +173,10 @@ def irregular_media_type(value: str, defects: list[str], budget: Budget) -> Medi
     if bare is not value or '"' in head or head[:1] in _OPENING:
         note(defects, INVALID_CONTENT_TYPE)
     parameters = assemble(scanner.take_parameters(), defects, budget)
-    kind, _, subtype = [part.strip(_AROUND) for part in head.partition("/")]
+    sent = [part.strip(BLANKS) for part in head.partition("/")]
+    kind, _, subtype = [part.strip(_AROUND) for part in sent]
+    if [kind, subtype] != [sent[0], sent[2]]:
+        note(defects, INVALID_CONTENT_TYPE)
     match = _DISPOSITION.match(subtype)
     if match is not None and _DISPOSITION.fullmatch(kind):
         if match.end() != len(subtype):

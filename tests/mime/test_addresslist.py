@@ -141,6 +141,7 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "name behind": ("<a@x> Joe", [("Joe", "a@x")]),
     "not closed": ("Joe <joe@x", [("Joe", "joe@x")]),
     "not closed in a list": ("Joe <joe@x, <b@y>; c@z", [("Joe", "joe@x"), ("", "b@y"), ("", "c@z")]),
+    "a bracket too many": ("Joe <<joe@x>, << ann@y>", [("Joe", "joe@x"), ("", "ann@y")]),
     "brackets in brackets": ("Joe <<joe@x>>", [("Joe", "joe@x")]),
     "never opened": ("joe@x>, a@y", [("", "joe@x"), ("", "a@y")]),
     "quote not closed": ('"Joe <joe@x>', [("Joe", "joe@x")]),

@@ -111,6 +111,7 @@ TYPES = {
     "unclosed quote": ('x/y; a="b; c=d', "x/y", {"a": "b", "c": "d"}, BAD),
     "apostrophe that is not closed": ("'text/html; a=b", "text/html", {"a": "b"}, QUOTED),
     "apostrophe that is not opened": ("text/html'; a=b", "text/html'", {"a": "b"}, []),
+    "bracket within the type": ("text>/html; a=b", "text/html", {"a": "b"}, QUOTED),
     "brackets around the type": ('<text/html>; a="b"', "text/html", {"a": "b"}, QUOTED),
     "its own name again": ("Content-Type: text/html; a=b", "text/html", {"a": "b"}, QUOTED),
     "unclosed quote in type": ('text/plain"; a=b', "text/plain", {"a": "b"}, [INVALID_CONTENT_TYPE]),
