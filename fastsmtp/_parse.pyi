@@ -21,5 +21,11 @@ def find_delimiter(
 def find_header_end(
     buf: bytearray, start: int, end: int, delimiters: Mapping[bytes, _T], stop_at_dashes: bool
 ) -> tuple[int, int, _T | None]: ...
-def is_usual_path(path: str) -> bool: ...
+def usual_argument(argument: str, keyword: str) -> tuple[str, str] | None:
+    """Path and parameters of `FROM:<path> parameters`, None for an argument that is not as usual.
+
+    `keyword` is in capitals, that of the argument in any letters. A usual path is "", or dots and atext, @, letters,
+    digits, dots and hyphens, with no dot or hyphen where the grammar does not want it, or may not want it.
+    """
+
 def take_line(buf: bytearray, start: int, end: int) -> tuple[str | None, int]: ...

@@ -1,5 +1,5 @@
 """Byte scanning on the shared read buffer: end of mail data, dot-unstuffing, delimiter lines, the end of a header,
-and whether a path is a usual one.
+and the usual arguments of MAIL and RCPT.
 
 Strategy: bulk first. `memchr` looks for the one octet without which nothing can happen (the dot, the hyphen, the line
 feed), and only around a hit are single octets looked at. No pointer is kept between calls; what has to be remembered
@@ -282,7 +282,7 @@ def take_line(bytearray buf not None, Py_ssize_t start, Py_ssize_t end):
     return (text, start + feed + 1)
 
 
-def is_usual_path(str path not None):
+cdef bint is_usual_path(str path) noexcept:
     """Whether no dot or hyphen of a path stands where the grammar does not want it, or may not want it."""
     cdef Py_UCS4 before = 0
     cdef Py_UCS4 character
@@ -293,6 +293,49 @@ def is_usual_path(str path not None):
             return False
         before = character
     return before != u"." and before != u"-"
+
+
+cdef inline bint is_alphanumeric(Py_UCS4 character) noexcept:
+    return u"0" <= character <= u"9" or u"A" <= character <= u"Z" or u"a" <= character <= u"z"
+
+
+cdef inline bint is_local(Py_UCS4 character) noexcept:
+    """Whether it is atext (RFC 5322 section 3.2.3) or a dot."""
+    if is_alphanumeric(character) or character == u".":
+        return True
+    return u"!" <= character <= u"~" and character not in u'"(),:;<>@[\\]'
+
+
+def usual_argument(str argument not None, str keyword not None):
+    cdef:
+        Py_ssize_t size = len(argument)
+        Py_ssize_t length = len(keyword)
+        Py_ssize_t start = length + 2
+        Py_ssize_t at
+        Py_UCS4 letter
+        Py_UCS4 wanted
+    if size < start + 1 or argument[length] != u":" or argument[length + 1] != u"<":
+        return None
+    for at in range(length):
+        letter, wanted = argument[at], keyword[at]
+        if letter != wanted and <long>letter != <long>wanted + 0x20:  # in small letters
+            return None
+    at = start
+    if argument[at] != u">":
+        if argument[at] == u".":
+            return None
+        while at < size and is_local(argument[at]):
+            at += 1
+        if at == start or at + 1 >= size or argument[at] != u"@" or not is_alphanumeric(argument[at + 1]):
+            return None
+        at += 1
+        while at < size and (is_alphanumeric(argument[at]) or argument[at] == u"." or argument[at] == u"-"):
+            at += 1
+        if at == size or argument[at] != u">" or not is_usual_path(argument[start:at]):
+            return None
+    if at + 1 < size and argument[at + 1] != u" ":
+        return None
+    return argument[start:at], argument[at + 2 :]
 
 
 def find_delimiter(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import DataDecoder as ReferenceDecoder
 
-from fastsmtp._parse import DataDecoder, find_delimiter, find_header_end, is_usual_path, take_line
+from fastsmtp._parse import DataDecoder, find_delimiter, find_header_end, take_line, usual_argument
 
 HEADROOM = 3
 # The octets that mean something to mail data, and one that does not.
@@ -182,6 +182,49 @@ def test_take_line_outside_of_the_buffer(start: int, end: int) -> None:
         take_line(bytearray(b"NOOP\r\n"), start, end)
 
 
-@given(st.lists(st.sampled_from("..--@aé😀"), min_size=1).map("".join))
-def test_a_usual_path_has_no_odd_dot_or_hyphen(path: str) -> None:
-    assert is_usual_path(path) == (re.search(r"\.[.@-]|-\.|[.-]\Z", path) is None)
+LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
+USUAL = re.compile(rf"(?i:FROM):<((?!\.){LOCAL}+@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?", re.DOTALL)
+WORDS = [
+    "FROM:<",
+    "from:<",
+    "FRoM",
+    "TO:<",
+    ":",
+    "<",
+    ">",
+    "> ",
+    ".",
+    "..",
+    "-",
+    "@",
+    "a",
+    "Zz9",
+    "~{}",
+    "é",
+    "😀",
+    '"',
+]
+
+
+def check_argument(argument: str) -> None:
+    found = USUAL.fullmatch(argument)
+    expected = None
+    if found is not None and not re.search(r"\.[.@-]|-\.|[.-]\Z", found[1] or ""):
+        expected = (found[1] or "", found[2] or "")
+    assert usual_argument(argument, "FROM") == expected
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
+def test_any_argument(argument: str) -> None:
+    check_argument(argument)
+    check_argument(f"FROM:<{argument}>")
+    check_argument(f"fROM:<{argument}> {argument}")
+
+
+def test_every_octet_of_a_path() -> None:
+    for character in map(chr, range(0x180)):
+        for path in (f"{character}@b", f"a{character}@b", f"a@{character}", f"a@b{character}", f"a@b{character}c"):
+            check_argument(f"FROM:<{path}>")
+            check_argument(f"FROM:<{path}> SIZE=1")
+    for argument in ("", "FROM", "FROM:", "FROM:<", "FROM:<>", "FROM:<> ", "FROM:<>x", "FROM:<a@b", "FROM:<a@b>x"):
+        check_argument(argument)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from fastsmtp._parse import is_usual_path
+from fastsmtp._parse import usual_argument
 from fastsmtp.smtp import violations
 from fastsmtp.smtp.displayname import BLANKS, find_named_path
-from fastsmtp.smtp.mailbox import ATEXT, NON_ASCII, find_route, is_mailbox, is_route
+from fastsmtp.smtp.mailbox import NON_ASCII, find_route, is_mailbox, is_route
 
 MAX_PARAMETERS: Final = 64  # of one command; all those ever registered are fewer than 20
 MAX_CHUNK_DIGITS: Final = 20  # RFC 3030 section 2 leaves it open; as size-value of RFC 1870 section 5
@@ -44,12 +44,6 @@ class ChunkArgument(NamedTuple):
     well_formed: bool = True
 
 
-# The usual argument: no quoting, no route, nothing forgiven. The first group is None for the null path. What it lets
-# through and the grammar does not is looked for in `is_usual_path`: that is faster than an exact expression.
-_USUAL: Final = rf":<({ATEXT}[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]*@[A-Za-z0-9][A-Za-z0-9.-]*)?>(?: (.*))?"
-_usual_mail: Final = re.compile("(?i:FROM)" + _USUAL, re.DOTALL).fullmatch
-_usual_rcpt: Final = re.compile("(?i:TO)" + _USUAL, re.DOTALL).fullmatch
-
 _is_keyword: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*").fullmatch
 _is_value: Final = re.compile(rf"(?:[!-<>-~]|{NON_ASCII})+").fullmatch
 
@@ -77,32 +71,30 @@ RCPT_PARAMETERS: Final[dict[str, re.Pattern[str] | None]] = {
 
 def parse_mail(argument: str) -> PathArgument:
     """What stands behind "MAIL " (RFC 5321 section 4.1.1.2). Raises ArgumentError."""
-    usual = _usual_mail(argument)
+    usual = usual_argument(argument, "FROM")  # no quoting, no route, nothing forgiven
     if usual is not None:
-        path, words = usual.groups()
-        if path is None or is_usual_path(path):
-            if not words:
-                return path or "", {}, ()
-            # SIZE alone: what smtplib and most others send.
-            if words[5:].isdigit() and words[:5].upper() == "SIZE=" and words.isascii() and len(words) <= 25:
-                return path or "", {words[:4]: words[5:]}, ()
-            if ">" not in words and "(" not in words:
-                quirks: list[Quirk] = []
-                return path or "", parse_parameters(words, MAIL_PARAMETERS, quirks), quirks
+        path, words = usual
+        if not words:
+            return path, {}, ()
+        # SIZE alone: what smtplib and most others send.
+        if words[5:].isdigit() and words[:5].upper() == "SIZE=" and words.isascii() and len(words) <= 25:
+            return path, {words[:4]: words[5:]}, ()
+        if ">" not in words and "(" not in words:
+            quirks: list[Quirk] = []
+            return path, parse_parameters(words, MAIL_PARAMETERS, quirks), quirks
     return _parse_path_argument(argument, "FROM", MAIL_PARAMETERS)
 
 
 def parse_rcpt(argument: str) -> PathArgument:
     """What stands behind "RCPT " (RFC 5321 section 4.1.1.3). Raises ArgumentError; so does the null path."""
-    usual = _usual_rcpt(argument)
+    usual = usual_argument(argument, "TO")
     if usual is not None:
-        path, words = usual.groups()
-        if path is not None and is_usual_path(path):
-            if not words:
-                return path, {}, ()
-            if ">" not in words and "(" not in words:
-                quirks: list[Quirk] = []
-                return path, parse_parameters(words, RCPT_PARAMETERS, quirks), quirks
+        path, words = usual
+        if path and not words:
+            return path, {}, ()
+        if path and ">" not in words and "(" not in words:
+            quirks: list[Quirk] = []
+            return path, parse_parameters(words, RCPT_PARAMETERS, quirks), quirks
     found = _parse_path_argument(argument, "TO", RCPT_PARAMETERS)
     if not found[0]:
         raise ArgumentError("null forward-path")
