@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Sequence
@@ -126,7 +127,7 @@ def test_the_groups_are_documented() -> None:
 @pytest.mark.parametrize("groups", CHOICES, ids="+".join)
 def test_each_group(groups: list[str]) -> None:
     octets = EXAMPLE.replace("\n", "\r\n").encode("latin-1")
-    values = {name: getattr(ENVELOPE, name) for name in Envelope.__slots__}
+    values = {field.name: getattr(ENVELOPE, field.name) for field in dataclasses.fields(ENVELOPE)}
     credentials = Credentials("CRAM-MD5", "j", None, "<1@x>", "00")
     check(octets, groups)
     check(octets, groups, raw=None)
