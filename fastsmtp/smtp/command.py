@@ -166,7 +166,7 @@ def _parse_path_argument(argument: str, keyword: str, known: dict[str, re.Patter
     words = stripped[end:]
     if words and words[0] not in BLANKS and stripped[end - 1] == ">":
         quirks.append(Quirk(violations.INVALID_PARAMETER, words))
-        glued = words.split(maxsplit=1)[0]  # of which that was said already
+        glued = words.replace("\t", " ").partition(" ")[0]  # of which that was said already
         more: list[Quirk] = []
         parameters = parse_parameters(words, known, more)
         quirks += [quirk for quirk in more if quirk != (violations.INVALID_PARAMETER, glued)]

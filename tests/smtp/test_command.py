@@ -109,6 +109,15 @@ def test_size_alone(word: str, keyword: str, value: str, valid: bool) -> None:
     assert [*quirks] == ([] if valid else [Quirk("invalid-parameter", word)])
 
 
+@pytest.mark.parametrize("blank", "\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u3000")
+def test_what_is_blank_to_unicode_alone_is_a_parameter_that_is_invalid(blank: str) -> None:
+    for words in (blank, f"{blank}X=1", f"X{blank}{blank}"):
+        for parsed, parameters, quirks in (parse_mail(f"FROM:<a@b>{words}"), parse_rcpt(f"TO:<a@b>{words}")):
+            keyword, equals, value = words.partition("=")
+            assert (parsed, parameters) == ("a@b", {keyword: value if equals else None})
+            assert [*quirks] == [Quirk("invalid-parameter", words)]
+
+
 def test_most_parameters() -> None:
     words = [f"X{number}" for number in range(64)]
     quirks: list[Quirk] = []
