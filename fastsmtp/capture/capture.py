@@ -23,7 +23,7 @@ from fastsmtp.smtp.envelope import Envelope
 from fastsmtp.smtp.violations import MESSAGE_WITHOUT_HEADER, UNPARSABLE_MESSAGE
 
 _ADDRESS_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "reply-to"})
-_BODY_OCTETS: Final = 320  # of memory for a text beside its entity and its octets
+_BODY_OCTETS: Final = 512  # of memory for a text beside its entity and its octets, and for what is made of it
 _ATTACHMENT_OCTETS: Final = 400  # for an attachment beside its octets and what is sent of its names
 _LONG_HEADER: Final = 4096  # octets; whatever is in a shorter one takes no longer than some milliseconds
 

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import re
-import select
 import shutil
 import signal
 import socket
@@ -21,6 +20,7 @@ from typing import Any
 
 import pytest
 from procs import guard_of, wait_until_gone
+from ready import readable
 from servers import WORKERS, Serve, Server
 from stalls import stalled
 from waits import PATIENCE_S, wait_until
@@ -207,7 +207,7 @@ def test_another_one_stands_in_for_a_process_that_stops_slowly(serve: Serve) -> 
         for wire in slow:
             wire.begin()
         os.kill(pids[0], signal.SIGTERM)
-        assert select.select([wire.socket for wire in idle], [], [], PATIENCE_S)[0]  # it has begun to stop
+        assert readable(*(wire.socket for wire in idle), seconds=PATIENCE_S)  # it has begun to stop
         with connected(server) as wires:
             send_mails(wires)
         assert children(server) == pids
@@ -262,7 +262,7 @@ def test_workers_of_a_process_that_is_killed_while_it_stops_do_not_stay(serve: S
             wire.send(MAIL % b"x")
         wait_until(lambda: call(server, "smtp.Stats")["pools"]["smtp"]["busy"] == 2)
         server.process.send_signal(signal.SIGTERM)
-        assert select.select([wire.socket for wire in idle], [], [], PATIENCE_S)[0]  # it has begun to stop
+        assert readable(*(wire.socket for wire in idle), seconds=PATIENCE_S)  # it has begun to stop
         for pid in processes:
             os.kill(pid, signal.SIGKILL)
         assert server.wait_for_end() == 0
@@ -661,7 +661,7 @@ def test_a_process_that_is_stuck_cannot_hold_up_an_end_at_once(serve: Serve, scr
     with connected(server) as wires:
         os.kill(pids[0], signal.SIGSTOP)
         server.process.send_signal(signal.SIGTERM)
-        assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]  # it has begun to stop
+        assert readable(*(wire.socket for wire in wires), seconds=PATIENCE_S)  # it has begun to stop
         server.process.send_signal(signal.SIGTERM)
         assert server.wait_for_end() == 128 + signal.SIGTERM
     wait_until_gone(*pids)
@@ -683,7 +683,7 @@ def test_a_process_that_is_stuck_stays_no_longer_than_the_others(serve: Serve, s
         os.kill(pids[0], signal.SIGSTOP)
         server.process.send_signal(signal.SIGTERM)
         if signals == 2:
-            assert select.select([wire.socket for wire in wires], [], [], PATIENCE_S)[0]  # it has begun to stop
+            assert readable(*(wire.socket for wire in wires), seconds=PATIENCE_S)  # it has begun to stop
             server.process.send_signal(signal.SIGTERM)
         assert server.wait_for_end() == server.exit_code
     wait_until_gone(*pids)

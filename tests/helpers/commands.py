@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from ready import readable
 
 FASTSMTP: Final = [sys.executable, "-m", "fastsmtp"]
 PATIENCE_S: Final = 60.0  # far more than a verb takes
@@ -29,7 +30,7 @@ def stderr_on_terminal(directory: Path, *arguments: str) -> tuple[int, str, byte
     os.close(inner)
     out, _ = process.communicate(timeout=PATIENCE_S)
     shown = b""
-    while select.select([outer], [], [], 0)[0]:
+    while readable(outer, seconds=0):
         try:
             shown += os.read(outer, 65536)
         except OSError:  # the end of a terminal

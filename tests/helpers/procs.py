@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 from pathlib import Path
 
+from ready import readable
 from waits import PATIENCE_S, wait_until
 
 
@@ -25,7 +25,7 @@ def wait_until_gone(*pids: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             process = os.pidfd_open(pid)
             try:
-                assert select.select([process], [], [], PATIENCE_S)[0], f"{pid} does not end"
+                assert readable(process, seconds=PATIENCE_S), f"{pid} does not end"
             finally:
                 os.close(process)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import struct
 from types import TracebackType
 
+from ready import readable, writable
 from servers import Server
 from waits import PATIENCE_S
 
@@ -113,14 +113,14 @@ class Wire:
 
     def readable(self, seconds: float) -> bool:
         """Whether something, or the end, comes within so many seconds."""
-        return bool(select.select([self.socket], [], [], seconds)[0])
+        return readable(self.socket, seconds=seconds)
 
     def flood(self, octets: bytes, limit: int, quiet_s: float = 0.5) -> int:
         """Send `octets` again and again until nothing is taken for a while or `limit` is reached; how many went."""
         self.socket.setblocking(False)
         sent = 0
         try:
-            while sent < limit and select.select([], [self.socket], [], quiet_s)[1]:
+            while sent < limit and writable(self.socket, quiet_s):
                 try:
                     sent += self.socket.send(octets)
                 except BlockingIOError:
