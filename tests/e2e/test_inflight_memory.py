@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_python
 
 CONNECTIONS = 300
 LIMIT = 4 * 1024 * 1024
-# What is promised, and a twentieth: on some processors the allocator keeps that much more of mails that are done with.
+# What is promised, and a twentieth: `texts` took up to 3 % too much on an Intel Xeon. Why is not known.
 ALLOWED = (LIMIT * 3 // 2 + CONNECTIONS * 64 * 1024) * 21 // 20
 PASSES_WITHIN_S = 100.0  # the mail, behind three hundred others
 QUIET_S = 1.0  # without a socket that takes anything
