@@ -47,11 +47,12 @@ CYTHON = (
     "fastsmtp.delivery._context",
     "fastsmtp.goridge._queues",
     "fastsmtp.mime._base64",
-    "fastsmtp.mime._charset",
     "fastsmtp.mime._fields",
     "fastsmtp.mime._pairs",
     "fastsmtp.mime._quoting",
     "fastsmtp.mime._quoted_printable",
+    "fastsmtp.mime._shifts",
+    "fastsmtp.mime._unicode",
 )
 # Modules of the list below that a usual mail does not come by, but for a call or two: compiled without optimization, in
 # 42 % of the time.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Final
 
-from fastsmtp.mime._charset import weigh_utf8
+from fastsmtp.mime._unicode import weigh_utf8
 from fastsmtp.mime.defects import MISSING_CHARSET, UNDECODABLE_CHARSET, UNKNOWN_CHARSET, WRONG_CHARSET, note
 from fastsmtp.mime.htmlcharset import declared_charset
 from fastsmtp.mime.labels import CODECS, codec_of

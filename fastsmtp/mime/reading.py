@@ -1,8 +1,8 @@
 """A way to read octets as text: a codec, strict or not. Whole texts, and long ones piece by piece.
 
 Python's codecs take a third of a microsecond for each octet of UTF-7, UTF-16 or UTF-32 without a meaning, and those of
-HZ and ISO-2022-KR go on between the halves of characters behind it; where they are to be replaced, `_charset` reads
-them. Charsets that Python has in parts are put together in `pairs`.
+HZ and ISO-2022-KR go on between the halves of characters behind it; where they are to be replaced, `_unicode` and
+`_shifts` read them. Charsets that Python has in parts are put together in `pairs`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-from fastsmtp.mime._charset import CESUDecoder, JISDecoder, ShiftDecoder, UTF7Decoder, UTF16Decoder, UTF32Decoder
 from fastsmtp.mime._pairs import GBKDecoder, PairDecoder
+from fastsmtp.mime._shifts import JISDecoder, ShiftDecoder
+from fastsmtp.mime._unicode import CESUDecoder, UTF7Decoder, UTF16Decoder, UTF32Decoder
 from fastsmtp.mime.pairs import pair_table
 
 Octets = bytes | bytearray

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastsmtp.mime import reading
-from fastsmtp.mime._charset import weigh_utf8
+from fastsmtp.mime._unicode import weigh_utf8
 from fastsmtp.mime.charset import decode_charset, readings
 from fastsmtp.mime.labels import CODEC_OF_KEY
 from fastsmtp.mime.reading import Reading, open_decoder, read, read_pieces

@@ -1,4 +1,4 @@
-"""Charsets that Python's codecs read slowly where octets have no meaning, and what is counted to guess one.
+"""Encodings of Unicode that Python's codecs read slowly where octets have no meaning, and what is counted to guess one.
 
 Decoders are fed a text in pieces cut anywhere, with `final` in the last one, and never raise. What has no meaning is
 U+FFFD, as with Python's error handler "replace", and `damaged` is set; no surrogate is ever returned.
@@ -37,20 +37,6 @@ class UTF32Decoder:
     damaged: bool
     def __new__(cls, big_endian: bool) -> Self: ...
     def decode(self, octets: bytes, final: bool) -> str: ...
-
-@final
-class JISDecoder:
-    """ISO-2022-JP, with all the charsets it ever had, to the octets of EUC-JP."""
-
-    def __new__(cls) -> Self: ...
-    def decode(self, octets: bytes, final: bool) -> bytes: ...
-
-@final
-class ShiftDecoder:
-    """HZ (RFC 1843) or ISO-2022-KR (RFC 1557), to the octets of EUC-CN or EUC-KR."""
-
-    def __new__(cls, is_hz: bool) -> Self: ...
-    def decode(self, octets: bytes, final: bool) -> bytes: ...
 
 @final
 class CESUDecoder:
