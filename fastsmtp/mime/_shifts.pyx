@@ -49,6 +49,8 @@ cdef class JISDecoder:
             if length:
                 return length
             self._mode = ASCII
+            emit_single(NOTHING, out)
+            return 1
         elif at[0] == SHIFT_OUT or at[0] == SHIFT_IN:
             self._shifted = at[0] == SHIFT_OUT
             return 1
@@ -87,6 +89,8 @@ cdef class JISDecoder:
             return 4
         if left < 3:
             return 0
+        if at[1] == c"&" and at[2] == c"@":  # says which revision of JIS X 0208 the next one selects
+            return 3
         if at[1] == c"$" and (at[2] == c"@" or at[2] == c"B"):
             self._mode = KANJI
         elif at[1] == c"(" and at[2] == c"I":

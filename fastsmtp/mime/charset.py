@@ -43,6 +43,7 @@ _ESCAPE: Final = b"\x1b"
 _SHIFT_OUT: Final = b"\x0e"
 _SHIFT_IN: Final = b"\x0f"
 _JIS_SHIFT: Final = b"\x1b$"
+_UNKNOWN_ESCAPE: Final = re.compile(rb"\x1b(?!\$[@AB]|\$\([@BCDOPQ]|\([BHIJ]|&@|\.[AF]|N)")
 _SHIFTS: Final = {"hz": b"~{", "iso2022_kr": _SHIFT_OUT}
 _EIGHT_BIT: Final = bytes(range(0x80, 0x100))
 # What is UTF-8 as far as one can see, not UTF-16: that has NULs where it is Latin, and other octets where it is not.
@@ -324,7 +325,8 @@ def _unicode(octets: Octets, name: str) -> Iterator[Reading | None]:
 
 
 def _iso_2022_jp(octets: Octets, is_html: bool) -> Iterator[Reading | None]:
-    if _SHIFT_OUT not in octets:
+    # Python's codecs let escape sequences through that they do not know.
+    if _SHIFT_OUT not in octets and _UNKNOWN_ESCAPE.search(octets) is None:
         for codec in ("iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2"):
             yield Reading(codec)
     if octets.isascii():

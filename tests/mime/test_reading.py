@@ -97,7 +97,7 @@ def test_iso_2022_jp_with_vendor_characters_is_the_same_at_every_cut(octets: byt
     [
         (b"\x1b$BF|\x1b(B!", "日!"),
         (b"\x1b$@-!\x1b(J\x1b(I1", "①ｱ"),
-        (b"a\x1b$Xb", "a\x1b$Xb"),
+        (b"\x1b&@\x1b$BF|", "日"),
     ],
 )
 def test_iso_2022_jp_with_vendor_characters(octets: bytes, text: str) -> None:
@@ -137,6 +137,7 @@ SHIFTED: dict[str, tuple[str, bytes, str]] = {
         b"\xe9\x1b$BF|\xff K\\\x1b(B\xe9\xe1",
         "\ufffd日\ufffd 本\ufffd\ufffd",
     ),
+    "japanese, an escape sequence of nothing": (reading.JIS, b"\x1b$BF|\x1b$Xb\x1b", "日\ufffd$Xb\ufffd"),
     "japanese, octets among katakana": (reading.JIS, b"\x1b(I1\xb2\x1b(B", "ｱ\ufffd"),
 }
 
