@@ -31,14 +31,10 @@ def parse_addresses(value: str, defects: list[str], budget: Budget | None = None
     if budget is None:
         budget = Budget()
     if len(value) > _CACHED_LENGTH:
-        found: list[Address] = []
-        for _ in address_steps(value, defects, budget, found):
-            pass
-        return found
+        return _parse(value, defects, budget)
     addresses, noted, used = _cached_addresses(value)
     if not budget.take(used):
-        note(defects, ADDRESS_LIMIT)
-        return []
+        return _parse(value, defects, budget)
     for defect in noted:
         note(defects, defect)
     return list(addresses)
@@ -47,11 +43,15 @@ def parse_addresses(value: str, defects: list[str], budget: Budget | None = None
 @lru_cache(maxsize=1024)
 def _cached_addresses(value: str) -> tuple[tuple[Address, ...], tuple[str, ...], Budget]:
     defects: list[str] = []
-    found: list[Address] = []
     budget = Budget()
+    return tuple(_parse(value, defects, budget)), tuple(defects), budget
+
+
+def _parse(value: str, defects: list[str], budget: Budget) -> list[Address]:
+    found: list[Address] = []
     for _ in address_steps(value, defects, budget, found):
         pass
-    return tuple(found), tuple(defects), budget
+    return found
 
 
 def address_steps(value: str, defects: list[str], budget: Budget, found: list[Address]) -> Iterator[None]:

@@ -49,8 +49,7 @@ def decode_words(value: str, defects: list[str], budget: Budget | None = None) -
         return _decode(value, defects, budget)
     text, noted, words = _cached_decode(value)
     if words > budget.words:
-        note(defects, WORD_LIMIT)
-        return value
+        return _decode(value, defects, budget)
     budget.words -= words
     for defect in noted:
         note(defects, defect)

@@ -8,7 +8,8 @@ import pytest
 from captures import capture
 
 from fastsmtp.mime import budget, defects
-from fastsmtp.mime.addresslist import parse_addresses
+from fastsmtp.mime.address import Address
+from fastsmtp.mime.addresslist import address_steps, parse_addresses
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.parameters import parse_disposition, parse_media_type
 from fastsmtp.mime.words import decode_words
@@ -92,6 +93,44 @@ def test_the_budget_is_that_of_the_mail() -> None:
     assert parse_disposition("a; c=1", found, spent) == ("a", {})
     assert parse_media_type("a/b", found, spent) == ("a/b", {})
     assert found == [defects.WORD_LIMIT, defects.ADDRESS_LIMIT, defects.PARAMETER_LIMIT]
+
+
+LISTS = [
+    f"{WORD} <a@b>, c@d, {WORD} <e@f>",
+    "a@b, c@d, e@f",
+    "a (c) <a@b>, d (e) <d@e>, f@g",
+    f"(c) x: {WORD} <a@b>, {WORD} <e@f>;",
+]
+
+
+@pytest.mark.parametrize("value", LISTS)
+@pytest.mark.parametrize("name", ["words", "addresses", "address_tokens"])
+@pytest.mark.parametrize("left", [0, 1, 2, 8])
+def test_of_a_short_list_as_much_is_read_as_of_one_read_in_steps(value: str, name: str, left: int) -> None:
+    whole, spent = Budget(), Budget()
+    setattr(whole, name, left)
+    setattr(spent, name, left)
+    noted: list[str] = []
+    found: list[Address] = []
+    for _ in address_steps(value, noted, spent, found):
+        pass
+    again: list[str] = []
+    assert parse_addresses(value, again, whole) == found
+    assert (again, _left(whole)) == (noted, _left(spent))
+
+
+def _left(spent: Budget) -> tuple[int, int, int]:
+    return spent.words, spent.addresses, spent.address_tokens
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_words_within_the_budget_are_decoded(left: int) -> None:
+    spent = Budget()
+    spent.words = left
+    found: list[str] = []
+    words = ["ä "] * left + [WORD] * (3 - left)
+    assert decode_words("x ".join([WORD] * 3), found, spent) == "x ".join(words)
+    assert (found, spent.words) == ([defects.WORD_LIMIT], 0)
 
 
 def test_a_copy_is_spent_on_its_own() -> None:
