@@ -135,6 +135,8 @@ def _is_decodable(word: _Word, defects: list[str]) -> bool:
     if word.encoding == "q":
         # QUIRK: PHP scripts that use quoted_printable_encode() leave blanks, question marks and 8-bit characters there.
         if " " in text or "?" in text or "\t" in text or not text.isascii():
+            if "=?" in text:  # no escape, which those scripts would write, and no word for others either
+                return False
             note(defects, INVALID_ENCODED_WORD)
         return True
     bare = "".join(text.split())

@@ -62,6 +62,7 @@ GOOD = {
     "no charset": ("=??Q?abc?=", "=??Q?abc?="),
     "never closed": ("=?utf-8?Q?abc", "=?utf-8?Q?abc"),
     "closed by the next": ("=?utf-8?Q?abc =?utf-8?Q?d=C3=A9f?=", "=?utf-8?Q?abc déf"),
+    "what begins like a word in q": ("=?utf-8?Q?=C3=A9=?a?= x", "=?utf-8?Q?=C3=A9=?a?= x"),
     "wrong escapes stay": ("=?utf-8?Q?100=_=zz=4?=", "100= =zz=4"),
     "bare CR after an equals sign": ("=?utf-8?Q?a=\rb?=", "a=\rb"),
 }
