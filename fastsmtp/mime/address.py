@@ -65,6 +65,7 @@ class AddressReader:
         "_has_text",
         "_in_angle",
         "_in_route",
+        "_is_complete",
         "_is_decoded",
         "_phrase",
         "tokens",
@@ -85,6 +86,7 @@ class AddressReader:
         self._in_angle = False
         self._blank = False  # the last token in brackets
         self._in_route = False  # a comma of it was read, and no colon
+        self._is_complete = False  # what is in brackets: a colon was read behind the address
         self._has_address = False  # an `@` in the phrase
         self._has_text = False  # anything but blanks in the phrase
         self._comment = ""  # the last one
@@ -250,6 +252,8 @@ class AddressReader:
             return
         text = token.text
         if token.kind is not TokenKind.SPECIAL:
+            if self._is_complete:
+                return
             if blank and self._angle and not is_around_dot(self._angle[-1], text):
                 note(self._defects, INVALID_ADDRESS)
                 self._drop_route()
@@ -259,20 +263,28 @@ class AddressReader:
             if self._in_route:
                 note(self._defects, INVALID_ADDRESS)
         elif text == ":":
-            # Before it: a route (RFC 5322 section 4.4, obs-route). QUIRK: or `mailto`, from web forms.
-            if not self._in_route and not _BEFORE_COLON.fullmatch("".join(self._angle)):
-                note(self._defects, INVALID_ADDRESS)
-            self._angle.clear()
-            self._in_route = False
+            self._read_colon_in_angle(self._angle)
         elif text == "<":
             note(self._defects, INVALID_ADDRESS)
             self._angle.clear()
+            self._is_complete = False
         elif self._drop_route() or (self._in_route and not self._angle):  # the latter: an empty element of it
             self._in_route = True
         else:  # a comma that is not in a route
             note(self._defects, INVALID_ADDRESS)
             self._in_angle = False
             self.end_mailbox()
+
+    def _read_colon_in_angle(self, angle: list[str]) -> None:
+        before = "".join(angle)
+        # Before it: a route (RFC 5322 section 4.4, obs-route). QUIRK: or `mailto`, from web forms.
+        if not self._in_route and not _BEFORE_COLON.fullmatch(before):
+            note(self._defects, INVALID_ADDRESS)
+            # QUIRK: or the address, with a port behind it.
+            self._is_complete = self._is_complete or _ADDR_SPEC.fullmatch(before) is not None
+        if not self._is_complete:
+            angle.clear()
+        self._in_route = False
 
     def _drop_route(self) -> bool:
         """Forget a domain of a route (RFC 5322 section 4.4, obs-domain-list) in the brackets; whether there was one."""
