@@ -69,12 +69,16 @@ def _escaped(text: str) -> str:
 
 
 def without_partless(octets: bytes) -> bytes:
-    """The message with multiparts of which no delimiter occurs as text."""
+    """The message with multiparts of which no delimiter occurs, before one of a multipart around them, as text."""
 
     def text(match: re.Match[bytes]) -> bytes:
+        around = [b"--" + re.escape(_boundary(outer)) for outer in _BOUNDARY.finditer(octets, 0, match.start())]
+        end = re.compile(rb"(?m)^(?:" + b"|".join(around) + rb")").search(octets, match.end()) if around else None
         boundary = _BOUNDARY.search(match[0])
-        if boundary is not None and re.search(rb"(?m)^--" + re.escape(_boundary(boundary)) + rb"[ \t]*\r*$", octets):
-            return match[0]
+        if boundary is not None:
+            delimiter = re.compile(rb"(?m)^--" + re.escape(_boundary(boundary)) + rb"[ \t]*\r*$")
+            if delimiter.search(octets, match.end(), end.start() if end else len(octets)) is not None:
+                return match[0]
         return re.sub(rb"(?i)multipart/[a-z-]*", b"text/plain", match[0])
 
     return _TYPE.sub(text, octets)
@@ -84,14 +88,21 @@ _FOLDED = re.compile(rb"(boundary[ \t]*=[ \t]*\"?)((?:[^\"\\\r\n;]|\r?\n[ \t])+)
 
 
 def joined_boundaries(octets: bytes) -> bytes:
-    """The message with boundaries that have folds or blanks other than those of their delimiters like these."""
+    """The message with one spelling of each boundary that has folds or blanks, in its delimiters, too."""
 
     def joined(match: re.Match[bytes]) -> bytes:
         unfolded = re.sub(rb"\r?\n", b"", match[2])
         spellings = (unfolded, unfolded.replace(b"\t", b" "), unfolded.translate(None, b" \t"))
-        return match[1] + next((one for one in spellings if b"--" + one in octets), match[2])
+        chosen = next((one for one in spellings if b"--" + one in octets), match[2])
+        others.extend((one, chosen) for one in spellings if one != chosen)
+        return match[1] + chosen
 
-    return _FOLDED.sub(joined, octets)
+    others: list[tuple[bytes, bytes]] = []
+    octets = _FOLDED.sub(joined, octets)
+    for other, chosen in others:
+        delimiter = re.compile(rb"(?m)^--" + re.escape(other) + rb"(?=(?:--)?[ \t]*\r*$)")
+        octets = delimiter.sub((b"--" + chosen).replace(b"\\", rb"\\"), octets)
+    return octets
 
 
 _LABEL = re.compile(rb"(charset[ \t]*=[ \t]*\"?)([^\"\s;]*)([^\"\r\n]*\")?", re.IGNORECASE)
@@ -112,6 +123,12 @@ def labels_of_browsers(octets: bytes) -> bytes:
         return match[0] if known == match[2] else match[1] + known + end
 
     return _LABEL.sub(label, octets)
+
+
+def plain_labels(octets: bytes) -> bytes:
+    """The message without signs in the charsets of its encoded words that no name of one has (RFC 2978 2.3)."""
+    label = re.compile(rb"(=\?)([^?*\s]+)(?=(?:\*[^?\s]*)?\?[bq]\?)", re.IGNORECASE)
+    return label.sub(lambda match: match[1] + re.sub(rb"[^\w!#$%&+^`{}~.:-]|[\x80-\xff]", b"", match[2]), octets)
 
 
 def one_field(octets: bytes) -> bytes:
@@ -143,9 +160,10 @@ def decoded_fields(octets: bytes) -> bytes:
 
 
 def commas(octets: bytes) -> bytes:
-    """The message with commas for the semicolons of address fields."""
-    field = re.compile(rb"^((?:from|to)[ \t]*:)((?:[^\r\n:]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
-    return field.sub(lambda match: match[1] + match[2].replace(b";", b","), octets)
+    """The message with commas for the semicolons of address fields, but for those that end a group."""
+    field = re.compile(rb"^((?:from|to)[ \t]*:)((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+    group = re.compile(rb"(:[^;]*;)|;")
+    return field.sub(lambda match: match[1] + group.sub(lambda end: end[1] or b",", match[2]), octets)
 
 
 def whole_parts(octets: bytes) -> bytes:

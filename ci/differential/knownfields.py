@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cures import commas, one_field
+import re
+
+from cures import commas, one_field, plain_labels
 from rows import ADDRESSES, ALL, FIELDS, PYTHON, Row, both, of, without
 from values import alone, each, has_no_more_valid, is_foreign, is_sane, is_unread, keeps_addresses
 
@@ -24,9 +26,9 @@ FIELDS_KNOWN = [
         without(rb"\([^()\r\n]*\)"),
     ),
     Row(
-        "the quotes of a local part belong to the address (RFC 5321 4.1.2); the others take them off",
-        b'To: "a b"@c.example\r\n\r\nx',
-        both(of(ADDRESSES), each(lambda a, b: a.replace('"', "").split() == b.split() and '"@' in a)),
+        "the quotes of a local part belong to the address (RFC 5321 4.1.2), and blanks in them; others take them off",
+        b'To: "a b "@c.example\r\n\r\nx',
+        both(of(ADDRESSES), each(lambda a, b: re.sub('[" ]', "", a) == b.replace(" ", "") and '"@' in a)),
     ),
     Row(
         "a route before the address is no part of it (RFC 5322 4.4); postal-mime and Python's old parser keep it",
@@ -94,10 +96,10 @@ FIELDS_KNOWN = [
         both(of(("subject",), ("compat32",)), each(lambda a, b: a.replace(" ", "") == b.replace(" ", ""))),
     ),
     Row(
-        "words in UTF-7 are decoded; postal-mime, as browsers, leaves them as they are",
+        "words in UTF-7, ISO-2022-KR and HZ are decoded; postal-mime, as browsers, leaves them as they are",
         b"Subject: =?utf-7?q?+APY-?=\r\n\r\nx",
         of(FIELDS, ("postal-mime",)),
-        without(rb"=\?[^?\s]*utf-?7[^?\s]*\?[bq]\?[^?]*\?=", b"word"),
+        without(rb"=\?[^?\s]*(?:utf-?7|2022-?kr|hz)[^?\s]*\?[bq]\?[^?]*\?=", b"word"),
     ),
     Row(
         "a blank ends an address, and what follows is its name; Python's old parser takes the blank out",
@@ -176,6 +178,25 @@ FIELDS_KNOWN = [
         b"Subject: \xaf =?utf-8?q?a?=\r\n\r\nx",
         of(FIELDS, ("compat32",)),
         without(rb"[\x80-\xff]+", b"x"),
+    ),
+    Row(
+        "a charset with a sign in or behind its name that no name has is known; for the others it is another one",
+        b"Subject: =?iso-2022-jp'?q?=1B=28B?=\r\n\r\nx",
+        of(FIELDS),
+        plain_labels,
+    ),
+    Row(
+        "an address may have its `@` in an encoded word, as gateways write it; for the others that is a name",
+        b"From: n=?utf-8?q?=40m.example?=\r\n\r\nx",
+        of(ADDRESSES, ALL, "invalid-encoded-word"),
+        without(rb"=\?[^?\s]+\?q\?[^?\s]*(?:=40|@)[^?\s]*\?=", b"word"),
+    ),
+    Row(
+        "blanks in the charset of an encoded word, or none in its place: it is no encoded word (RFC 2047 2); Python"
+        " decodes it",
+        b"Subject: =?utf-8\t?q?a?=\r\n\r\nx",
+        of(FIELDS, PYTHON),
+        without(rb"=\?(?:[^?\s]*\s[^?]*)?\?[bq]\?[^?]*(?:\?=)?", b"word"),
     ),
     Row(
         "text that cannot be an address (RFC 5322 3.4.1) stays as it came, with its defect; others show nothing",

@@ -104,10 +104,10 @@ TEXTS_KNOWN = [
         both(of(TEXTS, ("postal-mime",), "undecodable-charset"), each(lambda a, b: a == b.replace("\uf8f5", "\ufffd"))),
     ),
     Row(
-        "texts of several parts, some of them in UTF-8 under a label that is unknown or wrong, are read one by one",
+        "texts of several parts, whose labels are unknown, wrong or missing, are guessed one by one",
         b"Content-Type: text/plain; charset=us-ascii\r\n\r\n\xc3\xa9\r\n",
         both(
-            of(TEXTS, ("postal-mime",), "unknown-charset", "wrong-charset"),
+            of(TEXTS, ("postal-mime",), "missing-charset", "unknown-charset", "wrong-charset"),
             each(runs(is_guessed, is_guessed_utf8, is_windows_1252)),
         ),
     ),
@@ -123,6 +123,30 @@ TEXTS_KNOWN = [
         b"Content-Type: text/plain; charset=utf-16le\r\n\r\nT\0g\0e\0\r\0\n\0",
         of(("text", "html"), ("postal-mime",)),
         without(rb"(charset=\"?)utf-?16(?:[lb]e)?", rb"\1us-ascii"),
+    ),
+    Row(
+        "octets that a code page of Windows leaves free have no meaning; for postal-mime, as for browsers, they are C1"
+        " controls",
+        b"Content-Type: text/plain; charset=windows-1251\r\n\r\n\x98",
+        both(
+            of(TEXTS, ("postal-mime",), "undecodable-charset"),
+            each(lambda mine, theirs: mine == re.sub("[\x80-\x9f]", "\ufffd", theirs)),
+        ),
+    ),
+    Row(
+        "each line of ISO-2022-JP begins in ASCII (RFC 1468); for postal-mime, as for browsers, a shift goes on",
+        b"Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$BF|\r\nab",
+        of((*TEXTS, *FIELDS), ("postal-mime",)),
+        without(rb"(\x1b\$[@B][^\x1b\r\n]*)(?=\r*\n)", b"\\1\x1b(B"),
+    ),
+    Row(
+        "HTML without a label may say its charset itself (WHATWG HTML 13.2.3.2); postal-mime does not look",
+        b"Content-Type: text/html\r\n\r\n<meta charset=koi8-r>\xf0\xde\r\n",
+        both(
+            of(("html",), ("postal-mime",), *CHARSET_DEFECTS),
+            lambda it: bool(re.search(r"<(?:meta|\?xml)[^>]*(?:charset|encoding)", it.ours, re.IGNORECASE)),
+            lambda it: is_same_when_read(it, is_undecoded),
+        ),
     ),
     Row(
         "format=flowed stays as sent; postal-mime joins its lines (RFC 3676 4.1)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,7 +65,9 @@ def is_foreign(mine: str, theirs: str) -> bool:
 
 
 _C1 = re.compile("[\x80-\x9f]")
-_UNDEFINED = re.compile("[\x81\x8d\x8f\x90\x9d\ufffd]")  # in windows-1252
+_FREE = "\x81\x8d\x8f\x90\x9d"  # that windows-1252 has no meaning for
+_MAX_FREE = 3  # in a text, for which all of them are tried
+_UNDEFINED = re.compile(f"[{_FREE}\ufffd]")
 
 
 def is_windows_1252(mine: str, theirs: str) -> bool:
@@ -99,7 +102,11 @@ def runs(*tests: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
 
 def is_guessed(mine: str, theirs: str) -> bool:
     """Whether ours are the octets in windows-1252 that theirs are in a UTF-8 that has octets without a meaning."""
-    return "\ufffd" in theirs and _octets_of(mine).decode("utf-8", "replace") == theirs
+    first, *others = mine.split("\ufffd", _MAX_FREE)
+    return "\ufffd" in theirs and any(
+        _octets_of(first + "".join(map("".join, zip(free, others, strict=True)))).decode("utf-8", "replace") == theirs
+        for free in itertools.product(_FREE, repeat=len(others))
+    )
 
 
 def is_guessed_utf8(mine: str, theirs: str) -> bool:
@@ -128,11 +135,14 @@ def keeps_addresses(it: Difference) -> bool:
     return all(address in mine for address in plain if _ADDR_SPEC.fullmatch(address))
 
 
-def is_same_when_read(it: Difference) -> bool:
-    """Whether what can be read in both pieces of HTML is the same, octets that were guessed included."""
+def is_same_when_read(it: Difference, *tests: Callable[[str, str], bool]) -> bool:
+    """Whether what can be read in both pieces of HTML is the same, octets included that were guessed.
+
+    What else characters may be that are not ASCII, `tests` tell.
+    """
     mine, theirs = _read(it.ours), _read(it.theirs)
     words = [re.sub(r"[^\w\ufffd]", "", text) for text in (mine, theirs)]
-    return words[0] == words[1] or runs(is_guessed, is_guessed_utf8, is_windows_1252)(mine, theirs)
+    return words[0] == words[1] or runs(is_guessed, is_guessed_utf8, is_windows_1252, *tests)(mine, theirs)
 
 
 def _read(text: str) -> str:
