@@ -23,7 +23,8 @@ from fastsmtp.faults.presets import PRESETS
 from fastsmtp.inbox import page
 from fastsmtp.inbox.namespaces import OUTCOMES
 from fastsmtp.inbox.page.files import PageFiles
-from fastsmtp.inbox.page.site import HEADERS, first_list
+from fastsmtp.inbox.page.joining import join
+from fastsmtp.inbox.page.site import HEADERS, first_list, first_shown
 from fastsmtp.mime.defects import MEANINGS
 from fastsmtp.smtp.violations import CLAUSES
 
@@ -72,6 +73,20 @@ def test_the_first_list_is_asked_for_with_the_document(address: str, listed: str
     assert first_list(path, query) == wanted
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("/ui/ns/run-42", ""),
+        ("/ui/ns/run-42/w3/m/0-1/headers", "mail.js"),
+        ("/ui/ns/run-42/faults", "faults.js"),
+        ("/ui/", ""),
+    ],
+)
+def test_what_is_shown_beside_the_list_is_asked_for_with_the_document(address: str, shown: str) -> None:
+    assert first_shown(address) == shown
+    assert not shown or PageFiles().find(shown) is not None
+
+
 def test_every_address_answers_with_the_document(server: Server) -> None:
     status, headers, octets = fetch(server.inbox, "/ui/")
     assert (status, headers["Cache-Control"]) == (200, "no-cache")
@@ -94,16 +109,57 @@ def test_every_address_answers_with_the_document(server: Server) -> None:
 def test_files_are_kept_for_ever(server: Server) -> None:
     document = fetch(server.inbox, "/ui/")[2].decode()
     places = re.findall(r'(?:href|src)="(/ui/[0-9a-f]{16}/[^"]+)"', document)
-    named = {place.split("/", 3)[3] for place in places}
-    assert {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")} <= named
-    for place in places:
+    base = places[0].rpartition("/")[0]
+    assert sorted(places) == [f"{base}/{name}" for name in ("icon.svg", "main.js", "page.css")]
+    for place in (*places, f"{base}/mail.js", f"{base}/faults.js"):
         status, headers, octets = fetch(server.inbox, place)
         assert (status, headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
         packed = fetch(server.inbox, place, headers={"Accept-Encoding": "gzip"})
         assert (packed[1]["Content-Encoding"], gzip.decompress(packed[2])) == ("gzip", octets)
         assert fetch(server.inbox, place, headers={"If-None-Match": headers["ETag"]})[0] == 304
-    for place in ("/ui/0123456789abcdef/main.js", f"{places[0].rpartition('/')[0]}/../site.py", f"{places[0]}x"):
+    for place in ("/ui/0123456789abcdef/main.js", f"{base}/../site.py", f"{base}/words.js", f"{places[0]}x"):
         assert fetch(server.inbox, place)[0] == 404
+
+
+SOURCES = {
+    "first.js": "import { one, both as two } from './words.js';\nimport * as all from './words.js';\n"
+    "export const sum = one + two + all.one;\nexport const come = () => import('./later.js');\n",
+    "words.js": "const own = 1; // the same name elsewhere is another\nexport const one = own;\n"
+    "function b() {\n  return 4;\n}\nconst d = b();export{d as both,own};\n",
+    "later.js": "import { one } from './words.js';\nimport { Shown } from './shown.js';\n"
+    "const own = 7;\nexport async function far() {\n  return one + own + new Shown().size;\n}\n",
+    "shown.js": "export class Shown {\n  size = 10;\n}\n",
+}
+
+
+def test_modules_are_joined(tmp_path: Path) -> None:
+    """What the first imports is in its file; what is imported later is in another, and has the same of the first."""
+    files = join(SOURCES, "first.js")
+    assert list(files) == ["first.js", "later.js"]
+    assert ["Shown" in files[name] for name in files] == [False, True]
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    script = (
+        "import { modules } from './first.js'; const { sum, come } = modules['first.js'];"
+        " console.log(sum, await (await come()).far())"
+    )
+    command = ["node", "--input-type=module", "-e", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("6 18\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("export default 1;\n", "words.js cannot be joined: export default 1;"),
+        ("import './x.js';\n", "words.js cannot be joined: import './x.js';"),
+        ("import { sum } from './first.js';\n", "first.js imports itself by way of words.js"),
+    ],
+)
+def test_what_cannot_be_joined_is_said(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        join({**SOURCES, "words.js": text}, "first.js")
 
 
 def _in_node(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -122,7 +178,8 @@ def test_pure_modules(tmp_path: Path) -> None:
 
 
 def test_every_code_is_explained(tmp_path: Path) -> None:
-    script = "import * as all from './static/explain.js'; console.log(JSON.stringify(all))"
+    script = "".join(f"import * as {name} from './static/{name}.js';" for name in ("explain", "outcomes", "plantext"))
+    script += "console.log(JSON.stringify({...explain, ...outcomes, ...plantext}))"
     done = _in_node(tmp_path, "--input-type=module", "-e", script)
     explained: dict[str, Any] = json.loads(done.stdout)
     assert {code: section for code, (section, _text) in explained["VIOLATIONS"].items()} == {

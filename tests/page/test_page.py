@@ -282,6 +282,21 @@ def test_the_first_list_is_asked_for_once(open_page: OpenPage, mailbox: Mailbox)
     assert asked == [f"{mailbox.server.inbox}/api/ns/{mailbox.name}/mails?outcome=any&limit=50"]
 
 
+def test_the_list_waits_for_nothing_else(open_page: OpenPage, mailbox: Mailbox) -> None:
+    """The view of a mail is loaded beside it; where it is not to be had, the page says so, and shows it once it is."""
+    mailbox.fill(40)
+    page = open_page("about:blank")
+    later = re.compile(r"/ui/[0-9a-f]{16}/(mail|faults)\.js$")
+    page.route(later, lambda route: route.abort())
+    page.goto(mailbox.url)
+    expect(page.locator(".row")).to_have_count(40)
+    page.locator(".row").first.get_by_role("link").click()
+    expect(page.get_by_label("Mail", exact=True)).to_contain_text("This part of the page did not load.")
+    page.unroute(later)
+    page.get_by_role("button", name="Load the page again").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("mail 39")
+
+
 def test_what_a_worker_answered(open_page: OpenPage, serve: Serve) -> None:
     server = serve({"inbox": {"address": "127.0.0.1:0"}}, worker="obeys.php")
     hostile = "<img src=x onerror=alert(1)>\u202eevil"

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fastsmtp.inbox.page.joining import join
+
 _TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -20,7 +22,7 @@ _TYPES: Final = {
 _DIRECTORY: Final = Path(__file__).with_name("static")
 _DOCUMENT: Final = "index.html"
 _PLACE: Final = "@place@"  # stands in the document for where the others are
-_PRELOADED: Final = "<!-- modules -->"
+_SCRIPT: Final = "main.js"
 
 
 class PageFile(NamedTuple):
@@ -41,11 +43,9 @@ class PageFiles:
         for name in sorted(contents):
             whole.update(name.encode() + b"\0" + contents[name] + b"\0")
         self.version: Final = whole.hexdigest()[:16]
-        document = contents.pop(_DOCUMENT).decode()
-        modules = "".join(
-            f'<link rel="modulepreload" href="{_PLACE}/{name}">' for name in sorted(contents) if name.endswith(".js")
-        )
-        document = document.replace(_PRELOADED, modules).replace(_PLACE, f"/ui/{self.version}")
+        modules = {name: contents.pop(name).decode() for name in list(contents) if name.endswith(".js")}
+        contents |= {name: text.encode() for name, text in join(modules, _SCRIPT).items()}
+        document = contents.pop(_DOCUMENT).decode().replace(_PLACE, f"/ui/{self.version}")
         self.document: Final = _made(_DOCUMENT, document.encode())
         self._files: Final = {name: _made(name, octets) for name, octets in contents.items()}
 

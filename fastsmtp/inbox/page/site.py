@@ -51,22 +51,39 @@ async def to_page(_request: web.Request) -> web.Response:
 async def document(request: web.Request) -> web.Response:
     """`GET /ui/…`: what every address of the page answers with; a browser asks each time whether it is the same."""
     answer = _answer(request, page_files().document, "no-cache")
-    listed = first_list(request.rel_url.raw_path, request.rel_url.raw_query_string)
-    if listed:  # the browser asks for it before it has read the page's modules, which use the answer
-        answer.headers[hdrs.LINK] = f"<{listed}>; rel=preload; as=fetch; crossorigin"
+    path = request.rel_url.raw_path
+    # The browser asks for these before it has read the page's script, which uses them.
+    listed, later = first_list(path, request.rel_url.raw_query_string), first_shown(path)
+    if listed:
+        answer.headers.add(hdrs.LINK, f"<{listed}>; rel=preload; as=fetch; crossorigin")
+    if later:
+        answer.headers.add(hdrs.LINK, f"</ui/{page_files().version}/{later}>; rel=modulepreload")
     return answer
 
 
 def first_list(path: str, query: str) -> str:
     """Return what the page at this address asks for first, as `api.js` spells it; "" where that is not sure."""
+    namespace, _shown = _read(path)
+    return f"/api/ns/{namespace}/mails?outcome=any&limit=50" if namespace and not query else ""
+
+
+def first_shown(path: str) -> str:
+    """Return the file that the page at this address needs beside its first; "" where it needs none."""
+    return _read(path)[1]
+
+
+def _read(path: str) -> tuple[str, str]:
+    """Read an address as `route.js` does: the namespace, and the file that shows what is beside its list."""
     parts = path.removeprefix("/ui/ns").strip("/").split("/")
-    if query or not path.startswith("/ui/ns/"):
-        return ""
+    if not path.startswith("/ui/ns/"):
+        return "", ""
     at = next((index for index in (2, 1) if len(parts) > index + 1 and parts[index] == "m"), 0)
+    shown = "mail.js" if at else ""
     if not at and len(parts) > 1 and parts[-1] == "faults":
         parts.pop()
+        shown = "faults.js"
     name = "/".join(parts[: at or 2])
-    return f"/api/ns/{name}/mails?outcome=any&limit=50" if _NAMESPACE.fullmatch(name) else ""
+    return (name, shown) if _NAMESPACE.fullmatch(name) else ("", shown)
 
 
 async def file(request: web.Request) -> web.Response:

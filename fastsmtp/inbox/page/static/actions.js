@@ -72,8 +72,9 @@ export function createActions(store) {
     const { ns, uuid, q, only } = route();
     document.title = ns ? `${ns} · fastsmtp` : 'fastsmtp';
     if (ns !== before.ns) stream.leave();
-    if (ns && (ns !== before.ns || q !== before.q || only !== before.only)) loadList();
+    const listed = ns && (ns !== before.ns || q !== before.q || only !== before.only) && loadList();
     if (uuid && (uuid !== before.uuid || ns !== before.ns)) loadMail();
+    return listed;
   }
 
   addEventListener('popstate', () => {
@@ -225,11 +226,11 @@ export function createActions(store) {
     }
   }
 
+  // Resolves once the list is there, or why it is not.
   function start() {
-    const { ns } = route();
-    follow({ ns: '', uuid: '', q: '', only: '' });
-    if (!ns) stream.watch();
+    if (!route().ns) stream.watch();
     setInterval(() => document.hidden || dispatch({ type: 'set', now: Date.now() }), TICK_MS);
+    return follow({ ns: '', uuid: '', q: '', only: '' });
   }
 
   return {

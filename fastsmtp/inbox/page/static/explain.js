@@ -1,4 +1,4 @@
-// What the codes of violations and defects mean, and what presets do. A test holds them against the server's own tables.
+// What the codes of violations, defects and answers mean. A test holds them against the server's own tables.
 
 export const VIOLATIONS = {
   'lower-case-verb': ['RFC 5321 section 2.4', 'A verb was not in capitals. Verbs are not case sensitive: this is only worth knowing.'],
@@ -70,15 +70,6 @@ export const DEFECTS = {
   'wrong-charset': 'Octets that contradict their charset label: read as UTF-8, as HTML declares it, or as windows-1252.',
 };
 
-export const OUTCOMES = {
-  accepted: 'Accepted: every destination has it.',
-  'worker-failed': 'Answered with 451: the worker died, did not answer in time, or answered what cannot be understood.',
-  'no-worker': 'Answered with 451: no worker was free in time.',
-  refused: 'Refused: strict mode does not take what is wrong with this message, or a fault plan refused it.',
-  'dropped-by-plan': 'Accepted and dropped, as a plan wanted.',
-  'storage-failed': 'Answered with 451: it could not be stored where its destination wants it.',
-};
-
 // What a worker answered, and what came of it.
 export const ANSWERS = {
   CONTINUE: 'all is well',
@@ -86,16 +77,4 @@ export const ANSWERS = {
   ERROR: 'an error of its own; the mail was accepted all the same',
   UNKNOWN: 'taken as CONTINUE, for it means nothing',
   LOST: 'no answer: the worker was lost with the mail',
-};
-
-// Rules of fault plans that the server knows by name.
-export const PRESETS = {
-  greylist: 'The first RCPT of each sender and recipient is answered with 451',
-  'rate-limit': 'More than ten MAIL a second from an address: 450',
-  down: '421 instead of the greeting',
-  slow: 'Each answer takes from half a second to two',
-  'lost-ack': 'The first mail of each sender is stored, and the connection reset before the 250',
-  'disk-full': '452 at the end of each mail',
-  'tls-broken': 'The certificate has expired',
-  bounce: '550 to each RCPT',
 };

@@ -2,8 +2,7 @@
 
 import { html, useEffect, useState } from './vendor/preact.js';
 import { APIError, at, call } from './api.js';
-import { PRESETS } from './explain.js';
-import { flow, planText, withPreset } from './plantext.js';
+import { PRESETS, flow, planText, withPreset } from './plantext.js';
 import { count, plural, precisely, when } from './words.js';
 import { Button, Icon, Plain } from './widgets.js';
 

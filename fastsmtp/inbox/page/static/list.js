@@ -1,13 +1,14 @@
 // The list of mails of one namespace.
 
-import { Component, html, useEffect, useLayoutEffect, useRef, useState } from './vendor/preact.js';
+import { Component, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from './vendor/preact.js';
 import { format } from './route.js';
 import { count, plural, shortly, size } from './words.js';
-import { Button, Empty, Icon, Plain, Time } from './widgets.js';
-import { OUTCOMES } from './explain.js';
+import { Button, Empty, Icon, Plain, Time, idle } from './widgets.js';
+import { OUTCOMES } from './outcomes.js';
 
 const NEAR = 600; // pixels from an end of the list at which the next page is asked for
 const TYPING_MS = 200;
+const LOWEST = 60; // pixels that a row is high, at least
 
 export function List({ state, actions }) {
   return html`<section class="list" aria-label="Mails">
@@ -96,7 +97,10 @@ function Chosen({ ids, state, actions }) {
 function Rows({ state, actions }) {
   const box = useRef(null);
   const anchor = useRef(null); // the first row in sight, and where it was
-  const { rows } = state;
+  // The first picture has the rows that fill the window; the others come behind it, unseen.
+  const [whole, setWhole] = useState(false);
+  useEffect(() => idle(() => setWhole(true)), []);
+  const rows = useMemo(() => (whole ? state.rows : state.rows.slice(0, Math.ceil(innerHeight / LOWEST))), [whole, state.rows]);
 
   const note = () => {
     const element = box.current;
@@ -118,6 +122,7 @@ function Rows({ state, actions }) {
   };
   // Rows that come and go above what is in sight do not move it.
   useLayoutEffect(() => {
+    if (!whole) return; // nothing was scrolled, and a look at places costs a layout
     const element = box.current;
     if (state.top) {
       element.scrollTop = 0;

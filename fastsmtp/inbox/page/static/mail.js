@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from './vendor/preact.js';
 import { call, mailAt } from './api.js';
-import { OUTCOMES } from './explain.js';
+import { OUTCOMES } from './outcomes.js';
 import { TABS, format } from './route.js';
 import { plural, precisely, size } from './words.js';
 import { Button, Empty, Icon, Mailboxes, Plain } from './widgets.js';
@@ -24,7 +24,6 @@ export function tabOf(route, mail) {
 
 export function Mail({ state, actions }) {
   const { route, mail } = state;
-  if (!route.uuid) return html`<section class="mail" aria-label="Mail"><${Nothing} state=${state} /></section>`;
   if (mail && mail.failed) {
     return html`<section class="mail" aria-label="Mail"><${Bar} actions=${actions} /><${Empty} title=${mail.failed} /></section>`;
   }
@@ -32,13 +31,6 @@ export function Mail({ state, actions }) {
     <${Bar} mail=${mail} state=${state} actions=${actions} />
     ${mail && html`<${Shown} key=${mail.uuid} mail=${mail} state=${state} actions=${actions} />`}
   </section>`;
-}
-
-function Nothing({ state }) {
-  if (!state.rows.length) return html`<div class="empty"></div>`;
-  return html`<${Empty} title="No mail is open.">
-    <p><kbd>j</kbd> <kbd>k</kbd> to go through the list, <kbd>Enter</kbd> to open, <kbd>?</kbd> for all keys.</p>
-  <//>`;
 }
 
 function Bar({ mail, state, actions }) {

@@ -2,15 +2,26 @@
 
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from './vendor/preact.js';
 import { createActions, createStore, wide } from './actions.js';
-import { Faults } from './faults.js';
 import { KEYS, actionOf } from './keys.js';
+import { later } from './later.js';
 import { List } from './list.js';
-import { Mail } from './mail.js';
 import { Namespaces } from './namespaces.js';
 import { TABS } from './route.js';
+import { Empty, idle } from './widgets.js';
+
+const MOST_MS = 50; // that panes without a list are waited with
 
 const store = createStore();
 const actions = createActions(store);
+
+// They are not needed for the list; once it is there, they come before anybody has opened one.
+const Mail = later(() => import('./mail.js').then((module) => module.Mail), 'Mail');
+const Faults = later(() => import('./faults.js').then((module) => module.Faults), 'Faults');
+const unsubscribe = store.subscribe(({ loaded }) => {
+  if (!loaded) return;
+  unsubscribe();
+  idle(() => [Mail, Faults].forEach((one) => one.load().catch(() => {})));
+});
 
 function Page() {
   const [state, setState] = useState(store.state);
@@ -20,11 +31,21 @@ function Page() {
     <${Namespaces} state=${state} actions=${actions} />
     <main class="panes">
       <${List} state=${state} actions=${actions} />
-      ${state.route.panel ? html`<${Faults} key=${state.route.ns} state=${state} actions=${actions} />` : html`<${Mail} state=${state} actions=${actions} />`}
+      <${Pane} state=${state} actions=${actions} />
     </main>
     <div class="notice" role="status">${state.notice}</div>
     ${state.help && html`<${Help} />`}
   </div>`;
+}
+
+function Pane({ state, actions }) {
+  const { ns, uuid, panel } = state.route;
+  if (panel) return html`<${Faults} key=${ns} state=${state} actions=${actions} />`;
+  if (uuid) return html`<${Mail} state=${state} actions=${actions} />`;
+  if (!state.rows.length) return html`<section class="mail" aria-label="Mail"></section>`;
+  return html`<section class="mail" aria-label="Mail"><${Empty} title="No mail is open.">
+    <p><kbd>j</kbd> <kbd>k</kbd> to go through the list, <kbd>Enter</kbd> to open, <kbd>?</kbd> for all keys.</p>
+  <//></section>`;
 }
 
 function Help() {
@@ -43,8 +64,8 @@ function Help() {
 
 const focus = (id) => {
   const element = document.getElementById(id);
-  element.focus();
-  element.select?.();
+  element?.focus();
+  element?.select?.();
 };
 
 const DO = {
@@ -95,5 +116,7 @@ addEventListener('keydown', (event) => {
   else if (store.state.route.uuid) actions.go({ tab: TABS[digit - 1] }, { replace: true });
 });
 
-actions.start(); // first: the list is asked for while the panes are drawn
-render(html`<${Page} />`, document.getElementById('page'));
+// The browser has mostly got the list by now, which was asked for with the document: it is drawn at once, and once.
+Promise.race([actions.start(), new Promise((waited) => setTimeout(waited, MOST_MS))]).then(() =>
+  render(html`<${Page} />`, document.getElementById('page')),
+);

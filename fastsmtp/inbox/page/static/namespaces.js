@@ -12,7 +12,7 @@ export function Namespaces({ state, actions }) {
   const found = (state.namespaces || []).filter((one) => one.name.includes(state.wanted.trim().toLowerCase()));
   return html`<nav class="namespaces" aria-label="Namespaces" id="namespaces">
     <header class="brand">
-      <a href="/ui/" class="brand-name"><img src=${new URL('./icon.svg', import.meta.url)} alt="" width="22" height="22" />fastsmtp</a>
+      <a href="/ui/" class="brand-name"><${Sign} />fastsmtp</a>
       <${Button} icon="close" label="Close" class="button narrow-only" onClick=${() => actions.dispatch({ type: 'set', drawer: false })} />
     </header>
     <div class="field">
@@ -31,6 +31,12 @@ export function Namespaces({ state, actions }) {
     <${Figures} state=${state} />
   </nav>`;
 }
+
+// `icon.svg`, without a file that has to be waited for.
+const Sign = () => html`<svg viewBox="0 0 32 32" width="22" height="22" fill="none" stroke="#fff" stroke-width="2.2" stroke-linejoin="round" aria-hidden="true">
+  <rect width="32" height="32" rx="8" fill="#0b5f54" stroke="none" />
+  <path d="M7 11.5h18v11H7z" /><path d="m7.6 12 8.4 6.4 8.4-6.4" /><path d="M3 15h2M2 19h3" stroke="#7fe0c8" stroke-linecap="round" />
+</svg>`;
 
 function Namespace({ one, now, current, ending, setEnding, actions }) {
   const open = (event) => {

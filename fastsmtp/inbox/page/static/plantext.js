@@ -25,3 +25,15 @@ export function withPreset(text, name) {
   const [indent] = before.match(/^ *(?=- )/m) || [''];
   return `${before}${indent}- preset: ${name}\n`;
 }
+
+// Rules that the server knows by name, and what they do. A test holds them against its own.
+export const PRESETS = {
+  greylist: 'The first RCPT of each sender and recipient is answered with 451',
+  'rate-limit': 'More than ten MAIL a second from an address: 450',
+  down: '421 instead of the greeting',
+  slow: 'Each answer takes from half a second to two',
+  'lost-ack': 'The first mail of each sender is stored, and the connection reset before the 250',
+  'disk-full': '452 at the end of each mail',
+  'tls-broken': 'The certificate has expired',
+  bounce: '550 to each RCPT',
+};

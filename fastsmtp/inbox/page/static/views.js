@@ -3,7 +3,8 @@
 import { html, useEffect, useState } from './vendor/preact.js';
 import { at, beginning, call, mailAt } from './api.js';
 import { LANGUAGES, facts } from './assertions.js';
-import { ANSWERS, DEFECTS, OUTCOMES, VIOLATIONS } from './explain.js';
+import { ANSWERS, DEFECTS, VIOLATIONS } from './explain.js';
+import { OUTCOMES } from './outcomes.js';
 import { tree } from './parts.js';
 import { linked, plural, size } from './words.js';
 import { Button, Code, Empty, Icon, Plain } from './widgets.js';

@@ -57,3 +57,6 @@ export const Mailboxes = ({ boxes }) =>
   );
 
 export const Empty = ({ title, children }) => html`<div class="empty"><p class="empty-title">${title}</p>${children}</div>`;
+
+// When there is nothing else to do; not every browser tells.
+export const idle = (work) => void (globalThis.requestIdleCallback || setTimeout)(work);
