@@ -3,11 +3,14 @@
 
 usage: benchmarks/bench_page.py [--quick] [MAILS]
 
-Needs what `make test` installs. Prints JSON: milliseconds from the start of the navigation to the first row in the
-document, median, best and worst of 9 loads with an empty cache, and the CPU time of the browser's main thread until
-then; and, by a trace of Chromium, what that thread did while one types and a burst of mails is filed: its tasks, of
-which a frame waits for the longest, their CPU time, and how long it took from a key to the picture that shows it. On a
-machine that does other things at the same time a task takes longer than its CPU time; the load of the machine is shown.
+Needs what `make test` installs. Prints JSON: of loads of the page, of which each is in a process of its own that
+Chromium starts, milliseconds from the start of the navigation to the first row in the document, and to the end of the
+work on the first picture that has it; CPU milliseconds of the inbox and, in loads of their own with a trace, of the
+page's main thread until then. Each is the median, the best and the worst of 10 loads, `cold` with an empty cache,
+`warm` with the files of the page in it; `blank` is the same of a page with one word, which is what Chromium and this
+machine take for any page at that hour. And, by a trace of Chromium, what that thread did while one types and a burst of
+mails is filed: its tasks, of which a frame waits for the longest, their CPU time, and how long it took from a key to
+the picture that shows it. On a machine that does other things at the same time a task takes longer than its CPU time; the load of the machine is shown.
 `told` is the same while the page is told of 10 000 mails a second, as the inbox tells it: ten events a second with 1000
 mails, of which each has the newest 50. They come from a stand-in, so that it is the page that is measured.
 With `--quick` there are 2000 mails, 3 loads and a smaller burst: that it runs, not how fast it is.
@@ -35,22 +38,33 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-LOADS = 9
+LOADS = 10
 BURST = 20_000
 PIECE = 10_000  # mails of one import
-TRACED = ["-*", "__metadata", "devtools.timeline", "disabled-by-default-devtools.timeline"]
+TRACED = ["-*", "__metadata", "devtools.timeline", "disabled-by-default-devtools.timeline", "blink.user_timing"]
 TOLD_S = 15
 TOLD_PER_S = 10_000
 TOLD_EVERY_S = 0.1
-FIRST_ROW = """() => new Promise(done => {
-  const look = () => document.querySelector('.row') ? done(performance.now()) : requestAnimationFrame(look);
+MARKS = """new MutationObserver((_changes, observer) => {
+  if (!document.querySelector('.row')) return;
+  observer.disconnect();
+  performance.mark('row');
+  const behind = new MessageChannel();  // its message comes when the frame is made
+  behind.port1.onmessage = () => performance.mark('picture');
+  requestAnimationFrame(() => behind.port2.postMessage(0));
+}).observe(document, {childList: true, subtree: true});"""
+MARKED = """() => new Promise(done => {
+  const look = () => performance.getEntriesByName('picture').length
+    ? done(Object.fromEntries(performance.getEntriesByType('mark').map(({name, startTime}) => [name, startTime])))
+    : setTimeout(look, 10);
   look();
 })"""
+BLANK = b"<!doctype html><html lang=en><title>blank</title><body><p class=row>word"
 
 
 @contextmanager
-def inbox() -> Iterator[str]:
-    """A server; the URL of its page."""
+def inbox() -> Iterator[tuple[str, int]]:
+    """A server; the URL of its page, and the process that answers there."""
     with tempfile.TemporaryDirectory() as directory:
         ready = Path(directory, "ready.json")
         command = [shutil.which("fastsmtp", path=str(Path(sys.executable).parent)) or "fastsmtp", "serve", "--silent"]
@@ -61,9 +75,15 @@ def inbox() -> Iterator[str]:
                     if process.poll() is not None:
                         sys.exit(f"fastsmtp serve ended with {process.returncode}")
                     time.sleep(0.05)
-                yield json.loads(ready.read_text())["inbox"]
+                yield json.loads(ready.read_text())["inbox"], inbox_of(process.pid)
             finally:
                 process.terminate()
+
+
+def inbox_of(pid: int) -> int:
+    """The process of the inbox among the children of a server."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return next(int(one) for one in children if b"fastsmtp.inbox.process" in Path(f"/proc/{one}/cmdline").read_bytes())
 
 
 def fill(url: str, count: int) -> float:
@@ -81,24 +101,75 @@ def fill(url: str, count: int) -> float:
     return count / (time.monotonic() - began)
 
 
-def first_row_ms(browser: Browser, url: str) -> float:
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{url}/ui/ns/big", wait_until="commit")
-    taken = page.evaluate(FIRST_ROW)
-    context.close()
-    return float(taken)
+@contextmanager
+def blank() -> Iterator[str]:
+    """A server of a page with one word; its URL."""
+
+    class Word(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+            self.send_header("Content-Length", str(len(BLANK)))
+            self.end_headers()
+            self.wfile.write(BLANK)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Word) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
-def first_row_cpu_ms(browser: Browser, url: str) -> float:
-    """CPU time of the main thread from the start of the navigation to the first row."""
-    page = browser.new_page()
-    browser.start_tracing(page=page, categories=TRACED)
-    page.goto(f"{url}/ui/ns/big", wait_until="commit")
-    page.evaluate(FIRST_ROW)
-    tasks = main_thread_tasks(json.loads(browser.stop_tracing())["traceEvents"])
-    page.close()
-    return sum(one.get("tdur", 0) for one in tasks) / 1000
+def first_list(browser: Browser, url: str, inbox_pid: int, loads: int) -> dict[str, Any]:
+    """Load the page and the blank one in turn."""
+    taken: dict[str, dict[str, list[float]]] = {}
+    with blank() as blank_url:
+        for load in range(loads):
+            for kind, address in (("", f"{url}/ui/ns/big"), ("blank ", blank_url)):
+                for traced in (False, True):
+                    context = browser.new_context()
+                    page = context.new_page()
+                    page.add_init_script(MARKS)
+                    for cache in ("cold", "warm"):
+                        found = taken.setdefault(kind + cache, {})
+                        for name, value in _loaded(page, address, inbox_pid, traced=traced).items():
+                            found.setdefault(name, []).append(value)
+                    context.close()
+            print(f"load {load + 1} of {loads}", file=sys.stderr)
+    return {kind: {name: middle(values) for name, values in found.items()} for kind, found in taken.items()}
+
+
+def _loaded(page: Page, url: str, inbox_pid: int, *, traced: bool) -> dict[str, float]:
+    page.goto("about:blank")
+    page.wait_for_timeout(300)  # until Chromium has done what comes behind a page that is left
+    browser = page.context.browser
+    assert browser is not None
+    if traced:
+        browser.start_tracing(page=page, categories=TRACED)
+    before = cpu_ms(inbox_pid)
+    page.goto(url, wait_until="commit")
+    marks = page.evaluate(MARKED)
+    used = cpu_ms(inbox_pid) - before
+    if not traced:
+        return {"row_ms": marks["row"], "picture_ms": marks["picture"], "inbox_cpu_ms": used}
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    end = next(one["ts"] for one in events if one["name"] == "picture")
+    begun = [one["ts"] for one in events if one["name"] == "navigationStart" and url in json.dumps(one["args"])][-1]
+    tasks = [one for one in main_thread_tasks(events) if begun <= one["ts"] <= end]
+    return {"main_thread_cpu_ms": sum(one.get("tdur", 0) for one in tasks) / 1000}
+
+
+def cpu_ms(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
+
+
+def middle(values: list[float]) -> dict[str, float]:
+    """The median, the best and the worst."""
+    found = {"median": statistics.median(values), "best": min(values), "worst": max(values)}
+    return {name: round(value, 1) for name, value in found.items()}
 
 
 def typing(page: Page, url: str, burst: int) -> dict[str, Any]:
@@ -151,8 +222,9 @@ def telling(url: str) -> Iterator[str]:
                         {**mail, "uuid": str(uuid.uuid4()), "seq": newest - place}
                         for place, mail in enumerate(listed["mails"])
                     ]
-                    content = {"count": step, "mails": mails[::-1], "cursor": f"{epoch}.{newest}"}
-                    self.wfile.write(b"event: mail\nid: %b\n" % content["cursor"].encode())
+                    cursor = f"{epoch}.{newest}"
+                    content = {"count": step, "mails": mails[::-1], "cursor": cursor}
+                    self.wfile.write(b"event: mail\nid: %b\n" % cursor.encode())
                     self.wfile.write(b"data: %b\n\n" % json.dumps(content).encode())
                     time.sleep(TOLD_EVERY_S)
             except OSError:  # the page is closed
@@ -218,19 +290,16 @@ def percentiles(values: list[float]) -> dict[str, float]:
 def main() -> None:
     quick, given = "--quick" in sys.argv, [word for word in sys.argv[1:] if word != "--quick"]
     count = int(given[0]) if given else 2_000 if quick else 100_000
-    with inbox() as url, sync_playwright() as playwright:
+    with inbox() as (url, pid), sync_playwright() as playwright:
         urllib.request.urlopen(urllib.request.Request(f"{url}/api/ns/big", method="PUT")).close()
         fill(url, count)
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
-        taken = sorted(first_row_ms(browser, url) for _ in range(3 if quick else LOADS))
-        times = {"median": statistics.median(taken), "best": taken[0], "worst": taken[-1]}
         shown: dict[str, Any] = {
             "load": round(os.getloadavg()[0], 1),
             "mails": count,
-            "first_row_ms": {name: round(time_ms) for name, time_ms in times.items()},
-            "first_row_cpu_ms": round(first_row_cpu_ms(browser, url)),
+            "first_list": first_list(browser, url, pid, 3 if quick else LOADS),
         }
         shown["told"] = told(browser.new_page(), url, 1 if quick else TOLD_S)
         print(json.dumps({**shown, "typing": typing(browser.new_page(), url, 1_000 if quick else BURST)}, indent=2))
