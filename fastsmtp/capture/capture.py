@@ -13,6 +13,7 @@ from fastsmtp.capture.attachments import Sink, Storage
 from fastsmtp.capture.body import Body
 from fastsmtp.capture.email import Attachment, Attachments, Email, Origin
 from fastsmtp.capture.identifier import uuid7
+from fastsmtp.capture.spool import Spool, SpoolFile
 from fastsmtp.capture.texts import Texts
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.defects import INVALID_HEADER_LINE, JUNK_BEFORE_HEADER
@@ -25,6 +26,7 @@ from fastsmtp.smtp.violations import MESSAGE_WITHOUT_HEADER, UNPARSABLE_MESSAGE
 _ADDRESS_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "reply-to"})
 _BODY_OCTETS: Final = 512  # of memory for a text beside its entity and its octets, and for what is made of it
 _ATTACHMENT_OCTETS: Final = 400  # for an attachment beside its octets and what is sent of its names
+_NEVER: Final = 1 << 62
 _LONG_HEADER: Final = 4096  # octets; whatever is in a shorter one takes no longer than some milliseconds
 
 
@@ -35,6 +37,7 @@ class Services:
     storage: Storage
     include_raw: bool  # emails have their octets as they came
     log: FilteringBoundLogger  # bound once: structlog's lazy loggers are bound again for every record
+    spool: Spool | None = None  # where the octets of large mails go that are kept for the inbox alone
 
 
 class Capture:
@@ -61,6 +64,8 @@ class Capture:
         "_sink",
         "_size",
         "_splitter",
+        "_spool",
+        "_spool_at",
         "uuid",
     )
 
@@ -73,6 +78,9 @@ class Capture:
         self._size = 0  # octets of mail data
         self._held = 0  # octets of it in memory, without those of the part at hand
         self._raw = bytearray() if services.include_raw else None
+        self._spool: SpoolFile | None = None  # has the octets, in place of _raw
+        # Octets of mail data from which on that is so.
+        self._spool_at = _NEVER if services.spool is None else services.spool.begins_at
         self._defects: list[str] = []  # of the message as a whole
         self._found: list[str] = []  # of the part at hand
         self._entity: Entity | None = None  # the part at hand
@@ -90,6 +98,8 @@ class Capture:
         held, sink, splitter = self._held, self._sink, self._splitter
         if sink is not None:
             held += sink.held
+        if self._spool is not None:
+            held += self._spool.held
         return held if splitter is None else held + splitter.held
 
     def feed(self, buf: bytearray, start: int, end: int) -> int:
@@ -102,17 +112,31 @@ class Capture:
         assert self._splitter is not None
         try:
             stop = self._splitter.feed(buf, start, end)
+            self._size += stop - start
+            if self._raw is not None:
+                self._raw += buf[start:stop]
+                self._held += stop - start
+            if self._size >= self._spool_at:
+                self._feed_spool(buf[start:stop])
         except OSError as error:
             self._fail(error)
             return end
         except Exception:
             self._fail_unexpectedly()
             return end
-        if self._raw is not None:
-            self._raw += buf[start:stop]
-            self._held += stop - start
-        self._size += stop - start
         return stop
+
+    def _feed_spool(self, octets: bytearray) -> None:
+        """The next octets of a large mail, which are in `_raw` where they are the first. Raises OSError."""
+        spool, raw = self._spool, self._raw
+        if spool is None:
+            services = self._services.spool
+            assert services is not None
+            assert raw is not None
+            spool = self._spool = services.open(self.uuid)
+            octets, self._raw = raw, None
+            self._held -= len(raw)
+        spool.feed(octets)
 
     def close(self) -> Sequence[str]:
         """Mail data is complete. Returns the violations (`fastsmtp.smtp.violations`) that only the message shows."""
@@ -123,6 +147,8 @@ class Capture:
         try:
             splitter.close()
             self._attach_beside_roots()
+            if self._spool is not None:
+                self._spool.close()
             self._held += splitter.held
         except OSError as error:
             self._fail(error)
@@ -181,9 +207,10 @@ class Capture:
             texts,
             self._size,
             self._raw,
-            Attachments(self._attachments, self._services.storage),
+            Attachments(self._attachments, self._services.storage, self._spool),
             self._weigh(message, texts),
             budget=self._budget,
+            spool="" if self._spool is None else self._spool.name,
         )
 
     def _weigh(self, message: Entity, texts: Texts) -> int:
@@ -216,8 +243,9 @@ class Capture:
         if self._sink is not None:
             self._sink.discard()
             self._sink = None
-        Attachments(self._attachments, self._services.storage).discard()
+        Attachments(self._attachments, self._services.storage, self._spool).discard()
         self._attachments = []
+        self._spool, self._spool_at = None, _NEVER
         self._bodies.clear()
         self._splitter = None
         self._raw = None

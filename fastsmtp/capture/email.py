@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from fastsmtp.capture.attachments import Storage
 from fastsmtp.capture.handling import Handling
+from fastsmtp.capture.spool import SpoolFile
 from fastsmtp.capture.texts import Text, Texts
 from fastsmtp.mime.budget import Budget
 from fastsmtp.mime.compact import pack, unpack
@@ -90,13 +91,15 @@ class Attachment:
 
 
 class Attachments:
-    """The attachments of one email, in order, and the owner of their files: these are released or discarded once."""
+    """The attachments of one email, in order, and the owner of all its files: these are released or discarded once."""
 
-    __slots__ = ("_items", "_owned", "_storage")
+    __slots__ = ("_items", "_owned", "_spool", "_storage")
 
-    def __init__(self, items: list[Attachment], storage: Storage) -> None:
+    def __init__(self, items: list[Attachment], storage: Storage, spool: SpoolFile | None = None) -> None:
+        """`spool` has the octets of the email."""
         self._items = items
         self._storage = storage
+        self._spool = spool
         self._owned = True
 
     def __len__(self) -> int:
@@ -118,6 +121,9 @@ class Attachments:
     def _disown(self) -> list[str]:
         """The paths of the files, the first time; none later."""
         owned, self._owned = self._owned, False
+        spool, self._spool = self._spool, None
+        if spool is not None:
+            spool.delete()  # the inbox has the file, if it has the email
         return [item.path for item in self._items if item.path is not None] if owned else []
 
 
@@ -126,7 +132,8 @@ class Email:
 
     `received_at` is a Unix time in seconds. `violations` are triples of code, detail and count. `transcript` has
     milliseconds, speaker, line and fault of everything said, None where it is not asked for. `size` counts the octets
-    of mail data, dots unstuffed; `raw` are these octets, None where nothing asks for them. `verdict` is what the first
+    of mail data, dots unstuffed; `raw` are these octets, None where nothing asks for them, and where they are in the
+    file of the name `spool`, "" = there is none (`spool.py`). `verdict` is what the first
     of several destinations has decided, None until then. `budget` is what of the mail may still be taken apart; a
     destination takes from a copy of it. `weight` says how much there is to do for it: see `LIGHT`. `faults` are pairs
     of the rule of a fault plan and what it did to the email; `copies` is how often a plan wants it stored. `handling`
@@ -145,6 +152,7 @@ class Email:
         "raw",
         "received_at",
         "size",
+        "spool",
         "texts",
         "transcript",
         "uuid",
@@ -172,6 +180,7 @@ class Email:
         faults: Sequence[tuple[str, str]] = (),
         copies: int = 1,
         handling: Handling | None = None,
+        spool: str = "",
     ) -> None:
         self.uuid: Final = uuid
         self.origin: Final = origin
@@ -190,6 +199,7 @@ class Email:
         self.faults: Final = faults
         self.copies: Final = copies
         self.handling: Final = handling
+        self.spool: Final = spool
 
     @property
     def text(self) -> Text | None:
@@ -250,4 +260,5 @@ class Email:
             faults,
             copies,
             handling,
+            self.spool,
         )

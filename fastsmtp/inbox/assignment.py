@@ -12,6 +12,7 @@ class InboxAssignment(msgspec.Struct, frozen=True):
 
     config: Config
     directory: str  # of the store, "" = in memory
+    incoming: str  # directory of large mails that arrive
     link_fd: int  # Unix socket for SMTP processes, which listens
     again: bool  # an inbox process of this server was there before, and ended
     http_fd: int  # socket of the API, which listens, -1 = none

@@ -78,7 +78,7 @@ class InboxDestination:
             head = Head(names, now_ms, outcome, counted=Counted(email.uuid, email.size))
             self._link.send(email.uuid, head, lambda: (), b"", answer)
             return
-        head = Head(names, now_ms, outcome, faults=list(email.faults), worker=email.handling)
+        head = Head(names, now_ms, outcome, email.spool, faults=list(email.faults), worker=email.handling)
         if email.weight <= LIGHT or self._slices is None:
             self._link.send(email.uuid, head, lambda: [encode_outline(email)], email.raw or b"", answer)
         else:

@@ -39,7 +39,7 @@ _HEADER_WORDS: Final = 3  # of a Goridge frame without options
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What is said of a mail beside its payload. `spool` is the path of a file that has the raw mail, "" = the body.
+    """What is said of a mail beside its payload. `spool` is the name of a file that has the raw mail, "" = the body.
 
     A mail that has a `counted` is counted only, and has neither payload nor body. `faults` are pairs of the rule of a
     plan and what it did; `worker` is what a worker did with the mail.
@@ -85,6 +85,7 @@ class Orders(msgspec.Struct, frozen=True):
     counting: frozenset[str] = frozenset()  # namespaces of which mails are counted only
     # Plans by namespace, of those that have changed; None: there is none any more.
     plans: dict[str, PlanOrder | None] = {}
+    spool: str = ""  # directory for files that are named in a `Head`, "" = there are to be none
 
 
 class Asking(msgspec.Struct, frozen=True):

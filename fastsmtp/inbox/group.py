@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastsmtp.inbox.store import Store
 
 _NO_PLACE: Final = RecordPlace(0, 0, 0, 0, 0)
+FILE_GONE: Final = "the file with its octets is gone"
 OUT_OF_ORDER: Final = "an earlier mail of its stream is not here"
 
 
@@ -32,7 +33,7 @@ class StreamPosition(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """A mail to be committed. `raw` is the mail, or the path of a file in the store's directory that has it."""
+    """A mail to be committed. `raw` is the mail, or the path of a file that has it."""
 
     uuid: str
     namespaces: tuple[str, ...]
@@ -102,7 +103,7 @@ class Group:
         self._coming = coming
         self._arrivals = [mail for mail in coming if isinstance(mail, Arrival)]
         self.entries = Entries(store.ledger)  # of the ledger
-        self._places: list[RecordPlace] = []
+        self._places: list[RecordPlace | None] = []
         self.filed: list[list[Filed]] = []
         self._rows: list[tuple[Any, ...]] = []
         self._recipients: list[tuple[int, str, int]] = []
@@ -131,6 +132,8 @@ class Group:
                 self.filed.append([])
                 continue
             place = _NO_PLACE if mail.counted else next(places)
+            if place is not None and place.spool and place.raw_length != mail.size:
+                place = None
             if mail.position is not None and not self._go_to(mail.position):
                 self.filed.append([Filed(None, 0, refusal=OUT_OF_ORDER)])
             elif mail.counted:
@@ -164,7 +167,7 @@ class Group:
                     known.setdefault(uuid, []).append(Filed(by_id[number], seq, known=True))
         return known
 
-    def _file_once(self, mail: Arrival, place: RecordPlace, known: dict[str, list[Filed]]) -> list[Filed]:
+    def _file_once(self, mail: Arrival, place: RecordPlace | None, known: dict[str, list[Filed]]) -> list[Filed]:
         """File a mail, unless it is there; from another stream it may have come for other namespaces."""
         there = known.get(mail.uuid, [])
         if there and mail.position is not None:
@@ -172,6 +175,10 @@ class Group:
             mail = mail._replace(namespaces=tuple(name for name in mail.namespaces if name not in names))
         elif there:
             return there
+        if place is None:
+            for name in mail.namespaces:
+                self.entries.turn_away(mail.sender, name)
+            return [Filed(None, 0, refusal=FILE_GONE)]
         filed = self._file(mail, place, len(there))
         known[mail.uuid] = there + [one._replace(known=True) for one in filed]  # it may come again in this group
         return filed
@@ -253,9 +260,18 @@ class Group:
             self._touched[namespace.id] = (namespace, namespace.seq, msgspec.json.encode(namespace.counters))
         return namespace
 
+    def drop_unused(self) -> None:
+        """After the commit: delete the files of large mails that were not filed, or only counted."""
+        used = {row[-2] for row in self._rows}
+        for place in self._places:
+            if place is not None and place.spool and place.spool not in used:
+                self._store.segments.drop(place.spool)
+
     def undo(self) -> None:
         """Nothing of the group was committed: neither counters nor namespaces are changed by it."""
         store = self._store
+        self._rows = []
+        self.drop_unused()
         for namespace, seq, counters in self._touched.values():
             namespace.seq = seq
             namespace.counters = msgspec.json.decode(counters, type=NamespaceCounters)

@@ -26,6 +26,7 @@ from fastsmtp.system.process import Identity, Process, own_command
 from fastsmtp.system.runtimedir import RuntimeDirectory
 from fastsmtp.system.sockets import bind, format_address, listen
 
+INCOMING: Final = "incoming"  # directory of large mails that arrive
 _BACKLOG: Final = 64
 ANSWER_S: Final = 2.0  # for what metrics show
 LEFT_S: Final = 5.0  # for the inbox process of a server that was killed, to end
@@ -49,6 +50,7 @@ class InboxHost:
         self._log: FilteringBoundLogger = structlog.get_logger(channel="inbox").bind()
         self._home: RuntimeDirectory | None = None  # of the socket
         self._store = self._settings.path
+        self._incoming = ""  # directory of large mails that arrive
         self._lock_fd = -1
         self._link: socket.socket | None = None
         self._http: socket.socket | None = None
@@ -91,10 +93,12 @@ class InboxHost:
             self._link.listen(_BACKLOG)
         except OSError as error:
             raise StartError(f"cannot prepare the inbox: {error.strerror}") from None
+        self._incoming = os.path.join(self._home.path, INCOMING)
         if self._settings.durability == "memory":
             self._store = ""
         elif self._store:
             self._open_store()
+            self._incoming = os.path.join(self._store, INCOMING)
         else:
             self._store = os.path.join(self._home.path, "store")
             os.mkdir(self._store, 0o700)
@@ -165,7 +169,9 @@ class InboxHost:
                 raise
         caller = self._caller = AsyncRPCClient()
         await asyncio.get_running_loop().create_unix_connection(lambda: caller, sock=ours)
-        assignment = InboxAssignment(self._config, self._store, self._link.fileno(), self._keeping is not None, http_fd)
+        assignment = InboxAssignment(
+            self._config, self._store, self._incoming, self._link.fileno(), self._keeping is not None, http_fd
+        )
         try:
             self.url = await caller.call("inbox.Start", assignment, str)
         except CallError as error:

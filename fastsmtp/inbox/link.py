@@ -20,6 +20,7 @@ from typing import Final, cast
 from structlog.typing import FilteringBoundLogger
 
 from fastsmtp.capture.email import Segment
+from fastsmtp.capture.spool import Spool
 from fastsmtp.delivery.deferred import Stretch, blocks_of, octets_of
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import Frame, FrameDecoder
@@ -107,6 +108,7 @@ class Link:
         self._writing: asyncio.Handle | None = None  # of what waits
         self._blocked = False  # the inbox reads nothing at the moment
         self._reports = SessionReports()
+        self.spool: Final = Spool(self._reports.process)  # for large mails
         self._flushing: asyncio.Handle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -279,6 +281,7 @@ class Link:
     def close(self) -> None:
         """Refuse what is not acknowledged, and close."""
         self._closed = True
+        self.spool.close()
         self._flush_counts()
         for task in (self._sweeping, self._connecting):
             if task is not None:
@@ -356,6 +359,7 @@ class Link:
         """The inbox told at which ports of namespaces to listen, and of which mails nothing is to be sent."""
         self.ports = number, orders.ports
         self.counting = orders.counting
+        self.spool.use(orders.spool)
         self.plans.take(orders.plans)
         self._told.set()
         self.on_ports()

@@ -16,6 +16,7 @@ from fastsmtp.errors import FrameError, StoreError
 from fastsmtp.faults.question import Question
 from fastsmtp.inbox.arrival import Incoming, arrival_steps
 from fastsmtp.inbox.census import Census
+from fastsmtp.inbox.documents import Octets
 from fastsmtp.inbox.frames import (
     Asking,
     Counts,
@@ -31,6 +32,7 @@ from fastsmtp.inbox.frames import (
 )
 from fastsmtp.inbox.group import Arrival, Filed, reason_of
 from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.incoming import IncomingFiles
 from fastsmtp.inbox.ledger import Report
 from fastsmtp.system.loopdelay import BUSY_S, LoopDelay
 from fastsmtp.system.timeslices import TimeSlices
@@ -43,11 +45,21 @@ _RETURN_S: Final = 15.0  # after which processes that an inbox knew which was ki
 class LinkServer:
     """Listens for SMTP processes, files what they send, and says when it is committed."""
 
-    def __init__(self, inbox: Inbox, log: FilteringBoundLogger, loop_delay: LoopDelay | None = None) -> None:
-        """`loop_delay` is told which mail takes long."""
+    def __init__(
+        self,
+        inbox: Inbox,
+        log: FilteringBoundLogger,
+        loop_delay: LoopDelay | None = None,
+        incoming: IncomingFiles | None = None,
+    ) -> None:
+        """`loop_delay` is told which mail takes long; large mails are in files of `incoming`, or there are none."""
         self.inbox: Final = inbox
         self.log: Final = log
         self.loop_delay: Final = loop_delay
+        self._incoming: Final = incoming
+        self._deleting: set[asyncio.Future[int]] = set()
+        if incoming is not None:
+            inbox.ports.spool = incoming.path
         self.slices: Final = TimeSlices(asyncio.get_running_loop())
         self.census: Final = Census()
         self._connections: set[_Connection] = set()
@@ -89,11 +101,28 @@ class LinkServer:
     def leave(self, process: str) -> None:
         """A process is gone: nothing is in flight in it any more."""
         self.enter(process)
-        self.inbox.tell(Report(process, left=True))
+        # When what came before is committed, its files have other names.
+        self.inbox.tell(Report(process, left=True), lambda _filed: self._delete_files(process.__eq__))
 
     def _settle(self) -> None:
-        there = {connection.process for connection in self._connections}
-        self._settling = asyncio.ensure_future(self.inbox.leave_processes({*there, *self._leaving}))
+        there = {*(connection.process for connection in self._connections), *self._leaving}
+        self._settling = asyncio.ensure_future(self.inbox.leave_processes(there))
+        self._delete_files(lambda process: process not in there)
+
+    def _delete_files(self, is_gone: Callable[[str], bool]) -> None:
+        if self._incoming is not None:  # in a thread: a file of 1 GB takes its time
+            deleting = asyncio.ensure_future(asyncio.to_thread(self._incoming.delete, is_gone))
+            self._deleting.add(deleting)
+            deleting.add_done_callback(self._deleting.discard)
+
+    def octets_of(self, mail: MailFrame, process: str) -> Octets | str:
+        """Return the mail as it came, or the path of its file. Raises FrameError."""
+        name = mail.head.spool
+        if not name:
+            return mail.raw
+        if self._incoming is None:
+            raise FrameError("there are no files of mails")
+        return self._incoming.path_of(name, process)
 
     def decide(self, asking: Asking, answer: Callable[[Decided | None], None]) -> None:
         """Ask plans; where one wants to know how many connections there are, the processes are asked first."""
@@ -133,6 +162,8 @@ class LinkServer:
                 timer.cancel()
         for judging in self._judging:
             judging.cancel()
+        if self._deleting:
+            await asyncio.wait(self._deleting)
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
@@ -234,7 +265,7 @@ class _Connection(asyncio.Protocol):
             arrival = Arrival.to_be_counted(counted.uuid, names, head.received_at, head.outcome, counted.size, sender)
             self._server.inbox.file(arrival, functools.partial(self._on_filed, mail.number))
             return
-        raw = head.spool or mail.raw
+        raw = self._server.octets_of(mail, self.process)
         told = head.received_at, head.outcome, head.faults, head.worker
         made = arrival_steps(Incoming(mail.payload, raw, names, *told))
         step = functools.partial(self._read_on, mail.number, made)

@@ -38,6 +38,7 @@ class Ports:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log: Final = log
+        self.spool = ""  # see `Orders`; to be set before the first process connects
         self._bound: dict[str, socket.socket] = {}  # by namespace; they do not listen
         self._processes: dict[PortProcess, _Answered] = {}
         self._counting: frozenset[str] = frozenset()  # namespaces of which mails are counted only
@@ -163,7 +164,7 @@ class Ports:
 
     def _orders(self, plans: Mapping[str, PlanOrder | None]) -> Orders:
         ports = {name: format_address(bound) for name, bound in self._bound.items()}
-        return Orders(ports, self._counting, dict(plans))
+        return Orders(ports, self._counting, dict(plans), self.spool)
 
     async def _tell(self, plans: Mapping[str, PlanOrder | None] = NO_PLANS) -> Mapping[str, str]:
         """Tell all processes, of plans only those that have changed; return what they could not do, by namespace."""

@@ -22,6 +22,7 @@ from fastsmtp.inbox.api.app import make_app
 from fastsmtp.inbox.api.currency import Reach
 from fastsmtp.inbox.assignment import InboxAssignment
 from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.incoming import IncomingFiles
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.names import DEFAULT
 from fastsmtp.inbox.opening import open_store
@@ -68,6 +69,7 @@ class InboxProcess:
         self._output: Logs | None = None
         self._inbox: Inbox | None = None
         self._links: LinkServer | None = None
+        self._incoming: IncomingFiles | None = None
         self._http: HTTPServer | None = None
         self._retaining: asyncio.Future[None] | None = None
         self._stopping = asyncio.Event()
@@ -105,12 +107,15 @@ class InboxProcess:
         settings = assignment.config.inbox
         assert settings is not None
         store = open_store(assignment.directory, log, settings.durability, settings.retention.max_namespaces)
+        incoming = self._incoming = _open_incoming(assignment.incoming)
+        if not assignment.again:  # no SMTP process of this server has begun
+            incoming.delete(lambda _process: True)
         inbox = self._inbox = await self.make_inbox(store, assignment.config, log)
         if not assignment.again:
             await inbox.leave_processes()
         await self.begin(inbox, assignment.config)
         self._retaining = asyncio.ensure_future(Retention(inbox, settings.retention, log).run())
-        self._links = LinkServer(inbox, log, self._loop_delay)
+        self._links = LinkServer(inbox, log, self._loop_delay, self._incoming)
         await self._links.start(inherited(assignment.link_fd))
         if assignment.http_fd < 0:
             return ""
@@ -165,3 +170,16 @@ class InboxProcess:
             await self._inbox.close()
         if self._http is not None:
             await self._http.stop()
+        if self._incoming is not None:
+            self._incoming.close()
+
+
+def _open_incoming(path: str) -> IncomingFiles:
+    """Raises StartError."""
+    incoming = IncomingFiles(path)
+    try:
+        incoming.open()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StartError(f"inbox.path: cannot keep mails that arrive in {path}: {reason}") from None
+    return incoming

@@ -4,15 +4,18 @@ A segment is a file of up to 64 MiB; what is appended stays where it is until th
 
     magic "FSM1" | length of the document, LE32 | length of the raw mail, LE64 | CRC-32 of both, LE32 | document | raw
 
-A raw mail that was received into a file of its own becomes a segment by a rename: none of its octets is copied, and the
-record in the segment at hand says 0 for its length. Where a record stands is told by its `Place`, which the rows of the
-store keep; segments themselves are never searched.
+A raw mail that was received into a file of its own becomes a segment by a link: none of its octets is copied, where
+the file system has links, and the record in the segment at hand says 0 for its length. The file stays until the SMTP
+process deletes it: what could not be committed can be sent again. Where a record stands is told by its `Place`, which
+the rows of the store keep; segments themselves are never searched.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 import threading
 from collections import OrderedDict
@@ -34,6 +37,9 @@ _NOTHING: Final[Octets] = b""
 _WHOLE_BYTES: Final = 1024 * 1024  # up to which a record is read as a whole, and checked each time; larger ones once
 _MAX_CHECKED: Final = 10_000  # large records that are known to be right
 _MAX_VECTORS: Final = 512  # buffers of one writev; IOV_MAX is 1024
+_NO_LINKS: Final = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_FILE: Final = (errno.ENOENT, errno.ELOOP, errno.EISDIR)
+_COPIED_BYTES: Final = 16 * 1024 * 1024  # by one call
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -56,7 +62,7 @@ class RecordPlace(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What is to be appended: `raw` is the mail, or the path of a file in the directory that has it."""
+    """What is to be appended: `raw` is the mail, or the path of a file that has it."""
 
     document: Octets
     raw: Octets | str
@@ -114,21 +120,23 @@ class Segments:
         with tempfile.TemporaryFile(dir=self._directory or None, buffering=0) as file:
             os.posix_fallocate(file.fileno(), 0, _TRIED_BYTES)
 
-    def append(self, records: Sequence[Record]) -> list[RecordPlace]:
+    def append(self, records: Sequence[Record]) -> list[RecordPlace | None]:
         """Write the records behind each other, all of them or none, and return their places in order.
 
-        Raises OSError: then the segments are as they were before, and so are the files named by the records.
+        A record whose file is not there has None, and is not written.
+        Raises OSError: then the segments are as they were before.
         """
         number, before = self._room()
-        places: list[RecordPlace] = []
+        places: list[RecordPlace | None] = []
         vectors: list[Octets] = []
-        adopted: list[tuple[int, str]] = []
+        adopted: list[int] = []
         offset = before
         try:
             for record in records:
                 place = self._plan(record, number, offset, vectors, adopted)
                 places.append(place)
-                offset = place.end
+                if place is not None:
+                    offset = place.end
             _write_all(self._writing, vectors, before)
             if self._sync:
                 os.fdatasync(self._writing)
@@ -139,13 +147,18 @@ class Segments:
         return places
 
     def _plan(
-        self, record: Record, number: int, offset: int, vectors: list[Octets], adopted: list[tuple[int, str]]
-    ) -> RecordPlace:
+        self, record: Record, number: int, offset: int, vectors: list[Octets], adopted: list[int]
+    ) -> RecordPlace | None:
         document, raw = record
         spool = 0
         if isinstance(raw, str):
-            spool = self._adopt(raw)
-            adopted.append((spool, raw))
+            try:
+                spool = self._adopt(raw)
+            except OSError as error:
+                if error.errno not in _NO_FILE:
+                    raise
+                return None
+            adopted.append(spool)
             length, inner = self._sizes[spool], _NOTHING
         else:
             length, inner = len(raw), raw
@@ -180,33 +193,32 @@ class Segments:
         return descriptor
 
     def _adopt(self, path: str) -> int:
-        """Make the file at `path` a segment."""
+        """Make the file at `path` a segment. Raises OSError, FileNotFoundError where it is not there, or not a file."""
         number = self._next()
-        size = os.stat(path, follow_symlinks=False).st_size
-        if self._directory:
-            if self._sync:
-                _sync_file(path)
-            os.rename(path, self._path(number, spooled=True))
-            if self._sync:
-                self._sync_directory()
-        else:
-            self._anonymous[number] = os.open(path, _FLAGS)
-            os.unlink(path)
+        descriptor = os.open(path, _FLAGS)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                raise FileNotFoundError(errno.ENOENT, "it is no file of ours", path)
+            if self._directory:
+                if self._sync:
+                    os.fsync(descriptor)
+                _link(path, descriptor, self._path(number, spooled=True), sync=self._sync)
+                if self._sync:
+                    self._sync_directory()
+            else:
+                self._anonymous[number] = os.dup(descriptor)
+        finally:
+            os.close(descriptor)
         self._spooled.add(number)
-        self._sizes[number] = size
+        self._sizes[number] = status.st_size
         return number
 
-    def _undo(self, size: int, adopted: list[tuple[int, str]]) -> None:
+    def _undo(self, size: int, adopted: list[int]) -> None:
         with contextlib.suppress(OSError):
             os.ftruncate(self._writing, size)
-        for number, path in adopted:
-            self._spooled.discard(number)
-            self._sizes.pop(number, None)
-            if self._directory:
-                with contextlib.suppress(OSError):
-                    os.rename(self._path(number, spooled=True), path)
-            else:
-                os.close(self._anonymous.pop(number))
+        for number in adopted:
+            self.drop(number)
 
     def read_document(self, place: RecordPlace, start: int = 0, length: int = -1) -> bytes:
         """Octets of the document of a record from `start`, `length` of them or all.
@@ -379,9 +391,27 @@ def _write_rest(descriptor: int, rest: memoryview, offset: int) -> int:
     return offset
 
 
-def _sync_file(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+def _link(path: str, descriptor: int, target: str, *, sync: bool) -> None:
+    """Let the file have another name, too; where the file system has no links, copy it. Raises OSError."""
     try:
-        os.fsync(descriptor)
+        os.link(path, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    else:
+        if os.path.samestat(os.lstat(target), os.fstat(descriptor)):
+            return
+        os.unlink(target)
+        raise FileNotFoundError(errno.ENOENT, "it is another file", path)
+    copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        offset = 0
+        while copied := os.sendfile(copy, descriptor, offset, _COPIED_BYTES):
+            offset += copied
+        if sync:
+            os.fsync(copy)
+    except BaseException:
+        os.unlink(target)
+        raise
     finally:
-        os.close(descriptor)
+        os.close(copy)

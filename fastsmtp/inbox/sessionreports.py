@@ -14,7 +14,7 @@ class SessionReports:
     """Adds up what happens in the sessions of this process, by namespace, and mails that were refused after all."""
 
     def __init__(self) -> None:
-        self._process: Final = secrets.token_hex(16)
+        self.process: Final = secrets.token_hex(16)
         self._number = 0  # of the last report
         self._reports: dict[int, dict[str, dict[str, int]]] = {}  # those that are not acknowledged, the oldest first
         self._events: dict[str, dict[str, int]] = {}  # not told yet, by namespace
@@ -42,7 +42,7 @@ class SessionReports:
         hello = Counts(
             withdrawn=list(self._withdrawn_before),
             uncounted=list(self._uncounted_before),
-            process=self._process,
+            process=self.process,
             open=self._open,
         )
         return [hello, *(Counts(events, number=number) for number, events in self._reports.items())]

@@ -162,6 +162,7 @@ class Store:
             group.append()
             self.transact(group.insert)
             group.entries.install()
+            group.drop_unused()
             self.positions |= group.positions
         except (OSError, sqlite3.Error, OverflowError) as error:
             group.undo()

@@ -272,7 +272,9 @@ class Server:
         smtp = self._config.smtp
         # Jobs carry the octets always; what is kept as a file has to be there as it came.
         keeps_raw = smtp.include_raw or self._jobs or bool(self._save or self.inbox or self._node)
-        return Services(storage, keeps_raw, self._log)
+        shown = smtp.include_raw or self._jobs or bool(self._save)
+        spool = None if shown or self._link is None else self._link.spool
+        return Services(storage, keeps_raw, self._log, spool)
 
     async def _connect_inbox(self) -> Link:
         limit = self._config.smtp.max_inflight_bytes

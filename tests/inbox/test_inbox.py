@@ -317,10 +317,10 @@ def test_what_a_store_cannot_take_is_answered(run_loop: Run, log: Log, tmp_path:
     async def go() -> None:
         inbox = Inbox(Store(str(tmp_path)), log.logger)
         answers: list[object] = []
-        inbox.file(arrival(raw=str(tmp_path / "missing")), answers.append)
+        inbox.file(arrival(raw=str(tmp_path / ("x" * 300))), answers.append)
         inbox.file(arrival(), answers.append)
         await until(lambda: len(answers) == 2)
-        assert str(answers[0]) == "mails cannot be stored: No such file or directory"
+        assert str(answers[0]) == "mails cannot be stored: File name too long"
         assert isinstance(answers[1], list)
         await inbox.close()
 

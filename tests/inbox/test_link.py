@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from arrivals import payload
 from pools import Log, Run, on_both_loops
 from waits import until
 
+from fastsmtp.capture.spool import SPOOL_BYTES, process_of
 from fastsmtp.errors import FrameError
 from fastsmtp.goridge.frame import CODEC_JSON, FrameDecoder, encode_frame
 from fastsmtp.inbox.frames import (
@@ -31,10 +34,12 @@ from fastsmtp.inbox.frames import (
     verdicts_frame,
 )
 from fastsmtp.inbox.inbox import Inbox
+from fastsmtp.inbox.incoming import IncomingFiles
 from fastsmtp.inbox.link import Link
 from fastsmtp.inbox.linkserver import LinkServer
 from fastsmtp.inbox.store import Store
 
+UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
 HEAD = Head(["default"], 1_800_000_000_000, "accepted")
 
 
@@ -119,6 +124,49 @@ def test_a_mail_is_answered_when_it_is_committed(run_loop: Run, log: Log, tmp_pa
         await until(lambda: ledger.of("default") == {"begun": 3, "accepted": 3})
         await server.close()
         await inbox.close()
+
+    run_loop(go())
+
+
+def test_a_large_mail_goes_by_its_file(run_loop: Run, log: Log, tmp_path: Path) -> None:
+    """The inbox says where files go; when the process is gone, so are they. A process names its own only."""
+
+    async def go() -> None:
+        (tmp_path / "store").mkdir()
+        inbox = Inbox(Store(str(tmp_path / "store")), log.logger)
+        incoming = IncomingFiles(str(tmp_path / "store" / "incoming"))
+        incoming.open()
+        server = LinkServer(inbox, log.logger, incoming=incoming)
+        await server.start(listening(tmp_path / "s"))
+        link, other = Link(str(tmp_path / "s"), log.logger), Link(str(tmp_path / "s"), log.logger)
+        await link.start()
+        await other.start()
+        await link.first_ports()
+        assert link.spool.begins_at == SPOOL_BYTES
+        file, left = link.spool.open(UUID), link.spool.open(UUID[:-1] + "0")
+        file.feed(b"x" * 100)
+        file.close()
+        answers: list[str] = []
+        head = msgspec.structs.replace(HEAD, spool=file.name)
+        link.send("a", head, encode("a"), b"", answers.append)
+        await until(lambda: answers == [""])
+        file.delete()
+        space = inbox.namespace("default")
+        assert space is not None
+        (row,) = (await inbox.find(space)).rows
+        assert await inbox.run(lambda store: store.mails.raw(row)) == b"x" * 100
+        assert os.listdir(incoming.path) == [left.name]
+
+        other.send("b", head, encode("b"), b"", answers.append)
+        await until(lambda: any(r["event"] == "an SMTP process sent what is not a mail" for r in log.records))
+        other.close()
+        server.leave(process_of(left.name))
+        await until(lambda: os.listdir(incoming.path) == [])
+        left.delete()
+        link.close()
+        await server.close()
+        await inbox.close()
+        incoming.close()
 
     run_loop(go())
 

@@ -98,7 +98,7 @@ def test_whole_segments_go(keeping: Callable[..., None]) -> None:
 def test_a_large_mail_that_was_spooled_goes(keeping: Callable[..., None], tmp_path: Path) -> None:
     async def work(kept: Kept) -> None:
         (tmp_path / "spool").write_bytes(b"x" * 50_000)
-        await kept.file(raw=str(tmp_path / "spool"))
+        await kept.file(raw=str(tmp_path / "spool"), size=50_000)
         await kept.file()
         assert await kept.left() == [2]
         assert not list(tmp_path.glob("*.eml"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_a_spooled_mail_becomes_a_segment(segments: Segments, tmp_path: Path) ->
     spool = tmp_path / "incoming"
     spool.write_bytes(b"large mail")
     (place,) = segments.append([Record(b"{}", str(spool))])
-    assert (place.spool, place.raw_length, spool.exists()) == (2, 10, False)
+    assert (place.spool, place.raw_length, spool.exists()) == (2, 10, True)
     assert (segments.read_document(place), segments.read_raw(place), segments.read_raw(place, 6, 2)) == (
         b"{}",
         b"large mail",
@@ -66,6 +67,23 @@ def test_a_spooled_mail_becomes_a_segment(segments: Segments, tmp_path: Path) ->
     assert segments.whole(place)
     segments.drop(place.spool)
     assert not segments.whole(place)
+
+
+def test_a_spooled_mail_on_another_file_system_is_copied(segments: Segments) -> None:
+    octets = os.urandom(3_000_000)
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as spool:
+        spool.write(octets)
+        spool.flush()
+        (place,) = segments.append([Record(b"{}", spool.name)])
+    assert place is not None
+    assert segments.read_raw(place) == octets
+
+
+def test_a_record_without_its_file_is_left_out(segments: Segments, tmp_path: Path) -> None:
+    first, missing, last = segments.append([Record(b"1", b"a"), Record(b"2", str(tmp_path / "no")), Record(b"3", b"b")])
+    assert first is not None
+    assert last is not None
+    assert (missing, last.offset, segments.read_document(last)) == (None, first.end, b"3")
 
 
 def test_many_records_in_one_call(segments: Segments) -> None:

@@ -13,7 +13,7 @@ from arrivals import arrival
 from pools import Log
 
 from fastsmtp.errors import DamagedStoreError, StoreError
-from fastsmtp.inbox.group import OUT_OF_ORDER, Arrival, StreamPosition, reason_of
+from fastsmtp.inbox.group import FILE_GONE, OUT_OF_ORDER, Arrival, StreamPosition, reason_of
 from fastsmtp.inbox.ledger import make_ledger
 from fastsmtp.inbox.namespaces import NamespaceSettings
 from fastsmtp.inbox.opening import open_store
@@ -163,13 +163,74 @@ def test_segments_go_with_their_last_mail(store: Store) -> None:
 def test_a_failed_commit_changes_nothing(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.commit([arrival(subject="there")])
-    with pytest.raises(StoreError, match=r"^mails cannot be stored: No such file or directory$"):
-        store.commit([arrival("default", "new", subject="no"), arrival(raw=str(tmp_path / "missing"))])
+    with pytest.raises(StoreError, match=r"^mails cannot be stored: File name too long$"):
+        store.commit([arrival("default", "new", subject="no"), arrival(raw=str(tmp_path / ("x" * 300)))])
     assert (subjects(store), list(store.namespaces)) == (["there"], ["default"])
     counters = store.namespaces["default"].counters
     assert (counters.accepted, store.namespaces["default"].seq) == (1, 1)
     ((filed,),) = store.commit([arrival("new", subject="yes")])
     assert (filed.seq, subjects(store, "new")) == (1, ["yes"])
+    store.close()
+
+
+# --- large mails
+
+
+LARGE = b"Subject: large\r\n\r\n" + b"x" * 10_000
+
+
+def test_a_large_mail_is_linked(store: Store, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.write_bytes(LARGE)
+    mail = arrival("a", "b", uuid="1", raw=str(spool), size=len(LARGE))
+    ((first, _second), _small) = store.commit([mail, arrival()])
+    spool.unlink()
+    again = store.commit([mail])
+    assert [(place.seq, place.known) for place in again[0]] == [(1, True), (1, True)]
+    assert [store.mails.raw(row) for row in store.mails.rows(store.namespaces["b"])] == [LARGE]
+    assert len(store.segments.sizes) == 2
+    store.changes.delete(store.mails.rows(store.namespaces["a"]), "deleted")
+    assert store.segments.sizes[first.place.spool] == len(LARGE)
+    store.changes.delete(store.mails.rows(store.namespaces["b"]), "deleted")
+    assert first.place.spool not in store.segments.sizes
+
+
+@pytest.mark.parametrize("wrong", ["missing", "shorter", "link", "directory"])
+def test_a_large_mail_without_its_file_is_refused_alone(store: Store, tmp_path: Path, wrong: str) -> None:
+    spool = tmp_path / "spool"
+    if wrong == "shorter":
+        spool.write_bytes(LARGE[:-1])
+    elif wrong == "link":
+        spool.symlink_to("/etc/passwd")
+    elif wrong == "directory":
+        spool.mkdir()
+    filed = store.commit([arrival(subject="one"), arrival(raw=str(spool), size=len(LARGE)), arrival(subject="two")])
+    assert [reason_of(places) for places in filed] == ["", FILE_GONE, ""]
+    assert (subjects(store), len(store.segments.sizes)) == (["two", "one"], 1)
+    assert store.namespaces["default"].counters.accepted == 2
+
+
+@pytest.mark.parametrize("keep", ["count", "summary"])
+def test_a_large_mail_that_is_not_kept_leaves_no_file(store: Store, tmp_path: Path, keep: str) -> None:
+    store.put("default", NamespaceSettings(keep=keep))
+    (tmp_path / "spool").write_bytes(LARGE)
+    ((filed,),) = store.commit([arrival(raw=str(tmp_path / "spool"), size=len(LARGE))])
+    assert (filed.refusal, len(store.segments.sizes)) == ("", 1)
+
+
+def test_a_failed_commit_leaves_no_file_of_a_large_mail(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_bytes(LARGE)
+    store = Store(str(tmp_path))
+    large = arrival(raw=str(tmp_path / "spool"), size=len(LARGE))
+    with pytest.raises(StoreError, match=r"^mails cannot be stored: File name too long$"):
+        store.commit([large, arrival(raw=str(tmp_path / ("x" * 300)))])
+    store.connection.execute("CREATE TRIGGER full BEFORE INSERT ON mails BEGIN SELECT RAISE(ABORT, 'full'); END")
+    with pytest.raises(StoreError, match=r"^mails cannot be stored: full$"):
+        store.commit([large])
+    assert not list(tmp_path.glob("*.eml"))
+    store.connection.execute("DROP TRIGGER full")
+    ((filed,),) = store.commit([large])
+    assert store.segments.read_raw(filed.place) == LARGE
     store.close()
 
 
