@@ -51,6 +51,25 @@ def envelope_of(octets: bytes) -> Envelope:
     return make_envelope(sender, tuple(dict.fromkeys(submission.recipients())))
 
 
+class Filing:
+    """A mail that is being committed."""
+
+    def __init__(self, uuid: str) -> None:
+        self._uuid: Final = uuid
+        self._answered: asyncio.Future[list[Filed] | StoreError] = asyncio.get_running_loop().create_future()
+
+    def answer(self, filed: list[Filed] | StoreError) -> None:
+        """See `Inbox.file`."""
+        self._answered.set_result(filed)
+
+    async def committed(self) -> str:
+        """Wait until it is, and return its uuid. Raises StoreError where it is not."""
+        wrong = reason_of(await asyncio.shield(self._answered))
+        if wrong:
+            raise StoreError(wrong)
+        return self._uuid
+
+
 class Intake:
     """Files mails that come over the API."""
 
@@ -70,7 +89,23 @@ class Intake:
         received_at_ms: int = 0,
         outcome: str = OUTCOME,
     ) -> str:
-        """Commit a mail to a namespace and return its uuid; `received_at_ms` 0 is now.
+        """Commit a mail to a namespace and return its uuid, see `begin`. Raises StoreError and IntakeError."""
+        filing = await self.begin(
+            namespace, octets, envelope, remote_addr=remote_addr, received_at_ms=received_at_ms, outcome=outcome
+        )
+        return await filing.committed()
+
+    async def begin(
+        self,
+        namespace: str,
+        octets: bytes,
+        envelope: Envelope,
+        *,
+        remote_addr: str = "",
+        received_at_ms: int = 0,
+        outcome: str = OUTCOME,
+    ) -> Filing:
+        """File a mail in a namespace, after those that were filed before; `received_at_ms` 0 is now.
 
         Raises StoreError, and IntakeError for a mail that is too large.
         """
@@ -79,13 +114,10 @@ class Intake:
         email = await self._captured(octets, envelope, remote_addr)
         document = b"".join(await in_slices(_document_steps(email)))
         at_ms = received_at_ms or time.time_ns() // 1_000_000
-        answered: asyncio.Future[list[Filed] | StoreError] = asyncio.get_running_loop().create_future()
+        filing = Filing(email.uuid)
         arrival = await in_slices(arrival_steps(Incoming(document, octets, (namespace,), at_ms, outcome)))
-        self.inbox.file(arrival, answered.set_result)
-        wrong = reason_of(await asyncio.shield(answered))
-        if wrong:
-            raise StoreError(wrong)
-        return email.uuid
+        self.inbox.file(arrival, filing.answer)
+        return filing
 
     async def _captured(self, octets: bytes, envelope: Envelope, remote_addr: str) -> Email:
         capture = Capture(self._services, Origin(uuid7(), remote_addr, _SERVER, 1), envelope)

@@ -265,6 +265,53 @@ def test_an_import_tells_how_far_it_came(serving: Serve) -> None:
     serving(work)
 
 
+def test_mails_of_an_archive_are_committed_together_and_in_order(serving: Serve) -> None:
+    count = 1500
+
+    async def work(call: Client) -> None:
+        lines = [
+            json.dumps({"raw": b64encode(b"Subject: %d\r\n\r\n" % number).decode(), "read": number % 2 == 0})
+            for number in range(count)
+        ]
+        before = call.inbox.commits
+        status, told = await imported(call, "copy", "\n".join(lines).encode(), "jsonl")
+        assert (status, told["imported"], len(told["uuids"])) == (200, count, 1000)
+        assert call.inbox.commits - before < count // 4
+        space = call.inbox.namespace("copy")
+        assert space is not None
+        rows = (await call.inbox.find(space, limit=count, newest_first=False)).rows
+        assert [row.uuid for row in rows][:1000] == told["uuids"]
+        assert [json.loads(row.summary)["subject"] for row in rows] == [str(number) for number in range(count)]
+        assert [row.read for row in rows] == [number % 2 == 0 for number in range(count)]
+        assert told["cursor"].endswith(f".{count}")
+
+    serving(work)
+
+
+def test_an_import_ends_at_the_first_mail_that_is_refused(serving: Serve) -> None:
+    """A mail behind it would have room, and is not taken."""
+
+    async def work(call: Client) -> None:
+        await call("PUT", "/api/ns/copy", {"quota": {"bytes": 1000}, "on_quota": "refuse"})
+        mails = (b"Subject: one\r\n\r\n", b"Subject: two\r\n\r\n" + b"x" * 1000, b"Subject: three\r\n\r\n")
+        lines = [json.dumps({"raw": b64encode(mail).decode()}) for mail in mails]
+        status, problem = await imported(call, "copy", "\n".join(lines).encode(), "jsonl")
+        assert (status, problem["detail"]) == (507, "namespace copy is full")
+        assert await raws(call, "copy") == [mails[0]]
+
+    serving(work)
+
+
+def test_what_stands_before_a_broken_place_is_committed(serving: Serve) -> None:
+    async def work(call: Client) -> None:
+        lines = [json.dumps({"raw": b64encode(b"Subject: %d\r\n\r\n" % n).decode(), "tags": ["a"]}) for n in range(700)]
+        status, problem = await imported(call, "copy", "\n".join([*lines, "{", *lines]).encode(), "jsonl")
+        assert (status, problem["imported"], len(problem["uuids"])) == (422, 700, 700)
+        assert (await call("GET", "/api/ns/copy/mails?tag=a&limit=1000"))[1]["mails"][0]["subject"] == "699"
+
+    serving(work)
+
+
 def test_a_large_archive_comes_and_goes_in_pieces(serving: Serve) -> None:
     async def work(call: Client) -> None:
         large = b"Subject: large\r\n\r\n" + b"x" * 76 * 20_000

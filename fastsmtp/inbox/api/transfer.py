@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 from typing import IO, Any, Final
 
 from aiohttp import hdrs, web
@@ -15,28 +14,27 @@ from fastsmtp.inbox import archives
 from fastsmtp.inbox.api.answers import answer
 from fastsmtp.inbox.api.compose import compose
 from fastsmtp.inbox.api.contents import rows_of
+from fastsmtp.inbox.api.importing import Import, are_strings
 from fastsmtp.inbox.api.problems import Problem, bad
 from fastsmtp.inbox.api.requests import (
     INBOX,
     INTAKE,
     MAX_LIST,
     NAMESPACE,
-    are_tags,
     condition_of_query,
     name_of,
     namespace_of,
     parse_document,
     read_outcomes,
 )
-from fastsmtp.inbox.archives import Archived, ArchiveError, read_archive
+from fastsmtp.inbox.archives import ArchiveError, read_archive
 from fastsmtp.inbox.inbox import Inbox
 from fastsmtp.inbox.intake import Intake, IntakeError, envelope_of, make_envelope
-from fastsmtp.inbox.namespaces import OUTCOMES, Namespace
+from fastsmtp.inbox.namespaces import Namespace
 from fastsmtp.inbox.rows import Row
 from fastsmtp.smtp.envelope import Envelope
 
 MAX_IMPORT: Final = 4 * 1024 * 1024 * 1024  # octets of an archive
-_SHOWN: Final = 1000  # uuids of an answer
 _SEND_KEYS: Final = (
     "from",
     "to",
@@ -168,55 +166,13 @@ async def _receive(request: web.Request, file: IO[bytes]) -> None:
 
 
 async def _import(intake: Intake, namespace: Namespace, file: IO[bytes], name: str, remote: str) -> dict[str, Any]:
-    mails = read_archive(file, name, intake.max_size)
-    uuids: list[str] = []
-    imported = 0
+    importing = Import(intake, namespace, remote)
     try:
-        while (mail := await intake.inbox.aside(next, mails, None)) is not None:
-            uuid = await intake.file(
-                namespace.name,
-                mail.raw,
-                _envelope_of_archived(mail),
-                remote_addr=mail.remote_addr or remote,
-                received_at_ms=_milliseconds(mail.received_at),
-                outcome=mail.outcome if mail.outcome in OUTCOMES else OUTCOMES[0],
-            )
-            imported += 1
-            if mail.read or mail.tags:
-                await _mark(intake, uuid, namespace, mail)
-            if len(uuids) < _SHOWN:
-                uuids.append(uuid)
+        await importing.run(read_archive(file, name, intake.max_size))
     except (ArchiveError, IntakeError) as error:
-        raise Problem(422, str(error), imported=imported, uuids=uuids) from None
-    return {"imported": imported, "uuids": uuids, "cursor": str(intake.inbox.cursor(namespace))}
-
-
-async def _mark(intake: Intake, uuid: str, namespace: Namespace, mail: Archived) -> None:
-    row = await intake.inbox.run(lambda store: store.mails.find(uuid, namespace))
-    if row is not None:  # the namespace may keep none of its mails
-        tags = tuple(dict.fromkeys(mail.tags)) if are_tags(mail.tags) else ()
-        await intake.inbox.mark([row], read=mail.read, tags=tags)
-
-
-def _milliseconds(timestamp: str) -> int:
-    """Return the Unix time of a timestamp of RFC 3339, 0 for anything else."""
-    try:
-        moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
-    except ValueError:
-        return 0
-    return int(moment.timestamp() * 1000) if moment.tzinfo is not None else 0
-
-
-def _envelope_of_archived(mail: Archived) -> Envelope:
-    reverse_path, forward_paths = mail.envelope.get("from"), mail.envelope.get("to")
-    if isinstance(reverse_path, str) and _are_strings(forward_paths):
-        assert forward_paths is not None
-        return make_envelope(reverse_path, tuple(forward_paths), helo=str(mail.envelope.get("helo", "")))
-    return envelope_of(mail.raw)
-
-
-def _are_strings(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+        raise Problem(422, str(error), imported=importing.imported, uuids=importing.uuids) from None
+    cursor = str(intake.inbox.cursor(namespace))
+    return {"imported": importing.imported, "uuids": importing.uuids, "cursor": cursor}
 
 
 async def send(request: web.Request) -> web.Response:
@@ -256,7 +212,7 @@ def _read_envelope(document: Mapping[str, Any], octets: bytes) -> Envelope:
     if (
         not isinstance(given, dict)
         or given.keys() != {"from", "to"}
-        or not (isinstance(given["from"], str) and _are_strings(given["to"]))
+        or not (isinstance(given["from"], str) and are_strings(given["to"]))
     ):
         raise bad("/envelope", 'like {"from": "a@example.com", "to": ["b@example.com"]}')
     return make_envelope(given["from"], tuple(given["to"]))
