@@ -45,7 +45,7 @@ FIELDS_KNOWN = [
         "an encoded word with malformed base64 is left as it is (RFC 2047 6.3); the others leave out characters",
         b"Subject: =?utf-8?b?w6*k?=\r\n\r\nx",
         of(("subject", *ADDRESSES)),
-        without(rb"=\?[^?\s]+\?b\?[^?]*[^?a-z0-9+/= ][^?]*\?=", b"word"),
+        without(rb"=\?[^?\s]+\?b\?(?:(?!\?=).)*?(?!\?=)[^a-z0-9+/= \n](?:(?!\?=).)*\?=", b"word"),
     ),
     Row(
         "a local part without a domain, or commas in a name without quotes: one mailbox for us, two or none for others",
@@ -59,7 +59,7 @@ FIELDS_KNOWN = [
         "an address before brackets is the name of the one in them; for Python they are two, or the second one is lost",
         b"To: c@d.example <a@b.example>\r\n\r\nx",
         of(ADDRESSES, PYTHON),
-        without(rb"([^\s,;<>:\"()]+@[^,;<>:\"()]+)(?=[ \t]*<)", b"name"),
+        without(rb"(?:\"[^\"\r\n]*\"|[^\s,;<>:\"()])+@[^,;<>:\"()]+(?=(?:[ \t]|\([^()\r\n]*\))*<)", b"name"),
     ),
     Row(
         "comments are no part of a name that stands there; Python's old parser adds them to it",
@@ -112,6 +112,13 @@ FIELDS_KNOWN = [
         b"To: a@[\r\n\r\nx",
         of(ADDRESSES, ("compat32",), "invalid-address"),
         without(rb"\[(?![^\]\n]*\])"),
+    ),
+    Row(
+        "`>` ends an address in square brackets, too, as in `<a@[192.0.2.1>`: RFC 5322 3.4.1 allows it there, but no"
+        " literal has it",
+        b"To: a@[>]\r\n\r\nx",
+        of(ADDRESSES, ALL, "invalid-address"),
+        without(rb"(?m)\[[^\[\]\r\n<>]*[<>][^\[\]\r\n]*(?:\]|(?=\r*$))", b"x"),
     ),
     Row(
         "one of Python's parsers reads an address list otherwise, and the other one and postal-mime read it as we do",

@@ -78,7 +78,7 @@ PARTS_KNOWN = [
         "a header that goes on into a delimiter ends there, and a delimiter that another one follows at once, or"
         " nothing, begins an empty part; for the others it does not",
         MULTIPART + b"--b\r\n\r\nx\r\n--b",
-        of(IN_PARTS),
+        of((*FIELDS, *IN_PARTS)),
         whole_parts,
     ),
     Row(
