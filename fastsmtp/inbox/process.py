@@ -107,8 +107,8 @@ class InboxProcess:
         settings = assignment.config.inbox
         assert settings is not None
         store = open_store(assignment.directory, log, settings.durability, settings.retention.max_namespaces)
-        incoming = self._incoming = _open_incoming(assignment.incoming)
-        if not assignment.again:  # no SMTP process of this server has begun
+        incoming = self._incoming = _open_incoming(assignment.incoming, log)
+        if incoming is not None and not assignment.again:  # no SMTP process of this server has begun
             incoming.delete(lambda _process: True)
         inbox = self._inbox = await self.make_inbox(store, assignment.config, log)
         if not assignment.again:
@@ -174,12 +174,12 @@ class InboxProcess:
             self._incoming.close()
 
 
-def _open_incoming(path: str) -> IncomingFiles:
-    """Raises StartError."""
+def _open_incoming(path: str, log: FilteringBoundLogger) -> IncomingFiles | None:
+    """Return None where there can be no files: large mails come over the link then."""
     incoming = IncomingFiles(path)
     try:
         incoming.open()
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StartError(f"inbox.path: cannot keep mails that arrive in {path}: {reason}") from None
+        log.warning("large mails go through memory: no files for them", path=path, reason=error.strerror or str(error))
+        return None
     return incoming

@@ -16,7 +16,7 @@ from apicalls import call
 from procs import children_of, inbox_of, memory_kb
 from servers import Serve, Server
 from waits import wait_until
-from wire import Wire
+from wire import Wire, wait_for_log
 
 pytestmark = pytest.mark.one_python
 
@@ -92,6 +92,20 @@ def test_a_large_mail_in_a_temporary_store(serve: Serve, tmp_path: Path) -> None
             digest = begin(client, "large", 3 * MIB)
             assert client.ask(b".\r\n") == ACCEPTED
         assert raw_of(server) == digest.hexdigest()
+
+
+def test_without_a_directory_for_files_large_mails_go_through_memory(serve: Serve, store: Path, tmp_path: Path) -> None:
+    store.mkdir()
+    (store / "incoming").mkdir()
+    (store / "incoming").chmod(0o777)
+    server = serve(settings(store, tmp_path), worker="accepts.php")
+    [line] = wait_for_log(server, "large mails go through memory")
+    assert "everybody may write to the directory" in line
+    with Wire(server) as client:
+        digest = begin(client, "large", 3 * MIB)
+        assert incoming(store) == []
+        assert client.ask(b".\r\n") == ACCEPTED
+    assert raw_of(server) == digest.hexdigest()
 
 
 def test_a_large_mail_that_is_broken_off_leaves_nothing(serve: Serve, store: Path, tmp_path: Path) -> None:
