@@ -10,7 +10,8 @@ page's main thread until then. Each is the median, the best and the worst of 10 
 `warm` with the files of the page in it; `blank` is the same of a page with one word, which is what Chromium and this
 machine take for any page at that hour. And, by a trace of Chromium, what that thread did while one types and a burst of
 mails is filed: its tasks, of which a frame waits for the longest, their CPU time, and how long it took from a key to
-the picture that shows it. On a machine that does other things at the same time a task takes longer than its CPU time; the load of the machine is shown.
+the picture that shows it. On a machine that does other things at the same time a task takes longer than its CPU time;
+the load of the machine is shown.
 `told` is the same while the page is told of 10 000 mails a second, as the inbox tells it: ten events a second with 1000
 mails, of which each has the newest 50. They come from a stand-in, so that it is the page that is measured.
 With `--quick` there are 2000 mails, 3 loads and a smaller burst: that it runs, not how fast it is.
