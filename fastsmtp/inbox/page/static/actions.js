@@ -144,6 +144,11 @@ export function createActions(store) {
     }
   }
 
+  // What did not come while the server was away comes now.
+  store.subscribe((state, before) => {
+    if (state.stream === 'open' && before.stream !== 'open' && state.mail && state.mail.failed) loadMail();
+  });
+
   function open(uuid, options) {
     dispatch({ type: 'focus', uuid });
     go({ uuid, tab: route().uuid === uuid ? route().tab : '', panel: '' }, options);

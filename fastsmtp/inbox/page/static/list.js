@@ -34,6 +34,7 @@ function Head({ state, actions }) {
         onClick=${() => actions.go({ panel: route.panel ? '' : 'faults', uuid: '', tab: '' })} />
       <${Button} icon="keys" label="Keys" class="button quiet" onClick=${() => actions.dispatch({ type: 'set', help: true })} />
     </div>
+    ${state.stream === 'lost' && html`<p class="banner bad narrow-only"><${Icon} name="failed" /> Connection lost: what comes now is shown once it is back.</p>`}
     <${Search} key=${route.ns} q=${route.q} actions=${actions} />
     ${chosen.length
       ? html`<${Chosen} ids=${chosen} state=${state} actions=${actions} />`

@@ -49,7 +49,8 @@ function Namespace({ one, now, current, ending, setEnding, actions }) {
     <a href=${`/ui/ns/${encoded(one.name)}`} onClick=${open} aria-current=${current ? 'true' : undefined}>
       <span class="space-name">${one.name}</span>
       <span class="space-count" title=${`${plural(one.mails, 'mail')}, ${count(one.unread)} unread`}>
-        ${one.unread > 0 && html`<b>${count(one.unread)}<span class="hidden"> unread of </span></b>`} ${count(one.mails)}
+        ${one.unread > 0 && html`<b>${count(one.unread)}<span class="hidden"> unread</span></b>${' '}`}
+        <span class=${one.unread > 0 && one.unread === one.mails ? 'hidden' : ''}>${one.unread > 0 && html`of${' '}`}${count(one.mails)}</span>
       </span>
       <span class="space-facts">
         ${one.last_mail_at ? html`<span title=${`the last mail came ${precisely(one.last_mail_at)}`}>${ago(one.last_mail_at, now)}</span>` : 'no mail yet'}
