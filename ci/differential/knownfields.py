@@ -52,7 +52,7 @@ FIELDS_KNOWN = [
         b"To: t,n <a@b.example>\r\n\r\nx",
         both(
             of(ADDRESSES, ALL, "invalid-address"),
-            each(lambda mine, theirs: "," in mine and mine.endswith(theirs)),
+            each(lambda mine, theirs: ("," in mine and mine.endswith(theirs)) or is_unread(mine, theirs)),
         ),
     ),
     Row(

@@ -132,7 +132,11 @@ def keeps_addresses(it: Difference) -> bool:
     """Whether each address of theirs that RFC 5322 knows is one of ours, but for words that they put in quotes."""
     mine = " ".join(f"{name} {address}" for name, address in it.ours)
     plain = [address for _name, address in it.theirs if '"' not in address and "=?" not in address]
-    return all(address in mine for address in plain if _ADDR_SPEC.fullmatch(address))
+    return all(
+        address in mine or any(is_undecoded(ours, address) for _name, ours in it.ours)
+        for address in plain
+        if _ADDR_SPEC.fullmatch(address)
+    )
 
 
 def is_same_when_read(it: Difference, *tests: Callable[[str, str], bool]) -> bool:
