@@ -40,6 +40,7 @@ _ADDR_SPEC: Final = re.compile(rf'(?:"(?:[^"\\]|\\.)*"|{_PLAIN})+@(?:\[[^\[\]]*\
 _NOT_OF_COMMENT: Final = re.compile(r'=\?[^?\s]{1,128}\?[qQ]\?[^?\s"()]*["()][^?\s]*\?=')  # RFC 2047 section 5 (2)
 _BEFORE_COLON: Final = re.compile(r"@[^@]+|mailto", re.IGNORECASE)  # in brackets: the end of a route
 _HAS_ADDRESS: Final = re.compile(r'[^\s<>@,";:]@[^\s<>@,";:]')
+_BEGINS_ADDRESS: Final = re.compile(r'[^\s<>@,";:]@(?:[^\s<>@,";:]|\Z)')  # a domain literal is a token of its own
 
 
 class Address(NamedTuple):
@@ -120,7 +121,7 @@ class AddressReader:
     def _read_text(self, token: Token) -> None:
         """Read a token of a name or of an address without brackets."""
         is_atom = token.kind is TokenKind.ATOM
-        if is_atom and _HAS_ADDRESS.search(token.text):
+        if is_atom and _BEGINS_ADDRESS.search(token.text):
             self._end_complete()
         (self._phrase if self._angle is None else self._behind).append(token)
         self._has_text = self._has_text or token.kind is not TokenKind.BLANK

@@ -202,6 +202,10 @@ TOLERATED: dict[str, tuple[str, Pairs]] = {
     "group without a name": (":a@b, c@d;", [("", "a@b"), ("", "c@d")]),
     "colon without a route": ("<:a@b>", [("", "a@b")]),
     "word for a route": ("Ann <x:a@b>", [("Ann", "a@b")]),
+    "address with a literal behind brackets": (
+        "Ann <a@b> c@[192.0.2.1], d@e",
+        [("Ann", "a@b"), ("", "c@[192.0.2.1]"), ("", "d@e")],
+    ),
     "port behind an address": ("Ann <a@b:25>, <mailto:c@d:x y>, e@f", [("Ann", "a@b"), ("", "c@d"), ("", "e@f")]),
     "colon behind an address": ("<a@b:>, <c@d:25,e@f>", [("", "a@b"), ("", "c@d"), ("", "e@f")]),
     "two addresses with a colon between": ("<a@b:c@d>", [("", "a@b")]),
