@@ -31,6 +31,12 @@ FIELDS_KNOWN = [
         both(of(ADDRESSES), each(lambda a, b: re.sub('[" ]', "", a) == b.replace(" ", "") and '"@' in a)),
     ),
     Row(
+        "a local part in quotes may be empty or blanks (RFC 5321 4.1.2); for Python's old parser nothing is there then",
+        b'To: " "@c.example\r\n\r\nx',
+        of(ADDRESSES),
+        without(rb'"\s*"(?=@)', b"q"),
+    ),
+    Row(
         "a route before the address is no part of it (RFC 5322 4.4); postal-mime and Python's old parser keep it",
         b"To: <@x.example,@y.example:a@b.example>\r\n\r\nx",
         of(ADDRESSES),
