@@ -6,6 +6,9 @@ def is_quiet(source: int, sink: int) -> bool:
 def unread(source: int) -> int:
     """How many octets have come that were not read."""
 
+def has_ended(source: int) -> bool:
+    """Whether the other side of a socket sends nothing more, whether or not all it has sent is read."""
+
 def untaken(sink: int, pipe: bool) -> int:
     """Above 0 while octets written to `sink` are not read by the other side: of a unix socket, or of a `pipe`.
 

@@ -12,6 +12,7 @@ cdef extern from "<poll.h>":
     int poll(pollfd* fds, nfds_t count, int timeout)
     enum:
         POLLIN
+        POLLRDHUP
 
 cdef extern from "<sys/ioctl.h>":
     int ioctl(int fd, unsigned long request, ...)
@@ -35,6 +36,15 @@ def unread(int source) -> int:
     cdef int octets = 0
     ioctl(source, FIONREAD, &octets)
     return octets
+
+
+def has_ended(int source) -> bool:
+    cdef pollfd fds
+    fds.fd = source
+    fds.events = POLLRDHUP
+    fds.revents = 0
+    poll(&fds, 1, 0)
+    return fds.revents != 0
 
 
 def untaken(int sink, bint pipe) -> int:

@@ -134,6 +134,7 @@ class ConnectionFaults:
         session, consultation = self._connection.session, self._consultation
         if self._writer is not None:
             self._writer.end()
+            self._writer = None
         if session.waiting_for_answer:
             session.answer(Fault(close=True, silent=True))
         elif self._mails.email is not None and session.waiting_for_decision:
@@ -142,6 +143,7 @@ class ConnectionFaults:
             self._delivery.finish(Verdict.REFUSED)
         elif self._decided is not None:
             consultation.hurry()
+            consultation.stop_shaping()
             return
         consultation.end()
 
@@ -232,6 +234,11 @@ class ConnectionFaults:
         self._go_on(decided)
 
     # Reading and writing
+
+    @property
+    def resting(self) -> bool:
+        """Whether the client waits, because a plan wants it so."""
+        return self._consultation.waits
 
     @property
     def writing(self) -> bool:

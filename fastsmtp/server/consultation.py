@@ -89,11 +89,12 @@ class Consultation:
 
     def shape(self, decided: Decided, on_end: Callable[[], None]) -> None:
         """Call `on_end` when the plan, which says how fast the connection is read or written, is no more."""
-        self._stop_shaping()
+        self.stop_shaping()
         self._shaping = _Shaping(decided, on_end)
         self._plans.known.await_end(self._shaping)
 
-    def _stop_shaping(self) -> None:
+    def stop_shaping(self) -> None:
+        """It is of no interest any more how fast the connection is read or written."""
         if self._shaping is not None:
             self._plans.known.forget(self._shaping)
             self._shaping = None
@@ -118,7 +119,7 @@ class Consultation:
     def end(self) -> None:
         """The client is gone: no answer is awaited any more."""
         self._question += 1
-        self._stop_shaping()
+        self.stop_shaping()
         self._stop_waiting()
 
     def _stop_waiting(self) -> None:
@@ -127,6 +128,11 @@ class Consultation:
             self._timer.cancel()
             self._timer = None
             self._plans.known.forget(self)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the time that an action takes is not over."""
+        return self._timer is not None
 
     def acted_on(self, transaction: Transaction | None) -> list[tuple[str, str]]:
         """What plans did to a transaction: rules and actions."""

@@ -11,6 +11,7 @@ import time
 from typing import Final, cast
 
 from fastsmtp.capture.identifier import uuid7
+from fastsmtp.goridge._queues import has_ended
 from fastsmtp.server.clienttimeouts import ClientTimeouts
 from fastsmtp.server.connectiondescription import describe
 from fastsmtp.server.connectionfaults import ConnectionFaults
@@ -41,11 +42,13 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_delivery",
+        "_ended",
         "_events",
         "_faults",
         "_fd",
         "_flow",
         "_going_on",
+        "_gone",
         "_handshake",
         "_listening",
         "_log",
@@ -60,6 +63,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         "_wall_since",
         "memory",
     )
+    __deletable__ = ("_delivery", "_events", "_handshake", "memory")  # for mypyc: see `_let_go`
 
     def __init__(self, listening: Listening, loop: asyncio.AbstractEventLoop) -> None:
         # Server
@@ -70,12 +74,10 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._flow: Final = FlowControl()
         self._timeouts: Final = ClientTimeouts(listening.read_timeout_s, listening.write_timeout_s)
         self._mails: Final = Reception(listening)
-        self.memory: Final = ConnectionMemory(self, listening.backpressure, loop, self._log, self._flow, self._timeouts)
-        self._delivery: Final = MailDelivery(self, self._log, self._mails, self.memory, self._flow)
-        self._events: Final = SessionEvents(
-            self, listening, self._log, self._mails, self._delivery, self.memory, self._flow
-        )
-        self._handshake: Final = TLSHandshake(self, listening, loop, self._log, self._flow, self._timeouts)
+        self.memory = ConnectionMemory(self, listening.backpressure, loop, self._log, self._flow, self._timeouts)
+        self._delivery = MailDelivery(self, self._log, self._mails, self.memory, self._flow)
+        self._events = SessionEvents(self, listening, self._log, self._mails, self._delivery, self.memory, self._flow)
+        self._handshake = TLSHandshake(self, listening, loop, self._log, self._flow, self._timeouts)
         self._faults: ConnectionFaults | None = None  # from the first question to a fault plan on
         self._wall_since = 0.0  # Unix time at which the client connected
         self._transport: asyncio.Transport | None = None
@@ -83,6 +85,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._fd = -1  # of the socket
         self._going_on = False  # `_go_on` is called soon
         self._lost = False  # the client is gone while events are late
+        self._ended = False  # all events are carried out, and no more come
+        self._gone = False  # not even a verdict is awaited
         self._tls_wanted = False  # a handshake is to begin once the replies are written
 
     # asyncio callbacks
@@ -188,12 +192,14 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         self._fd = -1  # soon another's
         listening = self._listening
         if self not in listening.connections:  # turned away
+            self._let_go()
             return
         if self._faults is not None:
             self._faults.end()
         self._handshake.lose(exc)
         if listening.implicit_tls and self._session.peer.tls is None:  # there was no session
             listening.leave(self)
+            self._let_go()
             listening.on_closed()
             return
         self._session.receive_eof()
@@ -211,7 +217,23 @@ class SMTPProtocol(asyncio.BufferedProtocol):
         log.tell_violations(session.violations.values())
         log.count_login(session.peer.credentials)
         log.closed(self._mails.count)
+        self._ended = True
+        self._let_go_at_last()
         listening.on_closed()
+
+    def _let_go_at_last(self) -> None:
+        """Let go, once the session has dealt with all that it has read."""
+        session = self._session
+        if self._ended and not session.waits and not session.has_more_to_say:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Part from what holds this connection: else both stayed in memory until garbage is collected."""
+        if self._gone:
+            return
+        self._gone = True
+        self._faults = self._delivery.faults = None
+        del self.memory, self._delivery, self._events, self._handshake
 
     def pause_writing(self) -> None:
         """The client does not read its replies: do not read more of its commands."""
@@ -253,6 +275,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             return False  # that we do not read makes no difference to a client that does not send
         if self._flow.reasons & INFLIGHT:
             self._timeouts.since = now
+        if self._faults is not None and self._faults.resting and has_ended(self._fd):
+            return False  # a plan may let it wait for an hour, and for nothing: it has probably gone
         return bool(self._flow.reasons & NOT_THE_CLIENTS) or self._session.waits or self._by_plan
 
     def _await_client(self) -> None:
@@ -318,6 +342,8 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
         A verdict may come while events are carried out; the session then has more to say, and the loop goes on.
         """
+        if self._gone:
+            return
         session, transport, happened = self._session, self._transport, self._events
         if happened.busy:
             return
@@ -337,6 +363,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self._flow.pause(self._transport, COMMANDS)
             self._go_on_soon()
         if transport is None:
+            self._let_go_at_last()
             return
         if output:
             self._timeouts.since = self._loop.time()
@@ -373,7 +400,7 @@ class SMTPProtocol(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         self._going_on = False
-        if self._events.late or (self._flow.reasons & OUTPUT and self._transport is not None):
+        if self._gone or self._events.late or (self._flow.reasons & OUTPUT and self._transport is not None):
             return  # `_catch_up` or `resume_writing` comes back to it
         try:
             self._session.go_on()
@@ -381,14 +408,15 @@ class SMTPProtocol(asyncio.BufferedProtocol):
             self.give_up()
             return
         self.pump()
-        if not self._session.has_more_to_say:
+        if not self._gone and not self._session.has_more_to_say:
             self._flow.resume(self._transport, COMMANDS)
             self.memory.count()
 
     def give_up(self) -> None:
         """A fault of ours: one connection pays for it, and the mail it was sending is dropped."""
         self._log.given_up()
-        self._events.forget()
+        if not self._gone:
+            self._events.forget()
         if self._transport is not None:
             self._transport.abort()
 

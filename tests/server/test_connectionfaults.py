@@ -129,6 +129,38 @@ def test_a_stall_ends_with_the_plan_the_server_and_the_client(make: Make, at: st
     assert planned.house.listening.backpressure.held == 0
 
 
+@pytest.mark.parametrize("at", ["mail", "data-end"])
+def test_a_client_that_ends_in_a_stall_is_given_its_time_and_no_more(make: Make, at: str) -> None:
+    """One that ends may still await its reply; one that has gone altogether looks the same."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        planned = make(at, socket=ours)
+        planned.line.send((BEGIN + MAIL) if at == "data-end" else BEGIN)
+        planned.link.answer(Action(stall=3600.0))
+        planned.later(100)
+        assert planned.line.transport.closed == ""
+        theirs.shutdown(socket.SHUT_WR)
+        planned.later(1)
+        assert planned.line.transport.closed == "aborted"
+    assert planned.house.events().count("read timeout") == 1
+
+
+@pytest.mark.parametrize("at", ["mail", "data-end"])
+def test_a_client_that_ends_before_a_stall_is_answered(make: Make, at: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        planned = make(at, socket=ours)
+        planned.line.send((BEGIN + MAIL) if at == "data-end" else BEGIN[: BEGIN.index(b"RCPT")])
+        theirs.shutdown(socket.SHUT_WR)
+        planned.link.answer(Action(stall=30.0))
+        planned.line.transport.take()
+        assert planned.later(29) == b""
+        planned.later(2)
+        if at == "data-end":
+            planned.house.workers.end()
+            assert planned.line.transport.take() == ACCEPTED
+
+
 def test_a_client_that_left_before_its_lost_reply_is_gone(make: Make) -> None:
     """Its mail is kept, and nothing waits for the reply that is not to be heard."""
     planned = make("data-end")
