@@ -9,6 +9,9 @@ def unread(source: int) -> int:
 def has_ended(source: int) -> bool:
     """Whether the other side of a socket sends nothing more, whether or not all it has sent is read."""
 
+def is_reset(source: int) -> bool:
+    """Whether the other side of a socket is gone: it neither sends nor reads any more."""
+
 def untaken(sink: int, pipe: bool) -> int:
     """Above 0 while octets written to `sink` are not read by the other side: of a unix socket, or of a `pipe`.
 

@@ -39,12 +39,20 @@ def unread(int source) -> int:
 
 
 def has_ended(int source) -> bool:
+    return _polled(source, POLLRDHUP) != 0
+
+
+def is_reset(int source) -> bool:
+    return _polled(source, 0) != 0  # errors are told anyway
+
+
+cdef short _polled(int source, short events):
     cdef pollfd fds
     fds.fd = source
-    fds.events = POLLRDHUP
+    fds.events = events
     fds.revents = 0
     poll(&fds, 1, 0)
-    return fds.revents != 0
+    return fds.revents
 
 
 def untaken(int sink, bint pipe) -> int:

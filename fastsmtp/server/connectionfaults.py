@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from fastsmtp.delivery.destination import ACCEPTED
 from fastsmtp.faults.actions import Action
+from fastsmtp.goridge._queues import is_reset
 from fastsmtp.inbox.frames import Decided
 from fastsmtp.inbox.listenerplans import ListenerPlans
 from fastsmtp.server.clienttimeouts import ClientTimeouts
@@ -288,6 +289,8 @@ class ConnectionFaults:
 
     def _read_on(self) -> None:
         if self._flow.reasons & RATE:
+            if is_reset(self._connection.descriptor):  # what the client has sent may still be there to be read
+                self.read_rate = 0
             self._timeouts.since = self._loop.time()
             self._flow.resume(self._connection.transport, RATE)
 

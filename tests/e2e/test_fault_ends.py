@@ -74,7 +74,7 @@ def test_mail_data_that_is_read_slowly_is_read_fast_at_the_end(serve: Serve, end
         if end == "server":
             assert server.stop() == 0
         else:
-            wire.reset()  # the kernel drops what it had; behind a plain close it would be read to its end
+            wire.reset()  # what came is read to its end, and fast; behind a plain close that would go slowly
             wait_until(lambda: in_flight(server) == 0)
             return
         assert [wire.reply()[:3] for _ in range(5)] == [b"250"] * 3 + [b"354", b"250"]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from houses import ACCEPTED, BEGIN, BEGUN, MAIL, Clock, House
 from planners import FakeLink, listener_plans
+from waits import wait_until
 
 from fastsmtp.faults.actions import Action
+from fastsmtp.goridge._queues import is_reset
 from fastsmtp.smtp.replies import NOOP_OK, RCPT_OK
 
 LATER = "451 4.7.1 Later"
@@ -227,6 +230,29 @@ def test_mail_data_that_is_read_slowly(make: Make, end: str) -> None:
     else:
         line.protocol.shutdown()
     assert (line.transport.reading, len(line.protocol.get_buffer(-1)) > 10_000) == (True, True)
+
+
+@pytest.mark.parametrize("end", ["half", "reset"])
+def test_mail_data_of_a_client_that_is_gone_is_not_read_slowly(make: Make, end: str) -> None:
+    """One that only sends nothing more, the end of its mail behind it, is."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    with ours, theirs:
+        planned = make("body", marks=(0,), socket=ours)
+        line = planned.line
+        line.send(BEGIN + b"x")
+        planned.link.answer(Action(read_rate=1000))
+        line.send(b"x" * 100)
+        if end == "half":
+            theirs.shutdown(socket.SHUT_WR)
+        else:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.close()
+            wait_until(lambda: is_reset(ours.fileno()))
+        planned.later(1)
+        assert line.transport.reading
+        assert len(line.protocol.get_buffer(-1)) == (250 if end == "half" else 256 * 1024)
 
 
 @pytest.mark.parametrize("action", [None, Action(delay=(100.0, 100.0)), Action(close="fin"), Action(stall=3600.0)])
