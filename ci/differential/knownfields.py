@@ -199,6 +199,12 @@ FIELDS_KNOWN = [
         plain_labels,
     ),
     Row(
+        "an encoded word may begin with a bare equals sign, at which Python's new parser ends it",
+        b"Subject: =?utf-8?q?=?=\r\n\r\nx",
+        of(FIELDS, ("python",)),
+        without(rb"(=\?[^?\s]+\?q\?)=(?![0-9a-f]{2})", rb"\1=3D"),
+    ),
+    Row(
         "an address may have its `@` in an encoded word, as gateways write it; for the others that is a name",
         b"From: n=?utf-8?q?=40m.example?=\r\n\r\nx",
         of(ADDRESSES, ALL, "invalid-encoded-word"),

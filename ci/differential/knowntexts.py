@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cures import labels_of_browsers
-from rows import ALL, CHARSET_DEFECTS, FIELDS, MULTIPART, TEXTS, Row, both, of, without
+from rows import CHARSET_DEFECTS, FIELDS, MULTIPART, TEXTS, Row, both, of, without
 from values import each, is_foreign, is_guessed, is_guessed_utf8, is_same_when_read, is_undecoded, is_windows_1252, runs
 
 MIXED = without(rb"multipart/alternative", b"multipart/mixed")
@@ -72,7 +72,7 @@ TEXTS_KNOWN = [
         both(
             of(("html",), ("postal-mime",)),
             lambda it: b"alternative" in it.octets.lower(),
-            lambda it: all(map(is_same_when_read, it.left_of(MIXED(it.octets)))),
+            lambda it: all(is_same_when_read(left, is_foreign) for left in it.left_of(MIXED(it.octets))),
         ),
     ),
     Row(
@@ -176,7 +176,7 @@ TEXTS_KNOWN = [
     Row(
         "a label of UTF-16 on octets that are not in it is a mistake; the others read other characters",
         b"Content-Type: text/plain; charset=utf-16\r\n\r\nTo: bob@example.com",
-        of((*TEXTS, *FIELDS), ALL, "wrong-charset"),
+        both(of((*TEXTS, *FIELDS)), lambda it: "wrong-charset" in it.defects or str(it.ours).isascii()),
         without(rb"utf-?16(?:[lb]e)?|unicode", b"utf-8"),
     ),
 ]
